@@ -1,1 +1,1 @@
-"""What runs inside the bank. Nothing here imports the bureau's rooms, and only ``outlet`` talks to anybody."""
+"""What runs inside the bank. Nothing here imports the bureau's rooms, and only ``client`` talks to anybody."""

@@ -2,9 +2,8 @@
 
 Layout: ``bank.toml`` (name, public key, former public keys, how keys are sealed), ``keys/``,
 ``bureaus/<fingerprint>.json`` (pins), ``contracts/<id>.v<version>.json``, ``runs/<run id>/`` (scoring),
-``matches/<run id>/`` (matching alone), ``evaluations/`` (what was matched), ``setups/<contract>/`` (of registers),
-``matching-keys/`` (of bureaus, as first seen), ``leaving/`` (what is being removed). The folder and everything in it is
-the owner's alone.
+``matches/<run id>/`` (matching and counting), ``evaluations/`` (of identifiers), ``setups/<contract>/`` (of registers),
+``matching-keys/`` (of bureaus, as first seen), ``leaving/`` (what is being removed). Only the owner can read it.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ def default_home() -> Path:
 
 @dataclass(frozen=True)
 class PinnedBureau:
-    """A bureau this bank trusts: its name, key, and the address it was last reached at."""
+    """A bureau that this bank trusts: its name, its key, and its last address."""
 
     bureau: Party
     url: str
@@ -47,27 +46,27 @@ class PinnedBureau:
 
 @dataclass(frozen=True)
 class BankHome:
-    """An existing home. Made by ``create`` or ``open``."""
+    """An existing folder of a bank. Use ``create`` or ``open``."""
 
     folder: Path
     name: str
     public_key: str
     key_file: Path | None
     former_public_keys: tuple[str, ...] = ()
-    """Public keys that this bank signed with before; contracts that name them stay its own."""
+    """Public keys that this bank signed with before; contracts that name them are still its own."""
 
     @classmethod
     def create(
         cls, folder: Path, *, name: str, passphrase: str | None = None, key_file: Path | None = None
     ) -> tuple[BankHome, BankKeys]:
-        """A new home with fresh keys, sealed under ``passphrase`` or ``key_file`` (made if absent, mode 0600).
+        """Create a folder with new keys, sealed under ``passphrase`` or ``key_file`` (created if absent, mode 0600).
 
-        Raises ``Conflict`` if there is a bank already, ``InvalidInput`` unless exactly one way of sealing is given.
+        Raises ``Conflict`` if there is a bank already, ``InvalidInput`` unless exactly one of the two is given.
         """
         name = check_visible_line(name.strip(), "a bank's name")
         folder = folder.expanduser().absolute()
         if (folder / _SETTINGS).exists():
-            raise Conflict("Wanted a new bank home; one exists here.", next_step="use it, or choose another --home")
+            raise Conflict("A bank's folder exists here already.", next_step="use it, or choose another --home")
         if key_file is not None:
             key_file = key_file.expanduser().absolute()
         if key_file is not None and not key_file.exists():
@@ -85,11 +84,13 @@ class BankHome:
 
     @classmethod
     def open(cls, folder: Path) -> BankHome:
-        """Open a home; raises ``NotFound`` without one, ``NotAllowed`` when others may read it."""
+        """Open a folder; raises ``NotFound`` without one, ``NotAllowed`` when others may read it."""
         folder = folder.expanduser().absolute()
         path = folder / _SETTINGS
         if not path.is_file():
-            raise NotFound("Wanted a bank home; there is none here.", next_step="run `lab bank init`, or give --home")
+            raise NotFound(
+                "Expected a bank's folder; there is none here.", next_step="run `lab bank init`, or give --home"
+            )
         check_private(folder)
         try:
             settings = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -98,7 +99,7 @@ class BankHome:
             former = tuple(Party(name=party.name, public_key=key).public_key for key in settings.get("former", ()))
         except (KeyError, ValueError, TypeError):
             raise InvalidInput(
-                f"Wanted settings with name and public_key in {_SETTINGS}; found otherwise.",
+                f"Expected settings with name and public_key in {_SETTINGS}; found something else.",
                 next_step="restore the file from a backup",
             ) from None
         home = cls(folder, party.name, party.public_key, Path(key_file) if key_file else None, former)
@@ -106,12 +107,13 @@ class BankHome:
         return home
 
     def open_keys(self, passphrase: str | None = None) -> BankKeys:
-        """The opened keys; ``passphrase`` where they are not sealed by a key file.
+        """The opened keys; ``passphrase`` unless they are sealed under a key file.
 
-        A rotation that was interrupted after the settings had named the new key is finished here.
+        Finishes a rotation that was interrupted after the settings named the new key. Raises what ``BankKeys.open``
+        raises, and ``NotAuthentic`` if settings and keys do not fit.
         """
         keys = BankKeys.open(self.folder / "keys", _seal_key(None if self.key_file else passphrase, self.key_file))
-        named = BankHome.open(self.folder).public_key  # a rotation may have ended since this home was read
+        named = BankHome.open(self.folder).public_key  # a rotation may have ended since this folder was read
         if keys.public_key_hex != named and not keys.promote_next_key(named):
             raise NotAuthentic(
                 f"The key in the key folder is not the one named in {_SETTINGS}.",
@@ -120,24 +122,24 @@ class BankHome:
         return keys
 
     def complete_rotation(self, keys: BankKeys) -> BankHome:
-        """Let the next key take the present one's place; the home as it is then.
+        """Replace the current key by the next one; returns the bank's folder as it is then.
 
-        The settings are replaced first, all at once: from that moment the new key is the bank's, and ``keys`` brings
-        the key's file to its place if this process does not.
+        The settings are replaced first, in one step. Then the new key is the bank's; ``open_keys`` moves its file
+        if this process does not.
         """
-        coming = keys.next_key()
-        if coming is None:
-            raise NotFound("Wanted a next key; there is none.", next_step="run `lab bank rotate-key`")
+        next_key = keys.next_key()
+        if next_key is None:
+            raise NotFound("Expected a next key; there is none.", next_step="run `lab bank rotate-key`")
         settings = tomllib.loads((self.folder / _SETTINGS).read_text(encoding="utf-8"))
         former = [*self.former_public_keys, self.public_key]
-        settings |= {"public_key": coming.public_key_hex, "former": list(dict.fromkeys(former))}
+        settings |= {"public_key": next_key.public_key_hex, "former": list(dict.fromkeys(former))}
         replace_private(self.folder / _SETTINGS, _toml(settings).encode())
-        keys.promote_next_key(coming.public_key_hex)
+        keys.promote_next_key(next_key.public_key_hex)
         return BankHome.open(self.folder)
 
     @property
     def own_public_keys(self) -> frozenset[str]:
-        """The present public key and all former ones."""
+        """The current public key and all former ones."""
         return frozenset({self.public_key, *self.former_public_keys})
 
     @property
@@ -147,17 +149,17 @@ class BankHome:
 
     @property
     def runs(self) -> Path:
-        """The folder of runs."""
+        """The folder of scoring runs."""
         return self.folder / "runs"
 
     @property
     def matches(self) -> Path:
-        """The folder of runs that match or count and do not score."""
+        """The folder of runs that match or count without scoring."""
         return self.folder / "matches"
 
     @property
     def evaluations(self) -> Path:
-        """The folder of what the bureau has evaluated, by contract."""
+        """The folder of evaluated identifiers."""
         return self.folder / "evaluations"
 
     @property
@@ -167,7 +169,7 @@ class BankHome:
 
     @property
     def matching_keys(self) -> Path:
-        """The folder of the bureaus' matching keys as they were first seen, and of what contradicts them."""
+        """The folder of the bureaus' matching keys as first seen, and of keys that contradict them."""
         return self.folder / "matching-keys"
 
     @property
@@ -180,12 +182,15 @@ class BankHome:
         return tuple(self._read_pin(path) for path in sorted((self.folder / "bureaus").glob("*.json")))
 
     def find_pin(self, bureau: Party) -> PinnedBureau | None:
-        """The pin of this very key, or None. Raises ``NotAuthentic`` if a pin has the name and another key, also where
-        this key is pinned under another name: one bureau must not take another's."""
+        """The pin of this bureau's key, or None.
+
+        Raises ``NotAuthentic`` if another key is pinned under this name, even if this key is pinned under another name:
+        no bureau may take another's name.
+        """
         pins = self.pins()
         if any(pin.bureau.name == bureau.name and pin.bureau.public_key != bureau.public_key for pin in pins):
             raise NotAuthentic(
-                f"This bureau's key (fingerprint {bureau.fingerprint}) is not the one pinned under its name.",
+                f"This bureau's key (fingerprint {bureau.fingerprint}) is not the one that is pinned under its name.",
                 next_step="ask the bureau by another channel; if it changed its key, delete the old pin in bureaus/",
             )
         return next((pin for pin in pins if pin.bureau.public_key == bureau.public_key), None)
@@ -197,10 +202,10 @@ class BankHome:
         replace_private(self.folder / "bureaus" / f"{bureau.fingerprint}.json", text.encode())
 
     def _rename_pins(self) -> None:
-        """Give what was filed under a bureau's fingerprint of before (64 bits) its present name; raises ``Conflict``
-        where both names are taken: of two tree heads one would be forgotten, and with it an older ledger.
+        """Rename files that have a bureau's former fingerprint (64 bits) in their names.
 
-        The pin is last, so that an interrupted renaming is done again.
+        Raises ``Conflict`` where both names exist, because one of two tree heads would be lost. The pin is renamed
+        last, so that an interrupted renaming is repeated.
         """
         for path in sorted((self.folder / "bureaus").glob("*.json")):
             key = self._read_pin(path).bureau.public_key
@@ -209,15 +214,15 @@ class BankHome:
                 continue
             if path.stem != former:
                 raise InvalidInput(
-                    f"Wanted {path.name} to be named by its bureau's fingerprint; it is named otherwise.",
+                    f"Expected {path.name} to have its bureau's fingerprint as its name; it has another name.",
                     next_step="restore bureaus/ from a backup, or delete the file and pin the bureau again",
                 )
             for ending in (".head", ".contradiction", ".json"):
                 old, new = path.with_name(former + ending), path.with_name(present + ending)
                 if old.exists() and new.exists():
                     raise Conflict(
-                        f"This bureau has two files, {old.name} by its former fingerprint and {new.name}.",
-                        next_step="keep the one that was written last under the new name, and remove the other",
+                        f"This bureau has two files: {old.name}, by its former fingerprint, and {new.name}.",
+                        next_step="keep the later one under the new name, and remove the other",
                     )
                 if old.exists():
                     old.rename(new)
@@ -231,7 +236,7 @@ class BankHome:
             )
         except (KeyError, TypeError, ValueError):
             raise InvalidInput(
-                f"Wanted a pinned bureau in {path.name}; found otherwise.",
+                f"Expected a pinned bureau in {path.name}; found something else.",
                 next_step="delete it and pin the bureau again",
             ) from None
 
@@ -242,18 +247,18 @@ class BankHome:
         if wanted not in stored:
             which = f"version {version} of this id" if stored else "this id"
             raise NotFound(
-                f"Wanted a contract that this bank signed; there is none with {which}.",
+                f"Expected a contract that this bank signed; there is none with {which}.",
                 next_step="run `lab bank sign ID --bureau URL`",
             )
         return parse_contract(self._contract_file(contract, wanted).read_bytes(), kept=True)
 
     def versions(self, contract: str) -> tuple[int, ...]:
-        """Which versions of a contract this bank has signed."""
+        """The versions of a contract that this bank has signed, ascending."""
         found = (self.folder / "contracts").glob(f"{Path(contract).name}.v*.json")
         return tuple(sorted(int(path.name.split(".")[1][1:]) for path in found))
 
     def store_contract(self, signed: SignedContract) -> None:
-        """Keep the contract (its id and version name the file)."""
+        """Store the contract in a file named by its id and version."""
         text = signed.model_dump_json(by_alias=True, indent=1)
         replace_private(self._contract_file(signed.contract.id, signed.contract.version), text.encode())
 
@@ -270,7 +275,7 @@ class BankHome:
 def _seal_key(passphrase: str | None, key_file: Path | None) -> SealKey:
     if (passphrase is None) == (key_file is None):
         raise InvalidInput(
-            "Wanted either a passphrase or a key file to seal the keys.",
+            "Expected either a passphrase or a key file for the keys; found both or neither.",
             next_step="set SHULAB_PASSPHRASE, answer the prompt, or give --key-file",
         )
     if key_file is not None:
@@ -279,7 +284,7 @@ def _seal_key(passphrase: str | None, key_file: Path | None) -> SealKey:
 
 
 def _toml(settings: dict[str, Any]) -> str:
-    # A JSON string of printable characters is a TOML basic string, and a JSON list of them a TOML array.
+    # A JSON string of printable characters is a TOML basic string, and a JSON list of them is a TOML array.
     return "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in settings.items())
 
 

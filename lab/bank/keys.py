@@ -1,18 +1,18 @@
-"""The only home of the bank's secret keys: the Ed25519 signing key, the decryption keys of encrypted scoring, and the
-matching secret, of which the keys that blind identifiers are made.
+"""The only module that holds the bank's secret keys: the Ed25519 signing key, the decryption keys of encrypted scoring,
+and the matching secret, from which the keys that blind identifiers are derived.
 
-While the signing key is rotated there is a next one beside it (``lab.bank.key_rotation``), and each bureau is spoken to
-with the key that it knows. What is on disk is looked at for each request, so a job under way goes over to the new key.
+During a rotation of the signing key there is a next key beside the current one (``lab.bank.key_rotation``). Requests to
+a bureau are signed with the key that it knows. The files are checked for each request, so a running job changes to the
+new key.
 
-Secrets lie sealed (``lab.terms.keys.sealing``) in a folder of mode 0700, in files of mode 0600. In memory they are held
-by ``BankKeys``, which signs and hands out ``KeyHolder`` and ``Blinding`` objects, and cannot be printed, pickled,
-copied or turned into JSON; a core dump of the process is switched off before the first secret is opened. What Python
-cannot promise is that freed memory is overwritten: whoever can read the memory of the bank's process can read its keys.
+On disk the secrets are sealed (``lab.terms.keys.sealing``), in files of mode 0600 in a folder of mode 0700. In memory
+``BankKeys`` holds them; it signs, and returns ``KeyHolder`` and ``Blinding`` objects. It cannot be printed, pickled,
+copied or turned into JSON, and core dumps of the process are disabled before the first secret is opened. Python cannot
+guarantee that freed memory is overwritten: whoever can read the memory of the bank's process can read its keys.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import secrets
@@ -25,6 +25,7 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 
+from lab.disk.locks import exclusive_lock
 from lab.disk.private_files import check_private, read_private, replace_private, sync_folder, write_private
 from lab.process.memory_protection import disable_core_dumps
 from lab.terms.errors import Conflict, InvalidInput, NotAllowed, NotAuthentic, NotFound
@@ -86,7 +87,7 @@ class SigningKey(_NonSerialisable):
 
 
 class BankKeys(_NonSerialisable):
-    """The bank's opened keys. Made by ``create`` or ``open``."""
+    """The bank's opened keys. Use ``create`` or ``open``."""
 
     __slots__ = ("_folder", "_opened", "_seal_key")
 
@@ -97,16 +98,16 @@ class BankKeys(_NonSerialisable):
 
     @classmethod
     def create(cls, folder: Path, seal_key: SealKey) -> BankKeys:
-        """Make the folder (mode 0700) and a fresh signing key in it.
+        """Create the folder (mode 0700) with a new signing key.
 
-        Raises ``Conflict`` if a signing key lies there already: keys are never overwritten.
+        Raises ``Conflict`` if there is a signing key already: keys are never overwritten.
         """
         disable_core_dumps()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         check_private(folder)
         if (folder / SIGNING_FILE).exists():
             raise Conflict(
-                "Wanted an empty key folder; it holds a signing key already.", next_step="choose another --home"
+                "Expected an empty key folder; it has a signing key already.", next_step="choose another --home"
             )
         keys = cls(folder, seal_key)
         keys._make_signing(SIGNING_FILE)
@@ -121,7 +122,7 @@ class BankKeys(_NonSerialisable):
         """
         disable_core_dumps()
         if not (folder / SIGNING_FILE).is_file():
-            raise NotFound("Wanted the bank's keys; there are none in this home.", next_step="run `lab bank init`")
+            raise NotFound("Expected the bank's keys; there are none in this folder.", next_step="run `lab bank init`")
         check_private(folder)
         keys = cls(folder, seal_key)
         keys.current_key()
@@ -129,65 +130,64 @@ class BankKeys(_NonSerialisable):
 
     @property
     def public_key_hex(self) -> str:
-        """The public half of the present signing key, 64 hexadecimal digits."""
+        """The public half of the current signing key, 64 hexadecimal digits."""
         return self.current_key().public_key_hex
 
     def sign(self, message: bytes) -> bytes:
-        """Signature by the present signing key, 64 bytes."""
+        """Signature by the current signing key, 64 bytes."""
         return self.current_key().sign(message)
 
     def current_key(self) -> SigningKey:
-        """The signing key that the bank's card shows."""
+        """The current signing key, which the bank's card shows; raises ``NotFound`` without one."""
         found = self._signing(SIGNING_FILE)
         if found is None:
-            raise NotFound("Wanted the bank's keys; there are none in this home.", next_step="run `lab bank init`")
+            raise NotFound("Expected the bank's keys; there are none in this folder.", next_step="run `lab bank init`")
         return found
 
     def next_key(self) -> SigningKey | None:
-        """The key that is to take the present one's place, while a rotation is under way."""
+        """The key that will replace the current one, during a rotation; otherwise None."""
         return self._signing(NEXT_FILE)
 
     def key_for_bureau(self, bureau_key: str) -> SigningKey:
-        """The key that the bureau of this public key knows: the next one as soon as that bureau was told."""
-        coming = self.next_key() if bureau_key in self.notified_bureaus() else None
-        return coming or self.current_key()
+        """The signing key that this bureau knows: the next one as soon as the bureau was informed."""
+        next_key = self.next_key() if bureau_key in self.notified_bureaus() else None
+        return next_key or self.current_key()
 
     def find_key(self, public_key: str) -> SigningKey:
-        """The present or next key with this public half; raises ``NotAllowed`` for a former one, which is gone."""
+        """The current or next key with this public half; raises ``NotAllowed`` for any other, such as a former one."""
         for key in (self.current_key(), self.next_key()):
             if key is not None and key.public_key_hex == public_key:
                 return key
         raise NotAllowed(
-            "Wanted to sign with a key that this bank no longer has, or never had.",
-            next_step="send the bureau this bank's present card (`lab bank card`) for a new version",
+            "The key to sign with is not this bank's current or next one.",
+            next_step="send the bureau this bank's current card (`lab bank card`) for a new version",
         )
 
     def make_next_key(self) -> SigningKey:
-        """Make and seal the next signing key, unless there is one."""
-        coming = self.next_key()
-        if coming is None:
-            (self._folder / NOTIFIED_FILE).unlink(
-                missing_ok=True
-            )  # what an earlier rotation left speaks of another key
-            coming = self._make_signing(NEXT_FILE)
-        return coming
+        """The next signing key, created and sealed if there is none."""
+        next_key = self.next_key()
+        if next_key is None:
+            # A list that an earlier rotation left is about another key.
+            (self._folder / NOTIFIED_FILE).unlink(missing_ok=True)
+            next_key = self._make_signing(NEXT_FILE)
+        return next_key
 
     def notified_bureaus(self) -> frozenset[str]:
-        """Public keys of the bureaus that know the next key."""
+        """The public keys of the bureaus that know the next key."""
         try:
             return frozenset(json.loads((self._folder / NOTIFIED_FILE).read_bytes()))
         except FileNotFoundError:
             return frozenset()
 
     def record_notified_bureau(self, bureau_key: str) -> None:
-        """Remember that this bureau knows the next key."""
+        """Record that this bureau knows the next key."""
         content = json.dumps(sorted(self.notified_bureaus() | {bureau_key})).encode()
         replace_private(self._folder / NOTIFIED_FILE, content)
 
     def promote_next_key(self, public_key: str) -> bool:
-        """Let the next key take the present one's place if it is the one named; whether it is the present one now."""
-        coming = self.next_key()
-        if coming is not None and coming.public_key_hex == public_key:
+        """Replace the current key by the next one, if that has this public half; whether the current key has it now."""
+        next_key = self.next_key()
+        if next_key is not None and next_key.public_key_hex == public_key:
             os.replace(self._folder / NEXT_FILE, self._folder / SIGNING_FILE)
             sync_folder(self._folder)
         if self.current_key().public_key_hex != public_key:
@@ -208,58 +208,62 @@ class BankKeys(_NonSerialisable):
         except FileNotFoundError:
             return None
         stamp = (found.st_ino, found.st_mtime_ns)
-        held = self._opened.get(name)
-        if held is None or held[0] != stamp:
+        opened = self._opened.get(name)
+        if opened is None or opened[0] != stamp:
             try:
                 sealed = read_private(self._folder / name)
             except NotFound:
-                return None  # it took the present key's place meanwhile
+                return None  # it replaced the current key meanwhile
             secret = open_sealed(sealed, self._seal_key, _SIGNING_LABEL)
-            held = self._opened[name] = (stamp, SigningKey(Ed25519PrivateKey.from_private_bytes(secret)))
-        return held[1]
+            opened = self._opened[name] = (stamp, SigningKey(Ed25519PrivateKey.from_private_bytes(secret)))
+        return opened[1]
 
     def key_holder(self, params: ParameterSet) -> KeyHolder:
-        """One who encrypts and decrypts under ``params``; the key is made and sealed at the first call."""
+        """The object that encrypts and decrypts under ``params``; the key is created and sealed at the first call."""
         secret, _ = self._scoring(params)
         return _make_holder(params, secret)
 
     def public_context(self, params: ParameterSet) -> bytes:
-        """The frame with the public key of ``params``: the same bytes every time, so it travels to a bureau once."""
+        """The frame with the public key of ``params``: the same bytes every time, so a bureau is sent it once."""
         return self._scoring(params)[1]
 
     def blinding(
         self, engine: str, contract: str, epoch: int, identifiers: Sequence[str], *, counting: bool = False
     ) -> Blinding:
-        """What blinds these identifiers under a contract and key epoch, to be matched, or to be counted.
+        """The object that blinds these identifiers under a contract and key epoch, for matching or for counting.
 
-        The same identifiers in the same order always give the same request, so one that was cut off is sent again byte
-        for byte; others, and the same under another contract or epoch, are blinded by keys that do not link
+        The same identifiers in the same order always give the same request, so an interrupted one is sent again
+        byte for byte. Other identifiers, and the same under another contract or epoch, are blinded by unlinkable keys
         (``protocols.matching.request_composition``).
         """
-        about = (matching_operation(counting), engine, contract, epoch)
-        return Blinding(engine, request_seed(self._matching_secret(), *about, identifiers))
+        purpose = (matching_operation(counting), engine, contract, epoch)
+        return Blinding(engine, request_seed(self._matching_secret(), *purpose, identifiers))
 
     def request_order(
         self, engine: str, contract: str, epoch: int, identifiers: Sequence[str], *, counting: bool = False
     ) -> NDArray[np.int64]:
-        """The secret order in which a portfolio is asked for: a permutation of its identifiers sorted by text, int64
-        [n]. The same identifiers are always asked in the same order."""
-        about = (matching_operation(counting), engine, contract, epoch)
-        return secret_permutation(permutation_seed(self._matching_secret(), *about, identifiers), len(identifiers))
+        """The secret order in which identifiers are sent: a permutation, int64 [n], of the identifiers sorted by text.
+
+        The same identifiers are always sent in the same order.
+        """
+        purpose = (matching_operation(counting), engine, contract, epoch)
+        return secret_permutation(permutation_seed(self._matching_secret(), *purpose, identifiers), len(identifiers))
 
     def _matching_secret(self) -> bytes:
-        """32 random bytes, made and sealed at the first call. They outlive rotations of the signing key."""
+        """32 random bytes, created and sealed at the first call. Rotations of the signing key leave them alone."""
         path = self._folder / MATCHING_FILE
         if not path.exists():
             fresh = secrets.token_bytes(_SEED_BYTES)
-            with suppress(Conflict):  # another process of the bank made it meanwhile; that one counts
+            with suppress(Conflict):  # another process of the bank created it meanwhile; that one counts
                 write_private(path, seal(fresh, self._seal_key, _MATCHING_LABEL))
         return open_sealed(read_private(path), self._seal_key, _MATCHING_LABEL)
 
     def _scoring(self, params: ParameterSet) -> tuple[bytes, bytes]:
         """The secret key and the public frame of ``params``, sealed together so that neither can be swapped."""
         if PARAMETERS.get(params.name) != params:
-            raise InvalidInput("Wanted a parameter set of this version; found another.", next_step="check the contract")
+            raise InvalidInput(
+                "Expected a parameter set of this version; found another.", next_step="check the contract"
+            )
         path = self._folder / f"scoring-{params.name}.sealed"
         label = _SCORING_LABEL + params.name.encode()
         if not path.exists():
@@ -267,26 +271,22 @@ class BankKeys(_NonSerialisable):
             context = KeyHolder(params, secret).public_context()
             write_private(path, seal(_prefixed(secret) + context, self._seal_key, label))
             return secret, context
-        secret, context = _parted(open_sealed(read_private(path), self._seal_key, label))
+        secret, context = _split(open_sealed(read_private(path), self._seal_key, label))
         if not has_current_format(context):
-            return self._renew(path, label, params)
+            return self._renew_frame(path, label, params)
         return secret, context
 
-    def _renew(self, path: Path, label: bytes, params: ParameterSet) -> tuple[bytes, bytes]:
-        """The secret key with a public frame of the present form, in place of one of an earlier form.
+    def _renew_frame(self, path: Path, label: bytes, params: ParameterSet) -> tuple[bytes, bytes]:
+        """Replace a public frame of an earlier format by a current one; returns the secret key and the frame.
 
-        It is another public key of the same secret, under another name: bureaus are sent it, and a run that was sealed
-        under the former name is begun afresh.
+        It is another public key of the same secret, with another hash: bureaus are sent it, and a run under the former
+        one is started again.
         """
-        descriptor = os.open(self._folder, os.O_RDONLY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)  # another process of the bank may be at it
-            secret, context = _parted(open_sealed(read_private(path), self._seal_key, label))
+        with exclusive_lock(self._folder):  # another process of the bank may renew it too
+            secret, context = _split(open_sealed(read_private(path), self._seal_key, label))
             if not has_current_format(context):
                 context = _make_holder(params, secret).public_context()
                 replace_private(path, seal(_prefixed(secret) + context, self._seal_key, label))
-        finally:
-            os.close(descriptor)
         return secret, context
 
 
@@ -294,7 +294,7 @@ def _prefixed(field: bytes) -> bytes:
     return len(field).to_bytes(_LENGTH_BYTES, "big") + field
 
 
-def _parted(joined: bytes) -> tuple[bytes, bytes]:
+def _split(joined: bytes) -> tuple[bytes, bytes]:
     end = _LENGTH_BYTES + int.from_bytes(joined[:_LENGTH_BYTES], "big")
     return joined[_LENGTH_BYTES:end], joined[end:]
 
@@ -304,6 +304,6 @@ def _make_holder(params: ParameterSet, secret: bytes) -> KeyHolder:
         return KeyHolder(params, secret)
     except ValueError:
         raise NotAuthentic(
-            f"The sealed key is no key of parameter set {params.name}.",
+            f"The sealed key is not a key of parameter set {params.name}.",
             next_step="restore the key folder from a backup",
         ) from None

@@ -1,7 +1,7 @@
-"""The bank's own records: read, brought to one written form, each enterprise once.
+"""Reads the bank's own records: codes are normalised, and each enterprise is accepted once.
 
-The first row of a code counts; later rows with the same code are set aside, like rows without a usable code. Nothing is
-dropped: every row of the file ends as accepted or as set aside with a reason.
+The first row of a code counts. Later rows with the same code are set aside, like rows without a usable code. Nothing is
+dropped: every row of the file is either accepted or set aside with a reason.
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ from numpy.typing import NDArray
 
 from lab.tables.table_reader import hash_file, read_table
 from lab.terms.errors import InvalidInput
-from lab.terms.identifiers import IdKind, RejectionReason, normalise_identifiers
+from lab.terms.identifiers import RejectionReason, normalise_identifiers
+from lab.terms.names import IdKind
 
-# Headers under which a code column is found when it is not named.
 ID_COLUMNS = ("id", "code", "uscc", "统一社会信用代码", "社会信用代码", "信用代码")
+"""The headers by which a code column is found if it is not named."""
 
 
 @dataclass(frozen=True, slots=True)
 class SetAsideRow:
-    """A row the job goes on without: its number in the file, what stood in the code column (the bank's own), why."""
+    """A row that is left out: its number in the file, the text in its code column, and the reason."""
 
     row: int
     code_as_written: str | None
@@ -34,8 +35,8 @@ class SetAsideRow:
 class Portfolio:
     """The accepted rows, in file order.
 
-    ``frame``: all columns, [n] rows. ``codes``: normalised, unique, [n]. ``given``: as written, [n]. ``numbers``: row
-    numbers in the file, [n]. ``sha256``: of the file's bytes.
+    ``frame``: all columns, n rows. ``codes``: normalised, unique, [n]. ``codes_as_written``: [n]. ``row_numbers``: in
+    the file, int64 [n]. ``rows``: of the file. ``sha256``: of the file's bytes.
     """
 
     name: str
@@ -59,19 +60,19 @@ class Portfolio:
 
 
 def read_portfolio(path: str | Path, *, kind: IdKind, id_column: str | None = None) -> Portfolio:
-    """Read a portfolio; raises ``InvalidInput`` or ``NotFound`` as ``read_table`` does, or without a code column."""
+    """Read a portfolio; raises what ``read_table`` raises, and ``InvalidInput`` without a code column."""
     path = Path(path)
     table = read_table(path)
     column = _id_column(table.frame, id_column, kind)
-    given = table.frame[column].to_list()
-    found = normalise_identifiers(given, kind)
+    written = table.frame[column].to_list()
+    found = normalise_identifiers(written, kind)
     seen: set[str] = set()
     accepted: list[int] = []
     aside = [SetAsideRow(row.row, None, row.reason) for row in table.rejected]
     for index, (code, reason) in enumerate(zip(found.codes, found.reasons, strict=True)):
         if code is None or code in seen:
             why = RejectionReason.DUPLICATE if code is not None else RejectionReason(reason or RejectionReason.EMPTY)
-            aside.append(SetAsideRow(int(table.row_numbers[index]), given[index], why))
+            aside.append(SetAsideRow(int(table.row_numbers[index]), written[index], why))
         else:
             seen.add(code)
             accepted.append(index)
@@ -81,7 +82,7 @@ def read_portfolio(path: str | Path, *, kind: IdKind, id_column: str | None = No
         id_column=column,
         frame=table.frame[picked],
         codes=tuple(code for index in accepted if (code := found.codes[index]) is not None),
-        codes_as_written=tuple(given[index] for index in accepted),
+        codes_as_written=tuple(written[index] for index in accepted),
         row_numbers=table.row_numbers[picked],
         set_aside=tuple(sorted(aside, key=lambda row: row.row)),
         rows=table.rows,
@@ -91,7 +92,7 @@ def read_portfolio(path: str | Path, *, kind: IdKind, id_column: str | None = No
 
 
 def read_codes(path: str | Path, *, kind: IdKind) -> frozenset[str]:
-    """The usable codes in the first column (or the code column) of a table: firms to match but not to score."""
+    """The usable codes of a table, in its code column or else its first column; raises what ``read_table`` raises."""
     table = read_table(path)
     column = next((name for name in ID_COLUMNS if name in table.frame.columns), table.frame.columns[0])
     return frozenset(
@@ -104,7 +105,7 @@ def _id_column(frame: pl.DataFrame, wanted: str | None, kind: IdKind) -> str:
         if wanted in frame.columns:
             return wanted
         raise InvalidInput(
-            f"Wanted the code column named by --id; the portfolio has {len(frame.columns)} columns, none so named.",
+            f"Expected the code column that --id names; none of the {len(frame.columns)} columns has this name.",
             next_step="name a column of the header with --id",
         )
     lowered = {column.lower(): column for column in reversed(frame.columns)}
@@ -116,6 +117,6 @@ def _id_column(frame: pl.DataFrame, wanted: str | None, kind: IdKind) -> str:
     if kind == "uscc" and normalise_identifiers(sample, kind).accepted_count * 2 > len(sample):
         return first
     raise InvalidInput(
-        "Wanted to know which column holds the enterprises' codes; no column has a usual name for it.",
+        "Expected a column of the enterprises' codes; no column has a usual name for it.",
         next_step="name it with --id COLUMN",
     )

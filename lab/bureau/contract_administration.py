@@ -25,7 +25,7 @@ from lab.bureau.exchange.charges import allowance
 from lab.bureau.exchange.delivered_results import Delivery, list_deliveries
 from lab.bureau.exchange.jobs import stop_jobs
 from lab.bureau.ledger import Fact, record
-from lab.bureau.model_registry.registry import ModelCache, parse_model_name
+from lab.bureau.model_registry.registry import ModelCache
 from lab.bureau.people import AccountService
 from lab.bureau.people.permissions import AccountHolder, Permission
 from lab.bureau.store import Database
@@ -35,6 +35,7 @@ from lab.terms.contract.document import Contract, SignedContract
 from lab.terms.contract.draft_options import DraftOptions
 from lab.terms.errors import Conflict, InvalidInput, NotAllowed
 from lab.terms.keys.party import Party
+from lab.terms.names import ModelRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,4 +325,4 @@ class ContractAdministration:
 def _names(models: Sequence[str] | None) -> list[tuple[str, int | None]]:
     if not models:
         raise InvalidInput("A contract names at least one model.", next_step="give --model NAME")
-    return [parse_model_name(model) for model in models]
+    return [ModelRef.parse(model) for model in models]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,14 @@ import httpx
 
 from lab.terms.errors import InvalidInput, NotAuthentic, ShulabError, Unreachable
 from lab.transport.address import check_address, describe_transport_error, is_certificate_error, load_ca_file
+from lab.transport.back_off import BackOff
 from lab.transport.problem_details import problem_kind, problem_to_error
 
 MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 """An answer that is read whole; longer ones are streamed."""
 _TRIES = 6
-_LONGEST_WAIT = 5.0
+_BACK_OFF = BackOff(first_wait=1.0, factor=1.0, longest_wait=5.0)
+"""Waits of a person at a terminal: steady and short; a busy service says how long."""
 _PLAIN = "use https: over http anybody on the way could act as you"
 _DOWN = "check that the bureau's service runs (`lab bureau serve`) and that the address is right"
 
@@ -52,6 +53,7 @@ class ServiceConnection:
         query: Mapping[str, Any] | None = None,
     ) -> Any:
         """The JSON that the service answers, None for an empty answer. A busy service is asked again for a while."""
+        timer = _BACK_OFF.start()
         for left in range(_TRIES - 1, -1, -1):
             headers = {"content-type": media} if media else {}
             with self._failures():
@@ -63,7 +65,7 @@ class ServiceConnection:
             # Busy says that the request was not begun; a stream cannot be sent twice.
             if left == 0 or problem_kind(response.content) != "busy" or isinstance(content, Iterator):
                 break
-            time.sleep(_wait(response))
+            timer.sleep(at_least=_retry_after(response))
         raise self._error(response.status_code, response.content)
 
     @contextlib.contextmanager
@@ -130,6 +132,6 @@ def _read(response: httpx.Response) -> Any:
         raise Unreachable("Wanted JSON from the service; found something else.", next_step=_DOWN) from None
 
 
-def _wait(response: httpx.Response) -> float:
+def _retry_after(response: httpx.Response) -> float:
     asked = response.headers.get("retry-after", "")
-    return min(float(asked) if asked.isascii() and asked.isdigit() else 1.0, _LONGEST_WAIT)
+    return float(asked) if asked.isascii() and asked.isdigit() else 0.0

@@ -1,16 +1,14 @@
-"""What a person holds while signed in: the service's address and a token, in a file that only they may read."""
+"""A person's sign-in: the service's address and a token, in a file that only that person may read."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import stat
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from lab.terms.errors import InvalidInput, NotAllowed, NotAuthentic
+from lab.disk.private_files import read_private, replace_private
+from lab.terms.errors import InvalidInput, NotAllowed, NotAuthentic, NotFound
 
 _NEXT = "sign in with `lab account sign-in NAME --service URL`"
 
@@ -29,37 +27,21 @@ class SavedSession:
         return f"SavedSession({self.account} at {self.service})"
 
     def write(self, file: Path) -> None:
-        """Keep it in ``file`` (mode 0600), whole or not at all."""
+        """Write it to ``file`` (mode 0600), whole or not at all."""
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=file.parent, prefix=".session-")  # made with mode 0600
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as draft:
-                json.dump(asdict(self), draft)
-            Path(name).replace(file)
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                Path(name).unlink()
-            raise
+        replace_private(file, json.dumps(asdict(self)).encode())
 
     @classmethod
     def read(cls, file: Path) -> SavedSession:
-        """What ``file`` keeps; raises ``NotAuthentic`` without one, ``NotAllowed`` when others may read it."""
+        """The sign-in in ``file``; raises ``NotAuthentic`` if there is none, ``NotAllowed`` if others may read it."""
         try:
-            descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW)
-        except FileNotFoundError:
+            content = read_private(file)
+        except NotFound:
             raise NotAuthentic("You are not signed in.", next_step=_NEXT) from None
-        except OSError:
+        except NotAllowed as error:
             raise NotAllowed(
-                f"Wanted to read {file}; it cannot be opened.", next_step="check its owner and mode"
+                error.detail, next_step="delete it, sign in again, and ask who could read it meanwhile"
             ) from None
-        with os.fdopen(descriptor, "rb") as opened:
-            mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
-            if mode & 0o077:
-                raise NotAllowed(
-                    f"Wanted {file} readable by its owner alone (mode 0600); found mode {mode:04o}.",
-                    next_step="delete it, sign in again, and ask who could read it meanwhile",
-                )
-            content = opened.read(65_536)
         try:
             found = json.loads(content)
             return cls(**{name: str(found.get(name, "")) for name in cls.__dataclass_fields__})

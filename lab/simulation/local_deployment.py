@@ -20,17 +20,12 @@ from typing import Any
 
 import psutil
 
+from lab.disk.private_files import replace_private
 from lab.simulation.process_monitor import MemoryMonitor, kill_process_tree, process_tree
-from lab.terms import errors
-from lab.terms.errors import NotFound, ShulabError, Unreachable
+from lab.terms.errors import ERROR_FAMILIES, Conflict, NotFound, ShulabError, Unreachable
 
 _READY_SECONDS = 60.0  # a cold start imports native libraries; a warm one takes two seconds
 _STOP_SECONDS = 15.0
-_ERROR_BY_CODE: dict[str, type[ShulabError]] = {
-    family.code: family
-    for family in vars(errors).values()
-    if isinstance(family, type) and issubclass(family, ShulabError)
-}
 
 
 @dataclass(frozen=True)
@@ -63,7 +58,7 @@ class LocalDeployment:
     def prepare(self) -> None:
         """Make the folder (mode 0700) and a key file for each party; raises ``Conflict`` if it has homes already."""
         if self.bureau_home.exists() or self.bank_home.exists():
-            raise errors.Conflict(
+            raise Conflict(
                 f"Wanted a folder without an earlier run; {self.folder.name} has one.",
                 next_step="name another --out, or remove it",
             )
@@ -72,9 +67,7 @@ class LocalDeployment:
         self.logs.mkdir(exist_ok=True)
         self.sessions.mkdir(mode=0o700, exist_ok=True)
         for party in ("bureau", "bank"):
-            path = self.folder / f"{party}.key"
-            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-                file.write(secrets.token_bytes(32))
+            replace_private(self.folder / f"{party}.key", secrets.token_bytes(32))
 
     def key_file(self, party: str) -> Path:
         """The key file that seals the secrets of ``bureau`` or ``bank``."""
@@ -243,7 +236,7 @@ def _read_reply(name: str, text: str, exit_code: int) -> dict[str, Any]:
     if exit_code == 0 and isinstance(reply, dict):
         return reply
     if isinstance(reply, Mapping) and "error" in reply:
-        family = _ERROR_BY_CODE.get(str(reply["error"]), ShulabError)
+        family = ERROR_FAMILIES.get(str(reply["error"]), ShulabError)
         raise family(f"`{name}`: {reply.get('detail', '')}", next_step=str(reply.get("next_step", "")))
     if exit_code == 0:
         raise NotFound(f"Wanted one JSON object from `{name}`; found none.", next_step="report this as a fault")

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from lab.simulation.local_deployment import LocalDeployment, ServiceProcess
 from lab.simulation.process_monitor import MemoryMonitor
 from lab.terms.contract.document import Purpose, ResultDetail
-from lab.terms.identifiers import IdKind
+from lab.terms.names import IdKind
 
 
 @dataclass(frozen=True)

@@ -1,36 +1,23 @@
-"""The one error root of Shulab and its families.
+"""The error families: one root, and for each family its code, the exit code of a command and the HTTP status.
 
-Every error a person may meet is a ``ShulabError``: it says what was wanted and what was found, names the next step, and
-never carries a data value (a code, a feature, a key). Counts, column names, file names, row numbers and hashes are not
-data values.
+A user meets no other expected error than a ``ShulabError``. It says what was wanted and what was found, names the next
+step, and never carries a data value (an enterprise's code, a feature, a key). Counts, column names, file names, row
+numbers and hashes are not data values.
 
-Exit codes of the ``lab`` command and HTTP statuses of the service are properties of the family, so the two never
-disagree:
-
-====  ======  ==========================================================
-exit  status  family
-====  ======  ==========================================================
-0     2xx     success
-1     500     an unexpected fault of Shulab itself
-2     --      the command line was wrong (usage)
-3     422     ``InvalidInput``: a file, table or message is not acceptable
-4     403     ``NotAllowed``: the contract, its state or its ceilings say no
-5     503     ``Unreachable``: the other party does not answer
-6     401     ``NotAuthentic``: a signature, key or passphrase is wrong
-7     404     ``NotFound``: the thing named does not exist here
-8     409     ``Conflict``: the thing exists already, or is in another state
-====  ======  ==========================================================
+Commands exit with the family's exit code, the service answers with its status. Beyond the families a command exits with
+0 (success), 1 (a fault of Shulab itself) or 2 (wrong usage).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 
 class ShulabError(Exception):
     """Root of all expected errors.
 
-    ``detail`` is one sentence (what was wanted, what was found); ``next_step`` names what the reader can do about it.
+    ``detail``: one sentence, what was wanted and what was found. ``next_step``: what the reader can do about it.
     """
 
     code: ClassVar[str] = "fault"
@@ -46,12 +33,12 @@ class ShulabError(Exception):
         return f"{self.detail} Next: {self.next_step}" if self.next_step else self.detail
 
     def as_dict(self) -> dict[str, str]:
-        """The error as a program reads it (``--json`` output and problem documents)."""
+        """The error for programs (``--json`` output)."""
         return {"error": self.code, "detail": self.detail, "next_step": self.next_step}
 
 
 class InvalidInput(ShulabError):
-    """A file, table or message that cannot be accepted as it is."""
+    """A file, table or message cannot be accepted as it is."""
 
     code = "invalid-input"
     exit_code = 3
@@ -59,7 +46,7 @@ class InvalidInput(ShulabError):
 
 
 class NotAllowed(ShulabError):
-    """The contract (its terms, state, signatures or ceilings) does not allow the operation."""
+    """The contract (its clauses, state, signatures or ceilings) does not allow the operation."""
 
     code = "refused"
     exit_code = 4
@@ -67,15 +54,19 @@ class NotAllowed(ShulabError):
 
 
 class Unreachable(ShulabError):
-    """The other party cannot be reached, or does not speak this protocol version."""
+    """The other party cannot be reached, or speaks another version of the protocol.
+
+    ``retry_after``: seconds until it makes sense to ask again.
+    """
 
     code = "unreachable"
     exit_code = 5
     status = 503
+    retry_after: int = 5
 
 
 class Busy(Unreachable):
-    """The other party is there and has something to do first; the request was not begun."""
+    """The other party has other work to do first; it did not begin the request."""
 
     code = "busy"
 
@@ -85,7 +76,7 @@ class Busy(Unreachable):
 
 
 class NotAuthentic(ShulabError):
-    """A signature, key, passphrase or fingerprint does not check."""
+    """A signature, key, passphrase or fingerprint is wrong."""
 
     code = "not-authentic"
     exit_code = 6
@@ -93,7 +84,7 @@ class NotAuthentic(ShulabError):
 
 
 class NotFound(ShulabError):
-    """The named contract, model, register, run or file does not exist here."""
+    """The contract, model, register, run or file does not exist here."""
 
     code = "not-found"
     exit_code = 7
@@ -101,8 +92,23 @@ class NotFound(ShulabError):
 
 
 class Conflict(ShulabError):
-    """The thing exists already, or is in a state that forbids the transition."""
+    """The object exists already, or is in another state."""
 
     code = "conflict"
     exit_code = 8
     status = 409
+
+
+ERROR_FAMILIES: Mapping[str, type[ShulabError]] = {
+    family.code: family for family in (InvalidInput, NotAllowed, Unreachable, Busy, NotAuthentic, NotFound, Conflict)
+}
+"""The families by their codes."""
+_PASSING = (408, 429)
+"""Statuses below 500 that say "later": request timeout, too many requests (RFC 9110, RFC 6585)."""
+
+
+def find_family(status: int) -> type[ShulabError]:
+    """The family of an HTTP status that is no success; ``InvalidInput`` or ``Unreachable`` where no family has it."""
+    if status < 400 or status in _PASSING or status >= 500:
+        return Unreachable
+    return next((family for family in ERROR_FAMILIES.values() if family.status == status), InvalidInput)

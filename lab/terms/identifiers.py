@@ -11,14 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from typing import Literal
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 from stdnum.cn import uscc
 
-IdKind = Literal["uscc", "opaque"]
+from lab.terms.names import IdKind
 
 USCC_LENGTH = 18
 OPAQUE_MAX_CHARACTERS = 200  # more than any register number in use; caps what a stranger's file can make us hash

@@ -1,39 +1,14 @@
-"""Problem documents (RFC 9457) as they are read: the error it was on the other side, from a service not trusted."""
+"""Problem documents (RFC 9457) from a service that is not trusted, read back into the error that it raised."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
-from lab.terms.errors import (
-    Busy,
-    Conflict,
-    InvalidInput,
-    NotAllowed,
-    NotAuthentic,
-    NotFound,
-    ShulabError,
-    Unreachable,
-)
+from lab.terms.errors import ERROR_FAMILIES, ShulabError, find_family
 from lab.terms.text.escaping import escape_hidden
 
 TYPE_PREFIX = "urn:shulab:error:"
-ERROR_FAMILIES: Mapping[str, type[ShulabError]] = {
-    family.code: family for family in (InvalidInput, NotAllowed, Unreachable, Busy, NotAuthentic, NotFound, Conflict)
-}
-"""The error families by their codes."""
-_BY_STATUS: Mapping[int, type[ShulabError]] = {
-    401: NotAuthentic,
-    403: NotAllowed,
-    404: NotFound,
-    408: Unreachable,
-    409: Conflict,
-    429: Unreachable,
-    502: Unreachable,
-    503: Unreachable,
-    504: Unreachable,
-}
 _LONGEST_TEXT = 1000
 
 
@@ -47,21 +22,19 @@ def parse_json_object(content: bytes) -> dict[str, Any] | None:
 
 
 def problem_kind(content: bytes) -> str:
-    """Last part of the problem's type; empty if there is none."""
+    """The last part of the problem's type, which is an error family's code; empty if there is none."""
     return str((parse_json_object(content) or {}).get("type", "")).removeprefix(TYPE_PREFIX)
 
 
 def problem_to_error(status: int, content: bytes) -> ShulabError:
-    """The problem as the error it was at the bureau; an answer that is no problem document by its status."""
+    """The error that the bureau raised; a response without a problem document is judged by its status."""
     problem = parse_json_object(content) or {}
-    family = ERROR_FAMILIES.get(problem_kind(content)) or _BY_STATUS.get(status)
-    if family is None:
-        family = InvalidInput if 400 <= status < 500 else Unreachable
+    family = ERROR_FAMILIES.get(problem_kind(content)) or find_family(status)
     detail = _printable(problem.get("detail")) or f"The bureau answered with HTTP status {status}."
     step = _printable(problem.get("next_step")) or "ask the bureau; its log has the reason"
     return family(detail, next_step=step)
 
 
 def _printable(text: object) -> str:
-    """What a stranger wrote, with all of it to be seen, but not endless."""
+    """Text from outside: every character visible, and cut at a bound."""
     return escape_hidden(text[:_LONGEST_TEXT]) if isinstance(text, str) else ""

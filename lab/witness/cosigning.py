@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from lab.disk.locks import exclusive_lock
+from lab.disk.private_files import read_private, replace_private
 from lab.terms.errors import InvalidInput, NotAuthentic
 from lab.terms.witnessing.checkpoint import EMPTY_ROOT, SignedCheckpoint
 from lab.terms.witnessing.consistency_proof import AddCheckpointRequest, is_consistent
 from lab.terms.witnessing.signed_note import NoteKey, NoteSignature, SignedNote
-from lab.witness.files import exclusive_lock, read_private, replace_durably
 from lab.witness.home import WitnessHome
 from lab.witness.keys import WitnessKey
 
@@ -99,7 +100,7 @@ class CheckpointCosigner:
         return WitnessResponse(200, f"{line}\n")
 
     def _persist(self, folder: Path, cosigned: SignedCheckpoint) -> None:
-        replace_durably(folder / _COSIGNED, str(cosigned).encode())
+        replace_private(folder / _COSIGNED, str(cosigned).encode())
 
     def _keep(self, folder: Path, signed: SignedCheckpoint, log: NoteKey, *, contradicts: bool) -> None:
         """Keep a checkpoint that was not cosigned. Of the size of the last one, with another root, it ``contradicts``
@@ -111,9 +112,9 @@ class CheckpointCosigner:
         if any(read_private(path) == content for path in kept):
             return
         if len(kept) < _EVIDENCE:
-            replace_durably(folder / f"{stem}-{len(kept) + 1}", content)
+            replace_private(folder / f"{stem}-{len(kept) + 1}", content)
         elif not contradicts:
-            replace_durably(kept[0], content)
+            replace_private(kept[0], content)
 
 
 def _own(signed: SignedCheckpoint, log: NoteKey) -> tuple[NoteSignature, ...]:

@@ -15,12 +15,12 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.disk.private_files import check_private, read_private, replace_private
 from lab.terms.errors import Conflict, InvalidInput, NotFound
 from lab.terms.keys.party import Party
 from lab.terms.keys.sealing import SealKey
 from lab.terms.witnessing.checkpoint import ledger_origin, log_key
 from lab.terms.witnessing.signed_note import SIGNATURE_COSIGNATURE, NoteKey, is_key_name
-from lab.witness.files import check_private_folder, read_private, replace_durably
 from lab.witness.keys import WitnessKey
 
 ENVIRONMENT_HOME = "SHULAB_WITNESS_HOME"
@@ -57,16 +57,16 @@ class WitnessHome:
         if (folder / _SETTINGS).exists():
             raise Conflict("A witness lives in this folder already.", next_step="use it, or choose another --home")
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        check_private_folder(folder)
+        check_private(folder)
         (folder / "logs").mkdir(mode=0o700, exist_ok=True)
         if passphrase is None and not (folder / _SEAL).exists():
-            replace_durably(folder / _SEAL, os.urandom(32))
+            replace_private(folder / _SEAL, os.urandom(32))
         key = WitnessKey.create(folder, name, _seal_key(folder, passphrase))
         home = cls(folder, name, key.note_key.public_key, passphrase is not None)
         # A JSON string of printable ASCII is a TOML basic string. The settings are last: who has them has all.
         lines = [f"name = {json.dumps(name)}", f"public_key = {json.dumps(home.public_key)}"]
         lines.append(f"sealed_by = {json.dumps('passphrase' if home.is_passphrase_sealed else 'file')}")
-        replace_durably(folder / _SETTINGS, ("\n".join(lines) + "\n").encode())
+        replace_private(folder / _SETTINGS, ("\n".join(lines) + "\n").encode())
         return home
 
     @classmethod
@@ -75,7 +75,7 @@ class WitnessHome:
         folder = folder.expanduser().absolute()
         if not (folder / _SETTINGS).is_file():
             raise NotFound("No witness lives in this folder.", next_step="run `lab witness init`, or give --home")
-        check_private_folder(folder)
+        check_private(folder)
         try:
             found = tomllib.loads(read_private(folder / _SETTINGS).decode())
             sealed_by = str(found["sealed_by"])
@@ -115,7 +115,7 @@ class WitnessHome:
             )
         folder = self.log_folder(ledger_origin(bureau.public_key))
         folder.mkdir(mode=0o700, exist_ok=True)
-        replace_durably(folder / _LOG, json.dumps(bureau.model_dump(), ensure_ascii=False).encode())
+        replace_private(folder / _LOG, json.dumps(bureau.model_dump(), ensure_ascii=False).encode())
         return ledger_origin(bureau.public_key)
 
     def watched_bureaus(self) -> tuple[Party, ...]:

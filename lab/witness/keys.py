@@ -12,12 +12,12 @@ from typing import NoReturn
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from lab.disk.private_files import read_private, replace_private
 from lab.terms.errors import Conflict
 from lab.terms.keys.sealing import SealKey, open_sealed, seal
 from lab.terms.witnessing.checkpoint import Checkpoint
 from lab.terms.witnessing.cosignature import cosign
 from lab.terms.witnessing.signed_note import SIGNATURE_COSIGNATURE, NoteKey, NoteSignature
-from lab.witness.files import read_private, replace_durably
 
 _FILE, _LABEL = "witness.sealed", b"shulab witness key"
 
@@ -37,7 +37,7 @@ class WitnessKey:
         if (folder / _FILE).exists():
             raise Conflict("This witness has a key already.", next_step="use it, or make another witness")
         secret = Ed25519PrivateKey.generate()
-        replace_durably(folder / _FILE, seal(secret.private_bytes_raw(), seal_key, _LABEL))
+        replace_private(folder / _FILE, seal(secret.private_bytes_raw(), seal_key, _LABEL))
         return cls(name, secret)
 
     @classmethod

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import signal
 import socket
 from pathlib import Path
@@ -22,6 +21,7 @@ from starlette.requests import ClientDisconnect
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from lab.terms.errors import Conflict, ShulabError
+from lab.terms.names import is_hex32
 from lab.terms.witnessing.consistency_proof import MAX_REQUEST_BYTES
 from lab.witness.cosigning import CheckpointCosigner
 
@@ -29,7 +29,6 @@ SIZE_MEDIA = "text/x.tlog.size"
 _BODY_SECONDS = 15.0
 _HEAD_SECONDS = 10.0
 _AT_ONCE, _UNFINISHED = 64, 48
-_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 def create_app(watching: CheckpointCosigner) -> FastAPI:
@@ -53,7 +52,7 @@ def create_app(watching: CheckpointCosigner) -> FastAPI:
 
     @app.get("/{folder}/checkpoint")
     async def checkpoint(folder: str) -> Response:
-        found = await run_in_threadpool(watching.last_checkpoint_text, folder) if _HASH.fullmatch(folder) else None
+        found = await run_in_threadpool(watching.last_checkpoint_text, folder) if is_hex32(folder) else None
         return PlainTextResponse("nothing cosigned\n", 404) if found is None else PlainTextResponse(found)
 
     @app.exception_handler(ShulabError)

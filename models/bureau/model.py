@@ -21,6 +21,7 @@ from pydantic import Field
 
 from lab.terms.contract.document import ResultDetail
 from lab.terms.errors import InvalidInput
+from lab.terms.field_types import Slug
 from models.bureau.column_weights import CHUNK_ROWS, ColumnWeights, decompose_forest
 from models.bureau.forest import Forest
 from models.bureau.model_card import ModelCard
@@ -29,7 +30,7 @@ from models.shared.canonical_json import STRICT_CONFIG
 from models.shared.columns import IndicatorColumn, compute_indicators
 from models.shared.dimensions import DIMENSION_CODES, DIMENSIONS
 from models.shared.features import Feature, encode_features
-from models.shared.sheet import BankSheet, PublicItem, ReferenceDistribution, ScoreOutput, Slug
+from models.shared.sheet import BankSheet, PublicItem, ReferenceDistribution, ScoreOutput
 
 MIN_QUANTUM_EXPONENT = (
     -20

@@ -223,7 +223,7 @@ def build_portrait(
         dimensions=_dimension_parts(sheet, outcome, row),
         reasons=_reasons(sheet, outcome, row),
         compared_with=outcome.compared_with,
-        model=f"{sheet.model}@{sheet.version}",
+        model=str(sheet.ref),
         detail=str(sheet.detail),
         items=sheet.items,
         bank_inputs=tuple(

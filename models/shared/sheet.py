@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from lab.terms.contract.document import ResultDetail
+from lab.terms.field_types import Slug
+from lab.terms.names import ModelRef
 from models.shared.calibration import Calibration, ScoreScale, check_scale
 from models.shared.canonical_json import STRICT_CONFIG, dump_canonical, parse_strict, require
 from models.shared.columns import (
@@ -36,7 +38,6 @@ from models.shared.features import Feature, encode_features
 SHEET_SCHEMA = "shulab-sheet/1"
 MAX_SHEET_BYTES = 8_000_000
 QUANTILE_COUNT = 101
-Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Text = Annotated[str, Field(max_length=400)]
 
 
@@ -121,6 +122,11 @@ class BankSheet:
         Raises ``InvalidInput`` naming the feature columns that are missing.
         """
         return compute_indicators(self.features, self.binnings, self.columns, encode_features(frame, self.features))
+
+    @property
+    def ref(self) -> ModelRef:
+        """The model that the sheet is of."""
+        return ModelRef(self.model, self.version)
 
     def describe_columns(self) -> list[tuple[str, str]]:
         """What each column asks, (Chinese, English): for a bank that checks what it encrypts."""

@@ -10,7 +10,8 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
 
 from lab.terms.contract.document import SCHEMA
-from sandbox.http.problems import MEDIA_TYPE, PROBLEM_KINDS, TYPE_PREFIX
+from lab.transport.problem_details import TYPE_PREFIX
+from sandbox.http.problems import MEDIA_TYPE, PROBLEM_KINDS
 
 DESCRIPTION = """\
 数据局与银行联合进行的企业信用评分服务。/ Joint enterprise credit scoring by a data bureau and a bank.

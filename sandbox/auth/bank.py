@@ -17,13 +17,14 @@ from fastapi.concurrency import run_in_threadpool
 from lab.bureau.contracts.banks import BankKey
 from lab.terms.contract.document import SignedContract
 from lab.terms.errors import NotAuthentic
+from lab.terms.names import CONTRACT_ID_PATTERN
 from protocols.wire.http_signatures import SignatureRejected, VerifiedRequest, verify_request
 from sandbox.dependencies import ServiceDependencies, get_dependencies
 
 ContractId = Annotated[
     str,
     Path(
-        pattern=r"^[a-z0-9][a-z0-9-]{3,63}$",
+        pattern=CONTRACT_ID_PATTERN,
         description="合同编号 / Contract id",
         examples=["trial-7f3a"],
     ),

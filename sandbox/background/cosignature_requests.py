@@ -21,8 +21,9 @@ from lab.terms.errors import Conflict, InvalidInput, Unreachable
 from lab.terms.ledger.tree import SignedTreeHead
 from lab.terms.witnessing.signed_note import NoteSignature
 from lab.transport.address import describe_transport_error, load_ca_file
+from lab.transport.back_off import BackOff, BackOffTimer
 
-_POLL_SECONDS, _TIMEOUT_SECONDS, _LONGEST_PAUSE = 1.0, 10.0, 60.0
+_POLL_SECONDS, _TIMEOUT_SECONDS, _LONGEST_WAIT = 1.0, 10.0, 60.0
 _MAX_RESPONSE_BYTES = 65_536  # bytes of a response: a few lines
 _SIZE_MEDIA = "text/x.tlog.size"
 
@@ -42,7 +43,8 @@ class CosignatureRequester:
         poll_seconds: float = _POLL_SECONDS,
     ) -> None:
         self._cosigning, self._on_outcome, self._poll_seconds = cosigning, on_outcome, poll_seconds
-        self._pauses: dict[str, tuple[float, float]] = {}
+        self._back_off = BackOff(first_wait=poll_seconds, longest_wait=_LONGEST_WAIT)
+        self._failing: dict[str, tuple[float, BackOffTimer]] = {}  # when each is asked again, by its key
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._work, name="witnessing", daemon=True)
         self._under_way: dict[str, Future[None]] = {}
@@ -73,7 +75,7 @@ class CosignatureRequester:
             one
             for one in self._cosigning.witnesses
             if (one.key not in self._under_way or self._under_way[one.key].done())
-            and self._pauses.get(one.key, (0.0, 0.0))[0] <= now
+            and (one.key not in self._failing or self._failing[one.key][0] <= now)
             and self._cosigning.last_cosigned_size(one.verifier_key) < head.size
         ]
 
@@ -94,12 +96,11 @@ class CosignatureRequester:
             lines = self._add_checkpoint(witness, head, self._cosigning.last_cosigned_size(key))
             self._cosigning.save_cosignature(key, head, lines)
         except Exception as error:  # the round continues, whatever a witness sends
-            _, pause = self._pauses.get(witness.key, (0.0, self._poll_seconds / 2))
-            pause = min(pause * 2, _LONGEST_PAUSE)
-            self._pauses[witness.key] = time.monotonic() + pause, pause
+            _, timer = self._failing.get(witness.key, (0.0, self._back_off.start()))
+            self._failing[witness.key] = time.monotonic() + timer.next_wait(), timer
             self._on_outcome(key.name, "refused" if isinstance(error, Conflict) else "failed", error)
         else:
-            self._pauses.pop(witness.key, None)
+            self._failing.pop(witness.key, None)
             self._on_outcome(key.name, "cosigned", None)
 
     def _add_checkpoint(self, witness: WitnessSetting, head: SignedTreeHead, old: int) -> list[NoteSignature]:

@@ -15,10 +15,19 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from lab.terms.errors import ShulabError
+from lab.terms.errors import (
+    Busy,
+    Conflict,
+    InvalidInput,
+    NotAllowed,
+    NotAuthentic,
+    NotFound,
+    ShulabError,
+    Unreachable,
+)
+from lab.transport.problem_details import TYPE_PREFIX
 
 MEDIA_TYPE = "application/problem+json"
-TYPE_PREFIX = "urn:shulab:error:"
 
 
 @dataclass(frozen=True)
@@ -30,6 +39,11 @@ class ProblemKind:
     zh: str
     en: str
 
+    @classmethod
+    def of(cls, family: type[ShulabError], zh: str, en: str) -> ProblemKind:
+        """The kind of an error family."""
+        return cls(family.code, family.status, zh, en)
+
     @property
     def title(self) -> str:
         """The title in both languages."""
@@ -39,19 +53,19 @@ class ProblemKind:
 PROBLEM_KINDS: Mapping[str, ProblemKind] = {
     kind.code: kind
     for kind in (
-        ProblemKind("invalid-input", 422, "输入无效", "Invalid input"),
-        ProblemKind("refused", 403, "不允许", "Not allowed"),
-        ProblemKind("not-authentic", 401, "身份未通过验证", "Not authenticated"),
-        ProblemKind("not-found", 404, "不存在", "Not found"),
-        ProblemKind("conflict", 409, "与当前状态冲突", "Conflict with the present state"),
-        ProblemKind("unreachable", 503, "暂时不可用", "Temporarily unavailable"),
-        ProblemKind("busy", 503, "服务繁忙", "Busy"),
+        ProblemKind.of(InvalidInput, "输入无效", "Invalid input"),
+        ProblemKind.of(NotAllowed, "不允许", "Not allowed"),
+        ProblemKind.of(NotAuthentic, "身份未通过验证", "Not authenticated"),
+        ProblemKind.of(NotFound, "不存在", "Not found"),
+        ProblemKind.of(Conflict, "与当前状态冲突", "Conflict with the present state"),
+        ProblemKind.of(Unreachable, "暂时不可用", "Temporarily unavailable"),
+        ProblemKind.of(Busy, "服务繁忙", "Busy"),
         ProblemKind("timeout", 408, "请求超时", "Request timed out"),
         ProblemKind("method-not-allowed", 405, "不支持的方法", "Method not allowed"),
         ProblemKind("too-large", 413, "内容过大", "Content too large"),
         ProblemKind("unsupported-media", 415, "不支持的内容类型", "Content type not supported"),
         ProblemKind("bad-request", 400, "请求格式错误", "Malformed request"),
-        ProblemKind("fault", 500, "服务内部错误", "Internal error of the service"),
+        ProblemKind.of(ShulabError, "服务内部错误", "Internal error of the service"),
     )
 }
 
@@ -119,8 +133,8 @@ def install_error_handlers(app: FastAPI) -> None:
 async def _on_shulab(request: Request, error: Exception) -> Response:
     if not isinstance(error, ShulabError):
         raise error
-    kind = PROBLEM_KINDS.get(error.code, PROBLEM_KINDS["fault"])
-    headers = {"Retry-After": str(getattr(error, "retry_after", 5))} if kind.status == 503 else {}
+    kind = PROBLEM_KINDS[error.code]
+    headers = {"Retry-After": str(error.retry_after)} if isinstance(error, Unreachable) else {}
     return problem_response(request, kind, error.detail, next_step=error.next_step, headers=headers)
 
 

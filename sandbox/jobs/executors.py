@@ -8,10 +8,10 @@ support ``flock``.
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 import uuid
 from pathlib import Path
+
+from lab.disk.locks import exclusive_lock, is_locked
 
 
 class ExecutorRegistration:
@@ -21,23 +21,13 @@ class ExecutorRegistration:
         self._folder = folder
         self.id = uuid.uuid4().hex
         draft = folder / f".{self.id}"
-        self._descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        self._lock = contextlib.ExitStack()
+        self._lock.enter_context(exclusive_lock(draft))
         draft.rename(folder / self.id)  # visible under its name only once it is locked
 
     def is_alive(self, other: str) -> bool:
         """Whether the process with this name still runs."""
-        try:
-            descriptor = os.open(self._folder / Path(other).name, os.O_RDWR)
-        except FileNotFoundError:
-            return False
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(descriptor)
-        return False
+        return is_locked(self._folder / Path(other).name)
 
     def remove_dead(self) -> None:
         """Remove the files that dead processes left."""
@@ -49,4 +39,4 @@ class ExecutorRegistration:
         """Give up the name."""
         with contextlib.suppress(FileNotFoundError):
             (self._folder / self.id).unlink()
-        os.close(self._descriptor)
+        self._lock.close()

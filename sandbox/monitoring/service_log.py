@@ -8,13 +8,13 @@ records the type and the places in the code.
 from __future__ import annotations
 
 import logging
-import os
 import traceback
 from datetime import UTC, datetime
 from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
+from lab.disk.private_files import private_opener
 from lab.terms.text.escaping import dump_visible_json
 
 LOGGER_NAME = "shulab.service"
@@ -51,8 +51,8 @@ class _PrivateFileHandler(RotatingFileHandler):
     """Makes each file readable by its owner only, also after rotation."""
 
     def _open(self) -> TextIOWrapper:
-        descriptor = os.open(self.baseFilename, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        return TextIOWrapper(open(descriptor, "ab"), encoding="utf-8", line_buffering=True)
+        file = open(self.baseFilename, "ab", opener=private_opener)  # noqa: SIM115 -- the handler closes it
+        return TextIOWrapper(file, encoding="utf-8", line_buffering=True)
 
 
 def open_service_log(folder: Path, max_bytes: int) -> logging.Logger:

@@ -92,6 +92,6 @@ def test_it_stops_every_bank_before_anything_is_sent(tmp_path: Path, counting: b
     for client in CODES[:3]:
         hostile, party = Breaking(CODES), Party(tmp_path / client)
         codes = CODES[:150] if counting else [client]
-        with pytest.raises(InvalidInput, match="set-up answer does not fit"):
+        with pytest.raises(InvalidInput, match="set-up response does not fit"):
             (party.count if counting else party.match)(hostile, codes)
         assert hostile.used == 0 and not {"match", "count"} & set(hostile.calls)

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from lab.disk.private_files import replace_private
 from lab.terms.witnessing.checkpoint import SignedCheckpoint, ledger_origin
 from lab.terms.witnessing.consistency_proof import AddCheckpointRequest
 from lab.witness.cosigning import CheckpointCosigner
-from lab.witness.files import replace_durably
 from tests.unit.lab.witness.test_cosigning import Log, make
 
 pytestmark = pytest.mark.threat(
@@ -61,7 +61,7 @@ def test_where_a_wrong_proof_is_evidence_a_stranger_makes_it(tmp_path: Path, mon
     def keep(self: CheckpointCosigner, folder: Path, signed: SignedCheckpoint, *_: object, contradicts: bool) -> None:
         kept = sorted(folder.glob("refused-*"))
         if len(kept) < 16:
-            replace_durably(folder / f"refused-{len(kept) + 1}", str(signed).encode())
+            replace_private(folder / f"refused-{len(kept) + 1}", str(signed).encode())
 
     monkeypatch.setattr(CheckpointCosigner, "_keep", keep)
     before, fork, after = play(tmp_path)

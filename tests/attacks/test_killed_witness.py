@@ -14,9 +14,9 @@ from types import ModuleType
 
 import pytest
 
+from lab.disk import locks, private_files
 from lab.terms.witnessing.checkpoint import SignedCheckpoint, ledger_origin
 from lab.terms.witnessing.consistency_proof import AddCheckpointRequest, build_consistency_proof
-from lab.witness import files
 from lab.witness.cosigning import CheckpointCosigner, WitnessResponse
 from lab.witness.home import WitnessHome
 from tests.support.forking_bureau import Ledger, make_witnesses
@@ -83,7 +83,8 @@ def released_before_death(work: Callable[[], WitnessResponse], die_at: int) -> t
             real = {name: getattr(os, name) for name in CALLS}
             view = ModuleType("os")  # the witness's own view of the system: every other call is as it was
             view.__dict__.update(os.__dict__ | {name: mortal(one) for name, one in real.items()})
-            files.__dict__["os"] = view
+            for module in (private_files, locks):
+                module.__dict__["os"] = view
             os.write(writing, work().body.encode())
         finally:
             os._exit(0)

@@ -16,7 +16,8 @@ import polars as pl
 import pytest
 
 from lab.bank.connection.client import BureauClient
-from lab.bank.scoring.job import ScoringRequest, score_portfolio
+from lab.bank.runs.job_requests import ScoringRequest
+from lab.bank.scoring.job import score_portfolio
 from lab.terms.errors import ShulabError
 from protocols.matching.engines import bureau_engine
 from protocols.matching.engines.x25519 import bank as x25519

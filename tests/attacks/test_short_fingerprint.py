@@ -138,5 +138,5 @@ def test_a_pin_under_a_name_that_is_neither_is_refused(home_of_before: tuple[Ban
     home, _ = home_of_before
     facts = {"name": "Other", "public_key": generate(), "url": "https://x.example", "pinned": "2026-01-01T00:00:00Z"}
     (home.folder / "bureaus" / f"{legacy_fingerprint(HONEST)}.json").write_text(json.dumps(facts))
-    with pytest.raises(InvalidInput, match="named otherwise"):
+    with pytest.raises(InvalidInput, match="has another name"):
         BankHome.open(home.folder)

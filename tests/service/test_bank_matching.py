@@ -14,7 +14,8 @@ import polars as pl
 import pytest
 import sqlalchemy
 
-from lab.bank.matching.match_job import MatchRequest, count_portfolio, match_portfolio
+from lab.bank.matching.match_job import count_portfolio, match_portfolio
+from lab.bank.runs.job_requests import CountRequest, MatchRequest
 from lab.bank.runs.metadata import METADATA_FILE
 from lab.bank.runs.store import MANIFEST, finished_run_folders
 from lab.bureau.store.tables import LedgerEntryRow
@@ -37,14 +38,14 @@ class Matcher(Bank):
         return self.contract(operations=operations, engine=engine, detail=ResultDetail.TOTAL, **limits)
 
     def match(self, contract: str, codes: list[str], *, progress=SILENT, name: str = "portfolio.csv") -> dict:
-        errand = MatchRequest(self.portfolio(codes, name), contract, processes=1)
+        request = MatchRequest(self.portfolio(codes, name), contract, self.folder / "matched.csv", processes=1)
         with self.outlet() as outlet:
-            return match_portfolio(self.home, self.keys, outlet, errand, self.folder / "matched.csv", progress=progress)
+            return match_portfolio(self.home, self.keys, outlet, request, progress=progress)
 
     def count(self, contract: str, codes: list[str], *, progress=SILENT) -> dict:
-        errand = MatchRequest(self.portfolio(codes), contract, processes=1)
+        request = CountRequest(self.portfolio(codes), contract, processes=1)
         with self.outlet() as outlet:
-            return count_portfolio(self.home, self.keys, outlet, errand, progress=progress)
+            return count_portfolio(self.home, self.keys, outlet, request, progress=progress)
 
     def used(self, contract: str) -> int:
         """Identifiers charged, without the canaries that went with each request."""
@@ -124,7 +125,7 @@ def test_beyond_the_ceiling_nothing_is_opened_and_what_was_matched_does_not_coun
     assert bank.allowance(contract)["jobs"]["used"] == 0
     bank.match(contract, firms(*range(50)))
     assert bank.match(contract, firms(*range(60)))["sent"] == 10
-    with pytest.raises(NotAllowed, match="0 identifiers left to match; the portfolio has 1 that were not, and 64"):
+    with pytest.raises(NotAllowed, match="0 identifiers left to match; the portfolio has 1 new ones, and 64"):
         bank.match(contract, firms(*range(61)))
 
 

@@ -17,8 +17,9 @@ from lab.bank.connection.client import BureauClient, RetryPolicy
 from lab.bank.contract.agreement import countersign
 from lab.bank.home import BankHome
 from lab.bank.portraits.scored_run import ScoredRun
+from lab.bank.runs.job_requests import ScoringRequest
 from lab.bank.runs.store import Run, find_finished_run, finished_runs, unfinished_run_folders
-from lab.bank.scoring.job import ScoringRequest, score_portfolio
+from lab.bank.scoring.job import score_portfolio
 from lab.terms.contract.document import Contract, ResultDetail
 from lab.terms.errors import Conflict, InvalidInput, NotAllowed, NotAuthentic, NotFound, Unreachable
 from lab.terms.keys.party import Party
@@ -278,7 +279,7 @@ def test_signing_needs_agreement_and_the_right_fingerprint(bank: Bank) -> None:
 
 def test_more_than_the_ceiling_and_missing_columns_are_refused_before_charging(bank: Bank) -> None:
     contract = bank.contract(identifiers=10 + MIN_CANARIES, identifiers_per_match=10 + MIN_CANARIES)
-    with pytest.raises(NotAllowed, match="74 identifiers left to match; the portfolio has 11 that were not, and 128"):
+    with pytest.raises(NotAllowed, match="74 identifiers left to match; the portfolio has 11 new ones, and 128"):
         bank.score(contract, bank.portfolio(firms(*range(11))))
     (bank.folder / "narrow.csv").write_text("id,debt\nfirm-0001,1\n")
     with pytest.raises(InvalidInput, match="balance"):

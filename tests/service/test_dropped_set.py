@@ -9,7 +9,8 @@ import polars as pl
 import pytest
 
 from lab.bank.contract.agreement import verify_active_contract, verify_scoring_contract
-from lab.bank.scoring.job import ScoringRequest, score_portfolio
+from lab.bank.runs.job_requests import ScoringRequest
+from lab.bank.scoring.job import score_portfolio
 from lab.terms.contract.document import Operation
 from lab.terms.errors import InvalidInput
 from tests.support.bank_homes import agree, at_home

@@ -15,7 +15,8 @@ import polars as pl
 import pytest
 
 from lab.bank.home import BankHome
-from lab.bank.scoring.plan import MIN_TERM_DAYS, smallest_ceilings
+from lab.bank.runs.job_requests import MIN_TERM_DAYS
+from lab.bank.scoring.plan import smallest_ceilings
 from lab.bureau.bureau import Bureau
 from lab.bureau.data.register import import_register
 from lab.bureau.model_registry.registry import publish_model, save_model

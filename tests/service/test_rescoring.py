@@ -14,8 +14,9 @@ from sqlalchemy import select
 
 from lab.bank.connection.client import BureauClient
 from lab.bank.portraits.scored_run import ScoredRun
+from lab.bank.runs.job_requests import RescoringRequest
 from lab.bank.runs.store import find_finished_run, finished_runs, unfinished_run_folders
-from lab.bank.scoring.rescore import RescoringRequest, RescoringResult, rescore
+from lab.bank.scoring.rescore import RescoringResult, rescore
 from lab.bureau.store.tables import LedgerEntryRow
 from lab.terms.contract.document import ResultDetail
 from lab.terms.errors import NotAllowed, NotFound

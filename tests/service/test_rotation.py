@@ -383,7 +383,7 @@ def test_the_request_must_be_signed_with_the_key_that_is_succeeded(
     # Whoever has the new key alone cannot hand over the old one again, nor a stranger anything.
     for signer in (BankHome.open(home.folder).open_keys(), Key()):
         with BureauClient(pin.url, signer, retry_policy=PATIENCE) as outlet, pytest.raises(NotAuthentic):
-            answer = outlet._ask("POST", "/v1/banks/keys", statement_of(place, keys, first), cap=65536)
+            answer = outlet._request("POST", "/v1/banks/keys", statement_of(place, keys, first))
             pytest.fail(str(answer.status))
 
 

@@ -20,9 +20,10 @@ import pytest
 from lab.bank.connection.client import BureauClient, RetryPolicy
 from lab.bank.contract.agreement import countersign
 from lab.bank.home import BankHome
-from lab.bank.matching.match_job import MatchRequest, count_portfolio, match_portfolio
+from lab.bank.matching.match_job import count_portfolio, match_portfolio
+from lab.bank.runs.job_requests import CountRequest, MatchRequest, ScoringRequest
 from lab.bank.runs.store import unfinished_run_folders
-from lab.bank.scoring.job import ScoringRequest, score_portfolio
+from lab.bank.scoring.job import score_portfolio
 from lab.bureau.bureau import Bureau
 from lab.bureau.key_management.metrics_token import metrics_token
 from lab.bureau.model_registry.registry import publish_model, save_model
@@ -205,9 +206,9 @@ def _stranger(folder: Path) -> str:
 def test_matching_and_counting_end_under_a_cosigned_ledger_too(scene: Scene) -> None:
     contract, counting = scene.contract(), scene.contract(operations=(Operation.COUNT,))
     with scene.outlet() as outlet:
-        errand = MatchRequest(scene.portfolio(120), contract)
-        matched = match_portfolio(scene.home, scene.keys, outlet, errand, scene.folder / "m.parquet")
-        counted = count_portfolio(scene.home, scene.keys, outlet, MatchRequest(scene.portfolio(120), counting))
+        request = MatchRequest(scene.portfolio(120), contract, scene.folder / "m.parquet")
+        matched = match_portfolio(scene.home, scene.keys, outlet, request)
+        counted = count_portfolio(scene.home, scene.keys, outlet, CountRequest(scene.portfolio(120), counting))
     for manifest, kind in ((matched, False), (counted, True)):
         assert manifest["matched"] == 120 and manifest["fork_detection"].startswith("on")
         (receipt,) = manifest["receipts"]

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from lab.bank.connection.client import BureauClient, RetryPolicy
 from lab.bank.home import BankHome
+from lab.bank.runs.job_requests import ScoringRequest
 from lab.bank.runs.store import finished_runs
-from lab.bank.scoring.job import ScoringRequest, score_portfolio
+from lab.bank.scoring.job import score_portfolio
 from lab.terms.errors import Unreachable
 
 PATIENCE = RetryPolicy(connect_timeout=5, read_timeout=120, tries=3, longest_wait=0.5)

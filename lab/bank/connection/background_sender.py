@@ -1,4 +1,4 @@
-"""One thing after another on its way, while the work that comes before and after goes on."""
+"""Sends requests in the background, in order, while the main thread prepares the next one."""
 
 from __future__ import annotations
 
@@ -12,29 +12,35 @@ _T = TypeVar("_T")
 
 
 class BackgroundSender(Generic[_T]):
-    """Sends in a thread that does not keep the process alive, so that an interrupted job ends at once.
+    """Runs tasks in daemon threads, so that an interrupted job ends at once instead of waiting for the bureau.
 
-    After a failure nothing more is sent: what waits is cancelled, so that it is known not to have left.
+    ``threads``: how many tasks run at a time; they start in the order in which they were given. After a failure no
+    further task starts: those that wait are cancelled, and a cancelled task has sent nothing. An error of a type in
+    ``continue_after`` fails its own task alone.
     """
 
-    def __init__(self) -> None:
-        self._waiting: SimpleQueue[tuple[Callable[[], _T], Future[_T]] | None] = SimpleQueue()
+    def __init__(self, *, threads: int = 1, continue_after: tuple[type[Exception], ...] = ()) -> None:
+        self._queue: SimpleQueue[tuple[Callable[[], _T], Future[_T]] | None] = SimpleQueue()
+        self._continue_after = continue_after
         self._stopped = False
-        threading.Thread(target=self._work, daemon=True).start()
+        self._threads = [threading.Thread(target=self._run_tasks, daemon=True) for _ in range(threads)]
+        for thread in self._threads:
+            thread.start()
 
     def send(self, task: Callable[[], _T]) -> Future[_T]:
-        """The outcome of ``task``, which is done after those before it."""
+        """Queue ``task``; the future gives its result, or raises what it raised."""
         future: Future[_T] = Future()
-        self._waiting.put((task, future))
+        self._queue.put((task, future))
         return future
 
     def close(self) -> None:
-        """Send nothing more; what is on its way is left to itself."""
+        """Start no further task. A task that is running is not waited for."""
         self._stopped = True
-        self._waiting.put(None)
+        for _ in self._threads:
+            self._queue.put(None)
 
-    def _work(self) -> None:
-        while (item := self._waiting.get()) is not None:
+    def _run_tasks(self) -> None:
+        while (item := self._queue.get()) is not None:
             task, future = item
             if self._stopped:
                 future.cancel()
@@ -43,7 +49,8 @@ class BackgroundSender(Generic[_T]):
             try:
                 outcome = task()
             except BaseException as error:
-                self._stopped = True
+                if not isinstance(error, self._continue_after):
+                    self._stopped = True
                 future.set_exception(error)
             else:
                 future.set_result(outcome)

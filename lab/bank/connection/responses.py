@@ -1,23 +1,22 @@
-"""What a bureau answers, read by a bank that does not trust it: JSON objects, receipts, cards, problem documents.
+"""Parses a bureau's responses strictly: JSON objects, receipts, cards, problem documents.
 
-A problem document (RFC 9457) becomes the error that it was at the bureau. No HTTP here; the outlet does that.
+A problem document (RFC 9457) becomes the error that the bureau raised. Nothing is sent here.
 """
 
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from lab.terms.errors import Busy, InvalidInput, NotAuthentic, ShulabError, Unreachable
+from lab.terms.names import is_hex32
 from lab.transport.problem_details import parse_json_object, problem_kind, problem_to_error
 
 CHECK_SERVICE_HINT = "check that the bureau's service runs (`lab bureau serve`) and that the address is right"
-_LONGEST_WORD = 100
-_KEY = re.compile(r"[0-9a-f]{64}")
+_MAX_WORD_LENGTH = 100
 
 
 @dataclass(frozen=True)
@@ -30,12 +29,12 @@ class BureauResponse:
 
     @property
     def problem_type(self) -> str:
-        """Last part of the problem's type."""
+        """The last part of the problem's type, which is an error family's code."""
         return problem_kind(self.content)
 
     @property
     def retry_after(self) -> float:
-        """Seconds that the bureau asks to wait; 0 if it does not say."""
+        """Seconds that the bureau asks to wait; 0 without such a request."""
         value = self.headers.get("retry-after", "")
         return float(value) if value.isascii() and value.isdigit() and len(value) < 9 else 0.0
 
@@ -44,24 +43,24 @@ class BureauResponse:
         found = parse_json_object(self.content)
         if found is None:
             raise Unreachable(
-                "Wanted a JSON object from the bureau; found something else.", next_step="check the bureau's address"
+                "Expected a JSON object from the bureau; found something else.", next_step="check the bureau's address"
             )
         return found
 
     def receipt(self) -> dict[str, Any]:
-        """The receipt in its header; raises ``Unreachable`` if there is none."""
+        """The receipt in the response's header; raises ``Unreachable`` without one."""
         try:
             found = parse_json_object(base64.b64decode(self.headers.get("shulab-receipt", ""), validate=True))
         except ValueError:
             found = None
         if found is None:
             raise Unreachable(
-                "Wanted a receipt with the reply; found none.", next_step="ask the bureau for its version"
+                "Expected a receipt with the response; found none.", next_step="ask the bureau for its version"
             )
         return found
 
     def to_error(self) -> ShulabError:
-        """The problem as the error it was at the bureau; an answer that is no problem document by its status."""
+        """The error that the bureau raised; a response without a problem document is judged by its status."""
         found = problem_to_error(self.status, self.content)
         if isinstance(found, Busy):
             return Busy(found.detail, next_step=found.next_step, retry_after=int(self.retry_after))
@@ -69,12 +68,12 @@ class BureauResponse:
 
 
 FINAL_STATES = frozenset({"rejected", "revoked", "expired", "retired"})
-"""Final states of a contract's version; one that is not known here counts as none of them."""
+"""Final states of a contract's version; a state that is unknown here counts as not final."""
 
 
 @dataclass(frozen=True)
 class ContractVersionStatus:
-    """Where a version of a contract stands at the bureau."""
+    """The state of a contract's version at the bureau."""
 
     version: int
     state: str
@@ -85,13 +84,13 @@ class ContractVersionStatus:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing leads out of its state."""
+        """Whether the version's state is final."""
         return self.state in FINAL_STATES
 
 
 @dataclass(frozen=True)
 class UnverifiedBureauCard:
-    """What a bureau says of itself, unsigned: compare ``public_key`` to a pin or a fingerprint before trusting it."""
+    """What a bureau says of itself, unsigned: compare ``public_key`` with a pin or fingerprint before trusting it."""
 
     name: str
     public_key: str
@@ -100,9 +99,9 @@ class UnverifiedBureauCard:
     parameters: tuple[str, ...]
 
 
-def parse_bureau_card(answer: BureauResponse) -> UnverifiedBureauCard:
-    """The bureau's card; raises ``Unreachable`` if it is something else, ``NotAuthentic`` if its key is none."""
-    found = answer.json()
+def parse_bureau_card(response: BureauResponse) -> UnverifiedBureauCard:
+    """The bureau's card; raises ``Unreachable`` for anything else, ``NotAuthentic`` for a malformed key."""
+    found = response.json()
     try:
         card = UnverifiedBureauCard(
             str(found["name"]),
@@ -113,37 +112,40 @@ def parse_bureau_card(answer: BureauResponse) -> UnverifiedBureauCard:
         )
     except (KeyError, TypeError):
         raise Unreachable(
-            "Wanted a bureau's card at this address; found another service.", next_step=CHECK_SERVICE_HINT
+            "Expected a bureau's card at this address; found another service.", next_step=CHECK_SERVICE_HINT
         ) from None
-    if not _KEY.fullmatch(card.public_key):
-        raise NotAuthentic("Wanted the bureau's key in its card; it is no key.", next_step="ask the bureau")
+    if not is_hex32(card.public_key):
+        raise NotAuthentic(
+            "Expected a public key of 64 hexadecimal digits in the bureau's card; found something else.",
+            next_step="ask the bureau",
+        )
     return card
 
 
-def parse_contract_versions(answer: BureauResponse) -> tuple[ContractVersionStatus, ...]:
-    """Every version of a contract, newest first; raises ``Unreachable`` if there are none."""
+def parse_contract_versions(response: BureauResponse) -> tuple[ContractVersionStatus, ...]:
+    """Every version of a contract, newest first; raises ``Unreachable`` for anything else."""
     try:
-        listed = [_read_standing(one) for one in answer.json().get("versions") or ()]
+        listed = [_parse_version(one) for one in response.json().get("versions") or ()]
     except (KeyError, TypeError, ValueError):
         listed = []
     if not listed:
         raise Unreachable(
-            "Wanted the contract's versions from the bureau; found something else.", next_step=CHECK_SERVICE_HINT
+            "Expected the contract's versions from the bureau; found something else.", next_step=CHECK_SERVICE_HINT
         )
     return tuple(sorted(listed, key=lambda one: -one.version))
 
 
-def _read_standing(found: Mapping[str, Any]) -> ContractVersionStatus:
+def _parse_version(found: Mapping[str, Any]) -> ContractVersionStatus:
     version, texts = int(found["version"]), (found["state"], found["sha256"])
-    if not all(isinstance(text, str) and len(text) <= _LONGEST_WORD for text in texts):
+    if not all(isinstance(text, str) and len(text) <= _MAX_WORD_LENGTH for text in texts):
         raise ValueError
     signed = (found["signable"], found["signed_by_bank"], found["signed_by_bureau"])
     return ContractVersionStatus(version, *texts, *(one is True for one in signed))
 
 
-def parse_allowance(answer: BureauResponse) -> dict[str, Any]:
+def parse_allowance(response: BureauResponse) -> dict[str, Any]:
     """What is used and left under a contract's ceilings; raises ``Unreachable`` for anything else."""
-    found = answer.json()
+    found = response.json()
     try:
         counts = [
             found[name][word] for name in ("identifiers", "scores", "jobs") for word in ("used", "ceiling", "left")
@@ -152,26 +154,28 @@ def parse_allowance(answer: BureauResponse) -> dict[str, Any]:
             return found
     except (KeyError, TypeError):
         pass
-    raise Unreachable("Wanted what is left under the contract; found something else.", next_step=CHECK_SERVICE_HINT)
+    raise Unreachable(
+        "Expected the contract's allowance from the bureau; found something else.", next_step=CHECK_SERVICE_HINT
+    )
 
 
-def parse_register_version(answer: BureauResponse) -> tuple[str, int]:
+def parse_register_version(response: BureauResponse) -> tuple[str, int]:
     """Name and version of a register; raises ``Unreachable`` for anything else."""
-    found = answer.json()
+    found = response.json()
     name, version = found.get("name"), found.get("version")
     if not isinstance(name, str) or not isinstance(version, int) or isinstance(version, bool):
         raise Unreachable(
-            "Wanted a register's version from the bureau; found something else.", next_step=CHECK_SERVICE_HINT
+            "Expected a register's version from the bureau; found something else.", next_step=CHECK_SERVICE_HINT
         )
     return name, version
 
 
 @contextmanager
 def translate_protocol_errors(what: str) -> Iterator[None]:
-    """A protocol's complaint about the other side's bytes as an error with a next step; it holds no value."""
+    """Turn a protocol's error about the bureau's bytes into one with a next step; it shows none of the bytes."""
     try:
         yield
     except ValueError as error:
         raise InvalidInput(
-            f"The bureau's {what} answer does not fit: {error}.", next_step="ask the bureau; check both versions"
+            f"The bureau's {what} response does not fit: {error}.", next_step="ask the bureau; check both versions"
         ) from None

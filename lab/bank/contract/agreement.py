@@ -1,8 +1,8 @@
-"""Before anything is sent: whose contract, whose key, which version, which model, for whom.
+"""Contracts at the bank: signed once, and verified before each job sends anything.
 
-``countersign`` is how a bank comes to a version of a contract; ``verify_scoring_contract`` is what every job begins
-with. Both fail closed: a missing signature, another key than the pinned one, a version that this bank never signed, or
-a sheet that the contract does not pin stops the job here, whatever the bureau says.
+``countersign`` signs a version of a contract; every job begins with ``verify_active_contract`` or
+``verify_scoring_contract``. All fail closed: a missing signature, another key than the pinned one, a version that this
+bank never signed, or a sheet that the contract does not pin stops the job, whatever the bureau says.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 from lab.bank.connection.client import BureauClient
 from lab.bank.connection.responses import ContractVersionStatus
@@ -21,7 +20,6 @@ from lab.terms.contract.document import Contract, Operation, PinnedModel, Signed
 from lab.terms.errors import Conflict, InvalidInput, NotAllowed, NotAuthentic, NotFound
 from lab.terms.keys.fingerprint import check_fingerprint
 from lab.terms.keys.party import Party
-from lab.terms.ledger.receipt import ScoreReceipt
 from models.shared.sheet import BankSheet
 from protocols.matching.engines import ENGINES
 from protocols.scoring.parameters import ParameterSet, find_parameters
@@ -33,7 +31,7 @@ _NEXT_STEP_BY_STATE = {
     "approved": "sign it with `lab bank sign`",
     "suspended": "ask the bureau; when it is resumed, the same command goes on at no new charge",
 }
-"""What to do about a contract in a state that nothing runs in; of the others, only a new contract helps."""
+"""What to do about a contract that is not active, by its state; in any other state only a new contract helps."""
 
 
 @dataclass(frozen=True)
@@ -46,55 +44,39 @@ class ActiveContract:
 
     @property
     def contract(self) -> Contract:
-        """The contract document: the version in force."""
+        """The contract document of the version in force."""
         return self.signed.contract
 
 
 @dataclass(frozen=True)
 class ActiveScoringContract(ActiveContract):
-    """What a scoring job needs as well: the parameter set that the contract names, and the model's sheet."""
+    """A contract in force with what a scoring job needs: its parameter set, and the model's sheet."""
 
     params: ParameterSet
     sheet: BankSheet
-
-    def manifest_fields(self, receipts: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        """What a run's manifest says of the agreement it ran under and of the register that its ``receipts`` name."""
-        contract, sheet = self.contract, self.sheet
-        return {
-            "version": contract.version,
-            "contract_sha256": contract.sha256,
-            "purpose": contract.purpose.value,
-            "recipient": self.recipient,
-            "detail": contract.detail.value,
-            "model": f"{sheet.model}@{sheet.version}",
-            "sheet_sha256": self.model.sheet_sha256,
-            "register": ", ".join(
-                sorted({f"{r.register}-{r.register_version}" for r in map(ScoreReceipt.read, receipts)})
-            ),
-            "outputs": len(sheet.outputs),
-        }
 
 
 def countersign(
     home: BankHome,
     keys: BankKeys,
-    outlet: BureauClient,
+    client: BureauClient,
     contract: str,
     *,
     fingerprint: str | Callable[[], str] | None = None,
     agree: Callable[[Contract, bool], bool],
 ) -> SignedContract:
-    """Fetch the newest version that takes a signature, have a person (``agree(contract, pinned)``) agree to it, pin the
-    bureau's key, sign, store.
+    """Fetch the newest version that can be signed, let a person agree to it (``agree(contract, pinned)``), pin the
+    bureau's key, sign and store the contract.
 
-    ``fingerprint`` is what the bureau read out over another channel, or asks the person for it; it is asked before the
-    contract is shown, and only for a key that is not pinned. Without it such a key is not trusted. Raises
-    ``NotAuthentic`` when the contract, the bureau's card, the fingerprint or an earlier pin disagree, ``NotAllowed``
-    when the person does not agree or no version takes a signature.
+    ``fingerprint``: the one that the bureau read out over another channel, or a function that asks the person for it,
+    called before the contract is shown and only if the bureau's key is not pinned. Without it such a key is not
+    trusted. Raises ``NotAuthentic`` when the contract, the bureau's card, the fingerprint or an earlier pin disagree,
+    ``Conflict`` for a contract with a former key of this bank, ``NotAllowed`` when the person does not agree or no
+    version can be signed.
     """
-    card = outlet.bureau_card()
-    chosen = _signable_version(contract, outlet.contract_versions(contract))
-    signed, _ = outlet.contract(contract, chosen.version)
+    card = client.bureau_card()
+    chosen = _signable_version(contract, client.contract_versions(contract))
+    signed, _ = client.contract(contract, chosen.version)
     document = signed.contract
     _check_parties(home, document, contract)
     if document.version != chosen.version:
@@ -106,7 +88,7 @@ def countersign(
         )
     if document.bureau.public_key != card.public_key:
         raise NotAuthentic(
-            "The contract names another bureau key than the service has.", next_step="ask the bureau which is right"
+            "The contract names another bureau key than the service uses.", next_step="ask the bureau which is right"
         )
     pinned = home.find_pin(document.bureau) is not None
     _check_fingerprint(document.bureau, fingerprint, pinned)
@@ -116,10 +98,10 @@ def countersign(
         raise NotAllowed(
             f"Contract {contract} was not agreed to; nothing was signed.", next_step="ask the bureau to amend it"
         )
-    home.pin(document.bureau, outlet.url)
+    home.pin(document.bureau, client.url)
     signature = keys.sign(signing_input(document)).hex()
     if signed.bank_signature is None:
-        outlet.sign_contract(contract, signature, document.version)
+        client.sign_contract(contract, signature, document.version)
     complete = signed.model_copy(update={"bank_signature": signature})
     complete.verify(require=("bank",))
     home.store_contract(complete)
@@ -128,31 +110,31 @@ def countersign(
 
 def verify_scoring_contract(
     home: BankHome,
-    outlet: BureauClient,
+    client: BureauClient,
     contract: str,
     *,
     now: datetime,
     model: tuple[str, int | None] | None = None,
     recipient: str | None = None,
 ) -> ActiveScoringContract:
-    """What ``verify_active_contract`` checks, for a scoring job, and the sheet of the model.
+    """Verify a contract as ``verify_active_contract`` does, for scoring, and fetch the model's sheet.
 
-    Raises what that raises, ``InvalidInput`` for a parameter set that is not offered, and ``NotAuthentic`` for another
-    sheet than the contract's.
+    Raises what that raises, ``InvalidInput`` for an unknown parameter set, and ``NotAuthentic`` for another sheet than
+    the contract pins.
     """
     wanted = (Operation.MATCH, Operation.SCORE)
-    standing = verify_active_contract(
-        home, outlet, contract, now=now, operations=wanted, model=model, recipient=recipient
+    active = verify_active_contract(
+        home, client, contract, now=now, operations=wanted, model=model, recipient=recipient
     )
-    document = standing.contract
+    document = active.contract
     params = find_parameters(document.parameters)
-    sheet = _sheet(outlet, document, standing.model)
-    return ActiveScoringContract(standing.signed, standing.model, standing.recipient, params, sheet)
+    sheet = _sheet(client, document, active.model)
+    return ActiveScoringContract(active.signed, active.model, active.recipient, params, sheet)
 
 
 def verify_active_contract(
     home: BankHome,
-    outlet: BureauClient,
+    client: BureauClient,
     contract: str,
     *,
     now: datetime,
@@ -160,17 +142,17 @@ def verify_active_contract(
     model: tuple[str, int | None] | None = None,
     recipient: str | None = None,
 ) -> ActiveContract:
-    """The version in force, checked against what this bank signed and whom it pinned.
+    """The version in force, verified against the text that this bank signed and the key that it pinned.
 
-    ``model``: its name and version (None: the first of the name that the contract allows); None means its first model.
-    ``recipient``: who in the bank the results are for; None means the first that the contract names. Raises
-    ``NotFound`` for a contract or version never signed here, ``NotAuthentic`` for a missing or wrong signature,
-    another key or a retired version, ``NotAllowed`` outside its term, state, operations, models or recipients.
+    ``model``: a name and a version (None: the first of that name which the contract allows); None for the contract's
+    first. ``recipient``: who in the bank the results are for; None for the first that the contract names. Raises
+    ``NotFound`` for a contract or version never signed here, ``NotAuthentic`` for a missing or wrong signature, another
+    key or a retired version, ``NotAllowed`` outside its term, state, operations, models or recipients.
     """
     newest = home.contract(contract)
     _check_parties(home, newest.contract, contract)
     check_pinned(home, newest.contract.bureau)
-    signed, state = outlet.contract(contract)
+    signed, state = client.contract(contract)
     document = signed.contract
     own = _own_version(home, document, contract)
     _check_text(document, own.contract)
@@ -208,7 +190,7 @@ def verify_active_contract(
 
 
 def _signable_version(contract: str, versions: tuple[ContractVersionStatus, ...]) -> ContractVersionStatus:
-    """The newest version that takes a signature, or the one in force, which was signed (signing again is harmless)."""
+    """The newest version that can be signed, or the signed one in force (signing it again is harmless)."""
     for version in versions:
         if version.signable:
             return version
@@ -217,7 +199,7 @@ def _signable_version(contract: str, versions: tuple[ContractVersionStatus, ...]
             return version
     state = versions[0].state
     raise NotAllowed(
-        f"Contract {contract} is {state}; it takes no signature.",
+        f"Contract {contract} is {state}; it cannot be signed.",
         next_step=_NEXT_STEP_BY_STATE.get(state, "ask the bureau for a new contract"),
     )
 
@@ -227,15 +209,14 @@ def _own_version(home: BankHome, document: Contract, contract: str) -> SignedCon
         return home.contract(contract, document.version)
     except NotFound:
         raise NotFound(
-            f"Version {document.version} of contract {contract} is the bureau's present one; this bank has not signed "
-            "it here.",
+            f"The bureau's current version of contract {contract} is {document.version}; this bank has not signed it.",
             next_step=f"run `lab bank sign {contract}`, which shows what changed",
         ) from None
 
 
 def verify_contract_text(home: BankHome, contract: str, shown: Contract) -> Contract:
-    """``shown``, what the bureau says that a contract is, if it is the contract asked for and, of a version that this
-    bank has signed, the very text. Raises ``NotAuthentic`` otherwise."""
+    """The contract that the bureau shows, if it is the one asked for and, for a signed version, the text that this bank
+    signed; raises ``NotAuthentic`` otherwise."""
     _check_parties(home, shown, contract)
     if shown.version in home.versions(contract):
         _check_text(shown, home.contract(contract, shown.version).contract)
@@ -246,13 +227,13 @@ def _check_text(shown: Contract, own: Contract) -> None:
     if shown.sha256 != own.sha256:
         raise NotAuthentic(
             f"The bureau's text of contract {own.id} is not the one this bank signed.",
-            next_step="ask the bureau; an amendment has a version of its own",
+            next_step="ask the bureau; an amendment must have a version of its own",
         )
 
 
 def _check_not_retired(home: BankHome, document: Contract, contract: str) -> None:
-    """Raise ``NotAuthentic`` if both have signed a later version: that one retired this at once, and the bureau cannot
-    take it back by saying that this is in force."""
+    """Raise ``NotAuthentic`` if both parties have signed a later version: that retired this one at once, and the bureau
+    cannot undo it by saying that this one is in force."""
     for version in home.versions(contract):
         if version > document.version and home.contract(contract, version).bureau_signature is not None:
             raise NotAuthentic(
@@ -281,8 +262,8 @@ def _check_parties(home: BankHome, document: Contract, contract: str) -> None:
         )
 
 
-def _sheet(outlet: BureauClient, contract: Contract, model: PinnedModel) -> BankSheet:
-    data = outlet.sheet(contract.id, model.name, model.version)
+def _sheet(client: BureauClient, contract: Contract, model: PinnedModel) -> BankSheet:
+    data = client.sheet(contract.id, model.name, model.version)
     if hashlib.sha256(data).hexdigest() != model.sheet_sha256:
         raise NotAuthentic(
             "The model's sheet is not the one that the contract pins.",
@@ -293,17 +274,17 @@ def _sheet(outlet: BureauClient, contract: Contract, model: PinnedModel) -> Bank
         raise NotAuthentic(
             "The model's sheet is of another model, version or detail than the contract.", next_step="ask the bureau"
         )
-    # Replies are rounded to the contract's step, so what is near a cut-off is near it by that many quanta more.
+    # Replies are rounded to the contract's precision, so the error that makes a score near a cut-off grows with it.
     return replace(sheet, error_bound=sheet.error_bound * contract.ceilings.precision)
 
 
-def _check_fingerprint(bureau: Party, told: str | Callable[[], str] | None, pinned: bool) -> None:
-    if callable(told):
-        told = None if pinned else told()
-    if told is not None:
-        check_fingerprint(told, bureau.public_key, whose="the bureau")
+def _check_fingerprint(bureau: Party, given: str | Callable[[], str] | None, pinned: bool) -> None:
+    if callable(given):
+        given = None if pinned else given()
+    if given is not None:
+        check_fingerprint(given, bureau.public_key, whose="the bureau")
     elif not pinned:
         raise NotAuthentic(
-            "The bureau's key is new to this bank, and nobody has told its fingerprint.",
-            next_step="have the bureau read it out over another channel, and give it with --fingerprint",
+            "The bureau's key is new to this bank, and no fingerprint was given.",
+            next_step="ask the bureau to read out its fingerprint over another channel, and give it with --fingerprint",
         )

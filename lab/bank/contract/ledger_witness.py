@@ -1,9 +1,9 @@
-"""The bank as a witness of the bureau's ledger: every receipt is checked, and every tree head against the one before.
+"""The bank as a witness of the bureau's ledger: it checks every receipt, and every tree head against the one before.
 
-The newest head that a bureau has shown is kept in the home. A bureau that rewrites its ledger, or goes back to an
-earlier one, can't prove that its next head continues the kept one; the bank then stops and has both heads as evidence.
-A bureau that keeps a ledger for this bank alone is not found out here: that takes somebody who sees what others are
-shown (``lab.bank.contract.checkpoint_wait``).
+The newest head that a bureau has shown is kept in the bank's folder. A bureau that rewrites its ledger, or goes back to
+an earlier one, cannot prove that its next head continues the kept one; the bank then stops and has both heads as
+evidence. A bureau that keeps a separate ledger for this bank is not detected here; that takes the witnesses, who see
+what others are shown (``lab.bank.contract.checkpoint_wait``).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from lab.terms.errors import InvalidInput, NotAuthentic, NotFound
 from lab.terms.keys.party import Party
 from lab.terms.ledger.receipt import MATCH_ANSWERED, SCORE_ANSWERED, Receipt, verify_receipt
 from lab.terms.ledger.tree import Fact, Proof, SignedTreeHead, verify_consistency
+from lab.terms.names import ModelRef
 from lab.terms.witnessing.checkpoint import SignedCheckpoint
 
 _ASK_BUREAU_HINT = "ask the bureau; run the same command again to continue"
@@ -27,7 +28,7 @@ _KEEP_EVIDENCE_HINT = "stop, and ask the bureau by another channel; both tree he
 
 
 class ReceiptedExchange(Protocol):
-    """An exchange that a receipt must speak of: its contract and job, the kind of entry, and facts it must have."""
+    """An exchange that a receipt must record: its contract and job, the kind of ledger entry, the entry's facts."""
 
     @property
     def contract(self) -> str:
@@ -47,8 +48,7 @@ class ReceiptedExchange(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BatchExchange:
-    """A batch that was scored: contract, job, model (``name@version``), enterprises, the batch by its SHA-256, and the
-    reply."""
+    """A batch that was scored: contract, job, model (``name@version``), number of rows, SHA-256 of the batch, reply."""
 
     contract: str
     job: str
@@ -59,15 +59,15 @@ class BatchExchange:
 
     @property
     def kind(self) -> str:
-        """The kind of entry that tells of it."""
+        """The kind of entry that records it."""
         return SCORE_ANSWERED
 
     def expected_facts(self) -> Mapping[str, Fact]:
-        """What the entry must say."""
-        name, _, version = self.model.rpartition("@")
+        """The facts that the entry must have."""
+        model = ModelRef.parse(self.model)
         return {
-            "model": name,
-            "model_version": int(version),
+            "model": model.name,
+            "model_version": model.version,
             "rows": self.rows,
             "batch_sha256": self.batch,
             "reply_sha256": hashlib.sha256(self.reply).hexdigest(),
@@ -76,7 +76,7 @@ class BatchExchange:
 
 @dataclass(frozen=True, slots=True)
 class MatchExchange:
-    """A matching or counting request that was answered: contract, job and its key epoch, identifiers, both frames."""
+    """A matching or counting request that was answered: contract, job, epoch, number of identifiers, both frames."""
 
     contract: str
     job: str
@@ -88,11 +88,11 @@ class MatchExchange:
 
     @property
     def kind(self) -> str:
-        """The kind of entry that tells of it."""
+        """The kind of entry that records it."""
         return MATCH_ANSWERED
 
     def expected_facts(self) -> Mapping[str, Fact]:
-        """What the entry must say."""
+        """The facts that the entry must have."""
         return {
             "epoch": self.epoch,
             "identifiers": self.identifiers,
@@ -114,27 +114,31 @@ class LedgerWitness:
         self._file = home.folder / "bureaus" / f"{bureau.fingerprint}.head"
 
     def check_receipt(self, receipt: Mapping[str, Any], exchange: ReceiptedExchange) -> Receipt:
-        """The receipt, once it is the bureau's, proven, about this exchange, and of the ledger seen before.
+        """The receipt, once its signature, its proof, its facts and its ledger are checked.
 
-        Raises ``InvalidInput`` for what is no receipt, ``NotAuthentic`` otherwise.
+        Raises ``InvalidInput`` for a malformed receipt; ``NotAuthentic`` for one that is not the bureau's, not
+        proven, not about this exchange, or of another ledger than the one seen before.
         """
         found = Receipt.read(receipt)
         verify_receipt(found, self._bureau.public_key)
         if found.kind != exchange.kind:
             raise NotAuthentic("The bureau's receipt is for another kind of exchange.", next_step=_ASK_BUREAU_HINT)
-        told = {**found.facts, "contract": found.contract}  # the entry's own word, whatever a fact of that name says
+        facts = {
+            **found.facts,
+            "contract": found.contract,
+        }  # not what a fact of that name says
         for name, wanted in {"contract": exchange.contract, "job": exchange.job, **exchange.expected_facts()}.items():
-            if type(told.get(name)) is not type(wanted) or told[name] != wanted:
+            if type(facts.get(name)) is not type(wanted) or facts[name] != wanted:
                 what = name.removesuffix("_sha256").replace("_", " ")
                 raise NotAuthentic(f"The bureau's receipt does not name this job's {what}.", next_step=_ASK_BUREAU_HINT)
         self.advance_head(found.head)
         return found
 
     def advance_head(self, head: SignedTreeHead) -> None:
-        """Hold a head of this bureau against the newest one kept, and keep the newer of the two.
+        """Compare a head of this bureau with the newest one kept, and keep the newer of the two.
 
-        Two answers may overtake each other, so ``head`` may also be the older. Raises ``NotAuthentic`` when one does
-        not continue the other: the bureau's ledger was rewritten, or put back to an earlier state.
+        Responses may arrive out of order, so ``head`` may be the older. Raises ``NotAuthentic`` when one does not
+        continue the other: the bureau's ledger was rewritten, or put back to an earlier state.
         """
         head.verify(self._bureau.public_key)
         kept = self.stored_head()
@@ -147,14 +151,14 @@ class LedgerWitness:
                 self._keep(head, self._file.with_suffix(".contradiction"))
                 raise NotAuthentic(
                     f"The bureau's ledger was rewritten: its tree heads of {older.size} and {newer.size} entries "
-                    "are of two histories.",
+                    "belong to two histories.",
                     next_step=_KEEP_EVIDENCE_HINT,
                 ) from None
         if kept is None or head.size > kept.size:
             self._keep(head, self._file)
 
     def stored_head(self) -> SignedTreeHead | None:
-        """The newest head that this bureau has shown, or None; raises ``InvalidInput`` if the file was damaged."""
+        """The newest head that this bureau has shown, or None; raises ``InvalidInput`` for a damaged file."""
         if not self._file.exists():
             return None
         try:
@@ -162,17 +166,17 @@ class LedgerWitness:
             head.verify(self._bureau.public_key)
         except (InvalidInput, NotAuthentic):
             raise InvalidInput(
-                f"Wanted a tree head of this bureau in {self._file.name}; found otherwise.",
-                next_step="restore the file from a backup; without it an old ledger could pass for the present one",
+                f"Expected a tree head of this bureau in {self._file.name}; found something else.",
+                next_step="restore the file from a backup; without it an old ledger would pass as the current one",
             ) from None
         return head
 
     def store_checkpoint(self, checkpoint: SignedCheckpoint) -> None:
-        """Keep the newest cosigned checkpoint too, to be shown to others."""
+        """Store the newest cosigned checkpoint, to be shown to others."""
         replace_private(self._file.with_suffix(".checkpoint"), str(checkpoint).encode())
 
     def stored_checkpoint(self) -> SignedCheckpoint | None:
-        """The cosigned checkpoint that was kept, or None; raises ``InvalidInput`` if the file was damaged."""
+        """The stored cosigned checkpoint, or None; raises ``InvalidInput`` for a damaged file."""
         path = self._file.with_suffix(".checkpoint")
         return SignedCheckpoint.parse(read_private(path)) if path.exists() else None
 
@@ -181,7 +185,7 @@ class LedgerWitness:
 
 
 def stored_heads(home: BankHome) -> list[tuple[Party, SignedTreeHead, str | None]]:
-    """What each pinned bureau has shown: its newest head, and the last cosigned checkpoint, if any."""
+    """Each pinned bureau that has shown a head: the newest head, and the last cosigned checkpoint, if any."""
     found = []
     for pin in home.pins():
         witness = LedgerWitness(home, pin.bureau, _no_proof)

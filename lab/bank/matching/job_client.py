@@ -1,32 +1,29 @@
-"""The bureau's side of one matching job, as the bank meets it: frames up, frames down, and waiting while it is busy.
+"""The requests of one matching job: frames to the bureau and back, waiting while it is busy, receipts checked.
 
-A register is evaluated once a key epoch, which takes a bureau a while; it says so, and when to ask again.
+A bureau evaluates its register once a key epoch. Until that is done it answers "busy", and says when to ask again.
 """
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from lab.bank.connection.client import RetryPolicy
 from lab.terms.errors import Busy, ShulabError
 from lab.terms.progress import SILENT, Progress
 
-_LEAST_WAIT = 0.25
 _T = TypeVar("_T")
 
 
 ResponseWithReceipt: TypeAlias = tuple[bytes, dict[str, Any]]
-"""An answer (a frame), and its receipt as JSON."""
+"""A response (a frame) and its receipt as JSON."""
 ReceiptHandler: TypeAlias = Callable[[bytes, bytes, dict[str, Any], bool], None]
-"""Checks and keeps a receipt: request, response, receipt, whether it was a count; raises when it does not fit."""
+"""Checks and stores a receipt, given request, response, receipt and whether it was a count."""
 
 
 class MatchingRoutes(Protocol):
-    """What an outlet offers for matching; each raises ``Busy`` while the bureau evaluates its register."""
+    """The routes for matching; each raises ``Busy`` while the bureau evaluates its register."""
 
     retry_policy: RetryPolicy
 
@@ -58,39 +55,39 @@ class MatchingJobClient:
     job: str
     progress: Progress = SILENT
     receipt_handler: ReceiptHandler | None = None
-    """None: where no receipt is wanted."""
+    """None: receipts are not checked."""
 
     def setup(self, *, counting: bool = False) -> bytes:
         """The manifest of the set-up."""
         return self._patiently(lambda: self.routes.matching_setup(self.contract, self.job, counting=counting))
 
     def shard(self, sha256: str, first: int, count: int) -> bytes:
-        """Buckets of a set-up."""
+        """Buckets ``first`` to ``first + count - 1`` of a set-up."""
         return self._patiently(lambda: self.routes.matching_shard(self.contract, self.job, sha256, first, count))
 
     def delta(self, sha256: str, since: str) -> bytes:
-        """What leads from the set-up ``since`` to the set-up ``sha256``; raises ``NotFound`` if there is no way."""
+        """The changes from set-up ``since`` to set-up ``sha256``; raises ``NotFound`` if the bureau has none."""
         return self._patiently(lambda: self.routes.matching_delta(self.contract, self.job, sha256, since))
 
     def match(self, request: bytes) -> bytes:
-        """The answer to a request, in its order."""
+        """The response to a request, in the request's order."""
         return self._receipted(request, lambda: self.routes.match(self.contract, self.job, request), counting=False)
 
     def count(self, request: bytes) -> bytes:
-        """The answer to a request, in an order that says nothing."""
+        """The response to a request, in shuffled order."""
         return self._receipted(
             request, lambda: self.routes.count_matches(self.contract, self.job, request), counting=True
         )
 
     def is_open(self) -> bool:
-        """Whether the job is open: what is refused then is beyond a ceiling, not stopped."""
+        """Whether the job is open at the bureau, so that a refusal is for a ceiling, not for a stopped job."""
         try:
             return bool(self.routes.job(self.contract, self.job).get("state") == "open")
         except ShulabError:
             return False
 
     def _receipted(self, request: bytes, ask: Callable[[], ResponseWithReceipt], *, counting: bool) -> bytes:
-        """The response, once its receipt is taken: no value is made of an answer that the bureau could deny."""
+        """The response, once its receipt is checked and stored, so that the bureau cannot deny it later."""
         response, receipt = self._patiently(ask)
         if self.receipt_handler is not None:
             self.receipt_handler(request, response, receipt, counting)
@@ -101,13 +98,12 @@ class MatchingJobClient:
             return ask()
         except Busy as first:
             busy = first
-        patience = self.routes.retry_policy
-        until = time.monotonic() + patience.busy_timeout
+        policy = self.routes.retry_policy
+        # The bureau says how long its work will still take, so there is no need to ask less and less often.
+        timer = replace(policy.back_off(policy.busy_timeout), factor=1.0).start()
         with self.progress.stage("wait", 1) as stage:
-            while time.monotonic() < until:
-                # The bureau says how long its work will take still, so there is no need to ask less and less often.
-                wait = min(max(_LEAST_WAIT, busy.retry_after), patience.longest_wait)
-                time.sleep(wait * (0.75 + random.random() / 2))
+            while not timer.is_expired:
+                timer.sleep(at_least=busy.retry_after)
                 try:
                     answer = ask()
                 except Busy as again:

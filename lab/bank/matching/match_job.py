@@ -1,206 +1,146 @@
-"""The two jobs that end with matching: which rows of a portfolio the register holds, or only how many.
+"""Jobs that match: for scoring, for a table of the rows that match, or only for their number.
 
-Matching alone lets the bureau learn a number and nothing else: which enterprises matched it learns when, and so far as,
-the bank asks for scores later (``lab bank score``, under the same contract, which asks nothing twice). Counting needs a
-contract for counting and tells either side a number alone.
+Matching tells the bureau how many identifiers were asked, and nothing else. It learns which enterprises match only when
+the bank asks for their scores (``lab bank score`` under the same contract, which sends no identifier a second time).
+Counting needs a contract that allows it, and gives both sides a number alone.
 """
 
 from __future__ import annotations
 
-import resource
-import time
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from lab.bank.connection.client import BureauClient, JobDescription
+from lab.bank.connection.client import BureauClient
 from lab.bank.contract.agreement import ActiveContract, verify_active_contract
-from lab.bank.contract.checkpoint_wait import await_cosigned_checkpoint, describe_fork_detection
-from lab.bank.contract.ledger_witness import LedgerWitness
+from lab.bank.contract.checkpoint_wait import describe_fork_detection
 from lab.bank.home import BankHome
 from lab.bank.keys import BankKeys
-from lab.bank.matching.job_client import MatchingJobClient
-from lab.bank.matching.job_lifecycle import (
-    check_allowance,
-    check_portfolio_allowance,
-    end_job,
-    make_receipt_handler,
-    open_job,
-)
+from lab.bank.matching.job_lifecycle import check_allowance, check_portfolio_allowance, open_matching_job
 from lab.bank.matching.matcher import (
     MAX_REQUEST_ELEMENTS,
     CountResult,
-    MatchingParameters,
     MatchResult,
     count_matching_identifiers,
     intersect_identifiers,
     split_count_requests,
 )
-from lab.bank.portfolio import Portfolio, read_portfolio
+from lab.bank.portfolio import read_portfolio
+from lab.bank.runs.job_requests import CountRequest, MatchRequest
+from lab.bank.runs.job_session import JobSession
+from lab.bank.runs.manifest import RunTimer, describe_contract, describe_portfolio, describe_run
 from lab.bank.runs.metadata import RunKind, RunMetadata
 from lab.bank.runs.results import check_output_path, match_table, write_result_table
-from lab.bank.runs.store import Run, open_run, run_key
+from lab.bank.runs.store import Intersection, open_run, run_key
 from lab.terms.contract.document import Operation
 from lab.terms.progress import SILENT, Progress
-from protocols.matching.bank import MIN_BITS_PER_ENTRY
+from protocols.matching.bank import MIN_BITS_PER_ENTRY, TAG_BYTES
 
 
-@dataclass(frozen=True)
-class MatchRequest:
-    """What is asked for: a portfolio, a contract, and how to go about it. ``processes`` 0: one for each core."""
+def match_for_scoring(job: JobSession[ActiveContract], codes: Sequence[str], processes: int) -> Intersection:
+    """Open the job at the bureau, or resume it, and find which ``codes`` the register holds.
 
-    portfolio: Path
-    contract: str
-    id_column: str | None = None
-    processes: int = 0
+    A run keeps to the intersection that it has once found. Raises what ``check_portfolio_allowance``,
+    ``open_matching_job`` and ``intersect_identifiers`` raise.
+    """
+    if not codes:
+        return Intersection(np.zeros(0, np.int64), np.zeros((0, TAG_BYTES), np.uint8), 0.0)
+    kept = job.run.intersection()
+    if kept is None:
+        check_portfolio_allowance(job, codes)
+    client, parameters = open_matching_job(job, len(codes), processes)
+    if kept is None:
+        found = intersect_identifiers(job.home, job.keys, client, parameters, codes, progress=job.progress)
+        kept = found.intersection
+        job.run.save_intersection(kept)
+    return kept
 
 
 def match_portfolio(
-    home: BankHome,
-    keys: BankKeys,
-    outlet: BureauClient,
-    errand: MatchRequest,
-    out: Path,
-    *,
-    progress: Progress = SILENT,
+    home: BankHome, keys: BankKeys, client: BureauClient, request: MatchRequest, *, progress: Progress = SILENT
 ) -> dict[str, Any]:
-    """Match a portfolio and write which rows matched to ``out``; returns the run's manifest.
+    """Match a portfolio and write which rows matched; returns the run's manifest.
 
-    Raises what ``verify_active_contract`` and ``intersect_identifiers`` raise; the same call goes on then, without new
-    charges.
+    Raises what ``verify_active_contract`` and ``intersect_identifiers`` raise; the same call resumes the run without
+    new charges.
     """
-    begun, started = time.perf_counter(), datetime.now(UTC)
-    check_output_path(out)
-    standing = verify_active_contract(home, outlet, errand.contract, now=started, operations=(Operation.MATCH,))
-    contract, portfolio = standing.contract, _read_portfolio(standing, errand)
-    key = run_key("match", contract.id, portfolio.sha256, portfolio.id_column, str(out.absolute()))
-    with open_run(home.matches, key, RunMetadata.for_contract(RunKind.MATCH, contract, started), now=started) as run:
+    check_output_path(request.out)
+    timer = RunTimer({})
+    active = verify_active_contract(home, client, request.contract, now=timer.started, operations=(Operation.MATCH,))
+    contract = active.contract
+    portfolio = read_portfolio(request.portfolio, kind=contract.id_kind, id_column=request.id_column)
+    key = run_key("match", contract.id, portfolio.sha256, portfolio.id_column, str(request.out.absolute()))
+    metadata = RunMetadata.for_contract(RunKind.MATCH, contract, timer.started)
+    with open_run(home.matches, key, metadata, now=timer.started) as run:
+        job = JobSession(home, keys, client, active, run, progress)
         found, warnings = None, list(portfolio.warnings)
-        witness = LedgerWitness(home, contract.bureau, outlet.ledger_consistency)
         if portfolio.codes:
-            check_portfolio_allowance(home, outlet, contract, portfolio.codes)
-            counterpart, ask = _open_matching_job(witness, standing, outlet, run, portfolio, errand, progress)
-            found = intersect_identifiers(home, keys, counterpart, ask, portfolio.codes, progress=progress)
-        cosigned = await_cosigned_checkpoint(outlet, contract, run.matching_receipts(), witness, progress=progress)
+            check_portfolio_allowance(job, portfolio.codes)
+            job_client, parameters = open_matching_job(job, len(portfolio.codes), request.processes)
+            found = intersect_identifiers(home, keys, job_client, parameters, portfolio.codes, progress=progress)
+            timer.seconds.update(found.seconds)
+        evidence = job.await_cosigned(run.matching_receipts())
         matched = found.intersection.indices if found else np.zeros(0, dtype=np.int64)
-        write_result_table(match_table(portfolio, matched), out)
+        write_result_table(match_table(portfolio, matched), request.out)
         if portfolio.codes:
-            warnings += end_job(outlet, contract.id, run.id)
-        manifest = _manifest(home, standing, outlet, portfolio, run, found, begun, started)
-        manifest |= describe_fork_detection(contract, cosigned) | {
+            warnings += job.end_at_bureau()
+        manifest = _describe_matching(job, found) | describe_portfolio(portfolio)
+        manifest |= describe_fork_detection(contract, evidence) | {
+            "matched": len(matched),
             "sent": found.identifiers_sent if found else 0,
             "false_positive_rate": found.intersection.false_positive_rate if found else 0.0,
             "warnings": warnings,
-            "out": str(out),
+            "out": str(request.out),
         }
+        manifest |= describe_run(job, timer)
         run.finish_without_scores(manifest)
     return manifest
 
 
 def count_portfolio(
-    home: BankHome, keys: BankKeys, outlet: BureauClient, errand: MatchRequest, *, progress: Progress = SILENT
+    home: BankHome, keys: BankKeys, client: BureauClient, request: CountRequest, *, progress: Progress = SILENT
 ) -> dict[str, Any]:
     """Count how many enterprises of a portfolio match; returns the run's manifest.
 
-    Raises what ``verify_active_contract`` and ``count_matching_identifiers`` raise; the same call goes on then, without
-    new charges.
+    Raises what ``verify_active_contract`` and ``count_matching_identifiers`` raise; the same call resumes the run
+    without new charges.
     """
-    begun, started = time.perf_counter(), datetime.now(UTC)
-    standing = verify_active_contract(home, outlet, errand.contract, now=started, operations=(Operation.COUNT,))
-    contract, portfolio = standing.contract, _read_portfolio(standing, errand)
+    timer = RunTimer({})
+    active = verify_active_contract(home, client, request.contract, now=timer.started, operations=(Operation.COUNT,))
+    contract = active.contract
+    portfolio = read_portfolio(request.portfolio, kind=contract.id_kind, id_column=request.id_column)
     split_count_requests(len(portfolio.codes), min(contract.ceilings.identifiers_per_match, MAX_REQUEST_ELEMENTS))
     key = run_key("count", contract.id, portfolio.sha256, portfolio.id_column)
-    with open_run(home.matches, key, RunMetadata.for_contract(RunKind.COUNT, contract, started), now=started) as run:
+    metadata = RunMetadata.for_contract(RunKind.COUNT, contract, timer.started)
+    with open_run(home.matches, key, metadata, now=timer.started) as run:
+        job = JobSession(home, keys, client, active, run, progress)
         if not run.resumed:
-            check_allowance(outlet, contract, len(portfolio.codes))
-        witness = LedgerWitness(home, contract.bureau, outlet.ledger_consistency)
-        counterpart, ask = _open_matching_job(witness, standing, outlet, run, portfolio, errand, progress)
+            check_allowance(job, len(portfolio.codes))
+        job_client, parameters = open_matching_job(job, len(portfolio.codes), request.processes)
         counted = count_matching_identifiers(
-            home, run.folder / "setup", keys, counterpart, ask, portfolio.codes, progress=progress
+            home, run.folder / "setup", keys, job_client, parameters, portfolio.codes, progress=progress
         )
-        cosigned = await_cosigned_checkpoint(outlet, contract, run.matching_receipts(), witness, progress=progress)
-        warnings = [*portfolio.warnings, *end_job(outlet, contract.id, run.id)]
-        manifest = _manifest(home, standing, outlet, portfolio, run, counted, begun, started)
-        manifest |= describe_fork_detection(contract, cosigned) | {"warnings": warnings}
+        timer.seconds.update(counted.seconds)
+        evidence = job.await_cosigned(run.matching_receipts())
+        warnings = [*portfolio.warnings, *job.end_at_bureau()]
+        manifest = _describe_matching(job, counted) | describe_portfolio(portfolio)
+        manifest |= describe_fork_detection(contract, evidence) | {"matched": counted.matched, "warnings": warnings}
+        manifest |= describe_run(job, timer)
         run.finish_without_scores(manifest)
     return manifest
 
 
-def _read_portfolio(standing: ActiveContract, errand: MatchRequest) -> Portfolio:
-    return read_portfolio(errand.portfolio, kind=standing.contract.id_kind, id_column=errand.id_column)
-
-
-def _open_matching_job(
-    witness: LedgerWitness,
-    standing: ActiveContract,
-    outlet: BureauClient,
-    run: Run,
-    portfolio: Portfolio,
-    errand: MatchRequest,
-    progress: Progress,
-) -> tuple[MatchingJobClient, MatchingParameters]:
-    """The run's job, opened or gone on with."""
-    contract, model = standing.contract, standing.model
-    card = JobDescription(standing.recipient, model.name, model.version, len(portfolio.codes))
-    epoch = open_job(outlet, contract.id, run.id, card, folder="matches")
-    most = contract.ceilings.identifiers_per_match
-    ask = MatchingParameters(
-        contract.engine, epoch, most, contract.bureau.public_key, not contract.consent.required, errand.processes
-    )
-    take = make_receipt_handler(witness, run, contract.id, epoch)
-    return MatchingJobClient(outlet, contract.id, run.id, progress, take), ask
-
-
-def _manifest(
-    home: BankHome,
-    standing: ActiveContract,
-    outlet: BureauClient,
-    portfolio: Portfolio,
-    run: Run,
-    found: MatchResult | CountResult | None,
-    begun: float,
-    started: datetime,
-) -> dict[str, Any]:
-    contract = standing.contract
-    matched = 0
-    if found is not None:
-        matched = found.matched if isinstance(found, CountResult) else len(found.intersection.indices)
+def _describe_matching(job: JobSession[ActiveContract], found: MatchResult | CountResult | None) -> dict[str, Any]:
+    """The contract, its receipts, and what the set-up cost; ``found`` None: there was nothing to match."""
     entries = found.setup.entries if found else 0
-    seconds = dict(found.seconds) if found else {}
-    seconds["total"] = time.perf_counter() - begun
     return {
         "schema": "shulab-match/1",
-        "kind": run.metadata.kind.value,
-        "run": run.id,
-        "resumed": run.resumed,
-        "bank": home.name,
-        "bureau": contract.bureau.name,
-        "contract": contract.id,
-        "version": contract.version,
-        "contract_sha256": contract.sha256,
-        "purpose": contract.purpose.value,
-        "recipient": standing.recipient,
-        "engine": contract.engine,
-        "receipts": run.matching_receipts(),
-        "portfolio": portfolio.name,
-        "portfolio_sha256": portfolio.sha256,
-        "rows": portfolio.rows,
-        "accepted": len(portfolio.codes),
-        "set_aside": len(portfolio.set_aside),
-        "set_aside_reasons": portfolio.set_aside_counts,
-        "matched": matched,
+        **describe_contract(job),
+        "engine": job.contract.engine,
+        "receipts": job.run.matching_receipts(),
         "setup_entries": entries,
         "setup_bytes": found.setup_bytes if found else 0,
         "setup_bytes_an_entry": round(found.setup_bytes / entries, 4) if found and entries else 0.0,
         "least_bytes_an_entry": MIN_BITS_PER_ENTRY / 8,
-        "seconds": {name: round(value, 3) for name, value in seconds.items()},
-        "bytes_up": outlet.bytes_up,
-        "bytes_down": outlet.bytes_down,
-        "peak_rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        "started": started.isoformat(timespec="seconds"),
-        "delete_after": run.metadata.delete_after.isoformat(),
-        "finished": datetime.now(UTC).isoformat(timespec="microseconds"),
     }

@@ -1,14 +1,14 @@
-"""Which of the bank's identifiers a register holds, at any size: asked once each, looked up on this side.
+"""Finds which of the bank's identifiers a register holds: each is asked once, and looked up on this side.
 
-Those that this bank has a value of are looked up here (``lab.bank.matching.evaluation_store``). The others go in a
-secret order (``lab.bank.keys``), a chunk at a time, with canaries among them: blinded, sent, unblinded, and their
-values kept; the next chunk is blinded while the bureau has one. An answer in which a canary is not what the bureau's
-published key makes of it is not used at all (``lab.bank.matching.key_pins``). The value of each identifier becomes its
-tag and its mark under the contract, and the marks are looked up in the set-up, bucket by bucket. Stopped anywhere, the
-same call goes on where it was, and nothing is sent or charged a second time, whichever portfolio it is in.
+An identifier that was evaluated before is found here (``lab.bank.matching.evaluation_store``). The others are blinded,
+sent, unblinded and stored, chunk by chunk, in a secret order (``lab.bank.keys``) and with canaries among them
+(``lab.bank.matching.oprf_client``). A response in which a canary does not fit the bureau's published key is not used at
+all (``lab.bank.matching.key_pins``). Each evaluation becomes a tag and a mark under the contract, and the marks are
+looked up in the set-up, bucket by bucket. The same call resumes a match that was stopped anywhere. No identifier is
+sent or charged a second time, whichever portfolio it is in.
 
-Counting is another protocol under a contract of its own (De Cristofaro, Gasti, Tsudik 2012): the bureau's answers come
-in an order that says nothing, so neither side learns which identifiers match, and no value of one is kept.
+Counting is another protocol under a contract of its own (De Cristofaro, Gasti, Tsudik 2012): the bureau shuffles its
+response, so neither side learns which identifiers match, and no evaluation is stored.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from lab.bank.home import BankHome
 from lab.bank.keys import BankKeys
 from lab.bank.matching.evaluation_store import EvaluationStore, open_evaluation_store
 from lab.bank.matching.job_client import MatchingJobClient
-from lab.bank.matching.key_pins import MatchingKeyPins
+from lab.bank.matching.key_pins import MatchingKeyPins, PinnedSetup
 from lab.bank.matching.oprf_client import MAX_REQUEST_ELEMENTS, MatchingParameters, OprfClient, unblind_response
 from lab.bank.matching.setup_store import StoredSetup, open_current_setup, remove_setup
 from lab.bank.runs.store import Intersection
@@ -49,7 +49,7 @@ from protocols.matching.bank import (
 
 __all__ = [
     "MAX_REQUEST_ELEMENTS",
-    "MIN_IDENTIFIERS_FOR_CREW",
+    "MIN_IDENTIFIERS_FOR_POOL",
     "CountResult",
     "MatchResult",
     "MatchingParameters",
@@ -58,15 +58,14 @@ __all__ = [
     "split_count_requests",
 ]
 
-MIN_IDENTIFIERS_FOR_CREW = 20_000
-"""Identifiers to be sent from which on several processes are worth the second that they take to start."""
-_SAMPLE = 1_000  # identifiers looked up to learn about how many are to be sent
+MIN_IDENTIFIERS_FOR_POOL = 20_000
+"""From so many identifiers to send, several processes are worth the second that they take to start."""
+_SAMPLE = 1_000  # identifiers looked up to estimate how many must be sent
 
 
 @dataclass(frozen=True)
 class MatchResult:
-    """A match, the set-up it was made against, bytes of that set-up with its manifest, identifiers sent for it, and
-    seconds by step."""
+    """A match, the set-up it was made against and its size in bytes, identifiers sent, and seconds by step."""
 
     intersection: Intersection
     setup: SetupManifest
@@ -77,7 +76,7 @@ class MatchResult:
 
 @dataclass(frozen=True)
 class CountResult:
-    """How many of ``asked`` identifiers match, by a set-up for this count alone, and seconds by step."""
+    """How many of ``asked`` identifiers match, the set-up made for this count alone, and seconds by step."""
 
     asked: int
     matched: int
@@ -89,47 +88,50 @@ class CountResult:
 def intersect_identifiers(
     home: BankHome,
     keys: BankKeys,
-    counterpart: MatchingJobClient,
-    ask: MatchingParameters,
+    client: MatchingJobClient,
+    parameters: MatchingParameters,
     codes: Sequence[str],
     *,
     progress: Progress = SILENT,
 ) -> MatchResult:
     """The intersection of ``codes`` (unique, normalised) and the register.
 
-    Raises what the routes raise, ``InvalidInput`` for an answer that does not fit; the same call goes on then.
+    Raises what the routes raise, ``InvalidInput`` for a response that does not fit, ``NotAuthentic`` for one under
+    another key. The same call resumes the match.
     """
     times = [time.perf_counter()]
     tags = np.zeros((len(codes), TAG_BYTES), dtype=np.uint8)
     buckets, places = np.zeros(len(codes), dtype=np.uint32), np.zeros(len(codes), dtype=np.uint64)
-    seen = MatchingKeyPins(home.matching_keys, counterpart.contract, ask.bureau_key, ask.register_size_stated)
+    pins = MatchingKeyPins(home.matching_keys, client.contract, parameters.bureau_key, parameters.register_size_stated)
     with ExitStack() as stack:
         store = stack.enter_context(
-            open_evaluation_store(home.evaluations, counterpart.contract, ask.epoch, ask.engine)
+            open_evaluation_store(home.evaluations, client.contract, parameters.epoch, parameters.engine)
         )
-        crew = stack.enter_context(closing(_LazyCrew(ask, _estimate_unsent(store, codes))))
-        folder = home.setups / counterpart.contract
-        held = stack.enter_context(
-            open_current_setup(folder, counterpart, seen, engine=ask.engine, epoch=ask.epoch, progress=progress)
+        pool = stack.enter_context(closing(_LazyPool(parameters, _estimate_unsent(store, codes))))
+        folder = home.setups / client.contract
+        stored = stack.enter_context(
+            open_current_setup(
+                folder, client, pins, engine=parameters.engine, epoch=parameters.epoch, progress=progress
+            )
         )
         times.append(time.perf_counter())
-        evaluation = OprfClient(keys, counterpart, ask, store, seen, held.setup, crew, progress)
-        with progress.stage("match", len(codes)) as stage, _translate_crew_errors():
+        evaluation = OprfClient(keys, client, parameters, store, PinnedSetup(pins, stored.setup), pool, progress)
+        with progress.stage("match", len(codes)) as stage, _translate_pool_errors():
             evaluated = stack.enter_context(closing(evaluation.evaluate(codes)))
             for part, values in evaluated:
-                both = derive_tags_and_marks(counterpart.contract, [codes[index] for index in part.tolist()], values)
+                both = derive_tags_and_marks(client.contract, [codes[index] for index in part.tolist()], values)
                 tags[part] = both[:, :TAG_BYTES]
-                buckets[part], places[part] = locate_marks(held.setup.geometry, both[:, TAG_BYTES:])
+                buckets[part], places[part] = locate_marks(stored.setup.geometry, both[:, TAG_BYTES:])
                 stage.advance(len(part))
         times.append(time.perf_counter())
-        hits = np.sort(_look_up(held, buckets, places, progress))
+        hits = np.sort(_look_up(stored, buckets, places, progress))
     times.append(time.perf_counter())
-    rate = min(held.setup.false_positive_rate * len(codes), 1.0)
+    rate = min(stored.setup.false_positive_rate * len(codes), 1.0)
     found = Intersection(hits, tags[hits], rate)
     return MatchResult(
         found,
-        held.setup,
-        held.setup.total_bytes + held.manifest_bytes,
+        stored.setup,
+        stored.setup.total_bytes + stored.manifest_bytes,
         evaluation.identifiers_sent,
         _step_seconds(times),
     )
@@ -139,72 +141,72 @@ def count_matching_identifiers(
     home: BankHome,
     folder: Path,
     keys: BankKeys,
-    counterpart: MatchingJobClient,
-    ask: MatchingParameters,
+    client: MatchingJobClient,
+    parameters: MatchingParameters,
     codes: Sequence[str],
     *,
     progress: Progress = SILENT,
 ) -> CountResult:
     """How many of ``codes`` (unique, normalised) the register holds, and nothing more.
 
-    The set-up is kept in ``folder`` until the count is done: its marks are of this job alone. Requests for the same
+    The set-up is kept in ``folder`` until the count is done; its marks serve this job alone. Requests for the same
     codes are the same bytes each time, so an interrupted count is charged once. Raises ``InvalidInput`` for fewer
     identifiers than may be counted, and what the routes raise.
     """
     buckets, places = np.zeros(len(codes), dtype=np.uint32), np.zeros(len(codes), dtype=np.uint64)
     done, times = 0, [time.perf_counter()]
-    seen = MatchingKeyPins(home.matching_keys, counterpart.contract, ask.bureau_key, ask.register_size_stated)
+    pins = MatchingKeyPins(home.matching_keys, client.contract, parameters.bureau_key, parameters.register_size_stated)
     with ExitStack() as stack:
-        sizes = split_count_requests(len(codes), ask.request_elements)
-        held = stack.enter_context(
+        sizes = split_count_requests(len(codes), parameters.request_elements)
+        stored = stack.enter_context(
             open_current_setup(
-                folder, counterpart, seen, engine=ask.engine, epoch=ask.epoch, counting=True, progress=progress
+                folder, client, pins, engine=parameters.engine, epoch=parameters.epoch, counting=True, progress=progress
             )
         )
         times.append(time.perf_counter())
-        crew = stack.enter_context(closing(_LazyCrew(ask, len(codes))))
+        pinned = PinnedSetup(pins, stored.setup)
+        pool = stack.enter_context(closing(_LazyPool(parameters, len(codes))))
         ordered = sorted(codes)
-        order = keys.request_order(ask.engine, counterpart.contract, ask.epoch, ordered, counting=True)
-        with progress.stage("count", len(codes)) as stage, _translate_crew_errors():
+        order = keys.request_order(parameters.engine, client.contract, parameters.epoch, ordered, counting=True)
+        with progress.stage("count", len(codes)) as stage, _translate_pool_errors():
             for size in sizes:
                 part = slice(done, done + size)
                 chunk = [ordered[index] for index in order[part].tolist()]
-                blinding = keys.blinding(ask.engine, counterpart.contract, ask.epoch, chunk, counting=True)
-                request = blinding.build_request(chunk, crew())
-                seen.check_no_canary_failure(held.setup)
-                response = counterpart.count(request)
-                values = unblind_response(blinding, request, response, size, seen, held.setup, crew())
-                marks = derive_counting_marks(counterpart.contract, counterpart.job, values)
-                buckets[part], places[part] = locate_marks(held.setup.geometry, marks)
+                blinding = keys.blinding(parameters.engine, client.contract, parameters.epoch, chunk, counting=True)
+                request = blinding.build_request(chunk, pool())
+                pinned.check_no_canary_failure()
+                response = client.count(request)
+                values = unblind_response(blinding, request, response, size, pinned, pool())
+                marks = derive_counting_marks(client.contract, client.job, values)
+                buckets[part], places[part] = locate_marks(stored.setup.geometry, marks)
                 done += size
                 stage.advance(size)
         times.append(time.perf_counter())
-        matched = len(_look_up(held, buckets, places, progress))
-    remove_setup(folder, held.setup.sha256)
+        matched = len(_look_up(stored, buckets, places, progress))
+    remove_setup(folder, stored.setup.sha256)
     times.append(time.perf_counter())
     return CountResult(
-        len(codes), matched, held.setup, held.setup.total_bytes + held.manifest_bytes, _step_seconds(times)
+        len(codes), matched, stored.setup, stored.setup.total_bytes + stored.manifest_bytes, _step_seconds(times)
     )
 
 
 def split_count_requests(total: int, most: int) -> list[int]:
-    """Sizes of as few parts as hold ``total``, none below ``MIN_COUNT_IDENTIFIERS``, none above ``most`` with its
-    canaries.
+    """Sizes of as few requests as hold ``total`` identifiers: each at least ``MIN_COUNT_IDENTIFIERS``, and at most
+    ``most`` with its canaries.
 
-    Raises ``InvalidInput`` for too few identifiers and ``NotAllowed`` if the contract's ceiling leaves no such parts.
+    Raises ``InvalidInput`` for too few identifiers, and ``NotAllowed`` if the contract's ceiling allows no such sizes.
     """
     if total < MIN_COUNT_IDENTIFIERS:
         raise InvalidInput(
-            f"Wanted at least {MIN_COUNT_IDENTIFIERS} usable codes to count: fewer would tell of single enterprises; "
-            f"found {total}.",
+            f"Expected at least {MIN_COUNT_IDENTIFIERS} usable codes to count, because fewer would reveal single "
+            f"enterprises; found {total}.",
             next_step="take a larger portfolio",
         )
     sizes = request_sizes(total, most) if max_identifiers(most) else []
     if not sizes or min(sizes) < MIN_COUNT_IDENTIFIERS:
         raise NotAllowed(
-            f"The contract allows {most} identifiers in a request, {MIN_CANARIES} canaries among them at "
-            f"least; {total} "
-            f"cannot be counted in parts of at least {MIN_COUNT_IDENTIFIERS} (term: identifiers_per_match).",
+            f"The contract allows {most} identifiers in a request, of which at least {MIN_CANARIES} are canaries; "
+            f"{total} cannot be counted in requests of at least {MIN_COUNT_IDENTIFIERS} (term: identifiers_per_match).",
             next_step="ask the bureau to amend the contract",
         )
     return sizes
@@ -214,62 +216,64 @@ def _step_seconds(times: list[float]) -> dict[str, float]:
     return {name: times[step + 1] - times[step] for step, name in enumerate(("setup", "match", "look-up"))}
 
 
-class _LazyCrew:
-    """A crew of several processes where they are worth their start; they start while other things are done."""
+class _LazyPool:
+    """A pool of processes, if there are enough identifiers for it; the processes start in the background."""
 
-    def __init__(self, ask: MatchingParameters, codes: int) -> None:
-        self._crew = (
-            open_compute_pool(ask.processes) if codes >= MIN_IDENTIFIERS_FOR_CREW and ask.processes != 1 else None
+    def __init__(self, parameters: MatchingParameters, codes: int) -> None:
+        self._pool = (
+            open_compute_pool(parameters.processes)
+            if codes >= MIN_IDENTIFIERS_FOR_POOL and parameters.processes != 1
+            else None
         )
         self._starting = threading.Thread(target=self._start, daemon=True)
         self._starting.start()
 
     def __call__(self) -> ComputePool | None:
         self._starting.join()
-        return self._crew
+        return self._pool
 
     def close(self) -> None:
-        """Let the processes go."""
+        """End the processes."""
         self._starting.join()
-        if self._crew is not None:
-            self._crew.close()
+        if self._pool is not None:
+            self._pool.close()
 
     def _start(self) -> None:
-        if self._crew is not None:
+        if self._pool is not None:
             nothing = ("", (), np.zeros((0, EVALUATION_BYTES), dtype=np.uint8))
-            with suppress(ComputePoolError):  # told when there is work
-                list(self._crew.map(derive_tags_and_marks, [nothing] * self._crew.size))
+            with suppress(ComputePoolError):  # it is reported when there is work
+                list(self._pool.map(derive_tags_and_marks, [nothing] * self._pool.size))
 
 
 @contextmanager
-def _translate_crew_errors() -> Iterator[None]:
-    """The loss of a crew as an error with a next step."""
+def _translate_pool_errors() -> Iterator[None]:
+    """Turn the loss of the pool into an error with a next step."""
     try:
         yield
     except ComputePoolError as error:
         raise Conflict(
-            f"{error} What was asked for before is kept.",
-            next_step="look whether memory ran out; the same command with --processes 1 does without them",
+            f"{error} What was matched before is kept.",
+            next_step="check whether memory ran out; the same command with --processes 1 works without processes",
         ) from None
 
 
 def _estimate_unsent(store: EvaluationStore, codes: Sequence[str]) -> int:
-    """About how many of ``codes`` have no value yet, from a sample."""
+    """About how many of ``codes`` were not evaluated before, from a sample."""
     sample = codes[:: max(len(codes) // _SAMPLE, 1)]
     return len(store.missing(sample)) * len(codes) // max(len(sample), 1)
 
 
 def _look_up(
-    held: StoredSetup, buckets: NDArray[np.uint32], places: NDArray[np.uint64], progress: Progress
+    stored: StoredSetup, buckets: NDArray[np.uint32], places: NDArray[np.uint64], progress: Progress
 ) -> NDArray[np.int64]:
-    """Positions, int64 [m], of the marks that are in the set-up."""
+    """Positions, int64 [m], of the marks that the set-up holds."""
     order = np.argsort(buckets, kind="stable")
-    bounds = np.searchsorted(buckets[order], np.arange(held.setup.geometry.buckets + 1))
+    bounds = np.searchsorted(buckets[order], np.arange(stored.setup.geometry.buckets + 1))
     hits = [np.zeros(0, dtype=np.int64)]
-    with progress.stage("look-up", held.setup.geometry.buckets) as stage:
-        for number in range(held.setup.geometry.buckets):
+    with progress.stage("look-up", stored.setup.geometry.buckets) as stage:
+        for number in range(stored.setup.geometry.buckets):
             mine = order[bounds[number] : bounds[number + 1]]
             if len(mine):
-                hits.append(mine[np.isin(places[mine], held.bucket(number))])
+                hits.append(mine[np.isin(places[mine], stored.bucket(number))])
             stage.advance()
     return np.concatenate(hits)

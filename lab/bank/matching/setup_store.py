@@ -1,15 +1,14 @@
-"""Set-ups as they were fetched: coded buckets in one file a set-up, and its manifest beside it.
+"""Set-ups on disk: one file of coded buckets for each, and its manifest beside it.
 
-Which buckets are held is told by their hashes alone, so an interrupted download, a crash or a bad disk cost what they
-cost and no more. All buckets are fetched, whatever the portfolio: which ones a bank wants would say something of it.
-Where an older set-up of the same contract and epoch is held, what changed since is fetched instead; what does not come
-out right that way is fetched in full. Every bucket is decoded when it comes, before anything is sent, so that one which
-is made to fail fails for every bank alike.
+The hashes of buckets alone decide which ones are stored, so after an interruption, a crash or a disk error only what
+was lost is fetched again. All buckets are fetched, whatever the portfolio, because a choice would reveal something of
+it. From an older set-up of the same contract and epoch only the changes are fetched; a bucket that does not come out
+right is fetched in full. Every bucket is decoded when it arrives, before anything is sent, so that a bucket made to
+fail fails for every bank alike.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from lab.bank.connection.responses import translate_protocol_errors
 from lab.bank.matching.job_client import MatchingJobClient
 from lab.bank.matching.key_pins import MatchingKeyPins
+from lab.disk.locks import exclusive_lock
 from lab.disk.private_files import check_private, ensure_private_file, read_private, replace_private
 from lab.terms.errors import InvalidInput, NotFound
 from lab.terms.progress import SILENT, Progress, ProgressStage
@@ -38,15 +38,15 @@ from protocols.matching.bank import (
 from protocols.wire.frame import MalformedFrame
 
 SHARD_BUCKETS = 16
-"""Buckets asked for at a time: about 5 MB, so that memory stays small and a broken connection costs little."""
+"""Buckets in one request: about 5 MB, so that memory stays small and a broken connection costs little."""
 
-_BUCKET_HEADER_BYTES = 16  # bytes that a coded bucket's number of entries stands in
-_MAX_RESTARTS = 3  # of the register that may come in while one is fetched
+_BUCKET_HEADER_BYTES = 16  # bytes at the start of a coded bucket that hold its number of entries
+_MAX_RESTARTS = 3  # how often the register may change while a set-up is fetched
 
 
 @dataclass(frozen=True)
 class StoredSetup:
-    """A set-up of which every bucket is held. ``overhead``: bytes of its manifest."""
+    """A set-up on disk: its manifest, the open file of its buckets and where each begins, and the manifest's size."""
 
     setup: SetupManifest
     descriptor: int
@@ -54,7 +54,7 @@ class StoredSetup:
     manifest_bytes: int
 
     def bucket(self, number: int) -> NDArray[np.uint64]:
-        """The sorted places of a bucket, checked again; raises ``InvalidInput`` if the disk has changed it."""
+        """The sorted marks of a bucket, uint64 [n], checked again; raises ``InvalidInput`` if the disk changed it."""
         coded = self._read(number)
         try:
             check_bucket(self.setup, number, coded)
@@ -62,11 +62,11 @@ class StoredSetup:
         except MalformedFrame:
             raise InvalidInput(
                 "A bucket of the set-up was changed on this disk.",
-                next_step="run the command again; it is fetched anew",
+                next_step="run the command again; it fetches the bucket again",
             ) from None
 
     def has_bucket(self, number: int) -> bool:
-        """Whether a bucket is held."""
+        """Whether a bucket is stored."""
         try:
             check_bucket(self.setup, number, self._read(number))
         except MalformedFrame:
@@ -78,12 +78,12 @@ class StoredSetup:
 
     def _write(self, number: int, coded: bytes) -> None:
         check_bucket(self.setup, number, coded)
-        # Now, and each of them: what fails only where the bank has an identifier would tell the bureau where it has.
+        # Each one, and now: a failure only where the bank has an identifier would tell the bureau which it has.
         decode_bucket(coded, self.setup.geometry)
         os.pwrite(self.descriptor, coded, self.offsets[number])
 
     def check_entry_count(self) -> None:
-        """Raise ``MalformedFrame`` unless the buckets have together as many entries as the manifest says."""
+        """Raise ``MalformedFrame`` unless the buckets together have as many entries as the manifest says."""
         heads = (
             os.pread(self.descriptor, min(size, _BUCKET_HEADER_BYTES), at)
             for size, at in zip(self.setup.bucket_sizes, self.offsets, strict=True)
@@ -93,11 +93,11 @@ class StoredSetup:
             raise MalformedFrame(f"the manifest says {self.setup.entries} entries; the buckets have {found}")
 
     def missing_buckets(self) -> list[int]:
-        """The buckets that are not held."""
+        """The numbers of the buckets that are not stored."""
         return [number for number in range(self.setup.geometry.buckets) if not self.has_bucket(number)]
 
     def build_from_delta(self, older: StoredSetup, delta: bytes, missing: list[int], stage: ProgressStage) -> list[int]:
-        """Make the ``missing`` buckets of an older set-up's and a delta; those that did not come out right."""
+        """Build the ``missing`` buckets from an older set-up and a delta; returns those that did not come out right."""
         try:
             changes = read_delta(delta, older.setup, self.setup)
         except MalformedFrame:
@@ -111,10 +111,10 @@ class StoredSetup:
                 left.append(number)
         return left
 
-    def fetch_buckets(self, counterpart: MatchingJobClient, missing: list[int], stage: ProgressStage) -> None:
-        """Fetch the ``missing`` buckets, neighbours together."""
+    def fetch_buckets(self, client: MatchingJobClient, missing: list[int], stage: ProgressStage) -> None:
+        """Fetch the ``missing`` buckets, neighbours in one request."""
         for first, count in _ranges(missing):
-            frame = counterpart.shard(self.setup.sha256, first, count)
+            frame = client.shard(self.setup.sha256, first, count)
             with translate_protocol_errors("set-up"):
                 for number, coded in enumerate(read_shard(frame, self.setup, first, count), start=first):
                     self._write(number, coded)
@@ -124,87 +124,89 @@ class StoredSetup:
 @contextmanager
 def open_current_setup(
     folder: Path,
-    counterpart: MatchingJobClient,
-    seen: MatchingKeyPins,
+    client: MatchingJobClient,
+    pins: MatchingKeyPins,
     *,
     engine: str,
     epoch: int,
     counting: bool = False,
     progress: Progress = SILENT,
 ) -> Iterator[StoredSetup]:
-    """The set-up that the bureau has now, in ``folder`` (one contract's), with all its buckets; older ones go.
+    """The bureau's current set-up with all its buckets, in ``folder`` (one for each contract); older ones are removed.
 
-    Raises ``InvalidInput`` for a manifest or bucket that does not fit, or a false number of entries; what
-    ``MatchingKeyPins.check`` raises; and what the routes raise: what was fetched by then is kept.
+    Raises ``InvalidInput`` for a manifest or bucket that does not fit, or a wrong number of entries, what
+    ``MatchingKeyPins.verify_key`` raises, and what the routes raise; what was fetched by then is kept.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     check_private(folder)
     for left in range(_MAX_RESTARTS, -1, -1):
-        manifest = counterpart.setup(counting=counting)
+        manifest = client.setup(counting=counting)
         with translate_protocol_errors("set-up"):
             setup = read_setup(manifest)
             if (setup.engine, setup.epoch, setup.for_counting) != (engine, epoch, counting):
                 raise MalformedFrame("the set-up is of another engine, epoch or kind")
-        seen.verify_key(setup)
-        with _locked(folder):
+        pins.verify_key(setup)
+        with exclusive_lock(folder / "lock"):  # no other process of this bank changes the folder
             try:
-                held = _download_setup(folder, setup, manifest, counterpart, progress)
+                stored = _download_setup(folder, setup, manifest, client, progress)
                 break
             except NotFound:
                 if not left:
-                    raise  # else the register has a newer version by now
+                    raise  # otherwise the register has a newer version by now
     try:
-        yield held
+        yield stored
     finally:
-        os.close(held.descriptor)
+        os.close(stored.descriptor)
 
 
 def _download_setup(
-    folder: Path, setup: SetupManifest, manifest: bytes, counterpart: MatchingJobClient, progress: Progress
+    folder: Path, setup: SetupManifest, manifest: bytes, client: MatchingJobClient, progress: Progress
 ) -> StoredSetup:
     replace_private(folder / f"{setup.sha256}.setup", manifest)
-    held = _open(folder, setup, len(manifest))
+    stored = _open(folder, setup, len(manifest))
     try:
-        _complete_buckets(folder, held, counterpart, progress)
-        os.fsync(held.descriptor)
+        _complete_buckets(folder, stored, client, progress)
+        os.fsync(stored.descriptor)
         with translate_protocol_errors("set-up"):
-            held.check_entry_count()
+            stored.check_entry_count()
     except BaseException:
-        os.close(held.descriptor)
+        os.close(stored.descriptor)
         raise
     for path in folder.glob("*.setup"):
         if path.stem != setup.sha256:
             remove_setup(folder, path.stem)
-    return held
+    return stored
 
 
 def remove_setup(folder: Path, sha256: str) -> None:
-    """Remove a set-up; who has it open can go on with it."""
+    """Remove a set-up; a process that has it open can still read it."""
     for suffix in ("setup", "buckets"):
         (folder / f"{sha256}.{suffix}").unlink(missing_ok=True)
 
 
-def _complete_buckets(folder: Path, held: StoredSetup, counterpart: MatchingJobClient, progress: Progress) -> None:
-    missing = held.missing_buckets()
+def _complete_buckets(folder: Path, stored: StoredSetup, client: MatchingJobClient, progress: Progress) -> None:
+    missing = stored.missing_buckets()
     if not missing:
         return
     with progress.stage("setup", len(missing)) as stage:
-        for older in _usable_older_setups(folder, held.setup):
+        for older in _usable_older_setups(folder, stored.setup):
             try:
-                delta = counterpart.delta(held.setup.sha256, older.setup.sha256)
-                missing = held.build_from_delta(older, delta, missing, stage)
+                delta = client.delta(stored.setup.sha256, older.setup.sha256)
+                missing = stored.build_from_delta(older, delta, missing, stage)
             except NotFound:
-                pass  # the bureau has no way from that one
+                pass  # the bureau has no delta from that one
             finally:
                 os.close(older.descriptor)
             if not missing:
                 return
-        held.fetch_buckets(counterpart, missing, stage)
+        stored.fetch_buckets(client, missing, stage)
 
 
 def _usable_older_setups(folder: Path, setup: SetupManifest) -> Iterator[StoredSetup]:
-    """Whole set-ups that a delta may lead on from: of the same engine, epoch and geometry. For counting there is none:
-    its marks are fresh in each job."""
+    """Complete set-ups of the same engine, epoch and geometry, from which a delta may start.
+
+    None for counting: its marks are new in each job.
+    """
     for path in folder.glob("*.setup"):
         try:
             found = read_setup(read_private(path))
@@ -230,21 +232,10 @@ def _open(folder: Path, setup: SetupManifest, overhead: int) -> StoredSetup:
 
 
 def _ranges(numbers: list[int]) -> Iterator[tuple[int, int]]:
-    """Ascending numbers as runs of neighbours, (first, count), none longer than ``SHARD_BUCKETS``."""
+    """Ascending numbers as ranges (first, count), none longer than ``SHARD_BUCKETS``."""
     start = 0
     for end in range(1, len(numbers) + 1):
         whole = end - start == SHARD_BUCKETS
         if whole or end == len(numbers) or numbers[end] != numbers[end - 1] + 1:
             yield numbers[start], end - start
             start = end
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """While no other process of this bank changes the folder."""
-    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

@@ -1,15 +1,16 @@
-"""What moved between two runs: how stable the population's scores are, and whose grade is another. Nothing is sent.
+"""Compares two runs: how stable the population's scores are, and whose grade has changed. Nothing is sent.
 
 The population stability index of shares p (before) and q (now) of B bins is the sum of (q - p) ln(q / p). Bins are the
-deciles of the earlier run. The usual reading, below 0.1 stable, to 0.25 to be watched, above that moved, is of Siddiqi,
-*Credit Risk Scorecards* (Wiley 2006). It says little of few enterprises: with nothing but chance at work the index is
-about (1/n + 1/m) times a chi-squared variable of B - 1 degrees of freedom (Yurdakul, Naranjo, *Journal of Risk Model
-Validation* 14 (4), 2020), so its 95th percentile is told beside it.
+deciles of the earlier run. The usual reading (below 0.1 stable, up to 0.25 to be watched, above that moved) is from
+Siddiqi, *Credit Risk Scorecards* (Wiley 2006). For few enterprises it means little: by chance alone the index is about
+(1/n + 1/m) times a chi-squared variable of B - 1 degrees of freedom (Yurdakul, Naranjo, *Journal of Risk Model
+Validation* 14 (4), 2020), so the 95th percentile of that is shown beside it.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,9 +32,9 @@ _CHI_SQUARED = (0.0, 3.841, 5.991, 7.815, 9.488, 11.070, 12.592, 14.067, 15.507,
 class PopulationStability:
     """The stability of one number: of the score (``name`` is ``score``), or of a dimension by its code.
 
-    ``edges``: what cuts the earlier run's values into bins, ascending; ``before`` and ``now``: the share in each bin,
-    one more than edges; ``chance``: what the index stays below 19 times in 20 if nothing but chance is at work;
-    ``mean_before`` and ``mean_now``: of the number itself.
+    ``edges``: the bounds between bins, ascending; ``before`` and ``now``: the share in each bin, one more than edges;
+    ``index``: the population stability index; ``chance``: its 95th percentile by chance alone; ``mean_before`` and
+    ``mean_now``: the means of the number.
     """
 
     name: str
@@ -53,11 +54,11 @@ class PopulationStability:
 
 @dataclass(frozen=True)
 class DriftReport:
-    """Two runs side by side. ``scored_*``: enterprises; ``common``: those in both.
+    """Two runs compared. ``scored_*``: numbers of enterprises; ``common``: how many were scored in both.
 
-    ``moves[i][j]``: of the common ones, how many had grade i before and have grade j now, safest first. ``better`` and
-    ``worse`` count those off the diagonal; ``near``: how many of them lie within the error of a cut-off in either run,
-    so that the move may be none.
+    ``moves[i][j]``: how many of the common ones had grade i before and have grade j now, safest first. ``better`` and
+    ``worse`` count those whose grade changed; ``near``: how many of these are within the error of a cut-off in either
+    run, so that the change may be no real one.
     """
 
     old: str
@@ -76,12 +77,12 @@ class DriftReport:
 
     @property
     def score(self) -> PopulationStability:
-        """The score's."""
+        """The stability of the score."""
         return self.shifts[0]
 
     @property
     def moved_share(self) -> float:
-        """Which share of the common enterprises has another grade."""
+        """The share of the common enterprises whose grade changed."""
         return (self.better + self.worse) / self.common if self.common else 0.0
 
     def as_dict(self) -> dict[str, Any]:
@@ -95,17 +96,12 @@ class DriftReport:
 
 
 def compare_runs(old: ScoredRun, new: ScoredRun) -> DriftReport:
-    """What moved from one run to another. Raises ``NotAllowed`` if either scored nobody or their grades differ."""
+    """Compare two runs; raises ``NotAllowed`` if either scored nobody or their models have different grades."""
     if not old.codes or not new.codes:
         raise NotAllowed("One of the runs scored no enterprise.", next_step="see `lab bank runs`")
     grades = old.sheet.scale.grades
     if grades != new.sheet.scale.grades:
         raise NotAllowed("The runs' models have different grades.", next_step="compare runs of one scale")
-    shifts = [measure_stability("score", old.outcome.score.astype(np.float64), new.outcome.score.astype(np.float64))]
-    for code in DIMENSION_CODES:
-        before, now = (_known(gallery.outcome.dimension_scores.get(code)) for gallery in (old, new))
-        if len(before) and len(now):
-            shifts.append(measure_stability(code, before, now))
     places = {code: place for place, code in enumerate(old.codes)}
     pairs = [(places[code], place) for place, code in enumerate(new.codes) if code in places]
     then, here = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
@@ -113,16 +109,15 @@ def compare_runs(old: ScoredRun, new: ScoredRun) -> DriftReport:
     moves = np.zeros((len(grades), len(grades)), dtype=np.int64)
     np.add.at(moves, (was, is_now), 1)
     near = (was != is_now) & (old.outcome.near_cutoff[then] | new.outcome.near_cutoff[here])
-    facts = old.run.manifest, new.run.manifest
     return DriftReport(
         old=old.run.folder.name,
         new=new.run.folder.name,
-        registers=(str(facts[0].get("register", "")), str(facts[1].get("register", ""))),
-        models=(str(facts[0].get("model", "")), str(facts[1].get("model", ""))),
+        registers=_in_both(old, new, "register"),
+        models=_in_both(old, new, "model"),
         scored_before=len(old.codes),
         scored_now=len(new.codes),
         common=len(pairs),
-        shifts=tuple(shifts),
+        shifts=tuple(_measure_all(old, new)),
         grades=tuple(grades),
         moves=tuple(tuple(row) for row in moves.tolist()),
         better=int((is_now < was).sum()),
@@ -131,10 +126,24 @@ def compare_runs(old: ScoredRun, new: ScoredRun) -> DriftReport:
     )
 
 
+def _measure_all(old: ScoredRun, new: ScoredRun) -> Iterator[PopulationStability]:
+    """The stability of the score, then of each dimension that both runs know."""
+    yield measure_stability("score", old.outcome.score.astype(np.float64), new.outcome.score.astype(np.float64))
+    for code in DIMENSION_CODES:
+        before, now = (_known(run.outcome.dimension_scores.get(code)) for run in (old, new))
+        if len(before) and len(now):
+            yield measure_stability(code, before, now)
+
+
+def _in_both(old: ScoredRun, new: ScoredRun, name: str) -> tuple[str, str]:
+    """A text of the manifests of both runs."""
+    return str(old.run.manifest.get(name, "")), str(new.run.manifest.get(name, ""))
+
+
 def measure_stability(name: str, before: NDArray[np.float64], now: NDArray[np.float64]) -> PopulationStability:
-    """The stability of values ``now`` against those ``before``, over the deciles of those; neither may be empty."""
+    """The stability of values ``now`` against ``before``, over the deciles of ``before``; neither may be empty."""
     edges = np.unique(np.quantile(before, np.arange(1, DECILES) / DECILES))
-    edges = edges[edges < before.max()]  # equal values in many would leave the last bin empty
+    edges = edges[edges < before.max()]  # if many values are equal, the last bin would be empty
     counts = [np.bincount(np.searchsorted(edges, values), minlength=len(edges) + 1) for values in (before, now)]
     chance = (1 / len(before) + 1 / len(now)) * _CHI_SQUARED[len(edges)]
     shares = [count / count.sum() for count in counts]
@@ -151,8 +160,10 @@ def measure_stability(name: str, before: NDArray[np.float64], now: NDArray[np.fl
 
 
 def stability_index(before: NDArray[np.int64], now: NDArray[np.int64]) -> float:
-    """The population stability index of two counts by bin, of the same length. An empty bin counts as half an
-    enterprise, because the logarithm of nothing is none."""
+    """The population stability index of two counts by bin, int64 [bins] each.
+
+    An empty bin counts as half an enterprise, because the logarithm of zero is undefined.
+    """
     p, q = (np.maximum(counts, 0.5) / counts.sum() for counts in (before, now))
     return float(((q - p) * np.log(q / p)).sum())
 

@@ -1,4 +1,4 @@
-"""Portraits and overviews of a finished run, from what the run kept: no bureau is asked, nothing is sent."""
+"""A finished scoring run, opened for portraits and overviews. Nothing is sent."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from models.shared.sheet import BankSheet
 
 @dataclass(frozen=True)
 class ScoredRun:
-    """A finished run, opened for drawing: its sheet, results, and the codes scored in the order of ``outcome``."""
+    """A finished scoring run: its sheet, its results, and the scored codes in the order of ``outcome``."""
 
     run: FinishedRun
     sheet: BankSheet
@@ -28,14 +28,17 @@ class ScoredRun:
 
     @classmethod
     def open(cls, run: FinishedRun) -> ScoredRun:
-        """Read a run's results; raises ``InvalidInput`` if its parts do not fit each other."""
+        """Read a run's results; raises ``InvalidInput`` if its files do not fit each other."""
         sheet = BankSheet.from_json(run.sheet)
         outputs = run.outputs
         step = parse_contract(run.contract, kept=True).contract.ceilings.precision
         return cls(run, sheet, read_outcome(sheet, outputs, step=step), tuple(outputs["code"].to_list()), run.scores)
 
     def resolve_code(self, code: str | None) -> str:
-        """The code in its written form (None: the first one scored); raises ``InvalidInput`` or ``NotFound``."""
+        """The normalised code (None: the first scored one).
+
+        Raises ``InvalidInput`` for what is no code, ``NotFound`` for a run that scored nobody.
+        """
         if not self.codes:
             raise NotFound("This run scored no enterprise.", next_step="see `lab bank runs`")
         if code is None:
@@ -44,11 +47,13 @@ class ScoredRun:
         written, reason = found.codes[0], found.reasons[0]
         if written is None:
             words = RejectionReason(reason or RejectionReason.EMPTY)
-            raise InvalidInput(f"Wanted an enterprise's code; what is given {words.en}.", next_step="check the code")
+            raise InvalidInput(
+                f"Expected an enterprise's code. The text that was given: {words.en}.", next_step="check the code"
+            )
         return written
 
     def portrait(self, code: str | None = None) -> Portrait:
-        """The portrait of one enterprise of the run. Raises ``NotFound`` that says how the code's row ended instead."""
+        """The portrait of one enterprise; raises ``NotFound``, with the reason, if it was not scored."""
         written = self.resolve_code(code)
         if written not in self.codes:
             rows = self.scores.filter(pl.col("code") == written)["status"].to_list()
@@ -59,7 +64,7 @@ class ScoredRun:
             }
             why = ended.get(rows[0], "it was not scored") if rows else "it is not in the portfolio"
             raise NotFound(
-                f"Wanted a scored enterprise of run {self.run.folder.name}; {why}.", next_step="check the code"
+                f"Expected a scored enterprise of run {self.run.folder.name}; {why}.", next_step="check the code"
             )
         row = self.codes.index(written)
         return build_portrait(
@@ -67,7 +72,7 @@ class ScoredRun:
         )
 
     def provenance(self, receipt: str = "") -> PortraitProvenance:
-        """Where the run's portraits come from."""
+        """Where the run's portraits come from, to be shown on them."""
         facts = self.run.manifest
         return PortraitProvenance(
             contract=str(facts.get("contract", "")),
@@ -80,7 +85,7 @@ class ScoredRun:
         )
 
     def _receipt(self, row: int) -> str:
-        """The ledger entry that the enterprise's batch was answered in: number and hash of the leaf."""
+        """The ledger entry of the reply to the enterprise's batch: its number and leaf hash."""
         start = 0
         for found in self.run.manifest.get("receipts", []):
             receipt = ScoreReceipt.read(found)

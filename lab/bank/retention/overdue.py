@@ -1,10 +1,10 @@
-"""What the bank keeps, and what of it is past its time.
+"""Finds what the bank keeps past its time.
 
-A run may be kept as long as its contract's retention says. Values of identifiers and set-ups are kept as long as their
-contract lives, however long ago they were made: without them an identifier would be sent, and paid for, twice. An ended
-contract can come back as an amendment, so the bureau is asked; where it does not say, a contract counts as ended when
-every version signed here is over, and its retention after that too. What cannot be told is kept, and so is everything
-of a contract while a job of it is at work.
+A run may be kept as long as its contract's retention allows. Evaluations and set-ups are kept as long as their contract
+is alive, however old they are: without them an identifier would be sent, and paid for, twice. An ended contract can
+come back as an amendment, so the bureau is asked. If it does not answer, a contract counts as ended when the term and
+the retention of every version signed here are over. What cannot be decided is kept, and so is everything of a contract
+while one of its jobs is running.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from lab.bank.home import BankHome
 from lab.bank.matching.evaluation_store import list_evaluation_stores
 from lab.bank.runs.metadata import RunMetadata, read_run_metadata
 from lab.bank.runs.store import finished_run_folders, is_running, unfinished_run_folders
+from lab.terms.contract.document import Contract
 from lab.terms.errors import ShulabError
 from lab.terms.progress import SILENT, Progress
 
 VersionLookup = Callable[[str], Sequence[ContractVersionStatus]]
-"""Where the versions of a contract stand at its bureau; raises ``ShulabError`` where that cannot be learnt."""
+"""Asks a contract's bureau for the state of its versions; raises ``ShulabError`` without an answer."""
 
 
 class RetainedKind(StrEnum):
@@ -40,28 +41,28 @@ class RemovalReason(StrEnum):
     """Why something is past its time."""
 
     RETENTION = "retention"
-    """The days that its contract lets either side keep it are over."""
+    """The contract's retention is over."""
     ENDED = "contract-ended"
     SUPERSEDED = "key-epoch-over"
-    """The bureau gave this contract a job under later keys, and no unfinished run goes back to these."""
+    """The contract has a job under later matching keys, and no unfinished run needs these."""
 
 
 class HoldReason(StrEnum):
-    """Why something is kept that may be past its time."""
+    """Why something is kept although it may be past its time."""
 
     AT_WORK = "at-work"
     """A job of its contract is running."""
     UNKNOWN = "contract-unknown"
-    """Nobody says whether its contract lives."""
+    """It is unknown whether its contract is alive."""
     UNLABELLED = "unlabelled"
-    """It does not say what it is of."""
+    """It has no metadata that names its contract."""
 
 
 @dataclass(frozen=True)
 class RetainedItem:
-    """One thing that is kept: the files and folders that leave together, the first of which makes it what it is.
+    """One thing that is kept: the files and folders that are removed together, the defining one first.
 
-    ``reason``: why it is past its time, or why it stays although it may be.
+    ``reason``: why it is past its time, or why it is kept although it may be.
     """
 
     kind: RetainedKind
@@ -72,14 +73,14 @@ class RetainedItem:
 
     @property
     def size_bytes(self) -> int:
-        """Its size on the disk."""
+        """Its size on disk, in bytes."""
         files = (file for path in self.paths for file in ([path] if path.is_file() else path.rglob("*")))
         return sum(file.lstat().st_size for file in files if file.is_file())
 
 
 @dataclass(frozen=True)
 class RetentionReport:
-    """What is past its time, and what stays in doubt."""
+    """What is past its time, and what is kept in doubt."""
 
     due: tuple[RetainedItem, ...]
     on_hold: tuple[RetainedItem, ...]
@@ -88,26 +89,19 @@ class RetentionReport:
 def check_retention(
     home: BankHome, ask: VersionLookup | None, *, now: datetime, progress: Progress = SILENT
 ) -> RetentionReport:
-    """Look at everything that is kept. ``ask`` None: no bureau is asked."""
+    """Check everything that the bank keeps; ``ask`` asks a contract's bureau for its state, None asks no bureau."""
     unfinished = [(path, read_run_metadata(path)) for path in unfinished_run_folders(home.runs, home.matches)]
-    things = list(_stored_items(home, unfinished, now))
-    in_question = {
-        thing.contract for thing in things if thing.contract and thing.ends_with_contract and not thing.removal_reason
-    }
-    lives: dict[str, bool | None] = {}
-    with progress.stage("standing", len(in_question)) as stage:
-        for contract in sorted(in_question):
-            lives[contract] = _contract_is_alive(home, contract, ask, now)
-            stage.advance()
-    at_work = {label.contract for path, label in unfinished if label is not None and is_running(path)}
+    items = [*_runs(home, unfinished, now), *_evaluation_stores(home, unfinished), *_setups(home)]
+    alive = _contracts_alive(home, items, ask, now, progress)
+    running = {metadata.contract for path, metadata in unfinished if metadata is not None and is_running(path)}
     due: list[RetainedItem] = []
-    doubtful: list[RetainedItem] = []
-    for thing in things:
-        reason = _removal_or_hold_reason(thing, lives, at_work)
+    on_hold: list[RetainedItem] = []
+    for item in items:
+        reason = _removal_or_hold_reason(item, alive, running)
         if reason is not None:
-            kept = RetainedItem(thing.kind, thing.name, thing.contract, reason, thing.paths)
-            (due if isinstance(reason, RemovalReason) else doubtful).append(kept)
-    return RetentionReport(tuple(due), tuple(doubtful))
+            kept = RetainedItem(item.kind, item.name, item.contract, reason, item.paths)
+            (due if isinstance(reason, RemovalReason) else on_hold).append(kept)
+    return RetentionReport(tuple(due), tuple(on_hold))
 
 
 _UnfinishedRuns = Sequence[tuple[Path, RunMetadata | None]]
@@ -115,8 +109,8 @@ _UnfinishedRuns = Sequence[tuple[Path, RunMetadata | None]]
 
 @dataclass(frozen=True)
 class _StoredItem:
-    """Something that is kept. ``over``: why it is past its time in any case; ``by_contract``: it ends with its contract
-    at the latest."""
+    """Something that is kept. ``removal_reason``: why it is past its time in any case; ``ends_with_contract``: whether
+    it is past its time when its contract has ended."""
 
     kind: RetainedKind
     name: str
@@ -125,58 +119,97 @@ class _StoredItem:
     removal_reason: RemovalReason | None
     ends_with_contract: bool = True
 
+    @property
+    def depends_on_contract(self) -> bool:
+        """Whether only the state of its contract can decide."""
+        return self.contract is not None and self.ends_with_contract and self.removal_reason is None
+
 
 def _removal_or_hold_reason(
-    thing: _StoredItem, lives: Mapping[str, bool | None], at_work: Container[str]
+    item: _StoredItem, alive: Mapping[str, bool | None], running: Container[str]
 ) -> RemovalReason | HoldReason | None:
-    """Why a thing is past its time, or may be; None if it is kept without a doubt."""
-    contract, reason = thing.contract, thing.removal_reason
+    """Why an item is past its time, or may be; None if it is kept without doubt."""
+    contract, reason = item.contract, item.removal_reason
     if contract is None:
         return HoldReason.UNLABELLED
-    if reason is None and thing.ends_with_contract:
-        if lives[contract] is None:
+    if item.depends_on_contract:
+        if alive[contract] is None:
             return HoldReason.UNKNOWN
-        reason = None if lives[contract] else RemovalReason.ENDED
-    return HoldReason.AT_WORK if reason is not None and contract in at_work else reason
+        reason = None if alive[contract] else RemovalReason.ENDED
+    return HoldReason.AT_WORK if reason is not None and contract in running else reason
 
 
-def _contract_is_alive(home: BankHome, contract: str, ask: VersionLookup | None, now: datetime) -> bool | None:
-    """Whether a contract lives or is on its way to; None if that cannot be told."""
+def _contracts_alive(
+    home: BankHome, items: Sequence[_StoredItem], ask: VersionLookup | None, now: datetime, progress: Progress
+) -> dict[str, bool | None]:
+    """Whether each contract that decides over an item is alive; None where that is unknown."""
+    contracts = sorted({item.contract for item in items if item.contract is not None and item.depends_on_contract})
+    alive: dict[str, bool | None] = {}
+    with progress.stage("standing", len(contracts)) as stage:
+        for contract in contracts:
+            alive[contract] = _is_alive(home, contract, ask, now)
+            stage.advance()
+    return alive
+
+
+def _is_alive(home: BankHome, contract: str, ask: VersionLookup | None, now: datetime) -> bool | None:
+    """Whether a contract is in force or can still be; None if that is unknown."""
     try:
         signed = [home.contract(contract, version).contract for version in home.versions(contract)]
-        if ask is not None and signed:
-            try:
-                told = {one.version: one for one in ask(contract)}
-            except ShulabError:
-                told = {}  # its bureau may be gone for good
-            # Who does not know what this bank signed is not to be believed about its end.
-            if all(one.version in told and told[one.version].sha256 == one.sha256 for one in signed):
-                return not all(one.ended for one in told.values())
-        over = [one.expires + timedelta(days=one.retention_days) < now for one in signed]
-    except (ShulabError, OverflowError):
+    except ShulabError:
         return None
-    return False if over and all(over) else None
+    states = _states_at_bureau(contract, ask) if signed else {}
+    # A bureau that does not know what this bank signed is not believed about its end.
+    if signed and all(one.version in states and states[one.version].sha256 == one.sha256 for one in signed):
+        return not all(one.ended for one in states.values())
+    return False if signed and all(_is_over(one, now) for one in signed) else None
 
 
-def _stored_items(home: BankHome, unfinished: _UnfinishedRuns, now: datetime) -> Iterator[_StoredItem]:
+def _is_over(contract: Contract, now: datetime) -> bool:
+    """Whether a version's term and its retention after that are over."""
+    try:
+        return contract.expires + timedelta(days=contract.retention_days) < now
+    except OverflowError:  # later than any date
+        return False
+
+
+def _states_at_bureau(contract: str, ask: VersionLookup | None) -> dict[int, ContractVersionStatus]:
+    """The versions of a contract at its bureau; none if it does not answer, because it may be gone for good."""
+    if ask is None:
+        return {}
+    try:
+        return {one.version: one for one in ask(contract)}
+    except ShulabError:
+        return {}
+
+
+def _runs(home: BankHome, unfinished: _UnfinishedRuns, now: datetime) -> Iterator[_StoredItem]:
+    """Runs: finished ones are kept by the contract's retention, unfinished ones until the contract has ended too."""
     finished = [(path, read_run_metadata(path)) for path in finished_run_folders(home.runs, home.matches)]
-    for sort, runs in ((RetainedKind.RUN, finished), (RetainedKind.UNFINISHED, unfinished)):
-        for path, label in runs:
-            over = RemovalReason.RETENTION if label is not None and label.is_expired(now) else None
-            contract = label.contract if label is not None else None
-            # Results stay by the contract's retention; what an unfinished run could go on to ends with the contract.
-            yield _StoredItem(
-                sort, path.name, contract, (path,), over, ends_with_contract=sort is RetainedKind.UNFINISHED
-            )
-    going_on = {label.contract for _, label in unfinished if label is not None}
+    for kind, runs in ((RetainedKind.RUN, finished), (RetainedKind.UNFINISHED, unfinished)):
+        for path, metadata in runs:
+            expired = RemovalReason.RETENTION if metadata is not None and metadata.is_expired(now) else None
+            contract = metadata.contract if metadata is not None else None
+            ends_with_contract = kind is RetainedKind.UNFINISHED
+            yield _StoredItem(kind, path.name, contract, (path,), expired, ends_with_contract)
+
+
+def _evaluation_stores(home: BankHome, unfinished: _UnfinishedRuns) -> Iterator[_StoredItem]:
+    """Stores of evaluations; one of a former epoch is past its time, unless an unfinished run may go back to it."""
+    resumable = {metadata.contract for _, metadata in unfinished if metadata is not None}
     stores = list_evaluation_stores(home.evaluations)
+    newest: dict[tuple[str, str], int] = {}
     for store in stores:
-        later = any(
-            other.epoch > store.epoch and (other.contract, other.engine) == (store.contract, store.engine)
-            for other in stores
-        )
-        superseded = RemovalReason.SUPERSEDED if later and store.contract not in going_on else None
+        key = (store.contract, store.engine)
+        newest[key] = max(store.epoch, newest.get(key, 0))
+    for store in stores:
+        is_former = store.epoch < newest[store.contract, store.engine]
+        superseded = RemovalReason.SUPERSEDED if is_former and store.contract not in resumable else None
         name = f"{store.contract}.e{store.epoch}.{store.engine}"
         yield _StoredItem(RetainedKind.EVALUATIONS, name, store.contract, store.paths, superseded)
-    for path in sorted(home.setups.glob("*")):  # one contract's each; an older set-up goes when a newer one has come
+
+
+def _setups(home: BankHome) -> Iterator[_StoredItem]:
+    """Set-ups, one folder for each contract; an older set-up is removed when a newer one has been fetched."""
+    for path in sorted(home.setups.glob("*")):
         yield _StoredItem(RetainedKind.SETUP, path.name, path.name, (path,), None)

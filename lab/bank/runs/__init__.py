@@ -1,1 +1,1 @@
-"""Runs on disk: what a job has left, its metadata, results and batches."""
+"""Runs: what a job is asked for, what it works with, and what it leaves on disk."""

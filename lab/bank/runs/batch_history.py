@@ -1,7 +1,7 @@
-"""The batches of finished runs: which ciphertexts they were, and which register and model their sums come from.
+"""The batches of finished runs: their hashes, and the register and model that their sums come from.
 
-A batch is known by its hash, through every run that had it evaluated. The receipts of a run stand in the order of its
-outputs, so they say which rows are whose.
+A batch keeps its hash through every run that had it evaluated. The receipts of a run are in the order of its outputs,
+so they tell which rows belong to which batch.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from lab.terms.errors import InvalidInput, NotAllowed
 from lab.terms.ledger.receipt import ScoreReceipt
 from models.shared.sheet import BankSheet
 
-SCORE_AGAIN_HINT = "score the portfolio afresh (`lab bank score`)"
+SCORE_AGAIN_HINT = "score the portfolio again with `lab bank score`"
 
 
 @dataclass(frozen=True)
 class ScoreOrigin:
-    """Where sums come from: the register, its version, and the model (``name@version``)."""
+    """What sums were computed from: the register, its version, and the model (``name@version``)."""
 
     register: str
     version: int
@@ -32,7 +32,7 @@ class ScoreOrigin:
 
 @dataclass(frozen=True)
 class ScoredBatch:
-    """A batch of a finished run; ``rows``: its places in the run's outputs."""
+    """A batch of a finished run; ``rows``: its positions in the run's outputs."""
 
     sha256: str
     rows: range
@@ -42,13 +42,13 @@ class ScoredBatch:
 
 
 def list_batches(run: FinishedRun) -> list[ScoredBatch]:
-    """A run's batches in the order of its outputs. Raises ``InvalidInput`` if those do not fit the receipts."""
+    """A run's batches in the order of its outputs; raises ``InvalidInput`` if outputs and receipts do not fit."""
     found: list[ScoredBatch] = []
     start = 0
-    for told in run.manifest.get("receipts", []):
-        receipt = ScoreReceipt.read(told)
-        origin = ScoreOrigin(receipt.register, receipt.register_version, f"{receipt.model}@{receipt.model_version}")
-        found.append(ScoredBatch(receipt.batch_sha256, range(start, start + receipt.rows), run, told, origin))
+    for entry in run.manifest.get("receipts", []):
+        receipt = ScoreReceipt.read(entry)
+        origin = ScoreOrigin(receipt.register, receipt.register_version, str(receipt.model_ref))
+        found.append(ScoredBatch(receipt.batch_sha256, range(start, start + receipt.rows), run, entry, origin))
         start += receipt.rows
     if start != len(run.outputs):
         raise InvalidInput("The run's outputs do not fit its receipts.", next_step=SCORE_AGAIN_HINT)
@@ -56,14 +56,17 @@ def list_batches(run: FinishedRun) -> list[ScoredBatch]:
 
 
 def find_current_batches(runs: Path, contract: str, origin: ScoreOrigin) -> dict[str, ScoredBatch]:
-    """What finished runs under a contract hold already of this origin, by hash."""
+    """The batches of finished runs under a contract that have sums of this origin already, by hash."""
     of_contract = [run for run in finished_runs(runs) if run.manifest.get("contract") == contract]
     scored = [run for run in of_contract if run.manifest.get("receipts")]
     return {batch.sha256: batch for run in scored for batch in list_batches(run) if batch.origin == origin}
 
 
 def reuse_batch(run: Run, number: int, batch: ScoredBatch, sheet: BankSheet) -> None:
-    """Keep the sums of a batch that is up to date in a new run as well: the bureau gives no second reply to it."""
+    """Save the current sums of a batch in a new run as well, because the bureau does not answer it a second time.
+
+    Raises ``NotAllowed`` if the contract's detail has changed since.
+    """
     names, outputs = output_names(sheet), batch.run.outputs[batch.rows.start : batch.rows.stop]
     if any(name not in outputs.columns for name in names):
         raise NotAllowed("The contract's detail has changed since these scores were made.", next_step=SCORE_AGAIN_HINT)

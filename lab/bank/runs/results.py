@@ -1,7 +1,7 @@
 """The results of a run as a table: one row for each row of the portfolio file, in its order.
 
-Columns: ``row`` (number in the file), ``id`` (as written there), ``code`` (in one written form), ``status``, ``reason``
-(why set aside), then for those scored ``score``, ``pd``, ``grade``, ``raw`` (log-odds of default), ``near_cutoff`` and
+Columns: ``row`` (number in the file), ``id`` (as written there), ``code`` (normalised), ``status``, ``reason`` (why set
+aside); for scored rows ``score``, ``pd``, ``grade``, ``raw`` (log-odds of default), ``near_cutoff``, and
 ``dimension_<code>`` (0 to 100) where the contract gives dimensions.
 """
 
@@ -28,20 +28,20 @@ OUTPUT_SUFFIXES = (".parquet", ".csv")
 
 
 class RowStatus(StrEnum):
-    """Where a row of the portfolio ended; each in exactly one."""
+    """The outcome of a row of the portfolio; each row has exactly one."""
 
     MATCHED = "matched"
     """Matched, in a job that does not score."""
     SCORED = "scored"
     """Matched and scored."""
     NOT_MATCHED = "not-matched"
-    """Not among the enterprises that the contract lets this bank match."""
+    """Not among the enterprises that the contract allows this bank to match."""
     SKIPPED = "skipped"
     """Matched, but the bank asked not to score it."""
     NOT_RESCORED = "not-rescored"
-    """Scored in an earlier run; its batch was refused when it was to be evaluated again."""
+    """Scored in an earlier run; the bureau refused to evaluate its batch again."""
     SET_ASIDE = "set-aside"
-    """Without a usable code, or a second row of one code; ``reason`` says which."""
+    """No usable code, or a second row of the same code; ``reason`` says which."""
 
 
 def score_table(
@@ -69,7 +69,7 @@ def rescored_table(
 ) -> pl.DataFrame:
     """The table of an earlier run with new results: ``values`` int64 [outputs, rows] in quanta, of ``codes`` [rows].
 
-    Others that were scored in it end as ``not-rescored``.
+    The other rows that were scored in it become ``not-rescored``.
     """
     results = outcome_table(interpret_sums(sheet, values, step=step), sheet).with_columns(code=codes)
     rows = former.select("row", "id", "code", "status", "reason")
@@ -86,7 +86,7 @@ def match_table(portfolio: Portfolio, matched: NDArray[np.int64]) -> pl.DataFram
 
 
 def _rows(portfolio: Portfolio, found: Iterable[tuple[NDArray[np.int64], RowStatus]]) -> pl.DataFrame:
-    """A row for each row of the file; of statuses given for positions in ``portfolio.codes`` the last counts."""
+    """A row for each row of the file; of several statuses for a position in ``portfolio.codes`` the last one counts."""
     names = [RowStatus.NOT_MATCHED]
     status = np.zeros(len(portfolio.codes), dtype=np.int64)
     for positions, name in found:
@@ -114,7 +114,7 @@ def _rows(portfolio: Portfolio, found: Iterable[tuple[NDArray[np.int64], RowStat
 
 
 def outcome_table(outcome: PortfolioScores, sheet: BankSheet) -> pl.DataFrame:
-    """The arrays of an outcome as columns."""
+    """The scores of a portfolio as columns."""
     grades = np.asarray(sheet.scale.grades, dtype=object)
     columns: dict[str, pl.Series] = {
         "score": pl.Series(outcome.score, dtype=pl.Int64),
@@ -130,12 +130,12 @@ def outcome_table(outcome: PortfolioScores, sheet: BankSheet) -> pl.DataFrame:
 
 
 def output_names(sheet: BankSheet) -> list[str]:
-    """Column names for the sheet's outputs: ``kind:key``."""
+    """The column names of the sheet's outputs: ``kind:key``."""
     return [f"{output.kind}:{output.key}" for output in sheet.outputs]
 
 
 def read_outcome(sheet: BankSheet, outputs: pl.DataFrame, *, step: int = 1) -> PortfolioScores:
-    """The outcome of a finished run, from its table of outputs; raises ``InvalidInput`` if it lacks one."""
+    """The scores of a finished run, from its table of outputs; raises ``InvalidInput`` if an output is missing."""
     names = output_names(sheet)
     if any(name not in outputs.columns for name in names):
         raise InvalidInput("The run's outputs do not fit its sheet.", next_step="score the portfolio again")
@@ -144,19 +144,19 @@ def read_outcome(sheet: BankSheet, outputs: pl.DataFrame, *, step: int = 1) -> P
 
 
 def check_output_path(out: Path) -> None:
-    """Raise ``InvalidInput`` unless the file's name says a format known here, ``NotFound`` without its folder."""
+    """Raise ``InvalidInput`` unless the file's suffix is a known format, ``NotFound`` if its folder does not exist."""
     if out.suffix not in OUTPUT_SUFFIXES:
         raise InvalidInput(
-            f"Wanted results in a file that ends with {' or '.join(OUTPUT_SUFFIXES)}; found "
-            f"{out.suffix or 'no ending'}.",
-            next_step="give --out with such an ending",
+            f"Expected a file of results that ends with {' or '.join(OUTPUT_SUFFIXES)}; found "
+            f"{out.suffix or 'no suffix'}.",
+            next_step="give --out with such a suffix",
         )
     if not out.absolute().parent.is_dir():
-        raise NotFound(f"The folder for {out.name} does not exist.", next_step="make it, or give another --out")
+        raise NotFound(f"The folder for {out.name} does not exist.", next_step="create it, or give another --out")
 
 
 def write_result_table(scores: pl.DataFrame, out: Path) -> None:
-    """Write the table as its suffix says, complete or not at all, readable by the owner alone.
+    """Write the table in the format of its suffix, complete or not at all, readable by the owner alone.
 
     CSV is written for a spreadsheet (``lab.tables.spreadsheet_csv``): no identifier in it becomes a formula.
     """

@@ -1,20 +1,18 @@
-"""One scoring job on disk, so that a job that was stopped goes on where it stopped.
+"""A job on disk, so that it can be resumed after it was stopped.
 
-A run keeps what it has paid for: the match, encrypted batches until their replies are decrypted, and the
-decrypted sums. The bureau answers a batch it has seen with the same charge, so sending one again byte for byte costs
-nothing. A run is found again by its key: the same contract, portfolio, code column, codes to skip, encryption key and
-output file. ``manifest.json`` is written last; a run without it is not finished.
+A run keeps what it has paid for: the match, encrypted batches until their replies are decrypted, and the decrypted
+sums. The bureau charges a batch once, so sending it again byte for byte costs nothing. A run is found by its key, which
+is made of the contract, portfolio, code column, codes to skip, encryption key and output file. ``manifest.json`` is
+written last; a run without it is not finished.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import io
 import json
-import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +23,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from lab.bank.runs.metadata import RunMetadata, read_run_metadata
+from lab.disk.locks import lock_or_refuse
 from lab.disk.private_files import replace_private
 from lab.terms.errors import Conflict, InvalidInput, NotFound
 
@@ -38,9 +37,9 @@ _KEY_DIGITS = 12
 
 @dataclass(frozen=True)
 class Intersection:
-    """What matched: ``indices`` int64 [m], ascending, into the portfolio's codes, ``tags`` uint8 [m, 16].
+    """The codes that matched: ``indices`` int64 [m], ascending, into the portfolio's codes, and ``tags`` uint8 [m, 16].
 
-    ``false_positive_rate``: a bound on the chance that any of the portfolio's codes is in it and not in the register.
+    ``false_positive_rate``: a bound on the probability that any of them is not in the register.
     """
 
     indices: NDArray[np.int64]
@@ -50,7 +49,7 @@ class Intersection:
 
 @dataclass(frozen=True)
 class Run:
-    """The folder of one run."""
+    """A run that is not finished, in its folder."""
 
     folder: Path
     resumed: bool
@@ -62,7 +61,7 @@ class Run:
         return self.folder.name
 
     def intersection(self) -> Intersection | None:
-        """The kept match, or None. Batches are made in its order, so a run keeps to one."""
+        """The saved match, or None. Batches are built in its order, so a run never changes it."""
         kept = self._read("match.npz")
         if kept is None:
             return None
@@ -70,28 +69,28 @@ class Run:
             return Intersection(arrays["indices"], arrays["tags"], float(arrays["rate"]))
 
     def save_intersection(self, match: Intersection) -> None:
-        """Keep the match."""
+        """Save the match."""
         buffer = io.BytesIO()
         np.savez(buffer, indices=match.indices, tags=match.tags, rate=np.float64(match.false_positive_rate))
         self._write("match.npz", buffer.getvalue())
 
     def batch(self, number: int) -> bytes | None:
-        """The kept encrypted batch, or None."""
+        """The saved encrypted batch, or None."""
         return self._read(f"batch-{number:05d}.frame")
 
     def save_batch(self, number: int, frame: bytes) -> None:
-        """Keep an encrypted batch until ``keep_values``."""
+        """Save an encrypted batch until ``save_batch_sums``."""
         self._write(f"batch-{number:05d}.frame", frame)
 
     def batch_sums(self, number: int) -> tuple[NDArray[np.int64], dict[str, Any]] | None:
-        """The kept sums of a batch, int64 [outputs, rows], and its receipt; or None."""
+        """The saved sums of a batch, int64 [outputs, rows], and its receipt; or None."""
         kept, receipt = self._read(f"batch-{number:05d}.npy"), self._read(f"batch-{number:05d}.receipt.json")
         if kept is None or receipt is None:
             return None
         return np.load(io.BytesIO(kept), allow_pickle=False), json.loads(receipt)
 
     def save_batch_sums(self, number: int, values: NDArray[np.int64], receipt: Mapping[str, Any]) -> None:
-        """Keep a batch's sums and receipt; the encrypted batch has done its duty."""
+        """Save a batch's sums, int64 [outputs, rows], and receipt; the encrypted batch is removed."""
         buffer = io.BytesIO()
         np.save(buffer, values)
         self._write(f"batch-{number:05d}.receipt.json", json.dumps(dict(receipt)).encode())
@@ -99,23 +98,23 @@ class Run:
         (self.folder / f"batch-{number:05d}.frame").unlink(missing_ok=True)
 
     def matching_receipts(self) -> list[dict[str, Any]]:
-        """The kept receipts of matching requests, in the order of their hashes."""
+        """The saved receipts of matching requests, in the order of their hashes."""
         found = sorted(self.folder.glob("match-*.receipt.json"))
         return [json.loads(path.read_bytes()) for path in found]
 
     def save_matching_receipt(self, request: str, receipt: Mapping[str, Any]) -> None:
-        """Keep the receipt for a matching request, by the request's SHA-256; another for the same takes its place."""
+        """Save the receipt for a matching request, by the request's SHA-256; a later one replaces it."""
         self._write(f"match-{request}.receipt.json", json.dumps(dict(receipt)).encode())
 
     def finish_without_scores(self, manifest: Mapping[str, Any]) -> None:
-        """Write the manifest of a run that does not score; nothing else of it stays."""
+        """Write the manifest of a run that does not score, and remove everything else of it."""
         self._write(MANIFEST, json.dumps(dict(manifest), ensure_ascii=False, indent=1).encode())
         self._drop("match.npz", "match-*.receipt.json")
 
     def finish(
         self, *, scores: pl.DataFrame, outputs: pl.DataFrame, sheet: bytes, contract: bytes, manifest: Mapping[str, Any]
     ) -> None:
-        """Write the results, the manifest last, and remove what was kept for going on."""
+        """Write the results, the manifest last, and remove what was kept to resume the run."""
         for name, frame in ((SCORES, scores), (OUTPUTS, outputs)):
             buffer = io.BytesIO()
             frame.write_parquet(buffer)
@@ -139,13 +138,13 @@ class Run:
 
 
 def run_key(*parts: str) -> str:
-    """What makes two jobs the same job, hexadecimal."""
+    """The key of a run, hexadecimal: jobs with the same ``parts`` are the same job."""
     return hashlib.sha256("\x00".join(parts).encode()).hexdigest()
 
 
 @contextmanager
-def open_run(runs: Path, key: str, label: RunMetadata, *, now: datetime) -> Iterator[Run]:
-    """The unfinished run of this key, with the label it began with, or a new one; locked while open.
+def open_run(runs: Path, key: str, metadata: RunMetadata, *, now: datetime) -> Iterator[Run]:
+    """The unfinished run of this key, with the metadata it began with, or a new run; locked while open.
 
     Raises ``Conflict`` when another process works on it.
     """
@@ -158,30 +157,23 @@ def open_run(runs: Path, key: str, label: RunMetadata, *, now: datetime) -> Iter
             raise Conflict(f"Run {folder.name} was just finished elsewhere.", next_step="see `lab bank runs`")
         kept = read_run_metadata(folder)
         if kept is None:
-            label.write(folder)
-        yield Run(folder, bool(unfinished), kept or label)
+            metadata.write(folder)
+        yield Run(folder, bool(unfinished), kept or metadata)
 
 
 @contextmanager
 def lock_run(folder: Path) -> Iterator[None]:
     """While no other process works on a run; raises ``Conflict`` if one does, or if the run was just removed."""
     gone = Conflict(f"Run {folder.name} was just removed elsewhere.", next_step="run the command again")
-    try:
-        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-    except FileNotFoundError:
-        raise gone from None
-    try:
+    lock = lock_or_refuse(folder / "lock", what=f"run {folder.name}", next_step="wait for it, or give another --out")
+    with ExitStack() as held:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Conflict(
-                f"Another process works on run {folder.name}.", next_step="wait for it, or give another --out"
-            ) from None
+            held.enter_context(lock)
+        except FileNotFoundError:
+            raise gone from None
         if not (folder / "lock").exists():
             raise gone
         yield
-    finally:
-        os.close(descriptor)
 
 
 def _new_folder(runs: Path, name: str) -> Path:
@@ -196,7 +188,7 @@ def _new_folder(runs: Path, name: str) -> Path:
 
 
 def is_running(folder: Path) -> bool:
-    """Whether a process works on a run."""
+    """Whether a process is working on a run."""
     try:
         with lock_run(folder):
             return False
@@ -206,7 +198,7 @@ def is_running(folder: Path) -> bool:
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A finished run, read back."""
+    """A finished run, read from its folder."""
 
     folder: Path
     manifest: dict[str, Any]
@@ -218,7 +210,7 @@ class FinishedRun:
 
     @property
     def outputs(self) -> pl.DataFrame:
-        """The decrypted sums in quanta, one row for each enterprise scored: ``code`` and one column an output."""
+        """The decrypted sums in quanta, one row for each scored enterprise: ``code`` and one column for each output."""
         return pl.read_parquet(self.folder / OUTPUTS)
 
     @property
@@ -228,36 +220,36 @@ class FinishedRun:
 
     @property
     def contract(self) -> bytes:
-        """The signed contract the run stood under."""
+        """The signed contract that the run was made under."""
         return (self.folder / CONTRACT).read_bytes()
 
 
 def finished_runs(*folders: Path) -> tuple[FinishedRun, ...]:
-    """All finished runs of these folders of runs, the latest first."""
+    """All finished runs in these folders, the latest first."""
     found = map(read_finished_run, finished_run_folders(*folders))
     return tuple(sorted(found, key=lambda run: str(run.manifest.get("finished")), reverse=True))
 
 
 def finished_run_folders(*folders: Path) -> tuple[Path, ...]:
-    """The folders of finished runs, by their names."""
+    """The folders of finished runs, sorted by name."""
     found = (path.parent for runs in folders for path in runs.glob(f"*/{MANIFEST}"))
     return tuple(sorted(found, key=lambda path: path.name))
 
 
 def unfinished_run_folders(*folders: Path) -> tuple[Path, ...]:
-    """The folders of runs that were begun and not finished, by their names."""
+    """The folders of unfinished runs, sorted by name."""
     found = (path for runs in folders for path in runs.glob("*") if path.is_dir() and not (path / MANIFEST).exists())
     return tuple(sorted(found, key=lambda path: path.name))
 
 
 def unresumable_run_warnings(runs: Path, contract: str) -> list[str]:
-    """A warning for each run under a contract that a former version began, and this one cannot go on with."""
+    """A warning for each run under a contract that a former version began and this version cannot resume."""
     found = ((path, read_run_metadata(path)) for path in unfinished_run_folders(runs))
     return [
-        f"Run {path.name} was interrupted under a former version and cannot be gone on with: what it was charged stays "
-        f"charged, and its job stays open at the bureau. `lab bank tidy` removes it when it may not be kept any more."
-        for path, label in found
-        if label is not None and label.contract == contract and not label.can_resume
+        f"Run {path.name} was interrupted under a former version and cannot be resumed: its charges remain, and its "
+        f"job stays open at the bureau. `lab bank tidy` removes it when its retention is over."
+        for path, metadata in found
+        if metadata is not None and metadata.contract == contract and not metadata.can_resume
     ]
 
 
@@ -270,8 +262,8 @@ def find_finished_run(runs: Path, name: str | None) -> FinishedRun:
     elif (runs / Path(name).name / MANIFEST).is_file():
         return read_finished_run(runs / Path(name).name)
     elif (runs / Path(name).name).is_dir():
-        raise NotFound(f"Run {Path(name).name} is not finished.", next_step="the command that began it goes on with it")
-    raise NotFound("Wanted a finished run; there is none of this name.", next_step="see `lab bank runs`")
+        raise NotFound(f"Run {Path(name).name} is not finished.", next_step="run the command that began it again")
+    raise NotFound("Expected a finished run of this name; there is none.", next_step="see `lab bank runs`")
 
 
 def read_finished_run(folder: Path) -> FinishedRun:
@@ -281,5 +273,5 @@ def read_finished_run(folder: Path) -> FinishedRun:
     except ValueError:
         manifest = None
     if not isinstance(manifest, dict):
-        raise InvalidInput(f"The manifest of run {folder.name} can't be read.", next_step="delete the run's folder")
+        raise InvalidInput(f"The manifest of run {folder.name} cannot be read.", next_step="delete the run's folder")
     return FinishedRun(folder, manifest)

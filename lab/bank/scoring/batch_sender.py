@@ -1,212 +1,190 @@
-"""Batches on their way: encrypted, sent, evaluated at the bureau, decrypted, with their receipts checked.
+"""Batches of a scoring job: encrypted, sent, evaluated at the bureau, decrypted, with their receipts checked.
 
-Batch k + 1 is encrypted while the bureau evaluates batch k. What is paid for is kept in the run's folder. Batches of an
-earlier job are named instead of sent, and evaluated again.
+Batch k + 1 is encrypted while the bureau evaluates batch k. What is paid for is kept in the run's folder. A batch that
+an earlier job sent is named by its hash instead of sent, and evaluated again.
 """
 
 from __future__ import annotations
 
 import hashlib
-import threading
-import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from lab.bank.connection.client import BureauClient
+from lab.bank.connection.background_sender import BackgroundSender
 from lab.bank.connection.responses import translate_protocol_errors
 from lab.bank.contract.agreement import ActiveScoringContract
-from lab.bank.contract.ledger_witness import BatchExchange, LedgerWitness
-from lab.bank.runs.store import Run
+from lab.bank.contract.ledger_witness import BatchExchange
+from lab.bank.keys import BankKeys
+from lab.bank.runs.job_session import JobSession
+from lab.bank.runs.manifest import RunTimer
 from lab.bank.scoring.batch_transfer import request_reevaluation, submit_batch
 from lab.terms.errors import InvalidInput, NotAllowed
-from lab.terms.progress import Progress, ProgressStage
-from protocols.scoring.bank import KeyHolder
+from lab.terms.progress import ProgressStage
+from protocols.scoring.parameters import ParameterSet
 
 MAX_BATCHES_IN_FLIGHT = 2
-"""Batches that the bureau may have at once: one under evaluation, one on the way; more would only fill memory."""
+"""Batches that the bureau has at once: one under evaluation, one on its way. More would only fill memory."""
 
-_T = TypeVar("_T")
 _Reply = tuple[bytes, dict[str, Any]]
+"""A reply frame and its receipt."""
+_SumsAndReceipts = tuple[NDArray[np.int64], list[dict[str, Any]]]
 
 
-@dataclass
-class StepTimer:
-    """Seconds by step. Steps overlap, so they may add up to more than the total."""
+@dataclass(frozen=True)
+class PublicContext:
+    """The frame with the bank's public key, and its SHA-256, under which the bureau keeps it."""
 
-    seconds: dict[str, float] = field(
-        default_factory=lambda: dict.fromkeys(("read", "match", "encrypt", "score", "decrypt", "results"), 0.0)
-    )
+    frame: bytes
+    sha256: str
 
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        """Add the seconds that the block takes to the step ``name``."""
-        begun = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[name] += time.perf_counter() - begun
+    @classmethod
+    def from_keys(cls, keys: BankKeys, params: ParameterSet) -> PublicContext:
+        """The bank's context for a parameter set."""
+        frame = keys.public_context(params)
+        return cls(frame, hashlib.sha256(frame).hexdigest())
+
+
+@dataclass(frozen=True)
+class _SentBatch:
+    """A batch on its way: its number in the run, its SHA-256, and the reply to come."""
+
+    number: int
+    sha256: str
+    reply: Future[_Reply]
 
 
 class BatchSender:
-    """Encrypts, sends, decrypts: batch k + 1 is encrypted while the bureau evaluates batch k."""
+    """Has the batches of one run scored."""
 
-    def __init__(
-        self,
-        agreement: ActiveScoringContract,
-        holder: KeyHolder,
-        outlet: BureauClient,
-        run: Run,
-        clock: StepTimer,
-        context: str,
-        witness: LedgerWitness,
-    ) -> None:
-        self._agreement = agreement
-        self._holder = holder
-        self._outlet = outlet
-        self._run = run
-        self._clock = clock
-        self._context = context
-        self._witness = witness
+    def __init__(self, job: JobSession[ActiveScoringContract], context: PublicContext, timer: RunTimer) -> None:
+        self._job, self._context, self._timer = job, context, timer
+        self._contract, self._sheet = job.contract.id, job.active.sheet
+        self._holder = job.keys.key_holder(job.active.params)
 
-    def score(
-        self, frame: pl.DataFrame, tags: NDArray[np.uint8], indices: NDArray[np.int64], progress: Progress
-    ) -> tuple[NDArray[np.int64], list[dict[str, Any]]]:
-        """Sums int64 [outputs, rows] and the receipts, batch by batch."""
+    def score(self, frame: pl.DataFrame, tags: NDArray[np.uint8], indices: NDArray[np.int64]) -> _SumsAndReceipts:
+        """Encrypt the rows ``indices`` of ``frame``, with ``tags`` uint8 [rows, 16] as names, and have them scored.
+
+        Returns the sums, int64 [outputs, rows], and the receipts, batch by batch. Raises what ``submit_batch`` and the
+        receipt checks raise, and ``InvalidInput`` for a reply that does not fit.
+        """
         sizes = self.batch_sizes(len(indices))
         starts = np.cumsum([0, *sizes]).tolist()
-        with progress.stage(
-            "encrypt", len(self.missing_batches(sizes)) * len(self._agreement.sheet.columns)
-        ) as encrypting:
+        columns = len(self.missing_batches(sizes)) * len(self._sheet.columns)
+        with self._job.progress.stage("encrypt", columns) as stage, closing(_sender()) as sender:
 
-            def prepare(number: int) -> tuple[str, Future[_Reply]]:
+            def encrypt_and_send(number: int) -> _SentBatch:
                 part = slice(starts[number], starts[number + 1])
-                batch = self._encrypt(number, frame[indices[part]], tags[part], encrypting)
-                name = hashlib.sha256(batch).hexdigest()
-                return name, _run_in_background(
-                    lambda: submit_batch(self._outlet, self._contract, self._run.id, batch, sha256=name)
+                batch = self._encrypt(number, frame[indices[part]], tags[part], stage)
+                sha256 = hashlib.sha256(batch).hexdigest()
+                reply = sender.send(
+                    lambda: submit_batch(self._job.client, self._contract, self._job.run.id, batch, sha256=sha256)
                 )
+                return _SentBatch(number, sha256, reply)
 
-            return self._fetch(sizes, prepare, progress)
+            return self._exchange(sizes, encrypt_and_send, refused=None)
 
-    def rescore(
-        self, names: Sequence[str], sizes: Sequence[int], refused: dict[int, NotAllowed], progress: Progress
-    ) -> tuple[NDArray[np.int64], list[dict[str, Any]]]:
-        """As ``score``, for batches that an earlier job sent: by their hashes, with their rows.
+    def rescore(self, hashes: Sequence[str], sizes: Sequence[int], refused: dict[int, NotAllowed]) -> _SumsAndReceipts:
+        """As ``score``, for batches that an earlier job sent: their ``hashes`` and ``sizes`` in rows.
 
-        One that is refused does not hold up the others: it goes into ``refused`` by its number.
+        A batch that the bureau refuses does not stop the others: its error goes into ``refused`` under its number.
         """
+        with closing(_sender(continue_after=(NotAllowed,))) as sender:
 
-        def prepare(number: int) -> tuple[str, Future[_Reply]]:
-            name = names[number]
-            return name, _run_in_background(
-                lambda: request_reevaluation(self._outlet, self._contract, self._run.id, name)
-            )
+            def send_hash(number: int) -> _SentBatch:
+                sha256 = hashes[number]
+                reply = sender.send(
+                    lambda: request_reevaluation(self._job.client, self._contract, self._job.run.id, sha256)
+                )
+                return _SentBatch(number, sha256, reply)
 
-        return self._fetch(sizes, prepare, progress, refused)
+            return self._exchange(sizes, send_hash, refused)
 
     def batch_sizes(self, rows: int) -> list[int]:
-        """How many rows each batch of a job of so many has."""
-        most = min(self._agreement.contract.ceilings.rows_per_batch, self._agreement.params.slots)
+        """How many rows each batch of a job of ``rows`` has."""
+        most = min(self._job.contract.ceilings.rows_per_batch, self._job.active.params.slots)
         return [min(most, rows - start) for start in range(0, rows, most)]
 
     def missing_batches(self, sizes: Sequence[int]) -> list[int]:
-        """The batches whose sums are not kept yet."""
-        return [number for number in range(len(sizes)) if self._run.batch_sums(number) is None]
+        """The numbers of the batches whose sums are not kept yet."""
+        return [number for number in range(len(sizes)) if self._job.run.batch_sums(number) is None]
 
-    @property
-    def _contract(self) -> str:
-        return self._agreement.contract.id
-
-    def _fetch(
-        self,
-        sizes: Sequence[int],
-        prepare: Callable[[int], tuple[str, Future[_Reply]]],
-        progress: Progress,
-        refused: dict[int, NotAllowed] | None = None,
-    ) -> tuple[NDArray[np.int64], list[dict[str, Any]]]:
-        """Have each missing batch sent, by its name, and take in its reply; the sums of all batches that have any."""
-        missing, waiting = self.missing_batches(sizes), deque[tuple[int, str, Future[_Reply]]]()
+    def _exchange(
+        self, sizes: Sequence[int], send: Callable[[int], _SentBatch], refused: dict[int, NotAllowed] | None
+    ) -> _SumsAndReceipts:
+        """Send each missing batch and receive its reply; the sums of all batches that have any."""
+        missing, waiting = self.missing_batches(sizes), deque[_SentBatch]()
+        if missing:
+            self._upload_context()  # if nothing is missing, the job may have ended at the bureau before it was stopped
         with ExitStack() as stack:
-            scoring = stack.enter_context(progress.stage("score", len(missing)))
-            decrypting = stack.enter_context(progress.stage("decrypt", len(missing)))
+            scoring = stack.enter_context(self._job.progress.stage("score", len(missing)))
+            decrypting = stack.enter_context(self._job.progress.stage("decrypt", len(missing)))
 
             def receive_first() -> None:
-                number, batch, answer = waiting.popleft()
+                sent = waiting.popleft()
                 try:
-                    self._receive(number, batch, answer, sizes[number], scoring, decrypting)
+                    self._receive(sent, sizes[sent.number], scoring)
                 except NotAllowed as error:
                     if refused is None:
                         raise
-                    refused[number] = error
+                    refused[sent.number] = error
+                else:
+                    decrypting.advance(1)
 
             for number in missing:
-                prepared = prepare(number)
+                sent = send(number)
                 if len(waiting) == MAX_BATCHES_IN_FLIGHT:
                     receive_first()
-                waiting.append((number, *prepared))
+                waiting.append(sent)
             while waiting:
                 receive_first()
-        found = [kept for number in range(len(sizes)) if (kept := self._run.batch_sums(number)) is not None]
-        empty = np.zeros((len(self._agreement.sheet.outputs), 0), dtype=np.int64)
-        return np.concatenate([empty, *(values for values, _ in found)], axis=1), [receipt for _, receipt in found]
+        kept = [found for number in range(len(sizes)) if (found := self._job.run.batch_sums(number)) is not None]
+        empty = np.zeros((len(self._sheet.outputs), 0), dtype=np.int64)
+        return np.concatenate([empty, *(sums for sums, _ in kept)], axis=1), [receipt for _, receipt in kept]
+
+    def _upload_context(self) -> None:
+        """Send the public context, unless the bureau has it."""
+        client, job = self._job.client, self._job.run.id
+        if not client.has_context(self._contract, job, self._context.sha256):
+            client.put_context(self._contract, job, self._context.sha256, self._context.frame)
 
     def _encrypt(self, number: int, frame: pl.DataFrame, tags: NDArray[np.uint8], stage: ProgressStage) -> bytes:
-        kept = self._run.batch(number)
+        kept = self._job.run.batch(number)
         if kept is not None:
-            stage.advance(len(self._agreement.sheet.columns))
+            stage.advance(len(self._sheet.columns))
             return kept
-        with self._clock.step("encrypt"):
-            answers = self._agreement.sheet.compute_indicators(frame)
+        with self._timer.step("encrypt"):
+            indicators = self._sheet.compute_indicators(frame)
             batch = self._holder.encrypt(
-                tags, answers, contract=self._contract, context=self._context, on_column=stage.advance
+                tags, indicators, contract=self._contract, context=self._context.sha256, on_column=stage.advance
             )
-        self._run.save_batch(number, batch)
+        self._job.run.save_batch(number, batch)
         return batch
 
-    def _receive(
-        self,
-        number: int,
-        batch: str,
-        answer: Future[_Reply],
-        rows: int,
-        scoring: ProgressStage,
-        decrypting: ProgressStage,
-    ) -> None:
-        with self._clock.step("score"):
-            reply, receipt = answer.result()
-        sheet = self._agreement.sheet
-        model = f"{sheet.model}@{sheet.version}"
-        exchanged = BatchExchange(self._contract, self._run.id, model, rows, batch, reply)
-        self._witness.check_receipt(receipt, exchanged)
+    def _receive(self, sent: _SentBatch, rows: int, scoring: ProgressStage) -> None:
+        """Check the receipt of a batch, decrypt its reply and keep the sums."""
+        with self._timer.step("score"):
+            reply, receipt = sent.reply.result()
+        exchange = BatchExchange(self._contract, self._job.run.id, str(self._sheet.ref), rows, sent.sha256, reply)
+        self._job.witness.check_receipt(receipt, exchange)
         scoring.advance(1)
-        with self._clock.step("decrypt"), translate_protocol_errors("scoring"):
-            values = self._holder.decrypt(reply, rows=rows, batch=batch)
-        wanted = len(self._agreement.sheet.outputs)
-        if len(values) != wanted:
+        with self._timer.step("decrypt"), translate_protocol_errors("scoring"):
+            sums = self._holder.decrypt(reply, rows=rows, batch=sent.sha256)
+        expected = len(self._sheet.outputs)
+        if len(sums) != expected:
             raise InvalidInput(
-                f"The bureau's reply has {len(values)} outputs; the sheet says {wanted}.", next_step="ask the bureau"
+                f"Expected {expected} outputs in the bureau's reply, as the sheet says; found {len(sums)}.",
+                next_step="ask the bureau",
             )
-        self._run.save_batch_sums(number, values, receipt)
-        decrypting.advance(1)
+        self._job.run.save_batch_sums(sent.number, sums, receipt)
 
 
-def _run_in_background(task: Callable[[], _T]) -> Future[_T]:
-    """Run ``task`` in a thread that does not keep the process alive, so that an interrupted job ends at once."""
-    future: Future[_T] = Future()
-
-    def work() -> None:
-        try:
-            future.set_result(task())
-        except BaseException as error:
-            future.set_exception(error)
-
-    threading.Thread(target=work, daemon=True).start()
-    return future
+def _sender(*, continue_after: tuple[type[Exception], ...] = ()) -> BackgroundSender[_Reply]:
+    return BackgroundSender(threads=MAX_BATCHES_IN_FLIGHT, continue_after=continue_after)

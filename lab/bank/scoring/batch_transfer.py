@@ -1,23 +1,24 @@
-"""One batch to the bureau and its reply back: sent, or named to be evaluated again, then waited for and fetched. Doing
-all of it again costs nothing."""
+"""Brings one batch to the bureau and fetches its reply. Repeating all of it costs nothing.
+
+A batch is either sent, or named by its hash to be evaluated again.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import random
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
 from lab.bank.connection.client import RetryPolicy
 from lab.terms.errors import Busy, Unreachable
+from lab.transport.back_off import BackOffTimer
 
-_FIRST_WAIT = 0.25
 _PAUSE = 0.1  # between two looks; the bureau holds its answer back by itself
 
 
 class BatchRoutes(Protocol):
-    """What an outlet offers for batches."""
+    """The routes for batches."""
 
     retry_policy: RetryPolicy
 
@@ -34,41 +35,37 @@ class BatchRoutes(Protocol):
 def submit_batch(
     routes: BatchRoutes, contract: str, job: str, batch: bytes, *, sha256: str = ""
 ) -> tuple[bytes, dict[str, Any]]:
-    """The reply frame to a batch, and its receipt; waits while the bureau has no room, and while it evaluates.
+    """Send a batch; returns the reply (a frame) and its receipt. Waits while the bureau is busy or evaluates.
 
-    ``sha256``: the batch's digest, from a caller who has it. Raises what the bureau refuses with, and what kept the
-    batch from being answered; it was not charged then.
+    ``sha256``: the batch's hash, if the caller has it. Raises the error with which the bureau refuses or ends the
+    evaluation; the batch is not charged then. Raises ``Unreachable`` when the bureau takes too long.
     """
     name = sha256 or hashlib.sha256(batch).hexdigest()
     return _exchange(routes, contract, job, name, lambda: routes.put_batch(contract, job, name, batch))
 
 
 def request_reevaluation(routes: BatchRoutes, contract: str, job: str, sha256: str) -> tuple[bytes, dict[str, Any]]:
-    """As ``submit_batch``, for a batch that an earlier job sent: its hash alone goes out."""
+    """As ``submit_batch``, for a batch that an earlier job sent: only its hash is sent."""
     return _exchange(routes, contract, job, sha256, lambda: routes.put_batch_reevaluation(contract, job, sha256))
 
 
 def _exchange(
     routes: BatchRoutes, contract: str, job: str, sha256: str, put: Callable[[], None]
 ) -> tuple[bytes, dict[str, Any]]:
-    until = time.monotonic() + routes.retry_policy.busy_timeout
-    _put_when_free(routes, put, until)
+    timer = routes.retry_policy.back_off(routes.retry_policy.busy_timeout).start()
+    _put_when_free(put, timer)
     while (answer := routes.batch_reply(contract, job, sha256)) is None:
-        if time.monotonic() > until:
-            raise Unreachable("The bureau has not evaluated a batch in time.", next_step="run this command again")
+        if timer.is_expired:
+            raise Unreachable("The bureau did not evaluate a batch in time.", next_step="run this command again")
         time.sleep(_PAUSE)
     return answer
 
 
-def _put_when_free(routes: BatchRoutes, put: Callable[[], None], until: float) -> None:
-    wait = _FIRST_WAIT
+def _put_when_free(put: Callable[[], None], timer: BackOffTimer) -> None:
     while True:
         try:
             return put()
         except Busy as busy:
-            if time.monotonic() > until:
+            if timer.is_expired:
                 raise
-            time.sleep(
-                min(max(wait, busy.retry_after), routes.retry_policy.longest_wait) * (0.75 + random.random() / 2)
-            )
-            wait *= 2
+            timer.sleep(at_least=busy.retry_after)

@@ -1,8 +1,7 @@
-"""Plans a job before there is a contract: the smallest terms under which it would run, and what it would take.
+"""Plans a job before there is a contract: the smallest terms under which it would run, and what it would cost.
 
-The bank learns from the bureau's offer how many columns and outputs a model has; it counts its own portfolio and
-measures its own machine. Nothing of the portfolio leaves the bank for this, not even its size: that stands in the plan,
-which a person sends.
+The bureau's offer says how many columns and outputs a model has; the bank counts its own portfolio and measures its own
+machine. Nothing of the portfolio is sent for this, not even its size: the size is in the plan, which a person sends.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -21,43 +19,30 @@ from lab.bank.home import BankHome
 from lab.bank.keys import BankKeys
 from lab.bank.matching.oprf_client import MAX_REQUEST_ELEMENTS
 from lab.bank.portfolio import read_portfolio
-from lab.terms.contract.document import Ceilings, Operation, Purpose, ResultDetail
+from lab.bank.runs.job_requests import PlanRequest
+from lab.terms.contract.document import Ceilings, Operation, ResultDetail
 from lab.terms.contract.model_offer import DetailCost, ModelOffer, parse_offer
 from lab.terms.contract.proposal import ContractProposal, JobEstimate
 from lab.terms.errors import InvalidInput
+from lab.terms.names import ModelRef
 from lab.terms.progress import SILENT, Progress
 from protocols.matching.bank import ENGINES, MIN_BITS_PER_ENTRY, Blinding, canary_count, element_count
 from protocols.matching.engines import bank_engine
 from protocols.scoring.parameters import PARAMETERS, ParameterSet, find_parameters
 
-MIN_TERM_DAYS = 14
-"""The shortest sensible term: time for review, for both signatures, and for the job once more if it is stopped."""
 MAX_IDENTIFIERS_PER_MATCH = 100_000
-"""Identifiers and canaries in one match at most; a larger portfolio is matched in several requests."""
+"""The most identifiers and canaries in one match; a larger portfolio is matched in several requests."""
 _SAMPLE = 400
 _EXPONENTIATIONS = 3
-"""Blinding, the bureau's evaluation and unblinding: the first, with the hash to the curve, is the dearest."""
+"""Blinding, the bureau's evaluation and unblinding; the first costs most, because it also hashes to the curve."""
 _OUTPUT_COLUMNS = 4
-"""An output costs the bureau about as much as so many columns: it is masked with fresh noise."""
+"""An output costs the bureau about as much as so many columns, because it is masked with fresh noise."""
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
-class PlanRequest:
-    """What the bank chooses; the rest of the plan follows from the portfolio and the model."""
-
-    model: str
-    version: int | None = None
-    purpose: Purpose = Purpose.CREDIT_APPROVAL
-    detail: ResultDetail = ResultDetail.TOTAL
-    recipients: tuple[str, ...] = ()
-    days: int = MIN_TERM_DAYS
-    retention_days: int | None = None
-
-
-@dataclass(frozen=True)
 class MachineSpeed:
-    """Measured on this machine: seconds to blind an identifier and to encrypt a column, bytes of a column."""
+    """The speed of this machine: seconds to blind an identifier and to encrypt a column, bytes of a column."""
 
     blind_seconds: float
     encrypt_seconds: float
@@ -67,31 +52,30 @@ class MachineSpeed:
 def plan_job(
     home: BankHome,
     keys: BankKeys,
-    outlet: BureauClient,
-    portfolio: Path,
-    wish: PlanRequest,
+    client: BureauClient,
+    request: PlanRequest,
     *,
-    id_column: str | None = None,
     progress: Progress = SILENT,
 ) -> ContractProposal:
-    """The smallest proposal under which ``portfolio`` could be scored once, with an estimate.
+    """The smallest proposal under which the portfolio could be scored once, with an estimate.
 
     Raises ``NotAuthentic`` when the bureau does not know the bank, ``NotFound`` for a model it does not offer,
     ``InvalidInput`` for a portfolio without a usable code or a detail the model does not have.
     """
-    offer = parse_offer(outlet.model_offer(wish.model, wish.version))
-    size = offer.details.get(wish.detail)
+    offer = parse_offer(client.model_offer(*request.model))
+    size = offer.details.get(request.detail)
     if size is None:
         raise InvalidInput(
-            f"Model {offer.model}@{offer.version} offers the details {', '.join(offer.details)}, not {wish.detail}.",
+            f"Model {ModelRef(offer.model, offer.version)} offers the details {', '.join(offer.details)}, "
+            f"not {request.detail}.",
             next_step="choose another --detail",
         )
     engine = _first_common("matching engine", offer.engines, ENGINES)
     params = find_parameters(_first_common("parameter set", offer.parameters, tuple(PARAMETERS)))
-    codes = read_portfolio(portfolio, kind=offer.id_kind, id_column=id_column).codes
+    codes = read_portfolio(request.portfolio, kind=offer.id_kind, id_column=request.id_column).codes
     if not codes:
         raise InvalidInput(
-            "Wanted at least one usable code in the portfolio; found none.", next_step="check the code column (--id)"
+            "Expected at least one usable code in the portfolio; found none.", next_step="check the code column (--id)"
         )
     speed = measure_speed(keys, engine, params, progress)
     context = len(keys.public_context(params))
@@ -99,18 +83,18 @@ def plan_job(
         bank=home.card,
         model=offer.model,
         model_version=offer.version,
-        purpose=wish.purpose,
-        detail=wish.detail,
+        purpose=request.purpose,
+        detail=request.detail,
         operations=(
             Operation.MATCH,
             Operation.SCORE,
-            *((Operation.PORTRAIT,) * (wish.detail is not ResultDetail.TOTAL)),
+            *((Operation.PORTRAIT,) * (request.detail is not ResultDetail.TOTAL)),
         ),
-        recipients=wish.recipients or (home.name,),
-        ceilings=smallest_ceilings(len(codes), params, wish.days),
+        recipients=request.recipients or (home.name,),
+        ceilings=smallest_ceilings(len(codes), params, request.days),
         id_kind=offer.id_kind,
-        days=wish.days,
-        retention_days=wish.retention_days or wish.days,
+        days=request.days,
+        retention_days=request.retention_days or request.days,
         engine=engine,
         parameters=params.name,
         estimate=estimate_job(len(codes), offer, size, params, speed, context, bank_engine(engine).ELEMENT_BYTES),
@@ -120,8 +104,8 @@ def plan_job(
 def smallest_ceilings(rows: int, params: ParameterSet, days: int) -> Ceilings:
     """The lowest ceilings under which ``rows`` enterprises, all of them matched, can be scored once, in one job.
 
-    Identifiers are counted with the canaries that go with them: the bureau can't tell them apart. The period over which
-    an enterprise's scores are counted is the whole term: a shorter one would allow more.
+    Canaries count as identifiers, because the bureau cannot tell them apart. The period over which an enterprise's
+    scores are counted is the whole term, because a shorter one would allow more.
     """
     most = min(rows + canary_count(rows), MAX_IDENTIFIERS_PER_MATCH)
     return Ceilings(
@@ -136,7 +120,7 @@ def smallest_ceilings(rows: int, params: ParameterSet, days: int) -> Ceilings:
 
 
 def measure_speed(keys: BankKeys, engine: str, params: ParameterSet, progress: Progress = SILENT) -> MachineSpeed:
-    """Blind some made-up identifiers and encrypt a few columns, to learn how fast this machine is."""
+    """Measure this machine: blind some made-up identifiers and encrypt a few columns."""
     with progress.stage("measure", 2) as stage:
         made_up = [f"sample-{number}" for number in range(_SAMPLE)]
         blinding = Blinding(engine, secrets.token_bytes(32))
@@ -145,10 +129,10 @@ def measure_speed(keys: BankKeys, engine: str, params: ParameterSet, progress: P
         stage.advance()
         holder = keys.key_holder(params)
         tags = np.zeros((params.slots, 16), dtype=np.uint8)
-        answers = np.ones((4, params.slots), dtype=np.uint8)
-        holder.encrypt(tags, answers[:2], contract="plan")
-        two, short = _timed(lambda: holder.encrypt(tags, answers[:2], contract="plan"))  # columns go in pairs
-        four, long = _timed(lambda: holder.encrypt(tags, answers, contract="plan"))
+        indicators = np.ones((4, params.slots), dtype=np.uint8)
+        holder.encrypt(tags, indicators[:2], contract="plan")
+        two, short = _timed(lambda: holder.encrypt(tags, indicators[:2], contract="plan"))  # columns go in pairs
+        four, long = _timed(lambda: holder.encrypt(tags, indicators, contract="plan"))
         stage.advance()
     return MachineSpeed(blind / _SAMPLE, max(four - two, four / 3) / 2, (len(long) - len(short)) // 2)
 
@@ -156,9 +140,10 @@ def measure_speed(keys: BankKeys, engine: str, params: ParameterSet, progress: P
 def estimate_job(
     rows: int, offer: ModelOffer, size: DetailCost, params: ParameterSet, speed: MachineSpeed, context: int, width: int
 ) -> JobEstimate:
-    """Seconds by step and bytes both ways if every enterprise matched; read them as an order of magnitude.
+    """Seconds by step and bytes both ways if every enterprise matched; an order of magnitude.
 
-    The bureau is taken to be as fast as this machine, and alone. ``width``: bytes of an element of the matching engine.
+    Assumes a bureau as fast as this machine, without other work. ``context``: bytes of the public context; ``width``:
+    bytes of an element of the matching engine.
     """
     batches, elements = -(-rows // params.slots), element_count(rows, MAX_REQUEST_ELEMENTS)
     entries = offer.register_entries
@@ -178,12 +163,13 @@ def estimate_job(
 
 
 def _first_common(what: str, offered: Sequence[str], known: Sequence[str]) -> str:
-    """The first that both sides have; raises ``InvalidInput``."""
+    """The first name that both sides have; raises ``InvalidInput`` if there is none."""
     for name in offered:
         if name in known:
             return name
     raise InvalidInput(
-        f"The bureau offers no {what} that this version has ({', '.join(known)}).", next_step="bring both up to date"
+        f"The bureau offers no {what} that this version supports ({', '.join(known)}).",
+        next_step="bring both up to date",
     )
 
 

@@ -1,29 +1,31 @@
-"""The batches of a finished run, evaluated again by what has changed at the bureau: its register, or the model.
+"""Scores the batches of a finished run again, after the bureau's register or the model has changed.
 
-contract -> verify -> is there anything new -> open a job -> name each batch -> decrypt -> results -> end the job. Their
-ciphertexts lie at the bureau by the contract's retention and are the bank's key's still, so hashes go out and nothing
-else. What comes back is a run of its own, beside the old one, and each score is charged as in any job. A stopped one
-goes on by the same call, without new charges.
+1. Verify the contract, and ask whether anything is new.
+2. Open a job, and name each batch by its hash: the bureau still has the ciphertexts, by the contract's retention, and
+   they are still under the bank's key. Nothing but hashes is sent.
+3. Decrypt the replies, write the table of results, end the job.
+
+The result is a run of its own, beside the old one. Each score is charged as in any job. The same call resumes a run
+that was stopped, without new charges.
 """
 
 from __future__ import annotations
 
-import hashlib
-import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from lab.bank.connection.client import BureauClient, JobDescription
+from lab.bank.connection.client import BureauClient
 from lab.bank.contract.agreement import ActiveScoringContract, verify_scoring_contract
-from lab.bank.contract.checkpoint_wait import await_cosigned_checkpoint, describe_fork_detection
-from lab.bank.contract.ledger_witness import LedgerWitness
+from lab.bank.contract.checkpoint_wait import describe_fork_detection
 from lab.bank.home import BankHome
 from lab.bank.keys import BankKeys
-from lab.bank.matching.job_lifecycle import end_job, open_job, upload_context
 from lab.bank.runs.batch_history import (
     SCORE_AGAIN_HINT,
     ScoredBatch,
@@ -32,177 +34,187 @@ from lab.bank.runs.batch_history import (
     list_batches,
     reuse_batch,
 )
+from lab.bank.runs.job_requests import RescoringRequest
+from lab.bank.runs.job_session import JobSession
+from lab.bank.runs.manifest import RunTimer, describe_contract, describe_model, describe_run
 from lab.bank.runs.metadata import RunKind, RunMetadata
 from lab.bank.runs.results import check_output_path, output_names, rescored_table, write_result_table
-from lab.bank.runs.store import FinishedRun, Run, open_run, run_key
-from lab.bank.scoring.batch_sender import BatchSender, StepTimer
-from lab.bank.scoring.job import run_statistics
+from lab.bank.runs.store import FinishedRun, open_run, run_key
+from lab.bank.scoring.batch_sender import BatchSender, PublicContext
 from lab.terms.errors import NotAllowed
+from lab.terms.names import ModelRef
 from lab.terms.progress import SILENT, Progress
 from models.shared.sheet import BankSheet
 
 
 @dataclass(frozen=True)
-class RescoringRequest:
-    """What is asked for: a finished run, and what is to be other than in it."""
-
-    run: FinishedRun
-    out: Path | None = None
-    """Where results go; None: beside those of the run, under the new run's name."""
-    model: tuple[str, int | None] | None = None
-    """Name and version; None: the newest version that the contract allows of the run's model."""
-    recipient: str | None = None
-    """None: the run's own."""
-
-
-@dataclass(frozen=True)
 class RescoringResult:
-    """The new run and its manifest; None for that when nothing has changed since ``run``, whose results are of now."""
+    """The new run and its manifest; without a manifest nothing has changed since ``run``, whose scores are current."""
 
     run: str
     origin: ScoreOrigin
     manifest: dict[str, Any] | None
 
 
+@dataclass(frozen=True)
+class _RescoredBatches:
+    """The batches of the old run, which of them were refused, and the sums, int64 [outputs, rows], of the others."""
+
+    batches: list[ScoredBatch]
+    refused: Mapping[int, NotAllowed]
+    sums: NDArray[np.int64]
+    receipts: list[dict[str, Any]]
+
+    @property
+    def refused_rows(self) -> int:
+        """How many enterprises were not scored again."""
+        return sum(len(self.batches[number].rows) for number in self.refused)
+
+    @property
+    def warnings(self) -> list[str]:
+        """A warning for each batch that was refused."""
+        return [
+            f"{len(self.batches[number].rows)} enterprises of a batch were not scored again: {error}"
+            for number, error in sorted(self.refused.items())
+        ]
+
+    def codes(self, old: FinishedRun) -> pl.Series:
+        """The codes of the rows that were scored again, in the order of ``sums``."""
+        rows = [row for number, batch in enumerate(self.batches) if number not in self.refused for row in batch.rows]
+        return old.outputs["code"].gather(rows)
+
+
 def rescore(
-    home: BankHome, keys: BankKeys, outlet: BureauClient, request: RescoringRequest, *, progress: Progress = SILENT
+    home: BankHome, keys: BankKeys, client: BureauClient, request: RescoringRequest, *, progress: Progress = SILENT
 ) -> RescoringResult:
     """Have a run's batches evaluated again, and keep the new scores as a run.
 
-    A batch that the bureau refuses (an enterprise in it is not in the register under the contract any more, or is at
-    its ceiling) does not hold up the others: its enterprises end as ``not-rescored``, with a warning. Raises what the
-    contract check raises, ``NotAllowed`` for a run of nobody, under other keys, parameters or questions, or if every
-    batch is refused.
+    A batch that the bureau refuses (an enterprise in it has left the register under the contract, or is at its ceiling)
+    does not stop the others: its enterprises end as ``not-rescored``, with a warning. Raises what
+    ``verify_scoring_contract`` raises, and ``NotAllowed`` for a run that scored nobody, for one under other keys,
+    parameters or questions, or if every batch is refused.
     """
-    begun, started = time.perf_counter(), datetime.now(UTC)
+    timer = RunTimer()
     batches = list_batches(request.run)
     if not batches:
         raise NotAllowed("This run scored no enterprise.", next_step="see `lab bank runs`")
-    agreement = _verify_contract_for(home, outlet, request, started)
-    contract, model = agreement.contract, agreement.model
-    context = keys.public_context(agreement.params)
-    context_name = hashlib.sha256(context).hexdigest()
-    _check_fits(request.run, agreement, context_name)
-    origin = ScoreOrigin(
-        *outlet.register_version(contract.id, model.name, model.version), f"{model.name}@{model.version}"
-    )
-    done = find_current_batches(home.runs, contract.id, origin)
-    if all(batch.sha256 in done for batch in batches):
-        return RescoringResult(done[batches[-1].sha256].run.folder.name, origin, None)
-    former_out = Path(request.run.manifest["out"])
-    check_output_path(request.out or former_out)
-    terms = (contract.id, model.sheet_sha256, agreement.recipient, str(contract.ceilings.precision))
-    clock = StepTimer()
-    key, label = (
-        run_key("again", request.run.folder.name, *terms),
-        RunMetadata.for_contract(RunKind.RESCORE, contract, started),
-    )
-    with open_run(home.runs, key, label, now=started) as run:
+    active = _verify_contract(home, client, request, timer.started)
+    contract, model = active.contract, active.model
+    context = PublicContext.from_keys(keys, active.params)
+    _check_fits(request.run, active, context.sha256)
+    origin = ScoreOrigin(*client.register_version(contract.id, model.name, model.version), str(model))
+    current = find_current_batches(home.runs, contract.id, origin)
+    if all(batch.sha256 in current for batch in batches):
+        return RescoringResult(current[batches[-1].sha256].run.folder.name, origin, None)
+    check_output_path(request.out or _former_output(request.run))
+    precision = str(contract.ceilings.precision)
+    key = run_key("again", request.run.folder.name, contract.id, model.sheet_sha256, active.recipient, precision)
+    metadata = RunMetadata.for_contract(RunKind.RESCORE, contract, timer.started)
+    with open_run(home.runs, key, metadata, now=timer.started) as run:
         for number, batch in enumerate(batches):
-            if batch.sha256 in done and run.batch_sums(number) is None:
-                reuse_batch(run, number, done[batch.sha256], agreement.sheet)
-        witness = LedgerWitness(home, contract.bureau, outlet.ledger_consistency)
-        courier = BatchSender(agreement, keys.key_holder(agreement.params), outlet, run, clock, context_name, witness)
-        sizes = [len(batch.rows) for batch in batches]
-        if courier.missing_batches(sizes):
-            card = JobDescription(agreement.recipient, model.name, model.version, sum(sizes))
-            open_job(outlet, contract.id, run.id, card, folder="runs")
-            upload_context(outlet, contract.id, run.id, context_name, context)
-        refused: dict[int, NotAllowed] = {}
-        values, receipts = courier.rescore([batch.sha256 for batch in batches], sizes, refused, progress)
-        if refused:
-            _check_goes_on(home, outlet, request, run)
-            if len(refused) == len(batches):
-                raise refused[0]
-        cosigned = await_cosigned_checkpoint(outlet, contract, receipts, witness, progress=progress)
-        codes = _codes(request.run, batches, refused)
-        outputs = pl.DataFrame([codes]).with_columns(
-            pl.Series(name, values[row]) for row, name in enumerate(output_names(agreement.sheet))
-        )
-        step = contract.ceilings.precision
-        scores = rescored_table(request.run.scores, codes, agreement.sheet, values, step=step)
-        out = request.out or former_out.with_name(f"{former_out.stem}-{run.id}{former_out.suffix}")
-        write_result_table(scores, out)
-        warnings = [
-            f"{sizes[number]} enterprises of a batch were not scored again: {error}"
-            for number, error in sorted(refused.items())
-        ]
-        manifest = _manifest(agreement, request.run, run, receipts) | describe_fork_detection(contract, cosigned)
-        manifest |= {
-            "match_receipts": [],
-            "context_sha256": context_name,
-            "scored": len(codes),
-            "not_rescored": sum(sizes[number] for number in refused),
-            "warnings": warnings + end_job(outlet, contract.id, run.id),
-            "out": str(out),
-        }
-        manifest |= run_statistics(outlet, clock, run, begun, started)
-        run.finish(
-            scores=scores,
-            outputs=outputs,
-            sheet=agreement.sheet.to_json(),
-            contract=agreement.signed.model_dump_json(by_alias=True).encode(),
-            manifest=manifest,
-        )
+            if batch.sha256 in current and run.batch_sums(number) is None:
+                reuse_batch(run, number, current[batch.sha256], active.sheet)
+        job = JobSession(home, keys, client, active, run, progress)
+        rescored = _rescore_batches(job, batches, BatchSender(job, context, timer), request)
+        manifest = _finish(job, request, rescored, context, timer)
     return RescoringResult(run.id, origin, manifest)
 
 
-def _verify_contract_for(
-    home: BankHome, outlet: BureauClient, request: RescoringRequest, now: datetime
+def _rescore_batches(
+    job: JobSession[ActiveScoringContract], batches: list[ScoredBatch], sender: BatchSender, request: RescoringRequest
+) -> _RescoredBatches:
+    sizes = [len(batch.rows) for batch in batches]
+    if sender.missing_batches(sizes):
+        job.open_at_bureau(sum(sizes))
+    refused: dict[int, NotAllowed] = {}
+    sums, receipts = sender.rescore([batch.sha256 for batch in batches], sizes, refused)
+    if refused:
+        _check_still_active(job, request)
+        if len(refused) == len(batches):
+            raise refused[0]
+    return _RescoredBatches(batches, refused, sums, receipts)
+
+
+def _finish(
+    job: JobSession[ActiveScoringContract],
+    request: RescoringRequest,
+    rescored: _RescoredBatches,
+    context: PublicContext,
+    timer: RunTimer,
+) -> dict[str, Any]:
+    """Write the results, end the job and finish the run; returns the manifest."""
+    old, run, sheet = request.run, job.run, job.active.sheet
+    evidence = job.await_cosigned(rescored.receipts)
+    codes = rescored.codes(old)
+    scores = rescored_table(old.scores, codes, sheet, rescored.sums, step=job.contract.ceilings.precision)
+    former = _former_output(old)
+    out = request.out or former.with_name(f"{former.stem}-{run.id}{former.suffix}")
+    write_result_table(scores, out)
+    manifest = old.manifest | describe_contract(job) | describe_model(job.active, rescored.receipts)
+    manifest |= describe_fork_detection(job.contract, evidence) | {
+        "rescored_from": old.folder.name,
+        "receipts": rescored.receipts,
+        "match_receipts": [],
+        "context_sha256": context.sha256,
+        "scored": len(codes),
+        "not_rescored": rescored.refused_rows,
+        "warnings": rescored.warnings + job.end_at_bureau(),
+        "out": str(out),
+    }
+    manifest |= describe_run(job, timer)
+    run.finish(
+        scores=scores,
+        outputs=pl.DataFrame([codes]).with_columns(
+            pl.Series(name, rescored.sums[row]) for row, name in enumerate(output_names(sheet))
+        ),
+        sheet=sheet.to_json(),
+        contract=job.active.signed.model_dump_json(by_alias=True).encode(),
+        manifest=manifest,
+    )
+    return manifest
+
+
+def _former_output(run: FinishedRun) -> Path:
+    return Path(run.manifest["out"])
+
+
+def _verify_contract(
+    home: BankHome, client: BureauClient, request: RescoringRequest, now: datetime
 ) -> ActiveScoringContract:
-    """The contract in force, for the model that was asked for or the newest version of the run's."""
+    """The contract in force, for the model that was asked for, or else the newest version of the run's model."""
     old = request.run.manifest
-    contract, name = str(old["contract"]), str(old["model"]).partition("@")[0]
+    contract, name = str(old["contract"]), ModelRef.parse(str(old["model"])).name
     recipient = request.recipient or str(old["recipient"])
 
-    def check(model: tuple[str, int | None]) -> ActiveScoringContract:
-        return verify_scoring_contract(home, outlet, contract, now=now, model=model, recipient=recipient)
+    def verify(model: ModelRef) -> ActiveScoringContract:
+        return verify_scoring_contract(home, client, contract, now=now, model=model, recipient=recipient)
 
-    agreement = check(request.model or (name, None))
+    active = verify(request.model or ModelRef(name))
     if request.model is not None:
-        return agreement
-    newest = max(model.version for model in agreement.contract.models if model.name == name)
-    return agreement if agreement.model.version == newest else check((name, newest))
+        return active
+    newest = max(model.version for model in active.contract.models if model.name == name)
+    return active if active.model.version == newest else verify(ModelRef(name, newest))
 
 
-def _check_fits(run: FinishedRun, agreement: ActiveScoringContract, context: str) -> None:
-    """Raise ``NotAllowed`` unless the run's ciphertexts are answers to the model's questions, under the keys of now."""
-    sheet, old = agreement.sheet, run.manifest
-    if old["parameters"] != agreement.params.name or old.get("context_sha256", context) != context:
+def _check_fits(run: FinishedRun, active: ActiveScoringContract, context: str) -> None:
+    """Raise ``NotAllowed`` unless the run's ciphertexts answer the model's questions, under the bank's present keys."""
+    sheet, old = active.sheet, run.manifest
+    if old["parameters"] != active.params.name or old.get("context_sha256", context) != context:
         raise NotAllowed(
             "This run was encrypted under other keys or parameters than the present.", next_step=SCORE_AGAIN_HINT
         )
     if BankSheet.from_json(run.sheet).columns_sha256 != sheet.columns_sha256:
         raise NotAllowed(
-            f"Model {sheet.model}@{sheet.version} asks other questions than {old['model']}, which this run answered.",
+            f"Model {sheet.ref} asks other questions than {old['model']}, which this run answered.",
             next_step=SCORE_AGAIN_HINT,
         )
 
 
-def _check_goes_on(home: BankHome, outlet: BureauClient, request: RescoringRequest, run: Run) -> None:
-    """Raise what keeps the contract from going on, or ``NotAllowed`` when its job was stopped: then what was refused
-    was not a batch, and the same call goes on later."""
-    contract = _verify_contract_for(home, outlet, request, datetime.now(UTC)).contract
-    if outlet.job(contract.id, run.id).get("state") != "open":
+def _check_still_active(job: JobSession[ActiveScoringContract], request: RescoringRequest) -> None:
+    """Raise what stops the contract, or ``NotAllowed`` if its job was stopped: then no batch was refused for itself,
+    and the same call resumes the run later."""
+    contract = _verify_contract(job.home, job.client, request, datetime.now(UTC)).contract
+    if job.client.job(contract.id, job.run.id).get("state") != "open":
         raise NotAllowed(
-            "The job was stopped with its contract.", next_step="run the same command again when it goes on"
+            "The job was stopped with its contract.", next_step="run the same command again when the contract is active"
         )
-
-
-def _codes(old: FinishedRun, batches: list[ScoredBatch], refused: dict[int, NotAllowed]) -> pl.Series:
-    """The codes of the batches that were answered, in their order."""
-    places = [place for number, batch in enumerate(batches) if number not in refused for place in batch.rows]
-    return old.outputs["code"].gather(places)
-
-
-def _manifest(
-    agreement: ActiveScoringContract, old: FinishedRun, run: Run, receipts: list[dict[str, Any]]
-) -> dict[str, Any]:
-    """The old run's manifest, with what is another's in this one."""
-    return old.manifest | {
-        "run": run.id,
-        "rescored_from": old.folder.name,
-        "resumed": run.resumed,
-        **agreement.manifest_fields(receipts),
-        "receipts": receipts,
-    }

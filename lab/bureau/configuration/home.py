@@ -19,12 +19,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import hashlib
 import os
-import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -34,6 +29,7 @@ from pydantic_settings import SettingsConfigDict
 
 from lab.bureau.configuration.item_grades import SensitivityGrade
 from lab.bureau.configuration.settings import FileSettings, WitnessSetting
+from lab.disk.private_files import replace_private
 from lab.terms.errors import Conflict, InvalidInput, NotFound
 from lab.terms.text.visible_line import VisibleLine, check_visible_line
 
@@ -122,7 +118,7 @@ class BureauHome:
         BureauSettings.from_values(written, folder / SETTINGS_FILE)
         lines = ["# 数据局设置 Settings of this bureau; SHULAB_BUREAU_<NAME> in the environment goes first."]
         lines += [f"{key} = {_toml_string(value)}" for key, value in written.items()]
-        write_private(folder / SETTINGS_FILE, ("\n".join(lines) + "\n").encode())
+        replace_private(folder / SETTINGS_FILE, ("\n".join(lines) + "\n").encode())
         return cls.open(folder)
 
     @classmethod
@@ -164,57 +160,7 @@ def change_settings(folder: Path, changes: dict[str, str]) -> None:
     ]
     # In front, because a table may follow in the file.
     lines = [f"{key} = {_toml_string(value)}" for key, value in changes.items()] + kept
-    write_private(file, ("\n".join(lines) + "\n").encode())
-
-
-def write_private(path: Path, content: bytes) -> str:
-    """Write a file of mode 0600 whole or not at all, on disk before this returns; gives its SHA-256."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".partial-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            Path(name).unlink()
-        raise
-    sync_folder(path.parent)
-    return hashlib.sha256(content).hexdigest()
-
-
-def move_private_file(finished: Path, path: Path) -> None:
-    """Give a file that was written on the same disk its name: mode 0600, on disk before this returns."""
-    finished.chmod(0o600)
-    descriptor = os.open(finished, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    finished.replace(path)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Bring a folder's entries to disk, so that a renamed file survives a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextlib.contextmanager
-def lock_folder(folder: Path) -> Iterator[Path]:
-    """One thread of one process at a time in ``folder``, which is made; another waits, and then finds the work done."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)  # of this open file, so two threads exclude each other as well
-        yield folder
-    finally:
-        os.close(descriptor)
+    replace_private(file, ("\n".join(lines) + "\n").encode())
 
 
 def default_folder() -> Path:

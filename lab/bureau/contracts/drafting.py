@@ -93,7 +93,7 @@ def build_contract(
             operations=operations,
             detail=choices.detail,
             models=models,
-            id_kind="uscc" if snapshot.id_kind == "uscc" else "opaque",
+            id_kind=snapshot.id_kind,
             engine=choices.engine,
             parameters=choices.parameters,
             ceilings=choices.ceilings,
@@ -171,7 +171,7 @@ def check_external_contract(session: Session, contract: Contract, bureau: Party,
         ("bureau", contract.bureau == bureau),
         ("models", contract.models == sheets),
         ("items", {item.code for item in contract.items} <= codes | read and read <= usable),
-        ("id_kind", contract.id_kind == ("uscc" if snapshot.id_kind == "uscc" else "opaque")),
+        ("id_kind", contract.id_kind == snapshot.id_kind),
     ):
         if not fits:
             raise InvalidInput(
@@ -185,8 +185,9 @@ def _one_register(works: Sequence[ContractModel]) -> str:
         raise InvalidInput("A contract names at least one model.", next_step="give --model NAME")
     for work in works:
         if work.version.state != PUBLISHED:
-            name = f"{work.version.name}@{work.version.version}"
-            raise NotAllowed(f"Model {name} is not published.", next_step=f"run `lab model publish {name}`")
+            raise NotAllowed(
+                f"Model {work.version} is not published.", next_step=f"run `lab model publish {work.version}`"
+            )
     registers = {work.version.register for work in works}
     if len(registers) != 1:
         raise InvalidInput(
@@ -199,8 +200,7 @@ def _model_terms(shelved: ModelVersion, detail: ResultDetail) -> PinnedModel:
     sheet = shelved.sheets.get(detail.value)
     if sheet is None:
         raise InvalidInput(
-            f"Model {shelved.name}@{shelved.version} offers the details {', '.join(shelved.sheets)}, "
-            f"not {detail.value}.",
+            f"Model {shelved} offers the details {', '.join(shelved.sheets)}, not {detail.value}.",
             next_step="choose another --detail",
         )
     return PinnedModel(name=shelved.name, version=shelved.version, sheet_sha256=sheet)

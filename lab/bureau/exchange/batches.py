@@ -21,8 +21,8 @@ from sqlalchemy.orm import Session
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.ledger import Fact, record
 from lab.bureau.store.tables import BatchRow, JobRow
-from lab.terms.errors import Busy, Conflict, InvalidInput, NotFound, ShulabError
-from lab.transport.problem_details import ERROR_FAMILIES
+from lab.terms.errors import ERROR_FAMILIES, Busy, Conflict, InvalidInput, NotFound, ShulabError
+from lab.terms.names import ModelRef
 
 CHARGED, ANSWERED, RETURNED = "charged", "answered", "returned"
 RESCORE_HINT = "score these enterprises afresh: match, encrypt and send them"
@@ -148,7 +148,7 @@ class BatchRepository:
             if row.register_version == register_version and (job.model, job.model_version) == model:
                 raise Conflict(
                     f"Nothing has changed: job {row.job_id} has this batch evaluated by the same register version "
-                    f"({register_version}) and model ({model[0]}@{model[1]}); nothing was charged.",
+                    f"({register_version}) and model ({ModelRef(*model)}); nothing was charged.",
                     next_step="use the results of that job; ask again when the register or the model has changed",
                 )
 

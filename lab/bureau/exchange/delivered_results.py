@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lab.bureau.store.tables import BatchRow, JobRow, LedgerEntryRow
+from lab.terms.names import ModelRef
 
 _ANSWERED = "answered"
 _MATCH_CHARGED, _MATCH_RETURNED = "match.charged", "match.returned"
@@ -77,4 +78,4 @@ def _matches(session: Session, contract_id: str, jobs: dict[str, JobRow]) -> lis
 
 
 def _model(job: JobRow) -> str:
-    return f"{job.model}@{job.model_version}"
+    return str(ModelRef(job.model, job.model_version))

@@ -7,7 +7,6 @@ requests never count against each other's past.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,10 +18,10 @@ from lab.bureau.contracts.lifecycle import ContractVersion
 from lab.bureau.ledger import Fact, record
 from lab.bureau.store.tables import ContractRow, JobRow
 from lab.terms.errors import Conflict, InvalidInput, NotAllowed, NotFound
+from lab.terms.names import is_job_id
 
 OPEN, STOPPED, ENDED = "open", "stopped", "ended"
 DAY = timedelta(hours=24)
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +143,7 @@ def open_job(
 
 def check_job_id(job_id: str) -> None:
     """Raise ``InvalidInput`` unless ``job_id`` can name a job: it stands in addresses and in the ledger."""
-    if not _ID.fullmatch(job_id):
+    if not is_job_id(job_id):
         raise InvalidInput(
             "Wanted a job's id of letters, digits, dots and hyphens (at most 64).", next_step="name the job otherwise"
         )

@@ -7,7 +7,8 @@ from __future__ import annotations
 import secrets
 from pathlib import Path
 
-from lab.bureau.configuration.home import lock_folder, write_private
+from lab.disk.locks import lock_folder
+from lab.disk.private_files import replace_private
 from lab.terms.errors import InvalidInput
 
 METRICS_TOKEN_FILE = "metrics.token"
@@ -19,7 +20,7 @@ def metrics_token(folder: Path) -> str:
     file = folder / METRICS_TOKEN_FILE
     with lock_folder(folder / "executors"):
         if not file.exists():
-            write_private(file, secrets.token_urlsafe(32).encode() + b"\n")
+            replace_private(file, secrets.token_urlsafe(32).encode() + b"\n")
         token = file.read_text("ascii", errors="replace").strip()
     if len(token) < _LEAST:
         raise InvalidInput(

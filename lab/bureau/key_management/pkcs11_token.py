@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any
 from urllib.parse import unquote
 
+from lab.disk.private_files import read_private
 from lab.terms.errors import Conflict, InvalidInput, NotAllowed, NotAuthentic, NotFound, Unreachable
 from lab.terms.keys.sealing import SealKey
 
@@ -164,12 +165,7 @@ def _pin(place: HsmKeyLocation) -> str:
     if place.pin_file is not None:
         if not place.pin_file.is_file():
             raise NotFound(f"The PIN's file {place.pin_file} is missing.", next_step="bring it back")
-        if place.pin_file.stat().st_mode & 0o077:
-            raise InvalidInput(
-                f"Wanted {place.pin_file} to be readable by its owner only.",
-                next_step=f"chmod go-rwx {place.pin_file}",
-            )
-        return place.pin_file.read_text(encoding="utf-8").strip()
+        return read_private(place.pin_file, follow_links=True).decode().strip()
     pin = os.environ.get(PIN_VARIABLE, "")
     if not pin:
         raise InvalidInput(

@@ -10,11 +10,11 @@
 from __future__ import annotations
 
 import os
-import stat
 from pathlib import Path
 
-from lab.bureau.configuration.home import BureauHome, write_private
+from lab.bureau.configuration.home import BureauHome
 from lab.bureau.key_management.pkcs11_token import SCHEME, HsmKeyLocation, open_hsm_key
+from lab.disk.private_files import read_private, replace_private
 from lab.terms.errors import InvalidInput, NotFound
 from lab.terms.keys.sealing import SealKey
 
@@ -62,14 +62,7 @@ def find_seal_key(seal: str, key_file: Path, *, make: bool = False) -> SealKey:
         return SealKey.from_environment(value)
     if make and not key_file.exists():
         key_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_private(key_file, os.urandom(_FILE_BYTES))
+        replace_private(key_file, os.urandom(_FILE_BYTES))
     if not key_file.is_file():
         raise NotFound(f"The bureau's key file {key_file} is missing.", next_step="bring it back, or set key_file")
-    check_private(key_file)
-    return SealKey.from_file_bytes(key_file.read_bytes())
-
-
-def check_private(path: Path) -> None:
-    """Raise ``InvalidInput`` unless only the owner can read ``path``."""
-    if stat.S_IMODE(path.stat().st_mode) & 0o077:
-        raise InvalidInput(f"Wanted {path} to be readable by its owner only.", next_step=f"chmod go-rwx {path}")
+    return SealKey.from_file_bytes(read_private(key_file, follow_links=True))

@@ -9,22 +9,22 @@ again when what it holds no longer opens anything.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-from lab.bureau.configuration.home import BureauHome, change_settings, sync_folder, write_private
+from lab.bureau.configuration.home import BureauHome, change_settings
 from lab.bureau.key_management.seal_keys import (
     FILE_SEAL,
-    check_private,
     check_seal_setting,
     find_seal_key,
     open_seal_key,
 )
-from lab.terms.errors import InvalidInput, NotAuthentic, NotFound
+from lab.disk.locks import exclusive_lock
+from lab.disk.private_files import check_private, replace_private, sync_folder, write_private
+from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound
 from lab.terms.keys.sealing import SealKey, open_sealed, seal
 from lab.terms.progress import SILENT, Progress
 
@@ -72,15 +72,8 @@ class SecretStore:
 
     def put(self, name: str, secret: bytes) -> None:
         """Put in a new secret; if there is one of that name already, that one stays. Call it while ``changing``."""
-        draft = self._folder / f".new-{os.urandom(8).hex()}"
-        write_private(draft, seal(secret, self._key, _label(name)))
-        try:
-            os.link(draft, self._file(name))  # fails if another process put one in first; then that one counts
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
-        sync_folder(self._folder)
+        with contextlib.suppress(Conflict):  # another process put one in first; that one counts
+            write_private(self._file(name), seal(secret, self._key, _label(name)))
 
     def destroy(self, name: str) -> bool:
         """Overwrite a secret's file, as far as the file system lets that reach the disk, and unlink it; True if any.
@@ -122,7 +115,7 @@ class SecretStore:
             names = sorted(file.name.removesuffix(_SEALED) for file in self._folder.glob(f"*{_SEALED}"))
             with progress.stage("seal", len(names)) as stage:
                 for name in names:
-                    write_private(self._next(name), seal(self.read(name), new, _label(name)))
+                    replace_private(self._next(name), seal(self.read(name), new, _label(name)))
                     stage.advance()
             change_settings(self._home, changes)
             self._key = new
@@ -132,12 +125,8 @@ class SecretStore:
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Wait until no other process changes the box, and keep them from it; a process that dies lets go."""
-        descriptor = os.open(self._folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with exclusive_lock(self._folder / _LOCK):
             yield
-        finally:
-            os.close(descriptor)
 
     def _finish(self) -> None:
         """Let each new form take the old one's place if it opens; if the old one opens, sealing anew was given up."""

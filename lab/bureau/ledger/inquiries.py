@@ -27,7 +27,8 @@ from lab.bureau.store.tables import (
     JobRow,
 )
 from lab.terms.errors import InvalidInput
-from lab.terms.identifiers import IdKind, normalise_identifiers
+from lab.terms.identifiers import normalise_identifiers
+from lab.terms.names import IdKind, ModelRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ def _read(session: Session, pseudonyms: list[str]) -> list[Inquiry]:
             version=job_row.version,
             purpose=json.loads(document)["purpose"],
             recipient=job_row.recipient,
-            model=f"{job_row.model}@{job_row.model_version}",
+            model=str(ModelRef(job_row.model, job_row.model_version)),
             answered=batch_row.answered_at is not None,
             entry=batch_row.entry_seq,
         )

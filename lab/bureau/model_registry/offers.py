@@ -51,7 +51,7 @@ class ModelOffers:
         return ModelOffer(
             model=shelved.name,
             version=shelved.version,
-            id_kind="uscc" if snapshot.id_kind == "uscc" else "opaque",
+            id_kind=snapshot.id_kind,
             register_entries=round_up_to_two_digits(snapshot.rows),
             details={ResultDetail(detail): self._size(shelved, ResultDetail(detail)) for detail in shelved.sheets},
             engines=tuple(ENGINES),

@@ -18,7 +18,6 @@ from lab.bureau.data.register.row_validation import choose_columns, validate_row
 from lab.bureau.data.register.snapshot import Snapshot
 from lab.tables.table_reader import read_table
 from lab.terms.errors import InvalidInput
-from lab.terms.identifiers import IdKind
 from models.shared.features import MISSING_MARKERS
 
 
@@ -63,7 +62,7 @@ def join_pilot(
     if not wanted:
         raise InvalidInput("Wanted at least one feature column in the sample; found none.", next_step="check the file")
     chosen = choose_columns(table.frame.columns, id_column, wanted)
-    kind: IdKind = "uscc" if snapshot.id_kind == "uscc" else "opaque"
+    kind = snapshot.id_kind
     rows = validate_rows(table, id_column, kind, [*chosen, label_column])
     places = _places(register[snapshot.id_column], rows.kept[id_column])
     label, present = _labels(rows.kept[label_column])

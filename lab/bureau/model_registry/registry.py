@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,17 +15,18 @@ from datetime import UTC, datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from lab.bureau.configuration.home import BureauHome, write_private
+from lab.bureau.configuration.home import BureauHome
 from lab.bureau.ledger import LOCAL_ACTOR, Fact, record
 from lab.bureau.store import Database
 from lab.bureau.store.tables import ModelRow
+from lab.disk.private_files import replace_private
 from lab.terms.contract.document import ResultDetail
 from lab.terms.errors import Conflict, InvalidInput, NotFound
+from lab.terms.names import ModelRef, is_slug
 from models.bureau.model import Model
 from models.bureau.serialization import load_model, serialize_model
 from protocols.scoring.parameters import DEFAULT_PARAMETERS, PARAMETERS
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 TRAINED, PUBLISHED = "trained", "published"
 
 
@@ -42,19 +42,13 @@ class ModelVersion:
     sha256: str
     sheets: dict[str, str]
 
-
-def parse_model_name(text: str) -> tuple[str, int | None]:
-    """``NAME`` or ``NAME@VERSION``; raises ``InvalidInput``."""
-    name, at, number = text.partition("@")
-    check_model_name(name)
-    if at and (not number.isascii() or not number.isdigit() or int(number[:9]) < 1):
-        raise InvalidInput("Wanted a model as NAME or NAME@VERSION.", next_step="write it as credit or credit@1")
-    return name, int(number[:9]) if at else None
+    def __str__(self) -> str:
+        return str(ModelRef(self.name, self.version))
 
 
 def check_model_name(name: str) -> None:
     """Raise ``InvalidInput`` unless ``name`` can name a model: it stands in contracts and in file names."""
-    if not _NAME.fullmatch(name):
+    if not is_slug(name):
         raise InvalidInput(
             "Wanted a model name of lower-case letters, digits, dots and hyphens (at most 64).",
             next_step="write it as credit or credit@1",
@@ -75,7 +69,7 @@ def find_model(session: Session, name: str, version: int | None = None, *, publi
         query = query.where(ModelRow.state == PUBLISHED)
     row = session.scalars(query.order_by(ModelRow.version.desc()).limit(1)).first()
     if row is None:
-        which = ("published " if published else "") + f"model {name}" + (f"@{version}" if version else "")
+        which = ("published " if published else "") + f"model {ModelRef(name, version)}"
         step = (
             f"publish it with `lab model publish {name}@VERSION`" if published else "train one with `lab model train`"
         )
@@ -95,7 +89,8 @@ def save_model(store: Database, home: BureauHome, model: Model, register: str) -
             if found.sha256 == hashlib.sha256(content).hexdigest():
                 return _shelved(found)
             raise Conflict(
-                f"Another model {model.name}@{model.version} stands here already.", next_step="give it a new version"
+                f"Another model {ModelRef(model.name, model.version)} stands here already.",
+                next_step="give it a new version",
             )
         row = ModelRow(
             name=model.name,
@@ -109,7 +104,7 @@ def save_model(store: Database, home: BureauHome, model: Model, register: str) -
         )
         session.add(row)
         session.flush()
-        write_private(home.path(row.file), content)
+        replace_private(home.path(row.file), content)
         facts: dict[str, Fact] = {"model": row.name, "version": row.version, "register": register, "sha256": row.sha256}
         record(session, "model.kept", None, facts, by=LOCAL_ACTOR)
     return _shelved(row)
@@ -147,7 +142,7 @@ def publish_model(store: Database, home: BureauHome, name: str, version: int | N
         row.state, row.sheets, row.published_at = PUBLISHED, json.dumps(hashes), datetime.now(UTC)
         session.flush()
         for name_of, content in sheets.items():
-            write_private(home.path(_sheet_file(shelved, name_of)), content)
+            replace_private(home.path(_sheet_file(shelved, name_of)), content)
         facts: dict[str, Fact] = {"model": row.name, "version": row.version, "sha256": row.sha256}
         facts |= {f"sheet.{detail}": sha for detail, sha in hashes.items()}
         record(session, "model.published", None, facts, by=LOCAL_ACTOR)
@@ -156,7 +151,7 @@ def publish_model(store: Database, home: BureauHome, name: str, version: int | N
 
 def read_model(home: BureauHome, shelved: ModelVersion) -> Model:
     """The model, checked by hash; raises ``InvalidInput`` if its file was altered."""
-    return load_model(_checked(home, shelved.file, shelved.sha256, f"model {shelved.name}@{shelved.version}"))
+    return load_model(_checked(home, shelved.file, shelved.sha256, f"model {shelved}"))
 
 
 def read_sheet(home: BureauHome, shelved: ModelVersion, detail: ResultDetail) -> bytes:
@@ -164,10 +159,10 @@ def read_sheet(home: BureauHome, shelved: ModelVersion, detail: ResultDetail) ->
     sha256 = shelved.sheets.get(detail.value)
     if sha256 is None:
         raise NotFound(
-            f"Model {shelved.name}@{shelved.version} has no published sheet for detail {detail.value}.",
+            f"Model {shelved} has no published sheet for detail {detail.value}.",
             next_step=f"choose one of: {', '.join(shelved.sheets) or 'none; publish the model first'}",
         )
-    return _checked(home, _sheet_file(shelved, detail.value), sha256, f"the sheet of {shelved.name}@{shelved.version}")
+    return _checked(home, _sheet_file(shelved, detail.value), sha256, f"the sheet of {shelved}")
 
 
 class ModelCache:

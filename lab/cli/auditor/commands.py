@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +18,7 @@ from lab.cli.auditor.inputs import (
     QuorumOption,
     ServiceUrl,
     WitnessKeyOption,
-    create_private_file,
+    create_file,
     open_service_client,
     open_service_reader,
     read_bureau_key,
@@ -39,6 +37,7 @@ from lab.terms.ledger.export import ExportVerification, verify_export
 from lab.terms.ledger.receipt import MatchReceipt, Receipt, ScoreReceipt, verify_receipt
 from lab.terms.ledger.tampering import LedgerFault
 from lab.terms.ledger.tree import SignedTreeHead, VerifiableTreeHead, verify_consistency
+from lab.terms.names import is_hex32
 from lab.terms.witnessing.checkpoint import SignedCheckpoint
 from lab.terms.witnessing.cosignature import Cosignature, check_quorum
 from lab.terms.witnessing.cosignature_evidence import CosignatureEvidence
@@ -136,19 +135,14 @@ def export(
     output = CommandOutput(as_json)
     if file.exists():
         raise Conflict(f"Wanted a new file; {file.name} exists.", next_step="choose another name")
-    partial = file.with_name(f".{file.name}.partial")
     lines = 0
-    try:
-        with open_service_client(session) as desk, os.fdopen(create_private_file(partial), "wb") as opened:
-            size = desk.get("/v1/audit/entries", limit=1)["size"]
-            with output.progress.stage("export", size) as stage, desk.stream("/v1/audit/export") as pieces:
-                for piece in pieces:
-                    opened.write(piece)
-                    stage.advance(piece.count(b"\n"))
-                    lines += piece.count(b"\n")
-        os.replace(partial, file)
-    finally:
-        partial.unlink(missing_ok=True)
+    with open_service_client(session) as desk, create_file(file) as opened:
+        size = desk.get("/v1/audit/entries", limit=1)["size"]
+        with output.progress.stage("export", size) as stage, desk.stream("/v1/audit/export") as pieces:
+            for piece in pieces:
+                opened.write(piece)
+                stage.advance(piece.count(b"\n"))
+                lines += piece.count(b"\n")
     output.say(f"已导出 Exported {lines} 行 lines: {file}")
     output.say(f"下一步 Next: lab audit verify {file} --card BUREAU.json")
     output.print_result({"file": str(file), "lines": lines, "bytes": file.stat().st_size})
@@ -375,9 +369,7 @@ def _label_entry_kind(kind: str) -> str:
 def _format_facts(facts: dict[str, Any]) -> str:
     """Facts in one line, hashes shortened; --json has them in full."""
     shown = {name: ", ".join(map(str, fact)) if isinstance(fact, list) else str(fact) for name, fact in facts.items()}
-    return "; ".join(
-        f"{name} {fact[:12] + '…' if re.fullmatch('[0-9a-f]{64}', fact) else fact}" for name, fact in shown.items()
-    )
+    return "; ".join(f"{name} {fact[:12] + '…' if is_hex32(fact) else fact}" for name, fact in shown.items())
 
 
 def _describe_receipt(one: Receipt) -> dict[str, Any]:
@@ -392,7 +384,7 @@ def _describe_receipt(one: Receipt) -> dict[str, Any]:
     if isinstance(one, ScoreReceipt):
         facts |= {
             "rows": one.rows,
-            "model": f"{one.model}@{one.model_version}",
+            "model": str(one.model_ref),
             "register": f"{one.register}-{one.register_version}",
             "batch_sha256": one.batch_sha256,
             "reply_sha256": one.reply_sha256,

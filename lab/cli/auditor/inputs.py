@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
-import re
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
-from lab.terms.errors import Conflict, InvalidInput, NotFound
+from lab.disk.private_files import create_private
+from lab.terms.errors import InvalidInput, NotFound
 from lab.terms.ledger.tree import SignedTreeHead
+from lab.terms.names import is_hex32
 from lab.terms.witnessing.signed_note import MAX_NOTE_BYTES
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def read_bureau_key(key: str | None, card: Path | None) -> str:
     if (key is None) == (card is None):
         raise InvalidInput("Wanted the bureau's public key.", next_step="give --key HEX or --card FILE, one of them")
     found = key if key is not None else read_json_file(card).get("public_key") if card is not None else None
-    if not isinstance(found, str) or not re.fullmatch("[0-9a-f]{64}", found):
+    if not isinstance(found, str) or not is_hex32(found):
         raise InvalidInput(
             "Wanted a public key of 64 hexadecimal digits; found something else.", next_step="check --key or --card"
         )
@@ -133,19 +133,23 @@ def read_json_file(file: Path) -> dict[str, Any]:
     return found
 
 
-def create_private_file(file: Path) -> int:
-    """A descriptor of a new file of mode 0600; raises ``Conflict`` or ``InvalidInput``."""
-    try:
-        return os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise Conflict(f"Wanted to write {file.name}; it exists already.", next_step="choose another name") from None
-    except OSError:
-        raise InvalidInput(
-            f"Wanted to write {file.name}; it cannot be made there.", next_step="check the path"
-        ) from None
+@contextmanager
+def create_file(file: Path) -> Iterator[BinaryIO]:
+    """A new file of mode 0600 to write to, complete or not at all.
+
+    Raises ``Conflict`` if it exists, and ``InvalidInput`` if it cannot be made.
+    """
+    with ExitStack() as opened:
+        try:
+            new = opened.enter_context(create_private(file))
+        except OSError:
+            raise InvalidInput(
+                f"Wanted to write {file.name}; it cannot be made there.", next_step="check the path"
+            ) from None
+        yield new
 
 
 def write_new_file(file: Path, content: bytes) -> None:
-    """Write a new file; raises as ``create_private_file``."""
-    with os.fdopen(create_private_file(file), "wb") as opened:
-        opened.write(content)
+    """Write a new file; raises what ``create_file`` raises."""
+    with create_file(file) as new:
+        new.write(content)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,27 +13,23 @@ from lab.cli.bank.contracts import contract, sign
 from lab.cli.bank.match import count, match
 from lab.cli.bank.options import (
     BankHomeOption,
-    BureauUrl,
-    CaFile,
-    IdColumn,
-    InsecureHttp,
     JsonOption,
     ModelOption,
-    ProcessesOption,
+    PortfolioOptions,
     RecipientOption,
     RunOption,
-    open_bureau_client,
     open_keys,
-    parse_model_reference,
     read_passphrase,
 )
 from lab.cli.bank.plan import plan
 from lab.cli.bank.rescore import drift, rescore
 from lab.cli.bank.rotate_key import rotate_key
-from lab.cli.bank.runs import LONG_FIELDS, runs, show_run
+from lab.cli.bank.runs import runs, show_run, summarise_manifest
 from lab.cli.bank.tidy import show_expired_reminder, tidy
 from lab.cli.bank.tree_heads import app as heads
+from lab.cli.terminal.command_options import take_options
 from lab.cli.terminal.output import CommandOutput
+from lab.terms.names import ModelRef
 from lab.terms.text.escaping import dump_visible_json
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -40,29 +37,29 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions
 
 @app.command()
 def init(
-    name: Annotated[str, typer.Option("--name", help="银行名称 The bank's name, as contracts will show it.")],
+    name: Annotated[str, typer.Option("--name", help="银行名称 The bank's name, as contracts show it.")],
     home: BankHomeOption = None,
     key_file: Annotated[
         Path | None,
         typer.Option(
             "--key-file",
-            help="密钥文件 Seal the keys under this file (made if absent) instead of a passphrase.",
+            help="密钥文件 Seal the keys under this file, created if absent, instead of a passphrase.",
             show_default=False,
         ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """建立银行目录与密钥 Make the bank's folder and keys.
+    """建立银行目录与密钥 Create the bank's folder and keys.
 
-    Keys lie in a folder only you may read, sealed under a key file or a passphrase (SHULAB_PASSPHRASE, else asked for).
-    Send card.json to the bureau: it holds the bank's name and public key, nothing secret.
+    Only you may read the folder. Its keys are sealed under a key file or a passphrase (SHULAB_PASSPHRASE, or else asked
+    for). Send card.json to the bureau: it holds the bank's name and public key, and nothing secret.
     """
     output = CommandOutput(as_json)
     passphrase = None if key_file else read_passphrase(confirm=True)
     made, _ = BankHome.create(home or default_home(), name=name, passphrase=passphrase, key_file=key_file)
     card = made.folder / "card.json"
     card.write_text(_card_text(made), encoding="utf-8")
-    output.say(f"已建立 made: {made.folder}")
+    output.say(f"已建立 created: {made.folder}")
     output.say(f"银行名片 bank card (send it to the bureau): {card}")
     output.say(f"指纹 fingerprint: {made.card.fingerprint}")
     output.print_result(
@@ -97,42 +94,47 @@ app.command()(match)
 app.command()(count)
 
 
-@app.command()
-def score(
-    portfolio: Annotated[Path, typer.Argument(help="企业清单 The bank's records, CSV or Parquet, one firm a row.")],
-    contract: Annotated[str, typer.Option("--contract", help="合同编号 The contract's id.")],
-    out: Annotated[Path, typer.Option("--out", help="结果文件 Where results go: .parquet or .csv.")],
-    bureau: BureauUrl = None,
-    id_column: IdColumn = None,
+@dataclass(frozen=True, kw_only=True)
+class ScoreOptions(PortfolioOptions):
+    """What ``lab bank score`` takes."""
+
+    out: Annotated[Path, typer.Option("--out", help="结果文件 Where results go: .parquet or .csv.")]
     skip: Annotated[
         Path | None,
         typer.Option("--skip", help="不评分名单 A table of codes to match but not to score.", show_default=False),
-    ] = None,
-    model: ModelOption = None,
-    recipient: RecipientOption = None,
-    processes: ProcessesOption = 0,
-    home: BankHomeOption = None,
-    ca_file: CaFile = None,
-    insecure_http: InsecureHttp = False,
-    as_json: JsonOption = False,
-) -> None:
+    ] = None
+    model: ModelOption = None
+    recipient: RecipientOption = None
+
+
+@app.command()
+@take_options(ScoreOptions)
+def score(options: ScoreOptions) -> None:
     """评分 Match, encrypt, score and decrypt a portfolio under a contract.
 
-    Every row ends as scored, not-matched, skipped or set-aside with a reason. If the job is stopped, the same command
-    goes on where it stopped, without new charges.
+    Every row ends as scored, not-matched, skipped or set-aside with a reason. The same command resumes a job that was
+    stopped, without new charges.
     """
-    from lab.bank.scoring.job import ScoringRequest, score_portfolio
+    from lab.bank.runs.job_requests import ScoringRequest
+    from lab.bank.scoring.job import score_portfolio
 
-    output = CommandOutput(as_json)
-    opened = BankHome.open(home or default_home())
-    keys = open_keys(opened)
-    signed = opened.contract(contract)
-    job = ScoringRequest(portfolio, contract, out, id_column, skip, parse_model_reference(model), recipient, processes)
-    with open_bureau_client(opened, keys, signed, bureau, ca_file, insecure_http) as outlet:
-        manifest = score_portfolio(opened, keys, outlet, job, progress=output.progress)
+    output, home = CommandOutput(options.as_json), options.open_home()
+    keys = open_keys(home)
+    request = ScoringRequest(
+        options.portfolio,
+        options.contract,
+        options.out,
+        id_column=options.id_column,
+        processes=options.processes,
+        skip=options.skip,
+        model=ModelRef.parse(options.model) if options.model else None,
+        recipient=options.recipient,
+    )
+    with options.connect_for(home, keys, home.contract(options.contract)) as client:
+        manifest = score_portfolio(home, keys, client, request, progress=output.progress)
     show_run(output, manifest)
-    show_expired_reminder(output, opened)
-    output.print_result({key: value for key, value in manifest.items() if key not in LONG_FIELDS or key == "warnings"})
+    show_expired_reminder(output, home)
+    output.print_result(summarise_manifest(manifest) | {"warnings": manifest["warnings"]})
 
 
 @app.command()
@@ -156,14 +158,14 @@ def portrait(
 
     output = CommandOutput(as_json)
     opened = BankHome.open(home or default_home())
-    gallery = ScoredRun.open(find_finished_run(opened.runs, run))
-    drawn = gallery.portrait(code)
+    scored_run = ScoredRun.open(find_finished_run(opened.runs, run))
+    drawn = scored_run.portrait(code)
     output.show(draw_portrait_panel(drawn))
     if html is not None:
-        replace_private(html.absolute(), portrait_page(drawn, gallery.sheet, lang=lang).encode())
+        replace_private(html.absolute(), portrait_page(drawn, scored_run.sheet, lang=lang).encode())
         output.say(f"画像网页 page: {html}")
     output.print_result(
-        {"run": gallery.run.folder.name, "html": str(html) if html else None, "portrait": drawn.as_dict()}
+        {"run": scored_run.run.folder.name, "html": str(html) if html else None, "portrait": drawn.as_dict()}
     )
 
 

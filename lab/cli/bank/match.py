@@ -1,91 +1,67 @@
-"""``lab bank match`` and ``lab bank count``: matching without scoring, and how many match without which."""
+"""``lab bank match`` and ``lab bank count``: matching without scoring, and counting without matching."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from lab.bank.home import BankHome, default_home
-from lab.cli.bank.options import (
-    BankHomeOption,
-    BureauUrl,
-    CaFile,
-    IdColumn,
-    InsecureHttp,
-    JsonOption,
-    ProcessesOption,
-    open_bureau_client,
-    open_keys,
-)
-from lab.cli.bank.runs import LONG_FIELDS, show_match
+from lab.cli.bank.options import PortfolioOptions, open_keys
+from lab.cli.bank.runs import show_match, summarise_manifest
 from lab.cli.bank.tidy import show_expired_reminder
+from lab.cli.terminal.command_options import take_options
 from lab.cli.terminal.output import CommandOutput
 
-PortfolioArgument = Annotated[Path, typer.Argument(help="企业清单 The bank's records, CSV or Parquet, one firm a row.")]
-ContractIdOption = Annotated[str, typer.Option("--contract", help="合同编号 The contract's id.")]
+
+@dataclass(frozen=True, kw_only=True)
+class MatchOptions(PortfolioOptions):
+    """What ``lab bank match`` takes."""
+
+    out: Annotated[Path, typer.Option("--out", help="结果文件 Where the result goes: .parquet or .csv.")]
 
 
-def match(
-    portfolio: PortfolioArgument,
-    contract: ContractIdOption,
-    out: Annotated[Path, typer.Option("--out", help="结果文件 Where the result goes: .parquet or .csv.")],
-    bureau: BureauUrl = None,
-    id_column: IdColumn = None,
-    processes: ProcessesOption = 0,
-    home: BankHomeOption = None,
-    ca_file: CaFile = None,
-    insecure_http: InsecureHttp = False,
-    as_json: JsonOption = False,
-) -> None:
+@take_options(MatchOptions)
+def match(options: MatchOptions) -> None:
     """隐私求交 Match a portfolio under a contract, without scoring it.
 
-    数据局只获知数量。 The bureau learns how many were asked, and not which matched until they are to be scored. Every
-    row ends as matched, not-matched or set-aside with a reason. If it is stopped, the same command goes on; what was
-    matched once under a contract is neither sent nor charged again, by `lab bank score` either.
+    数据局只获知数量。 The bureau learns how many codes were asked; it learns which ones match only when they are
+    scored. Every row ends as matched, not-matched or set-aside with a reason. The same command resumes a job that was
+    stopped. What was matched once under a contract is not sent or charged again, by `lab bank score` either.
     """
-    from lab.bank.matching.match_job import MatchRequest, match_portfolio
+    from lab.bank.matching.match_job import match_portfolio
+    from lab.bank.runs.job_requests import MatchRequest
 
-    output = CommandOutput(as_json)
-    opened = BankHome.open(home or default_home())
-    keys = open_keys(opened)
-    errand = MatchRequest(portfolio, contract, id_column, processes)
-    with open_bureau_client(opened, keys, opened.contract(contract), bureau, ca_file, insecure_http) as outlet:
-        manifest = match_portfolio(opened, keys, outlet, errand, out, progress=output.progress)
-    show_match(output, manifest)
-    show_expired_reminder(output, opened)
-    output.print_result(
-        {name: value for name, value in manifest.items() if name not in LONG_FIELDS or name == "warnings"}
+    output, home = CommandOutput(options.as_json), options.open_home()
+    keys = open_keys(home)
+    request = MatchRequest(
+        options.portfolio, options.contract, options.out, id_column=options.id_column, processes=options.processes
     )
+    with options.connect_for(home, keys, home.contract(options.contract)) as client:
+        manifest = match_portfolio(home, keys, client, request, progress=output.progress)
+    show_match(output, manifest)
+    show_expired_reminder(output, home)
+    output.print_result(summarise_manifest(manifest) | {"warnings": manifest["warnings"]})
 
 
-def count(
-    portfolio: PortfolioArgument,
-    contract: ContractIdOption,
-    bureau: BureauUrl = None,
-    id_column: IdColumn = None,
-    processes: ProcessesOption = 0,
-    home: BankHomeOption = None,
-    ca_file: CaFile = None,
-    insecure_http: InsecureHttp = False,
-    as_json: JsonOption = False,
-) -> None:
+@take_options(PortfolioOptions)
+def count(options: PortfolioOptions) -> None:
     """隐私计数 Count how many of a portfolio's enterprises match, and learn nothing more.
 
-    双方都不知道是哪些企业。 Neither side learns which. It needs a contract that allows to count, and at least 100
-    usable codes. If it is stopped, the same command goes on, without new charges.
+    双方都不知道是哪些企业。 Neither side learns which ones match. The contract must allow counting, and the portfolio
+    must have at least 100 usable codes. The same command resumes a job that was stopped, without new charges.
     """
-    from lab.bank.matching.match_job import MatchRequest, count_portfolio
+    from lab.bank.matching.match_job import count_portfolio
+    from lab.bank.runs.job_requests import CountRequest
 
-    output = CommandOutput(as_json)
-    opened = BankHome.open(home or default_home())
-    keys = open_keys(opened)
-    errand = MatchRequest(portfolio, contract, id_column, processes)
-    with open_bureau_client(opened, keys, opened.contract(contract), bureau, ca_file, insecure_http) as outlet:
-        manifest = count_portfolio(opened, keys, outlet, errand, progress=output.progress)
-    show_match(output, manifest)
-    show_expired_reminder(output, opened)
-    output.print_result(
-        {name: value for name, value in manifest.items() if name not in LONG_FIELDS or name == "warnings"}
+    output, home = CommandOutput(options.as_json), options.open_home()
+    keys = open_keys(home)
+    request = CountRequest(
+        options.portfolio, options.contract, id_column=options.id_column, processes=options.processes
     )
+    with options.connect_for(home, keys, home.contract(options.contract)) as client:
+        manifest = count_portfolio(home, keys, client, request, progress=output.progress)
+    show_match(output, manifest)
+    show_expired_reminder(output, home)
+    output.print_result(summarise_manifest(manifest) | {"warnings": manifest["warnings"]})

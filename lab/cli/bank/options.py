@@ -1,21 +1,22 @@
-"""What the bank's commands have in common: their options, and how they open the bank's keys."""
+"""What the bank's commands share: their options, and how they open the bank's folder, its keys and a connection."""
 
 from __future__ import annotations
 
 import os
-import re
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from lab.bank.connection.client import BureauClient
-from lab.bank.home import BankHome
+from lab.bank.home import BankHome, default_home
 from lab.bank.keys import BankKeys
 from lab.cli.terminal.output import prompt_user
 from lab.terms.contract.document import SignedContract
 from lab.terms.errors import InvalidInput
+from protocols.wire.http_signatures import Signer
 
 BankHomeOption = Annotated[
     Path | None,
@@ -24,15 +25,15 @@ BankHomeOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="输出一个 JSON 对象 Print one JSON object on stdout.")]
-BureauUrl = Annotated[
+BureauUrlOption = Annotated[
     str | None,
     typer.Option("--bureau", help="数据局服务地址 The bureau's address, as https://host[:port].", show_default=False),
 ]
-CaFile = Annotated[
+CaFileOption = Annotated[
     Path | None,
     typer.Option("--ca-file", help="自有 CA 证书 Certificate authority of the bureau's service.", show_default=False),
 ]
-InsecureHttp = Annotated[
+InsecureHttpOption = Annotated[
     bool,
     typer.Option("--insecure-http", help="允许明文 HTTP Allow plain http to another machine (protected networks)."),
 ]
@@ -56,8 +57,11 @@ RecipientOption = Annotated[
 RunOption = Annotated[
     str | None, typer.Option("--run", help="运行编号 A run's name (default: the latest).", show_default=False)
 ]
-
-IdColumn = Annotated[
+PortfolioArgument = Annotated[
+    Path, typer.Argument(help="企业清单 The bank's records, CSV or Parquet, one enterprise a row.")
+]
+ContractOption = Annotated[str, typer.Option("--contract", help="合同编号 The contract's id.")]
+IdColumnOption = Annotated[
     str | None,
     typer.Option(
         "--id",
@@ -71,54 +75,78 @@ ProcessesOption = Annotated[
 
 
 def open_keys(home: BankHome) -> BankKeys:
-    """The bank's keys, by its key file or a passphrase."""
+    """The bank's keys, opened with its key file or a passphrase."""
     return home.open_keys(None if home.key_file else read_passphrase())
 
 
-def parse_model_reference(text: str | None) -> tuple[str, int | None] | None:
-    """``NAME`` or ``NAME@VERSION``; raises ``InvalidInput``."""
-    if text is None:
-        return None
-    found = re.fullmatch(r"([a-z0-9][a-z0-9._-]{0,63})(?:@([1-9][0-9]{0,8}))?", text)
-    if found is None:
-        raise InvalidInput("Wanted a model as NAME or NAME@VERSION.", next_step="write it as credit or credit@1")
-    return found[1], int(found[2]) if found[2] else None
-
-
 def read_passphrase(*, confirm: bool = False) -> str:
-    """From SHULAB_PASSPHRASE, else asked on the terminal."""
+    """The passphrase from SHULAB_PASSPHRASE, or else from the person at the terminal.
+
+    Raises ``InvalidInput`` if there is neither.
+    """
     found = os.environ.get("SHULAB_PASSPHRASE")
     if found:
         return found
     if not sys.stdin.isatty():
         raise InvalidInput(
-            "Wanted the passphrase of the bank's keys; there is no terminal to ask on.",
-            next_step="set SHULAB_PASSPHRASE, or make the bank with --key-file",
+            "Expected the passphrase of the bank's keys; there is no terminal to ask on.",
+            next_step="set SHULAB_PASSPHRASE, or create the bank with --key-file",
         )
     return prompt_user("口令 passphrase", secret=True, confirm=confirm)
 
 
-def open_bureau_client(
-    home: BankHome,
-    keys: BankKeys,
-    signed: SignedContract,
-    bureau: str | None,
-    ca_file: Path | None,
-    insecure_http: bool,
-) -> BureauClient:
-    """The way to the bureau of a signed contract, whose key is pinned; ``bureau``: its address, if not the last one."""
-    return BureauClient(
-        bureau or pinned_url(home, signed),
-        keys,
-        bureau_key=signed.contract.bureau.public_key,
-        ca_file=ca_file,
-        insecure_http=insecure_http,
-    )
-
-
 def pinned_url(home: BankHome, signed: SignedContract | None) -> str:
-    """The address at which the bureau was last reached."""
+    """The address at which the bureau of a contract was last reached; raises ``InvalidInput`` if none is known."""
     pin = home.find_pin(signed.contract.bureau) if signed is not None else None
     if pin is None:
-        raise InvalidInput("Wanted the bureau's address.", next_step="give --bureau URL")
+        raise InvalidInput("Expected the bureau's address; none is known yet.", next_step="give --bureau URL")
     return pin.url
+
+
+@dataclass(frozen=True, kw_only=True)
+class HomeOptions:
+    """The bank's folder, and how a command prints."""
+
+    home: BankHomeOption = None
+    as_json: JsonOption = False
+
+    def open_home(self) -> BankHome:
+        """The bank's folder that was named, or the default one."""
+        return BankHome.open(self.home or default_home())
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConnectionOptions(HomeOptions):
+    """How a bureau's service is reached."""
+
+    ca_file: CaFileOption = None
+    insecure_http: InsecureHttpOption = False
+
+    def connect(self, url: str, signer: Signer, bureau_key: str | None = None) -> BureauClient:
+        """A client of the bureau at ``url``; ``bureau_key``: its public key, hexadecimal, where it is pinned."""
+        return BureauClient(url, signer, bureau_key=bureau_key, ca_file=self.ca_file, insecure_http=self.insecure_http)
+
+    def connect_for(self, home: BankHome, keys: BankKeys, signed: SignedContract) -> BureauClient:
+        """A client of the bureau of a signed contract, whose key is pinned, at its last address."""
+        return self.connect(pinned_url(home, signed), keys, signed.contract.bureau.public_key)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BureauOptions(ConnectionOptions):
+    """The address of a bureau as well."""
+
+    bureau: BureauUrlOption = None
+
+    def connect_for(self, home: BankHome, keys: BankKeys, signed: SignedContract) -> BureauClient:
+        """As ``ConnectionOptions.connect_for``, at the address that was given, if one was."""
+        return self.connect(self.bureau or pinned_url(home, signed), keys, signed.contract.bureau.public_key)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PortfolioOptions(BureauOptions):
+    """A portfolio, and the contract that it is matched under."""
+
+    portfolio: PortfolioArgument
+    contract: ContractOption
+    id_column: IdColumnOption = None
+    processes: ProcessesOption = 0

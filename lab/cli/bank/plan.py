@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from lab.bank.connection.client import BureauClient
-from lab.bank.home import BankHome, default_home
-from lab.cli.bank.options import BankHomeOption, BureauUrl, CaFile, InsecureHttp, JsonOption, open_keys
+from lab.bank.home import BankHome
+from lab.cli.bank.options import BureauOptions, IdColumnOption, PortfolioArgument, open_keys
+from lab.cli.terminal.command_options import take_options
 from lab.cli.terminal.output import CommandOutput
 from lab.terms.contract.document import Purpose, ResultDetail
 from lab.terms.contract.proposal import ContractProposal, JobEstimate
 from lab.terms.errors import InvalidInput
+from lab.terms.names import ModelRef
 
 
-def plan(
-    portfolio: Annotated[Path, typer.Argument(help="企业清单 The bank's records, CSV or Parquet, one firm a row.")],
+@dataclass(frozen=True, kw_only=True)
+class PlanOptions(BureauOptions):
+    """What ``lab bank plan`` takes."""
+
+    portfolio: PortfolioArgument
     model: Annotated[
         str, typer.Option("--model", metavar="NAME[@V]", help="模型 The bureau's model, the newest unless @V.")
-    ],
-    bureau: BureauUrl = None,
-    purpose: Annotated[Purpose, typer.Option("--purpose", help="用途 Coded purpose.")] = Purpose.CREDIT_APPROVAL,
+    ]
+    purpose: Annotated[Purpose, typer.Option("--purpose", help="用途 Coded purpose.")] = Purpose.CREDIT_APPROVAL
     detail: Annotated[
-        ResultDetail, typer.Option("--detail", help="结果细度 How fine replies are; finer ones take more and say more.")
-    ] = ResultDetail.TOTAL,
+        ResultDetail,
+        typer.Option("--detail", help="结果细度 How detailed replies are; more detail costs more and reveals more."),
+    ] = ResultDetail.TOTAL
     recipient: Annotated[
         list[str] | None,
         typer.Option(
@@ -33,10 +38,8 @@ def plan(
             help="接收方(可重复) Department or system of the bank that gets results (default: the bank's name).",
             show_default=False,
         ),
-    ] = None,
-    days: Annotated[
-        int, typer.Option("--days", min=1, max=3660, help="期限(天) Term in days, from the drafting.")
-    ] = 14,
+    ] = None
+    days: Annotated[int, typer.Option("--days", min=1, max=3660, help="期限(天) Term in days, from the drafting.")] = 14
     retention_days: Annotated[
         int | None,
         typer.Option(
@@ -46,44 +49,49 @@ def plan(
             help="保存(天) Days that results may be kept (default: as the term).",
             show_default=False,
         ),
-    ] = None,
-    id_column: Annotated[
-        str | None,
-        typer.Option("--id", help="代码列 Column of the enterprises' codes (default: as `score`).", show_default=False),
-    ] = None,
+    ] = None
+    id_column: IdColumnOption = None
     out: Annotated[
         Path | None,
         typer.Option("--out", help="计划文件 Write the plan here instead of stdout.", show_default=False),
-    ] = None,
-    home: BankHomeOption = None,
-    ca_file: CaFile = None,
-    insecure_http: InsecureHttp = False,
-    as_json: JsonOption = False,
-) -> None:
+    ] = None
+
+
+@take_options(PlanOptions)
+def plan(options: PlanOptions) -> None:
     """规划最小合同 Write the smallest contract under which this portfolio would be scored once.
 
     向数据局查询模型并在本机测速，企业清单不离开本行。 Asks the bureau about the model and measures this machine;
     nothing of the portfolio is sent. Send the plan to the bureau's officer: `lab officer draft --from PLAN.json`.
     """
-    from lab.bank.scoring.plan import PlanRequest, plan_job
+    from lab.bank.runs.job_requests import PlanRequest
+    from lab.bank.scoring.plan import plan_job
     from lab.disk.private_files import replace_private
 
-    output = CommandOutput(as_json)
-    opened = BankHome.open(home or default_home())
-    keys = open_keys(opened)
-    url, key = _choose_bureau(opened, bureau)
-    name, version = _require_model_reference(model)
-    wish = PlanRequest(name, version, purpose, detail, tuple(recipient or ()), days, retention_days)
-    with BureauClient(url, keys, bureau_key=key, ca_file=ca_file, insecure_http=insecure_http) as outlet:
-        found = plan_job(opened, keys, outlet, portfolio, wish, id_column=id_column, progress=output.progress)
+    output, home = CommandOutput(options.as_json), options.open_home()
+    keys = open_keys(home)
+    url, bureau_key = _choose_bureau(home, options.bureau)
+    request = PlanRequest(
+        options.portfolio,
+        ModelRef.parse(options.model),
+        purpose=options.purpose,
+        detail=options.detail,
+        recipients=tuple(options.recipient or ()),
+        days=options.days,
+        retention_days=options.retention_days,
+        id_column=options.id_column,
+    )
+    with options.connect(url, keys, bureau_key) as client:
+        found = plan_job(home, keys, client, request, progress=output.progress)
     _show_proposal(output, found)
-    if out is not None:
-        replace_private(out.absolute(), found.to_json().encode())
-        output.say(f"计划 plan: {out}")
-        output.say(f"请数据局执行 ask the bureau to run: lab officer draft --from {out.name}")
-    elif not as_json:
+    if options.out is not None:
+        replace_private(options.out.absolute(), found.to_json().encode())
+        output.say(f"计划 plan: {options.out}")
+        output.say(f"请数据局执行 ask the bureau to run: lab officer draft --from {options.out.name}")
+    elif not options.as_json:
         output.print_text(found.to_json())
-    output.print_result({"out": str(out) if out else None, "plan": found.model_dump(mode="json", by_alias=True)})
+    plan_json = found.model_dump(mode="json", by_alias=True)
+    output.print_result({"out": str(options.out) if options.out else None, "plan": plan_json})
 
 
 def _choose_bureau(home: BankHome, url: str | None) -> tuple[str, str | None]:
@@ -91,23 +99,18 @@ def _choose_bureau(home: BankHome, url: str | None) -> tuple[str, str | None]:
     pins = home.pins()
     if url is None:
         if len(pins) != 1:
-            raise InvalidInput("Wanted the bureau's address.", next_step="give --bureau URL")
+            raise InvalidInput(
+                "Expected the bureau's address; none is known yet, or several are.", next_step="give --bureau URL"
+            )
         return pins[0].url, pins[0].bureau.public_key
     known = [pin for pin in pins if pin.url.rstrip("/") == url.rstrip("/")]
     return url, known[0].bureau.public_key if len(known) == 1 else None
 
 
-def _require_model_reference(text: str) -> tuple[str, int | None]:
-    name, at, number = text.partition("@")
-    if at and not (number.isascii() and number.isdigit() and len(number) < 10 and int(number) > 0):
-        raise InvalidInput("Wanted a model as NAME or NAME@VERSION.", next_step="write it as credit or credit@1")
-    return name, int(number) if at else None
-
-
 def _show_proposal(output: CommandOutput, found: ContractProposal) -> None:
     ceilings = found.ceilings
     rows: list[tuple[str, str]] = [
-        ("模型 model", f"{found.model}@{found.model_version}"),
+        ("模型 model", str(ModelRef(found.model, found.model_version))),
         ("用途 purpose", found.purpose.value),
         ("结果粒度 detail", found.detail.value),
         ("操作 operations", ", ".join(found.operations)),

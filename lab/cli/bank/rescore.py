@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -10,28 +11,29 @@ import typer
 from lab.bank.home import BankHome, default_home
 from lab.cli.bank.options import (
     BankHomeOption,
-    BureauUrl,
-    CaFile,
-    InsecureHttp,
+    BureauOptions,
     JsonOption,
     ModelOption,
     RecipientOption,
-    open_bureau_client,
     open_keys,
-    parse_model_reference,
 )
 from lab.cli.bank.runs import show_run, summarise_manifest
 from lab.cli.bank.tidy import show_expired_reminder
+from lab.cli.terminal.command_options import take_options
 from lab.cli.terminal.output import CommandOutput
+from lab.terms.names import ModelRef
 
 if TYPE_CHECKING:
     from lab.bank.portraits.drift import DriftReport
 
 
-def rescore(
+@dataclass(frozen=True, kw_only=True)
+class RescoreOptions(BureauOptions):
+    """What ``lab bank rescore`` takes."""
+
     run: Annotated[
         str | None, typer.Argument(help="运行编号 A finished run (default: the latest).", show_default=False)
-    ] = None,
+    ] = None
     out: Annotated[
         Path | None,
         typer.Option(
@@ -39,45 +41,45 @@ def rescore(
             help="结果文件 Where results go: .parquet or .csv [default: beside the run's, under the new run's name].",
             show_default=False,
         ),
-    ] = None,
-    model: ModelOption = None,
-    recipient: RecipientOption = None,
-    bureau: BureauUrl = None,
-    home: BankHomeOption = None,
-    ca_file: CaFile = None,
-    insecure_http: InsecureHttp = False,
-    as_json: JsonOption = False,
-) -> None:
-    """重新评分 Have a run's enterprises scored again, after the register or the model has changed.
+    ] = None
+    model: ModelOption = None
+    recipient: RecipientOption = None
+
+
+@take_options(RescoreOptions)
+def rescore(options: RescoreOptions) -> None:
+    """重新评分 Score a run's enterprises again, after the register or the model has changed.
 
     Nothing is encrypted and no ciphertext is sent: the bureau still has the run's batches, by the contract's retention.
-    Each score is charged. While nothing has changed, nothing is charged. Stopped, the same command goes on.
+    Each score is charged; while nothing has changed, nothing is charged. The same command resumes a job that was
+    stopped.
     """
     from lab.bank.portraits.drift import compare_runs
     from lab.bank.portraits.scored_run import ScoredRun
+    from lab.bank.runs.job_requests import RescoringRequest
     from lab.bank.runs.store import find_finished_run
-    from lab.bank.scoring.rescore import RescoringRequest
-    from lab.bank.scoring.rescore import rescore as have_rescored
+    from lab.bank.scoring.rescore import rescore as rescore_run
 
-    output = CommandOutput(as_json)
-    opened = BankHome.open(home or default_home())
-    old = find_finished_run(opened.runs, run)
-    keys = open_keys(opened)
-    signed = opened.contract(str(old.manifest["contract"]))
-    request = RescoringRequest(old, out, parse_model_reference(model), recipient)
-    with open_bureau_client(opened, keys, signed, bureau, ca_file, insecure_http) as outlet:
-        done = have_rescored(opened, keys, outlet, request, progress=output.progress)
-    register, model_name = f"{done.origin.register}-{done.origin.version}", done.origin.model
-    if done.manifest is None:
+    output, home = CommandOutput(options.as_json), options.open_home()
+    old = find_finished_run(home.runs, options.run)
+    keys = open_keys(home)
+    signed = home.contract(str(old.manifest["contract"]))
+    request = RescoringRequest(
+        old, options.out, model=ModelRef.parse(options.model) if options.model else None, recipient=options.recipient
+    )
+    with options.connect_for(home, keys, signed) as client:
+        result = rescore_run(home, keys, client, request, progress=output.progress)
+    register, model_name = f"{result.origin.register}-{result.origin.version}", result.origin.model
+    if result.manifest is None:
         output.say(f"登记与模型均未变动，未计费 nothing has changed, nothing was charged: {register}, {model_name}")
-        output.say(f"现行结果 present results: {done.run}")
-        output.print_result({"changed": False, "run": done.run, "register": register, "model": model_name})
+        output.say(f"现行结果 present results: {result.run}")
+        output.print_result({"changed": False, "run": result.run, "register": register, "model": model_name})
         return
-    show_run(output, done.manifest)
-    moved = compare_runs(ScoredRun.open(old), ScoredRun.open(find_finished_run(opened.runs, done.run)))
+    show_run(output, result.manifest)
+    moved = compare_runs(ScoredRun.open(old), ScoredRun.open(find_finished_run(home.runs, result.run)))
     _show_drift(output, moved)
-    show_expired_reminder(output, opened)
-    output.print_result({"changed": True} | summarise_manifest(done.manifest) | {"drift": moved.as_dict()})
+    show_expired_reminder(output, home)
+    output.print_result({"changed": True} | summarise_manifest(result.manifest) | {"drift": moved.as_dict()})
 
 
 def drift(

@@ -1,4 +1,4 @@
-"""``lab bank runs``: what scoring, matching and counting have left at the bank, and how a run is shown."""
+"""``lab bank runs``: the bank's runs, listed and shown."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Annotated, Any
 import typer
 
 from lab.bank.home import BankHome, default_home
-from lab.bank.runs.metadata import RunKind
+from lab.bank.runs.metadata import RunKind, read_run_metadata
 from lab.cli.bank.options import BankHomeOption, JsonOption
 from lab.cli.terminal.output import CommandOutput
 from lab.terms.errors import InvalidInput
 
 _FORMER_VERSION_NOTE = (
-    "旧版本所开始，无法继续；重新执行即为新作业，另行计费 "
-    "begun by a former version, can't be gone on with: the same command begins anew, and is charged again"
+    "由旧版本开始，无法继续；重新执行即为新作业，另行计费 "
+    "begun by a former version and cannot be resumed: the same command starts a new job, which is charged again"
 )
 RUN_KIND_LABELS = {
     RunKind.SCORE: "评分 score",
@@ -26,7 +26,7 @@ RUN_KIND_LABELS = {
 
 
 LONG_FIELDS = ("receipts", "match_receipts", "cosigned", "schema", "warnings")
-"""What of a manifest is long, or says nothing of the run."""
+"""Fields of a manifest that are long, or say nothing about the run."""
 
 
 def runs(
@@ -38,7 +38,7 @@ def runs(
     home: BankHomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """历次运行 List what was scored, matched and counted, newest first; show one; a page over one that scored."""
+    """历次运行 List the bank's runs, newest first; or show one, and write an overview page of a scoring run."""
     from lab.bank.portraits.pages.overview_page import overview_page
     from lab.bank.portraits.scored_run import ScoredRun
     from lab.bank.runs.store import find_finished_run
@@ -49,67 +49,64 @@ def runs(
     if run is None and html is None:
         _list(output, opened)
         return
-    matching = run is not None and (opened.matches / Path(run).name).is_dir()
-    one = find_finished_run(opened.matches if matching else opened.runs, run)
-    if matching and html is not None:
+    is_match = run is not None and (opened.matches / Path(run).name).is_dir()
+    found = find_finished_run(opened.matches if is_match else opened.runs, run)
+    if is_match and html is not None:
         raise InvalidInput(
-            f"Wanted a run that scored; run {one.folder.name} did not, so there is no overview of scores.",
+            f"Expected a scoring run for an overview page; run {found.folder.name} did not score.",
             next_step="see `lab bank runs` without --html, or name a scoring run",
         )
-    if matching:
-        show_match(output, one.manifest)
-    else:
-        show_run(output, one.manifest)
+    show = show_match if is_match else show_run
+    show(output, found.manifest)
     if html is not None:
-        replace_private(html.absolute(), overview_page(ScoredRun.open(one)).encode())
+        replace_private(html.absolute(), overview_page(ScoredRun.open(found)).encode())
         output.say(f"总览网页 page: {html}")
-    output.print_result(one.manifest | {"html": str(html) if html else None})
+    output.print_result(found.manifest | {"html": str(html) if html else None})
 
 
 def _list(output: CommandOutput, home: BankHome) -> None:
-    from lab.bank.runs.metadata import read_run_metadata
     from lab.bank.runs.store import finished_runs, unfinished_run_folders
 
-    found = [one.manifest for one in finished_runs(home.runs, home.matches)]
+    manifests = [found.manifest for found in finished_runs(home.runs, home.matches)]
     output.table(
         "历次运行 Runs",
-        (
-            "运行 run",
-            "类别 kind",
-            "合同 contract",
-            "行 rows",
-            "匹配 matched",
-            "评分 scored",
-            "完成 finished",
-        ),
-        [
-            [
-                one["run"],
-                f"{RUN_KIND_LABELS[RunKind(one['kind'])]} {one.get('model', '')}".rstrip(),
-                one["contract"],
-                f"{one['rows']:,}",
-                f"{one['matched']:,}",
-                f"{one['scored']:,}" if "scored" in one else "",
-                str(one["finished"])[:16].replace("T", " "),
-            ]
-            for one in found
-        ],
+        ("运行 run", "类别 kind", "合同 contract", "行 rows", "匹配 matched", "评分 scored", "完成 finished"),
+        [_run_row(manifest) for manifest in manifests],
         whole="运行 run",
     )
-    unfinished = []
-    for folder in unfinished_run_folders(home.runs, home.matches):
-        label = read_run_metadata(folder)
-        about = {"run": folder.name, "kind": label and label.kind.value, "contract": label and label.contract}
-        goes_on = label is None or label.can_resume
-        unfinished.append(about if goes_on else about | {"goes_on": False})
-        words = f"{RUN_KIND_LABELS[label.kind]} · {label.contract} · " if label else ""
-        how = "重新执行同一命令即可继续 the same command goes on" if goes_on else _FORMER_VERSION_NOTE
-        output.say(f"未完成 unfinished: {words}{folder.name} ({how})")
-    output.print_result({"runs": [summarise_manifest(one) for one in found], "unfinished": unfinished})
+    unfinished = [_show_unfinished(output, folder) for folder in unfinished_run_folders(home.runs, home.matches)]
+    output.print_result({"runs": [summarise_manifest(one) for one in manifests], "unfinished": unfinished})
+
+
+def _run_row(manifest: dict[str, Any]) -> list[str]:
+    return [
+        manifest["run"],
+        f"{RUN_KIND_LABELS[RunKind(manifest['kind'])]} {manifest.get('model', '')}".rstrip(),
+        manifest["contract"],
+        f"{manifest['rows']:,}",
+        f"{manifest['matched']:,}",
+        f"{manifest['scored']:,}" if "scored" in manifest else "",
+        str(manifest["finished"])[:16].replace("T", " "),
+    ]
+
+
+def _show_unfinished(output: CommandOutput, folder: Path) -> dict[str, Any]:
+    """Say that a run is unfinished and what to do; returns its facts."""
+    metadata = read_run_metadata(folder)
+    can_resume = metadata is None or metadata.can_resume
+    words = f"{RUN_KIND_LABELS[metadata.kind]} · {metadata.contract} · " if metadata else ""
+    how = "重新执行同一命令即可继续 the same command resumes it" if can_resume else _FORMER_VERSION_NOTE
+    output.say(f"未完成 unfinished: {words}{folder.name} ({how})")
+    facts = {
+        "run": folder.name,
+        "kind": metadata and metadata.kind.value,
+        "contract": metadata and metadata.contract,
+    }
+    return facts if can_resume else facts | {"goes_on": False}
 
 
 def show_match(output: CommandOutput, manifest: dict[str, Any]) -> None:
-    """A finished match or count as a table, and its warnings."""
+    """Show a finished match or count as a table, and its warnings."""
     rows = [
         ("合同 contract", manifest["contract"]),
         ("接收方 recipient", manifest["recipient"]),
@@ -125,7 +122,7 @@ def show_match(output: CommandOutput, manifest: dict[str, Any]) -> None:
     rows += [
         *_costs(manifest),
         (
-            "每条登记字节（下限）set-up bytes an entry (least)",
+            "每条登记字节（下限）set-up bytes per entry (lower bound)",
             f"{manifest['setup_bytes_an_entry']:.2f} ({manifest['least_bytes_an_entry']:.2f})",
         ),
     ]
@@ -137,7 +134,7 @@ def show_match(output: CommandOutput, manifest: dict[str, Any]) -> None:
 
 
 def show_run(output: CommandOutput, manifest: dict[str, Any]) -> None:
-    """A finished scoring run as a table, and its warnings."""
+    """Show a finished scoring run as a table, and its warnings."""
     output.table(
         f"运行 Run {manifest['run']}",
         ("项目 item", "结果 result"),
@@ -159,7 +156,7 @@ def show_run(output: CommandOutput, manifest: dict[str, Any]) -> None:
 
 
 def summarise_manifest(manifest: dict[str, Any]) -> dict[str, Any]:
-    """A run's manifest without what is long."""
+    """A run's manifest without ``LONG_FIELDS``."""
     return {name: value for name, value in manifest.items() if name not in LONG_FIELDS}
 
 
@@ -181,7 +178,7 @@ def _costs(manifest: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _receipts(manifest: dict[str, Any]) -> tuple[str, str]:
-    """How many receipts of each kind: a run that matches alone has those of matching under ``receipts``."""
+    """How many receipts of each kind; a run that only matches has its receipts of matching under ``receipts``."""
     scored, matched = manifest.get("receipts", []), manifest.get("match_receipts")
     if matched is None:
         scored, matched = [], scored
@@ -189,8 +186,8 @@ def _receipts(manifest: dict[str, Any]) -> tuple[str, str]:
 
 
 def _charged(manifest: dict[str, Any]) -> list[tuple[str, str]]:
-    """Identifiers that the bureau has charged, by its receipts: those sent and the canaries among them. Nothing for a
-    run of a version that had no receipts of matching."""
+    """Identifiers that the bureau charged, by its receipts, canaries included; nothing for a run of a former version
+    without receipts of matching."""
     if "fork_detection" not in manifest:
         return []
     receipts = manifest.get("match_receipts", manifest.get("receipts", []))
@@ -199,8 +196,8 @@ def _charged(manifest: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _fork_detection_row(manifest: dict[str, Any]) -> tuple[str, str]:
-    told = str(manifest.get("fork_detection", "off: the run is of a version that had none"))
-    return ("分叉检测 detection of forks", f"{'已联署' if told.startswith('on') else '关闭'} {told}")
+    state = str(manifest.get("fork_detection", "off: the run is of a former version without it"))
+    return ("分叉检测 fork detection", f"{'已联署' if state.startswith('on') else '关闭'} {state}")
 
 
 def _keep_until(manifest: dict[str, Any]) -> tuple[str, str]:

@@ -18,8 +18,9 @@ from lab.bureau.people import NewAccount, parse_roles, parse_subject
 from lab.cli.bureau import keys
 from lab.cli.bureau import register as bureau_register
 from lab.cli.terminal.command_options import take_options
-from lab.cli.terminal.option_types import BureauHomeOption, IdKind, JsonOption, RoleOption
+from lab.cli.terminal.option_types import BureauHomeOption, JsonOption, RoleOption
 from lab.cli.terminal.output import CommandOutput
+from lab.terms.names import IdKind
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="数据局 For the bureau: set up, import a register, serve."
@@ -73,7 +74,7 @@ class ImportOptions:
     file: Annotated[Path, typer.Argument(help="登记表 Register file: CSV or Parquet.")]
     id_column: Annotated[str, typer.Option("--id", help="标识列 Column of the identifier.")]
     id_kind: Annotated[IdKind, typer.Option(help="标识种类 Unified social credit codes (checked), or any text.")] = (
-        IdKind.uscc
+        "uscc"
     )
     register: Annotated[str, typer.Option(metavar="NAME", help="登记库名 Name of the register.")] = "main"
     columns: Annotated[str, typer.Option(help="列(逗号分隔) Columns to import, with commas [default: all].")] = ""
@@ -103,7 +104,7 @@ def import_register_file(given: ImportOptions) -> None:
             bureau.home,
             given.file,
             id_column=given.id_column,
-            id_kind=given.id_kind.value,
+            id_kind=given.id_kind,
             name=given.register,
             columns=_split_names(given.columns),
             words=words,

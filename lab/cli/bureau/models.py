@@ -19,7 +19,6 @@ from lab.bureau.model_registry.registry import (
     check_model_name,
     find_model,
     next_version,
-    parse_model_name,
     publish_model,
     save_model,
 )
@@ -27,6 +26,7 @@ from lab.cli.terminal.command_options import take_options
 from lab.cli.terminal.option_types import BureauHomeOption, InteractionMode, JsonOption, ModelFamily
 from lab.cli.terminal.output import CommandOutput
 from lab.terms.errors import InvalidInput
+from lab.terms.names import ModelRef
 from protocols.scoring.parameters import DEFAULT_PARAMETERS, PARAMETERS
 
 app = typer.Typer(
@@ -110,7 +110,7 @@ def train(given: TrainOptions) -> None:
     summary = trained.model.summary()
     _show_pilot(out, pilot)
     _show_model(out, saved, summary)
-    out.say(f"下一步 Next: lab model publish {saved.name}@{saved.version}")
+    out.say(f"下一步 Next: lab model publish {saved}")
     out.print_result(
         {
             **summary,
@@ -133,7 +133,7 @@ def show(
 ) -> None:
     """查看模型 Show a model's card: its training data, how well it ranks, and what it needs from the bank."""
     out = CommandOutput(as_json)
-    name, version = parse_model_name(model)
+    name, version = ModelRef.parse(model)
     with Bureau.open(home or default_folder()) as bureau:
         with bureau.store.begin_read() as session:
             found = find_model(session, name, version)
@@ -171,13 +171,13 @@ def publish(
             saved = _save_model_file(bureau, file, register)
             name, version = saved.name, saved.version
         else:
-            name, named = parse_model_name(model or "")
+            name, named = ModelRef.parse(model or "")
             with bureau.store.begin_read() as session:
                 version = find_model(session, name, named).version
         published = publish_model(bureau.store, bureau.home, name, version)
     details = ", ".join(published.sheets)
-    out.say(f"已发布 Published {published.name}@{published.version}; 可选细度 details: {details}")
-    out.say(f"下一步 Next: lab officer draft --bank-card CARD.json --model {published.name}@{published.version}")
+    out.say(f"已发布 Published {published}; 可选细度 details: {details}")
+    out.say(f"下一步 Next: lab officer draft --bank-card CARD.json --model {published}")
     out.print_result(
         {
             "name": published.name,
@@ -222,6 +222,6 @@ def _show_model(out: CommandOutput, version: ModelVersion, summary: dict[str, An
         ("误差界 error bound (raw)", f"{summary['error_bound']:.2e}"),
         *((fact, f"{value:.4f}") for fact, value in summary["facts"].items()),
     ]
-    out.table(f"模型 Model {version.name}@{version.version}", ("项 figure", "值 value"), rows)
+    out.table(f"模型 Model {version}", ("项 figure", "值 value"), rows)
     for warning in summary["warnings"]:
         out.say(f"注意 Note: {warning['zh']} {warning['en']}")

@@ -10,8 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from lab.cli.terminal.command_options import take_options
-from lab.cli.terminal.option_types import IdKind, InteractionMode, JsonOption, ModelFamily
+from lab.cli.terminal.option_types import InteractionMode, JsonOption, ModelFamily
 from lab.cli.terminal.output import CommandOutput
+from lab.terms.names import IdKind
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="演示与试算 Demo and trial, on one machine.")
 
@@ -64,7 +65,7 @@ class TrialOptions:
     ]
     id_column: Annotated[str, typer.Option("--id", metavar="COLUMN", help="标识列 Identifier column in both files.")]
     label: Annotated[str, typer.Option(metavar="COLUMN", help="标签列 Label column in the bank's file: 1 bad, 0 good.")]
-    id_kind: Annotated[IdKind, typer.Option(help="标识类型 uscc: unified social credit codes.")] = IdKind.uscc
+    id_kind: Annotated[IdKind, typer.Option(help="标识类型 uscc: unified social credit codes.")] = "uscc"
     model: Annotated[ModelFamily, typer.Option(help="模型 Model family.")] = ModelFamily.boosted
     interactions: Annotated[
         InteractionMode, typer.Option(help="每条路径一个银行特征，或不限 One bank feature a path, or free.")
@@ -105,7 +106,7 @@ def trial(given: TrialOptions) -> None:
         out=_folder(given.out, "shulab-trial"),
         id_column=given.id_column,
         label=given.label,
-        id_kind=given.id_kind.value,
+        id_kind=given.id_kind,
         family=given.model.value,
         interactions=given.interactions.value,
         engine=given.engine,

@@ -11,7 +11,7 @@ import polars as pl
 import typer
 
 from lab.cli.terminal.command_options import take_options
-from lab.cli.terminal.option_types import IdKind, JsonOption, ServiceOptions, SessionFileOption
+from lab.cli.terminal.option_types import JsonOption, ServiceOptions, SessionFileOption
 from lab.cli.terminal.output import CommandOutput
 from lab.sdk.client import ServiceClient
 from lab.tables.spreadsheet_csv import save_csv
@@ -19,6 +19,7 @@ from lab.tables.table_reader import read_table
 from lab.terms.consent import COLUMNS, consent_file_template
 from lab.terms.contract.document import Purpose
 from lab.terms.errors import InvalidInput
+from lab.terms.names import IdKind
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="数据管理员 For data stewards: consents of enterprises."
@@ -55,7 +56,7 @@ def print_template(as_json: JsonOption = False) -> None:
 @consent.command("import")
 def import_consents(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="授权文件 Consents as CSV (see `template`).")],
-    id_kind: IdKindOption = IdKind.uscc,
+    id_kind: IdKindOption = "uscc",
     rejected: Annotated[
         Path | None, typer.Option(help="搁置行写入此文件 Write numbers and reasons of the rows set aside here.")
     ] = None,
@@ -65,7 +66,7 @@ def import_consents(
     """导入授权 Import consents. Rows that were imported before add nothing."""
     output = CommandOutput(as_json)
     with ServiceClient.open(session) as desk, output.progress.stage("import", 1):
-        done = desk.upload("/v1/consents", file, "text/csv", id_kind=id_kind.value)
+        done = desk.upload("/v1/consents", file, "text/csv", id_kind=id_kind)
     output.table(
         f"授权导入 Consents of {file.name}",
         ("项 item", "数 count"),
@@ -104,7 +105,7 @@ class WithdrawOptions(ServiceOptions):
         typer.Option(help="银行名称或编号 The bank, by name or id [default: all]."),
     ] = None
     purpose: Annotated[Purpose | None, typer.Option(help="用途 The purpose [default: all].")] = None
-    id_kind: IdKindOption = IdKind.uscc
+    id_kind: IdKindOption = "uscc"
 
 
 @consent.command()
@@ -117,7 +118,7 @@ def withdraw(given: WithdrawOptions) -> None:
         raise InvalidInput("Wanted enterprises' codes; found none.", next_step="give CODE, or --file")
     body: dict[str, Any] = {
         "codes": codes,
-        "id_kind": given.id_kind.value,
+        "id_kind": given.id_kind,
         "bank": given.bank,
         "reason": given.reason,
         "purpose": given.purpose.value if given.purpose else None,
@@ -149,14 +150,14 @@ def count_consents(session: SessionFileOption = None, as_json: JsonOption = Fals
 @consent.command()
 def show(
     code: Annotated[str, typer.Argument(metavar="CODE", help="企业代码 The enterprise's code.")],
-    id_kind: IdKindOption = IdKind.uscc,
+    id_kind: IdKindOption = "uscc",
     session: SessionFileOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """一户企业的授权 The consents of one enterprise; its signatures are verified again."""
     output = CommandOutput(as_json)
     with ServiceClient.open(session) as desk:
-        found = desk.post("/v1/consents/enterprise", {"code": code, "id_kind": id_kind.value})
+        found = desk.post("/v1/consents/enterprise", {"code": code, "id_kind": id_kind})
     if found["consents"]:
         output.table(
             "授权 Consents",

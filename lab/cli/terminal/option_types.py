@@ -55,10 +55,3 @@ class InteractionMode(StrEnum):
 
     one = "one"
     free = "free"
-
-
-class IdKind(StrEnum):
-    """The kind of identifiers in a file: unified social credit codes, or any text."""
-
-    uscc = "uscc"
-    opaque = "opaque"

@@ -115,9 +115,9 @@ def show(home: WitnessHomeOption = None, as_json: JsonOption = False) -> None:
 
 def _describe_ledger(home: WitnessHome, bureau: Party) -> dict[str, Any]:
     """What the witness cosigned last of a bureau's ledger, and the checkpoints that it refused."""
+    from lab.disk.private_files import read_private
     from lab.terms.witnessing.checkpoint import SignedCheckpoint, ledger_origin
     from lab.terms.witnessing.cosignature import read_cosignature
-    from lab.witness.files import read_private
 
     origin = ledger_origin(bureau.public_key)
     folder = home.log_folder(origin)

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from lab.tables.table_reader import TextTable, read_table
 from lab.terms.errors import InvalidInput
-from lab.terms.identifiers import IdKind, RejectionReason, normalise_identifiers
+from lab.terms.identifiers import RejectionReason, normalise_identifiers
+from lab.terms.names import IdKind
 
 PILOT_SHARE = 0.7
 _LABELS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}

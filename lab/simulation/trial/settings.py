@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.simulation.party_steps import FamilyName, Interactions
-from lab.terms.identifiers import IdKind
+from lab.terms.names import IdKind
 
 
 @dataclass(frozen=True)

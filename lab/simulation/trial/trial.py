@@ -29,6 +29,7 @@ from lab.simulation.trial.report import TrialReport
 from lab.simulation.trial.settings import TrialSettings
 from lab.tables.spreadsheet_csv import save_csv
 from lab.terms.contract.document import Purpose, ResultDetail
+from lab.terms.names import ModelRef
 from lab.terms.progress import SILENT, Progress
 from models.bureau.serialization import save_model
 from models.bureau.training.trainer import TrainingResult, train_model, validate_label
@@ -97,7 +98,7 @@ def _score(
     portfolio, skip = _write_portfolio(settings, joined)
     detail = ResultDetail.DIMENSIONS if trained.model.interactions == "free" else ResultDetail.FULL
     with deployment.run_service() as service:
-        name = f"{trained.model.name}@{trained.model.version}"
+        name = str(ModelRef(trained.model.name, trained.model.version))
         terms = ContractTerms(name, detail, settings.engine, Purpose.RESEARCH, len(joined.bank.codes))
         contract = conclude_contract(deployment, service, TRIAL_PARTIES, terms)
         job = ScoringJob(portfolio, settings.out / "scores.parquet", contract, settings.id_column, skip)

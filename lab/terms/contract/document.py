@@ -19,9 +19,10 @@ import rfc8785
 from pydantic import AwareDatetime, ConfigDict, Field, model_validator
 
 from lab.terms.errors import InvalidInput, NotAllowed, NotAuthentic
-from lab.terms.field_types import FrozenDocument, Hex32, Name, PositiveCount, Slug
+from lab.terms.field_types import ContractId, FrozenDocument, Hex32, Name, PositiveCount, Slug
 from lab.terms.keys.party import Party
 from lab.terms.keys.signature import verify_signature
+from lab.terms.names import IdKind, ModelRef
 from lab.terms.text.escaping import describe_character, find_hidden
 from lab.terms.witnessing.quorum import WitnessQuorum
 
@@ -128,14 +129,14 @@ class PinnedModel(FrozenDocument):
     sheet_sha256: Hex32
 
     def __str__(self) -> str:
-        return f"{self.name}@{self.version}"
+        return str(ModelRef(self.name, self.version))
 
 
 class Contract(FrozenDocument):
     """One version of a data-use contract."""
 
     schema_: Annotated[Literal["shulab-contract/2"], Field(alias="schema")] = "shulab-contract/2"
-    id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{3,63}$")]
+    id: ContractId
     version: PositiveCount = 1
     bureau: Party
     bank: Party
@@ -147,7 +148,7 @@ class Contract(FrozenDocument):
     detail: ResultDetail
     models: Annotated[tuple[PinnedModel, ...], Field(min_length=1, max_length=20)]
     """Model versions allowed; the first is the one meant when a job names none."""
-    id_kind: Literal["uscc", "opaque"]
+    id_kind: IdKind
     engine: Slug
     parameters: Slug
     ceilings: Ceilings

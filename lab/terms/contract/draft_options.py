@@ -13,11 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from lab.terms.contract.document import Ceilings, ConsentClause, Operation, Purpose, ReleaseForm, ResultDetail
 from lab.terms.contract.proposal import ContractProposal
 from lab.terms.errors import InvalidInput
-from lab.terms.field_types import Slug
+from lab.terms.field_types import ModelRefText, Slug
+from lab.terms.names import IdKind, ModelRef
 from lab.terms.text.visible_line import VisibleLine, VisibleName
 from lab.terms.witnessing.quorum import WitnessQuorum
 
-ModelRef = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}(@[1-9][0-9]{0,8})?$")]
 ItemCode = Annotated[VisibleLine, Field(min_length=1, max_length=100)]
 CeilingName = Literal[
     "identifiers",
@@ -36,7 +36,7 @@ class DraftOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    models: Annotated[tuple[ModelRef, ...], Field(min_length=1, max_length=20)] | None = None
+    models: Annotated[tuple[ModelRefText, ...], Field(min_length=1, max_length=20)] | None = None
     purpose: Purpose | None = None
     detail: ResultDetail | None = None
     operations: Annotated[tuple[Operation, ...], Field(min_length=1, max_length=len(Operation))] | None = None
@@ -48,7 +48,7 @@ class DraftOptions(BaseModel):
     retention_days: Annotated[int, Field(ge=1, le=36_600)] | None = None
     days: Annotated[int, Field(ge=1, le=36_600)] | None = None
     """The term, from the drafting on."""
-    id_kind: Literal["uscc", "opaque"] | None = None
+    id_kind: IdKind | None = None
     """Which identifiers the register must hold; nothing can be chosen here."""
     engine: Slug | None = None
     parameters: Slug | None = None
@@ -58,9 +58,8 @@ class DraftOptions(BaseModel):
     @classmethod
     def from_proposal(cls, proposal: ContractProposal) -> Self:
         """What a proposal asks for."""
-        version = f"@{proposal.model_version}" if proposal.model_version else ""
         return cls(
-            models=(proposal.model + version,),
+            models=(str(ModelRef(proposal.model, proposal.model_version)),),
             purpose=proposal.purpose,
             detail=proposal.detail,
             operations=proposal.operations,

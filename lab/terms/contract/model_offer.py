@@ -6,13 +6,14 @@ item; the number of enterprises in the register is rounded up to two digits.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lab.terms.contract.document import ResultDetail
 from lab.terms.errors import InvalidInput
 from lab.terms.field_types import Slug
+from lab.terms.names import IdKind
 
 OFFER_EXAMPLE: dict[str, Any] = {
     "model": "credit",
@@ -41,7 +42,7 @@ class ModelOffer(BaseModel):
 
     model: Slug
     version: Annotated[int, Field(ge=1, le=2**31 - 1)]
-    id_kind: Literal["uscc", "opaque"]
+    id_kind: IdKind
     register_entries: Annotated[int, Field(ge=0, le=10**10)]
     details: Annotated[dict[ResultDetail, DetailCost], Field(min_length=1)]
     engines: Annotated[tuple[Slug, ...], Field(min_length=1, max_length=20)]

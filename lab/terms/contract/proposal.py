@@ -14,6 +14,7 @@ from lab.terms.contract.document import Ceilings, ConsentClause, Operation, Purp
 from lab.terms.errors import InvalidInput
 from lab.terms.field_types import Slug
 from lab.terms.keys.party import Party
+from lab.terms.names import IdKind
 from lab.terms.text.visible_line import VisibleName, is_visible_line
 
 SCHEMA = "shulab-proposal/1"
@@ -55,7 +56,7 @@ class ContractProposal(_ProposalPart):
     operations: Annotated[tuple[Operation, ...], Field(min_length=1, max_length=len(Operation))]
     recipients: Annotated[tuple[VisibleName, ...], Field(min_length=1, max_length=100)]
     ceilings: Ceilings
-    id_kind: Literal["uscc", "opaque"]
+    id_kind: IdKind
     days: Annotated[int, Field(ge=1, le=36_600)]
     retention_days: Annotated[int, Field(ge=1, le=36_600)]
     consent: ConsentClause = ConsentClause()

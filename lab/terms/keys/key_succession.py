@@ -13,7 +13,7 @@ import rfc8785
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from lab.terms.errors import InvalidInput
-from lab.terms.field_types import Hex32
+from lab.terms.field_types import Hex32, Hex64
 from lab.terms.keys.signature import verify_signature
 
 SCHEMA: Final = "shulab-succession/1"
@@ -49,8 +49,8 @@ class SignedKeySuccession(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     statement: KeySuccession
-    old_signature: Annotated[str, Field(pattern=r"^[0-9a-f]{128}$")]
-    new_signature: Annotated[str, Field(pattern=r"^[0-9a-f]{128}$")]
+    old_signature: Hex64
+    new_signature: Hex64
 
     def verify(self) -> None:
         """Raise ``NotAuthentic`` unless both signatures verify, ``InvalidInput`` if both keys are one."""

@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from lab.terms.errors import InvalidInput, NotAuthentic
 from lab.terms.ledger.tree import SCHEMA as ENTRY_SCHEMA
 from lab.terms.ledger.tree import Proof, SignedTreeHead, hash_leaf, verify_inclusion
+from lab.terms.names import ModelRef
 
 SCHEMA = "shulab-receipt/2"
 MAX_HEADER_BYTES = 8192
@@ -204,6 +205,11 @@ class ScoreReceipt(Receipt):
     def model_version(self) -> int:
         """Version of the model."""
         return int(self.facts["model_version"])
+
+    @property
+    def model_ref(self) -> ModelRef:
+        """The model by name and version."""
+        return ModelRef(self.model, self.model_version)
 
 
 class MatchReceipt(Receipt):

@@ -20,7 +20,7 @@ from pymerkle import ConsistencyProof, InclusionProof, InvalidProof
 from pymerkle.core import BaseMerkleTree
 
 from lab.terms.errors import InvalidInput, NotAuthentic
-from lab.terms.field_types import Hex32
+from lab.terms.field_types import Hex32, Hex64
 from lab.terms.keys.signature import verify_signature
 
 SCHEMA = "shulab-entry/2"
@@ -30,7 +30,6 @@ Fact: TypeAlias = str | int | bool | Sequence[str] | None
 """What an entry may hold: names, hashes, counts; floats and nested data have no place in it."""
 Proof: TypeAlias = dict[str, Any]
 """A proof as JSON: the form of pymerkle's ``serialize``."""
-Hex64 = Annotated[str, Field(pattern=r"^[0-9a-f]{128}$")]
 
 
 @dataclass(frozen=True, slots=True)

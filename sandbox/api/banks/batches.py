@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from lab.bureau.exchange import BatchCharge
 from lab.terms.errors import InvalidInput
+from lab.transport.back_off import BackOff
 from sandbox.api.banks.jobs import JobIdPath
 from sandbox.api.banks.scoring import Sha256Path
 from sandbox.api.openapi import SIGNED_REQUEST_PROBLEMS, problem_responses
@@ -29,7 +31,7 @@ from sandbox.auth.bank import CurrentContractCaller, Dependencies
 
 router = APIRouter(prefix="/v1/contracts/{contract_id}/jobs/{job_id}/batches/{sha256}", tags=["scoring"])
 _LONGEST_WAIT = 30.0
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.5
+_BACK_OFF = BackOff(first_wait=0.05, factor=1.5, longest_wait=0.5)
 Wait = Annotated[
     float,
     Query(ge=0, le=_LONGEST_WAIT, description="Seconds to wait for the reply before the response 202.", examples=[20]),
@@ -123,14 +125,12 @@ async def get_batch_reply(
 ) -> Response:
     """If the evaluation was refused, the response is that problem, and the batch was not charged."""
     await require_empty_body(request, caller.verified, parts.settings)
-    until, pause = asyncio.get_running_loop().time() + wait, _FIRST_PAUSE
+    timer = replace(_BACK_OFF, deadline=wait).start()
     with parts.reply_wait_limit.try_acquire(caller.bank) as may_wait:
         while (found := await run_in_threadpool(parts.bureau.batch_reply, caller.contract, job_id, sha256)) is None:
-            left = until - asyncio.get_running_loop().time()
-            if left <= 0 or not may_wait or await request.is_disconnected():
+            if timer.is_expired or not may_wait or await request.is_disconnected():
                 return JSONResponse({"sha256": sha256}, 202, headers={"Retry-After": "1"})
-            await asyncio.sleep(min(pause, left))
-            pause = min(pause * 1.5, _LONGEST_PAUSE)
+            await asyncio.sleep(timer.next_wait())
     reply, receipt = found
     return Response(reply, media_type=FRAME_MEDIA, headers={RECEIPT_HEADER: receipt.to_header()})
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lab.terms.contract.document import SignedContract
 from lab.terms.errors import InvalidInput
+from lab.terms.names import HEX64_PATTERN, SLUG_PATTERN
 from sandbox.api.openapi import CONTRACT_EXAMPLE, SIGNED_REQUEST_PROBLEMS, problem_responses
 from sandbox.api.request_body import read_signed_body, require_empty_body
 from sandbox.auth.bank import CurrentContractCaller, Dependencies
@@ -27,7 +28,7 @@ ContractVersionQuery = Annotated[
 
 ModelNameQuery = Annotated[
     str | None,
-    Query(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", description="模型 / A model of the contract [default: its first]"),
+    Query(pattern=SLUG_PATTERN, description="模型 / A model of the contract [default: its first]"),
 ]
 ModelVersionQuery = Annotated[
     int | None, Query(ge=1, le=1_000_000, description="模型版本 / The model's version [default: the first allowed]")
@@ -69,7 +70,7 @@ class CountersignatureForm(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"signature": "55" * 64, "version": 1}]})
 
-    signature: Annotated[str, Field(pattern=r"^[0-9a-f]{128}$", description="128 hexadecimal digits")]
+    signature: Annotated[str, Field(pattern=HEX64_PATTERN, description="128 hexadecimal digits")]
     version: Annotated[int | None, Field(ge=1, le=1_000_000, description="default: the newest that can be signed")] = (
         None
     )

@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lab.bureau.exchange import JobParameters
 from lab.terms.errors import InvalidInput
+from lab.terms.field_types import Slug
+from lab.terms.names import JOB_ID_PATTERN
 from sandbox.api.openapi import SIGNED_REQUEST_PROBLEMS, problem_responses
 from sandbox.api.request_body import read_signed_body, require_empty_body
 from sandbox.auth.bank import CurrentContractCaller, Dependencies
@@ -22,17 +24,20 @@ from sandbox.dependencies import ServiceDependencies
 router = APIRouter(prefix="/v1/contracts/{contract_id}/jobs/{job_id}", tags=["jobs"])
 EVENT_STREAM_MEDIA = "text/event-stream"
 _POLL_SECONDS, _POLLS_BEFORE_KEEPALIVE = 1.0, 15
-_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 _EXAMPLE = "20260105T093000-5f2c81aa90be"
 JobIdPath = Annotated[
     str,
-    Path(pattern=_PATTERN, description="作业编号，由银行指定 / The job's id, chosen by the bank", examples=[_EXAMPLE]),
+    Path(
+        pattern=JOB_ID_PATTERN,
+        description="作业编号，由银行指定 / The job's id, chosen by the bank",
+        examples=[_EXAMPLE],
+    ),
 ]
 JobIdQuery = Annotated[
     str,
     Query(
         alias="job",
-        pattern=_PATTERN,
+        pattern=JOB_ID_PATTERN,
         description="作业编号 / The open job that this request belongs to",
         examples=[_EXAMPLE],
     ),
@@ -51,7 +56,7 @@ class JobForm(BaseModel):
     )
 
     recipient: Annotated[str, Field(min_length=1, max_length=200, description="one that the contract names")]
-    model: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+    model: Slug
     model_version: Annotated[int, Field(ge=1, le=1_000_000)]
     rows: Annotated[int, Field(ge=1, le=100_000_000)]
 

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
+from lab.terms.names import HEX32_PATTERN
 from sandbox.api.banks.jobs import JobIdQuery
 from sandbox.api.openapi import SIGNED_REQUEST_PROBLEMS, problem_responses
 from sandbox.api.request_body import (
@@ -21,10 +22,9 @@ from sandbox.api.request_body import (
 from sandbox.auth.bank import CurrentContractCaller, Dependencies
 
 router = APIRouter(prefix="/v1/contracts/{contract_id}/matching", tags=["matching"])
-_HASH = r"^[0-9a-f]{64}$"
 CountingQuery = Annotated[bool, Query(description="For counting only, under the operation `count`.")]
 SetupHashPath = Annotated[
-    str, Path(pattern=_HASH, description="SHA-256 of the set-up's manifest.", examples=["5f" * 32])
+    str, Path(pattern=HEX32_PATTERN, description="SHA-256 of the set-up's manifest.", examples=["5f" * 32])
 ]
 
 
@@ -91,7 +91,9 @@ async def get_matching_delta(
     parts: Dependencies,
     job: JobIdQuery,
     sha256: SetupHashPath,
-    since: Annotated[str, Query(pattern=_HASH, description="The set-up that the bank has now.", examples=["5e" * 32])],
+    since: Annotated[
+        str, Query(pattern=HEX32_PATTERN, description="The set-up that the bank has now.", examples=["5e" * 32])
+    ],
 ) -> Response:
     """404 if there is no delta from that set-up; then fetch the whole set-up."""
     await require_empty_body(request, caller.verified, parts.settings)

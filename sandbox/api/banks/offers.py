@@ -9,14 +9,13 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict
 
 from lab.terms.contract.model_offer import OFFER_EXAMPLE, ModelOffer
+from lab.terms.names import SLUG_PATTERN
 from sandbox.api.openapi import SIGNED_REQUEST_PROBLEMS, problem_responses
 from sandbox.api.request_body import require_empty_body
 from sandbox.auth.bank import SIGNATURE_SECURITY, CurrentBankCaller, Dependencies
 
 router = APIRouter(prefix="/v1/offers", tags=["offers"])
-ModelNamePath = Annotated[
-    str, Path(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", description="模型 / The model's name", examples=["credit"])
-]
+ModelNamePath = Annotated[str, Path(pattern=SLUG_PATTERN, description="模型 / The model's name", examples=["credit"])]
 OfferVersionQuery = Annotated[
     int | None,
     Query(ge=1, le=2**31 - 1, description="版本，默认为最新 / Its version (default: the newest)", examples=[1]),

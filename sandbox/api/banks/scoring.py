@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict
 
 from lab.terms.errors import NotFound
+from lab.terms.names import HEX32_PATTERN
 from sandbox.api.banks.jobs import JobIdQuery
 from sandbox.api.openapi import SIGNED_REQUEST_PROBLEMS, problem_responses
 from sandbox.api.request_body import openapi_frame_body, receive_signed_body, require_empty_body
@@ -17,7 +18,7 @@ from sandbox.auth.bank import CurrentContractCaller, Dependencies
 
 router = APIRouter(prefix="/v1/contracts/{contract_id}", tags=["scoring"])
 Sha256Path = Annotated[
-    str, Path(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the frame, hexadecimal", examples=["66" * 32])
+    str, Path(pattern=HEX32_PATTERN, description="SHA-256 of the frame, hexadecimal", examples=["66" * 32])
 ]
 
 

@@ -14,6 +14,7 @@ from lab.bureau.people import AccountHolder, Permission
 from lab.terms.errors import NotAuthentic
 from lab.terms.keys.key_succession import SignedKeySuccession, parse_key_succession
 from lab.terms.keys.party import Party
+from lab.terms.names import HEX32_PATTERN
 from sandbox.api.openapi import SIGNED_IN_PROBLEMS, SIGNED_REQUEST_PROBLEMS, problem_responses
 from sandbox.api.request_body import JSON_MEDIA, json_body, openapi_json_body, read_signed_body, require_empty_body
 from sandbox.auth.bank import SIGNATURE_SECURITY, BankCaller, CurrentBankCaller, Dependencies
@@ -23,7 +24,7 @@ router = APIRouter(prefix="/v1/banks", tags=["banks"])
 BankReader = Annotated[AccountHolder, Depends(require_permission(Permission.READ_BANKS))]
 BankKeyManager = Annotated[AccountHolder, Depends(require_permission(Permission.REVOKE_BANK_KEYS))]
 PublicKeyPath = Annotated[
-    str, Path(pattern=r"^[0-9a-f]{64}$", description="公钥 / The key, 64 hexadecimal digits", examples=["22" * 32])
+    str, Path(pattern=HEX32_PATTERN, description="公钥 / The key, 64 hexadecimal digits", examples=["22" * 32])
 ]
 _KEY: dict[str, Any] = {
     "public_key": "22" * 32,

@@ -6,7 +6,7 @@ An enterprise's code is sent only in a body, so that no URL and no log contains 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.concurrency import run_in_threadpool
@@ -16,6 +16,7 @@ from lab.bureau.data.consents import ConsentImport, describe_reason
 from lab.bureau.people import AccountHolder, Permission
 from lab.terms.contract.document import Purpose
 from lab.terms.errors import InvalidInput
+from lab.terms.names import IdKind
 from sandbox.api.openapi import SIGNED_IN_PROBLEMS, problem_responses
 from sandbox.api.request_body import json_body, openapi_json_body, receive_body_to_file
 from sandbox.auth.person import Dependencies, require_permission
@@ -23,7 +24,6 @@ from sandbox.auth.person import Dependencies, require_permission
 router = APIRouter(prefix="/v1/consents", tags=["consents"])
 ConsentReader = Annotated[AccountHolder, Depends(require_permission(Permission.READ_CONSENTS))]
 ConsentManager = Annotated[AccountHolder, Depends(require_permission(Permission.MANAGE_CONSENTS))]
-IdKindName = Literal["uscc", "opaque"]
 CSV_MEDIA = "text/csv"
 MAX_ROWS_LISTED = 1_000
 """Largest number of rejected rows in a response; the file in the bureau's folder has all of them."""
@@ -91,7 +91,7 @@ class ConsentWithdrawalForm(BaseModel):
     )
 
     codes: Annotated[list[Annotated[str, Field(max_length=200)]], Field(min_length=1, max_length=200_000)]
-    id_kind: IdKindName = "uscc"
+    id_kind: IdKind = "uscc"
     bank: Annotated[str, Field(max_length=200)] | None = None
     purpose: Annotated[str, Field(max_length=64)] | None = None
     reason: Annotated[str, Field(min_length=1, max_length=500)]
@@ -139,7 +139,7 @@ class EnterpriseConsentsForm(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"code": "firm-0001"}]})
 
     code: Annotated[str, Field(min_length=1, max_length=200)]
-    id_kind: IdKindName = "uscc"
+    id_kind: IdKind = "uscc"
 
 
 class ConsentView(BaseModel):
@@ -213,7 +213,7 @@ async def tally_consents(person: ConsentReader, parts: Dependencies) -> Any:
     },
 )
 async def import_consents(
-    request: Request, person: ConsentManager, parts: Dependencies, id_kind: Annotated[IdKindName, _KIND] = "uscc"
+    request: Request, person: ConsentManager, parts: Dependencies, id_kind: Annotated[IdKind, _KIND] = "uscc"
 ) -> Any:
     """Valid rows take effect at once; importing the same file again adds nothing."""
     consents, settings = parts.bureau.consents, parts.settings

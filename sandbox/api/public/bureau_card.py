@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field
 
+from lab.terms.names import HEX32_PATTERN
 from sandbox.api.openapi import problem_responses
 from sandbox.auth.bank import Dependencies
 
@@ -34,7 +35,7 @@ class BureauCardView(BaseModel):
     )
 
     name: str
-    public_key: Annotated[str, Field(description="Ed25519, 64 hexadecimal digits", pattern=r"^[0-9a-f]{64}$")]
+    public_key: Annotated[str, Field(description="Ed25519, 64 hexadecimal digits", pattern=HEX32_PATTERN)]
     api: str
     engines: Annotated[list[str], Field(description="matching engines")]
     parameters: Annotated[list[str], Field(description="parameter sets of encrypted scoring")]

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from lab.bureau.ledger.inquiries import read_inquiries
 from lab.bureau.people import AccountHolder, Permission
 from lab.terms.ledger.entry_kinds import ENTRY_KINDS
+from lab.terms.names import HEX32_PATTERN
 from sandbox.api.openapi import SIGNED_IN_PROBLEMS, problem_responses
 from sandbox.api.request_body import json_body, openapi_json_body
 from sandbox.auth.person import Dependencies, require_permission
@@ -198,7 +199,7 @@ async def get_checkpoint(
     parts: Dependencies,
     covering: Annotated[int, Query(ge=0, le=_MAX_LEDGER_SIZE, description="At least this many entries.")] = 0,
     witness: Annotated[
-        list[Annotated[str, Query(pattern=r"^[0-9a-f]{64}$")]] | None,
+        list[Annotated[str, Query(pattern=HEX32_PATTERN)]] | None,
         Query(max_length=16, description="Public key of a witness whose cosignature counts; default: all."),
     ] = None,
 ) -> PlainTextResponse:

@@ -42,10 +42,10 @@ _SECONDS: tuple[tuple[str, str, str], ...] = (
 )
 
 
-def overview_page(gallery: ScoredRun, *, lang: Language = "both") -> str:
+def overview_page(scored_run: ScoredRun, *, lang: Language = "both") -> str:
     """The page as text."""
-    manifest, outcome, sheet = gallery.run.manifest, gallery.outcome, gallery.sheet
-    counts = dict(gallery.scores["status"].value_counts().iter_rows())
+    manifest, outcome, sheet = scored_run.run.manifest, scored_run.outcome, scored_run.sheet
+    counts = dict(scored_run.scores["status"].value_counts().iter_rows())
     score = outcome.score
     edges = np.arange(sheet.scale.low, sheet.scale.high + _BIN, _BIN)
     scored = len(score)
@@ -75,7 +75,7 @@ def overview_page(gallery: ScoredRun, *, lang: Language = "both") -> str:
             for status, zh, en, colour in _STATUS
             if status is not RowStatus.NOT_RESCORED or status.value in counts
         ],
-        "reasons": _reasons(gallery.scores),
+        "reasons": _reasons(scored_run.scores),
         "seconds": [(zh, en, manifest["seconds"][name]) for name, zh, en in _SECONDS],
         "receipts": [*manifest.get("match_receipts", []), *manifest["receipts"]],
     }

@@ -20,7 +20,7 @@ import rfc8785
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lab.bureau.configuration.home import BureauHome, write_private
+from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.consents import repository
 from lab.bureau.data.consents.row_validation import (
     ConsentRejectionReason,
@@ -32,11 +32,12 @@ from lab.bureau.key_management.pseudonyms import Pseudonymiser, count_pseudonym_
 from lab.bureau.ledger import Fact, record
 from lab.bureau.store import Database
 from lab.bureau.store.tables import BankRow
+from lab.disk.private_files import replace_private
 from lab.tables.spreadsheet_csv import write_csv
 from lab.tables.table_reader import hash_file, read_table
 from lab.terms.consent import SCHEMA, format_consent_time
 from lab.terms.errors import InvalidInput
-from lab.terms.identifiers import IdKind
+from lab.terms.names import IdKind
 from lab.terms.progress import Progress
 
 MAX_ROWS = 200_000
@@ -216,7 +217,7 @@ def _keep_signatures(home: BureauHome, file_sha256: str, added: Sequence[_Prepar
     if fresh:
         told = _signatures(home, file_sha256) | fresh
         lines = "".join(f"{json.dumps([name, *pair])}\n" for name, pair in told.items())
-        write_private(_signature_file(home, file_sha256), lines.encode())
+        replace_private(_signature_file(home, file_sha256), lines.encode())
 
 
 def _signatures(home: BureauHome, file_sha256: str) -> dict[str, tuple[str, str]]:
@@ -240,5 +241,5 @@ def _reject(home: BureauHome, file_sha256: str, aside: Sequence[tuple[int, str]]
     frame = pl.DataFrame({"row": [row for row, _ in aside], "reason": [reason for _, reason in aside]})
     buffer = io.BytesIO()
     write_csv(frame, buffer, mark=False)
-    write_private(path, buffer.getvalue())
+    replace_private(path, buffer.getvalue())
     return path

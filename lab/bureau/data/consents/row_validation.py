@@ -14,7 +14,8 @@ from lab.tables.table_reader import TextTable
 from lab.terms.consent import COLUMNS, Consent, parse_consent_time
 from lab.terms.contract.document import Purpose
 from lab.terms.errors import InvalidInput
-from lab.terms.identifiers import IdKind, RejectionReason, normalise_identifiers
+from lab.terms.identifiers import RejectionReason, normalise_identifiers
+from lab.terms.names import IdKind, is_hex32, is_hex64
 from lab.terms.progress import ProgressStage
 from lab.terms.text.visible_line import is_visible_line
 
@@ -23,7 +24,6 @@ _STEP = 1_000  # rows between two steps of the progress bar
 _REFERENCE_CHARACTERS = 200
 _SHORTEST_TELLING = 6  # an opaque code shorter than this may stand in a reference by chance
 _PURPOSES = {purpose.value: purpose for purpose in Purpose}
-_KEY, _SIGNATURE = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9a-f]{128}")
 _BETWEEN = re.compile(r"[\W_]+")
 _CODE_LIKE = re.compile(r"(?=([0-9]{8}[0-9A-HJ-NPQRTUWXY]{10}))")
 
@@ -188,7 +188,7 @@ def _fault_of_evidence(given: ParsedConsent) -> ConsentRejectionReason | None:
         if contains_enterprise_code(given.reference, given.consent.code):
             return ConsentRejectionReason.EVIDENCE_CODE
     if given.public_key or given.signature:
-        if not _KEY.fullmatch(given.public_key) or not _SIGNATURE.fullmatch(given.signature):
+        if not is_hex32(given.public_key) or not is_hex64(given.signature):
             return ConsentRejectionReason.EVIDENCE_FORM
         if not given.consent.is_signed_by(given.public_key, given.signature):
             return ConsentRejectionReason.SIGNATURE

@@ -35,7 +35,8 @@ from lab.bureau.store.tables import ConsentChangeCounterRow, ConsentRow
 from lab.terms.consent import Consent
 from lab.terms.contract.document import Contract, Purpose
 from lab.terms.errors import InvalidInput
-from lab.terms.identifiers import IdKind, normalise_identifiers
+from lab.terms.identifiers import normalise_identifiers
+from lab.terms.names import IdKind
 from lab.terms.progress import SILENT, Progress
 from lab.terms.text.visible_line import check_visible_line
 

@@ -7,7 +7,6 @@ written in that order; memory does not grow with it.
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import tempfile
 from collections import Counter
@@ -21,7 +20,7 @@ import polars as pl
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
-from lab.bureau.configuration.home import BureauHome, lock_folder, move_private_file
+from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.catalogue import CatalogueItem, describe_columns, save_items
 from lab.bureau.data.register.external_sort import ExternalSort
 from lab.bureau.data.register.row_validation import (
@@ -36,15 +35,16 @@ from lab.bureau.data.register.snapshot import ROW_GROUP
 from lab.bureau.ledger import LOCAL_ACTOR, Fact, record
 from lab.bureau.store import Database
 from lab.bureau.store.tables import RegisterRow
+from lab.disk.locks import lock_folder
+from lab.disk.private_files import move_private
 from lab.tables.spreadsheet_csv import write_csv
 from lab.tables.table_reader import TableFile, hash_file, open_table
 from lab.terms.errors import Conflict, InvalidInput
-from lab.terms.identifiers import IdKind
+from lab.terms.names import IdKind, is_slug
 from lab.terms.progress import SILENT, Progress
 from models.shared.features import FeatureDescription
 
 MAX_BYTES = 1 << 36  # 64 GiB: some hundred million rows, or tens of millions with a hundred items each
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ def import_register(
     the snapshot's hash and the ledger entry become visible in one transaction; files of an import that was killed are
     removed by the next. Raises ``InvalidInput`` if no row is good.
     """
-    if not _NAME.fullmatch(name):
+    if not is_slug(name):
         raise InvalidInput(
             "Wanted a register name of lower-case letters, digits, dots, hyphens.", next_step="check --register"
         )
@@ -215,11 +215,11 @@ def _keep(
         except IntegrityError:
             raise Conflict("Another import of this register ended just now.", next_step="import again") from None
         save_items(session, name, version, items)
-        move_private_file(found.file, home.path(file))
+        move_private(found.file, home.path(file))
         rejected = None
         if found.rejected is not None:
             rejected = home.path(f"registers/{name}-{version}.rejected.csv")
-            move_private_file(found.rejected, rejected)
+            move_private(found.rejected, rejected)
         facts: dict[str, Fact] = {
             "register": name,
             "version": version,

@@ -11,7 +11,8 @@ import polars as pl
 
 from lab.tables.table_reader import TableChunk, TextTable
 from lab.terms.errors import InvalidInput
-from lab.terms.identifiers import IdKind, normalise_identifiers
+from lab.terms.identifiers import normalise_identifiers
+from lab.terms.names import IdKind
 
 # Beside the file's own columns; a header's names are stripped, so none of them begins with a space.
 ROW, CODE, REASON = " row", " code", " reason"

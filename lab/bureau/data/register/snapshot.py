@@ -17,6 +17,7 @@ from lab.bureau.configuration.home import BureauHome
 from lab.bureau.store.tables import RegisterRow
 from lab.tables.table_reader import hash_file
 from lab.terms.errors import InvalidInput, NotFound
+from lab.terms.names import IdKind, as_id_kind
 
 _KEPT_IN_MEMORY = 2
 ROW_GROUP = 65_536
@@ -30,7 +31,7 @@ class Snapshot:
     name: str
     version: int
     id_column: str
-    id_kind: str
+    id_kind: IdKind
     rows: int
     columns: tuple[str, ...]
     file: str
@@ -132,7 +133,7 @@ def _snapshot(row: RegisterRow) -> Snapshot:
         name=row.name,
         version=row.version,
         id_column=row.id_column,
-        id_kind=row.id_kind,
+        id_kind=as_id_kind(row.id_kind),
         rows=row.rows,
         columns=tuple(json.loads(row.columns)),
         file=row.file,

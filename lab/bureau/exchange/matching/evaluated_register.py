@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.bureau.configuration.home import BureauHome, lock_folder, sync_folder, write_private
+from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.consents import ConsentingRows
 from lab.bureau.data.register import Snapshot, SnapshotReader
 from lab.bureau.data.register.snapshot import list_snapshots
@@ -30,6 +30,8 @@ from lab.bureau.exchange.matching.row_selection import MatchingKeyScope, RowSele
 from lab.bureau.key_management.keys import BureauKeys
 from lab.bureau.ledger import BUREAU_ACTOR, Fact, record
 from lab.bureau.store import Database
+from lab.disk.locks import lock_folder
+from lab.disk.private_files import replace_private, sync_folder
 from lab.terms.errors import Unreachable
 from lab.terms.progress import SILENT, Progress
 from protocols.compute_pool import ComputePool, ComputePoolError, SerialComputePool
@@ -177,7 +179,7 @@ class EvaluatedRegisterStore:
     ) -> EvaluationSummary:
         shards = -(-extent.count // REGISTER_CHUNK_ROWS)
         if extent.consenting is not None:
-            write_private(folder / _ROWS, extent.consenting.rows.astype("<i8").tobytes())
+            replace_private(folder / _ROWS, extent.consenting.rows.astype("<i8").tobytes())
         data = os.open(folder / _PARTIAL, os.O_RDWR | os.O_CREAT, 0o600)
         marks = os.open(folder / _DONE, os.O_RDWR | os.O_CREAT, 0o600)
         try:

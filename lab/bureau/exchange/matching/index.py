@@ -19,8 +19,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.bureau.configuration.home import sync_folder, write_private
 from lab.bureau.exchange.matching.row_selection import MatchingKeyScope
+from lab.disk.private_files import private_opener, replace_private, sync_folder
 from lab.terms.progress import Progress
 from protocols.matching.bureau import (
     BUCKET_ENTRIES,
@@ -135,7 +135,7 @@ def make_index(
     sizes, hashes = _write_buckets(scratch, geometry, groups)
     _write_tags(scratch, groups)
     manifest = pack_setup(use.engine, geometry, source.rows, sizes, hashes, stated, epoch=use.epoch, counting=counting)
-    write_private(scratch / MANIFEST_FILE, manifest)
+    replace_private(scratch / MANIFEST_FILE, manifest)
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(scratch, folder)
     sync_folder(folder.parent)
@@ -149,13 +149,13 @@ def _scatter(folder: Path, name: str, records: NDArray[np.void], group: NDArray[
     """Append records to the file of their group; groups are in the order in which they are to stand at last."""
     for number in range(groups):
         chosen = records if groups == 1 else records[group == number]
-        with open(folder / f"{name}.{number}", "ab", opener=_private) as file:
+        with open(folder / f"{name}.{number}", "ab", opener=private_opener) as file:
             file.write(chosen.tobytes())
 
 
 def _write_buckets(folder: Path, geometry: BucketGeometry, groups: int) -> tuple[list[int], list[bytes]]:
     sizes, hashes = [], []
-    with open(folder / BUCKETS_FILE, "wb", opener=_private) as file:
+    with open(folder / BUCKETS_FILE, "wb", opener=private_opener) as file:
         for number in range(groups):
             marks = _gathered(folder, f"marks.{number}", _MARK)
             marks = marks[np.lexsort((marks["place"], marks["bucket"]))]
@@ -172,7 +172,7 @@ def _write_buckets(folder: Path, geometry: BucketGeometry, groups: int) -> tuple
 
 
 def _write_tags(folder: Path, groups: int) -> None:
-    with open(folder / TAGS_FILE, "wb", opener=_private) as file:
+    with open(folder / TAGS_FILE, "wb", opener=private_opener) as file:
         for number in range(groups):
             entries = _gathered(folder, f"tags.{number}", _ENTRY)
             file.write(entries[np.lexsort((entries["low"], entries["high"]))].tobytes())
@@ -205,7 +205,3 @@ def _sync(file: BinaryIO) -> None:
     """Onto the disk, before a manifest says that it is there."""
     file.flush()
     os.fsync(file.fileno())
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)

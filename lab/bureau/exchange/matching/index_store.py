@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.bureau.configuration.home import BureauHome, lock_folder, write_private
+from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.register import SnapshotReader
 from lab.bureau.exchange.matching.background_work import BackgroundWork
 from lab.bureau.exchange.matching.evaluated_register import EVALUATIONS_ROOT, EvaluatedRegister, EvaluatedRegisterStore
@@ -31,6 +31,8 @@ from lab.bureau.exchange.matching.index import (
 )
 from lab.bureau.exchange.matching.key_statements import KeyStatements
 from lab.bureau.exchange.matching.row_selection import MatchingKeyScope, RowSelection
+from lab.disk.locks import lock_folder
+from lab.disk.private_files import replace_private
 from lab.terms.errors import NotFound
 from lab.terms.progress import Progress
 from protocols.matching.bureau import (
@@ -205,7 +207,7 @@ def _compare(old: ContractIndex, new: ContractIndex, kept: Path, progress: Progr
             stage.advance()
     delta = pack_delta(old.setup.sha256, new.setup.sha256, added, removed)
     with suppress(FileNotFoundError):  # the index may have been let go meanwhile
-        write_private(kept, delta)
+        replace_private(kept, delta)
     return delta
 
 

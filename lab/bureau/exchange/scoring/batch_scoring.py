@@ -22,7 +22,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from lab.bureau.configuration.home import BureauHome, write_private
+from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.consents import ConsentService
 from lab.bureau.data.register import SnapshotReader, find_snapshot
 from lab.bureau.exchange.access import AccessControl, AccessGrant
@@ -51,6 +51,7 @@ from lab.bureau.model_registry.registry import ModelCache
 from lab.bureau.store import Database
 from lab.bureau.store.tables import BatchRow
 from lab.bureau.workers.pool import TaskExecutor
+from lab.disk.private_files import replace_private
 from lab.terms.contract.document import Operation
 from lab.terms.errors import Busy, Conflict, InvalidInput, ShulabError, Unreachable
 from protocols.scoring.bureau import QuantizedWeights, evaluate_batch
@@ -110,7 +111,7 @@ class ScoringService:
         file, named = f"batches/{contract_id}-{digest}-{secrets.token_hex(8)}.frame", False
         try:
             if not work.is_charged:
-                write_private(self._home.path(file), batch)
+                replace_private(self._home.path(file), batch)
             with self._store.begin() as session:
                 passed = self._admission.revalidate(session, work, now)
                 if not self._batches.is_charged(session, contract_id, job_id, digest):
@@ -165,7 +166,7 @@ class ScoringService:
                 work = self._admission.validate(contract_id, job_id, batch, sha256, now)
                 reply = self._evaluate(work, batch)
                 file = f"replies/{contract_id}-{sha256}-{hashlib.sha256(reply).hexdigest()[:16]}.frame"
-                write_private(self._home.path(file), reply)
+                replace_private(self._home.path(file), reply)
                 with self._store.begin() as session:
                     passed = self._admission.revalidate(session, work, now)
                     found = self._batches.record_reply(

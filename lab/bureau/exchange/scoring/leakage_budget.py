@@ -66,7 +66,7 @@ def check_leakage_budget(session: Session, passed: AccessGrant, params: Paramete
     used = leakage_spent(session, passed.contract_version.bank_id, shelved.name, shelved.version)
     if used + spent > 1:
         raise NotAllowed(
-            f"The replies of {shelved.name}@{shelved.version} to this bank would no longer be within "
+            f"The replies of {shelved} to this bank would no longer be within "
             f"2^-{params.statistical_security_bits} of replies that tell nothing of the model: {used:.1%} is "
             "used, this batch takes "
             f"{spent:.1%}.",

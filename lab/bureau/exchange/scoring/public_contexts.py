@@ -12,12 +12,13 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from lab.bureau.configuration.home import BureauHome, write_private
+from lab.bureau.configuration.home import BureauHome
 from lab.bureau.exchange.access import AccessControl
 from lab.bureau.ledger import Fact, record
 from lab.bureau.store import Database
 from lab.bureau.store.tables import ContextRow
 from lab.bureau.workers.pool import WorkerPool
+from lab.disk.private_files import replace_private
 from lab.terms.contract.document import Operation
 from lab.terms.errors import InvalidInput, NotAllowed
 from protocols.scoring.bureau import CONTEXT_RULES_VERSION, SecretKeyInContext, check_context
@@ -69,7 +70,7 @@ class ContextStore:
                 return False
             _check_number(session, contract_id)
             # Written under the lock, so that a sweep that removes the same file for its age comes before or after.
-            write_private(self._home.path(file), frame)
+            replace_private(self._home.path(file), frame)
             row = ContextRow(
                 contract_id=contract_id, sha256=sha256, file=file, size=len(frame), rules=CONTEXT_RULES_VERSION
             )

@@ -17,6 +17,7 @@ from lab.bureau.model_registry.registry import ModelCache, find_model
 from lab.bureau.store.tables import BatchRow
 from lab.terms.contract.document import ResultDetail
 from lab.terms.errors import NotAllowed
+from lab.terms.names import ModelRef
 
 
 def check_rescorable(
@@ -58,8 +59,7 @@ def check_rescorable(
         )
         if asked != asks:
             raise NotAllowed(
-                f"Model {model[0]}@{model[1]} asks other questions than {shelved.name}@{shelved.version}, whose "
-                "answers this batch holds.",
+                f"Model {ModelRef(*model)} asks other questions than {shelved}, whose answers this batch holds.",
                 next_step=RESCORE_HINT,
             )
     return sent

@@ -17,7 +17,6 @@ from lab.bureau.model_registry.pilot_training import PilotDataset, join_pilot
 from lab.bureau.model_registry.registry import (
     find_model,
     next_version,
-    parse_model_name,
     publish_model,
     read_model,
     read_sheet,
@@ -26,6 +25,7 @@ from lab.bureau.model_registry.registry import (
 from lab.terms.contract.document import ResultDetail
 from lab.terms.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from lab.terms.keys.party import Party
+from lab.terms.names import ModelRef
 from models.bureau.model import Model
 from tests.support.bureau_scene import AUTHOR, RECIPIENT, Scene
 
@@ -127,10 +127,10 @@ def test_altered_files_are_noticed(scene: Scene) -> None:
     "text", ["", "@1", "credit@", "credit@0", "credit@x", "credit@-1", "Credit", "a/b", "credit\n"]
 )
 def test_model_names(text: str) -> None:
-    assert parse_model_name("credit") == ("credit", None)
-    assert parse_model_name("credit@12") == ("credit", 12)
+    assert ModelRef.parse("credit") == ("credit", None)
+    assert ModelRef.parse("credit@12") == ("credit", 12)
     with pytest.raises(InvalidInput):
-        parse_model_name(text)
+        ModelRef.parse(text)
 
 
 def join(tmp_path: Path, text: str, **options: object) -> PilotDataset:

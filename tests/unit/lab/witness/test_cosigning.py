@@ -75,7 +75,7 @@ class Elsewhere(WitnessHome):
 
     known: tuple[tuple[str, NoteKey], ...] = ()
 
-    def find_log(self, origin: str) -> NoteKey | None:
+    def find_log_key(self, origin: str) -> NoteKey | None:
         return dict(self.known).get(origin)
 
     def log_folder(self, origin: str) -> Path:

@@ -291,7 +291,7 @@ def test_a_busy_bureau_is_waited_for_and_it_is_said(party: Party, monkeypatch) -
 
 
 def test_several_processes_find_the_same(party: Party, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(matcher, "MIN_IDENTIFIERS_FOR_CREW", 10)
+    monkeypatch.setattr(matcher, "MIN_IDENTIFIERS_FOR_POOL", 10)
     portfolio = [f"firm-{number:05d}" for number in range(5000)]
     registry = Registry(portfolio[::2])
     found = party.match(registry, portfolio, processes=2)

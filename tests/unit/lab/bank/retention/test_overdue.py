@@ -270,7 +270,7 @@ def test_the_commands_list_a_match_and_remove_what_is_past_its_time_when_told_to
         return facts
 
     show_expired_reminder(CommandOutput(), home)
-    assert "1 kept past their time" in capsys.readouterr().out
+    assert "1 items are past their time" in capsys.readouterr().out
     listed = lab("runs")
     assert [(one["run"], one["kind"], one["matched"], one["out"]) for one in listed["runs"]] == [
         (run.name, "match", 7, "matched.csv")
@@ -297,7 +297,7 @@ def test_a_run_of_a_former_version_is_said_to_end_there(home: BankHome, contract
     (run.folder / METADATA_FILE).write_text(json.dumps(former))
     (warning,) = unresumable_run_warnings(home.runs, contract.id)
     assert run.id in warning
-    assert "stays charged" in warning
+    assert "its charges remain" in warning
     assert unresumable_run_warnings(home.runs, "c-20260101-other") == []
     done = CliRunner().invoke(app, ["runs", "--home", str(home.folder), "--json"], catch_exceptions=False)
     assert json.loads(done.stdout)["unfinished"][0]["goes_on"] is False

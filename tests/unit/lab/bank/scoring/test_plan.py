@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from lab.bank.runs.job_requests import MIN_TERM_DAYS
 from lab.bank.scoring.plan import (
     MAX_IDENTIFIERS_PER_MATCH,
-    MIN_TERM_DAYS,
     MachineSpeed,
     estimate_job,
     smallest_ceilings,

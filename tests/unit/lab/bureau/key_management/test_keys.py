@@ -15,8 +15,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from lab.bureau.bureau import Bureau
-from lab.bureau.configuration.home import FOLDERS, BureauHome, write_private
+from lab.bureau.configuration.home import FOLDERS, BureauHome
 from lab.bureau.key_management.keys import FIRST_EPOCH, BureauKeys
+from lab.disk.private_files import replace_private
 from lab.terms.errors import Conflict, InvalidInput, NotAllowed, NotAuthentic, NotFound
 
 
@@ -70,14 +71,14 @@ def test_paths_from_the_database_stay_inside(home: BureauHome) -> None:
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "file"
-    write_private(file, b"before")
+    replace_private(file, b"before")
 
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="No space"):
-        write_private(file, b"after")
+        replace_private(file, b"after")
     assert file.read_bytes() == b"before"
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
@@ -107,17 +108,17 @@ def test_the_wrong_seal_key_opens_nothing(home: BureauHome) -> None:
 
 def test_a_key_file_of_ones_own_is_used_and_must_be_private(tmp_path: Path) -> None:
     key_file = tmp_path / "own.key"
-    write_private(key_file, b"k" * 40)
+    replace_private(key_file, b"k" * 40)
     home = BureauHome.create(tmp_path / "bureau", name="Test bureau", key_file=key_file)
     BureauKeys.create(home)
     assert not (home.folder / "keys" / "seal.key").exists()
     BureauKeys.open(BureauHome.open(home.folder))
     key_file.chmod(0o640)
-    with pytest.raises(InvalidInput, match="owner only"):
+    with pytest.raises(NotAllowed, match="owner alone"):
         BureauKeys.open(home)
     key_file.chmod(0o600)
     (home.folder / "keys").chmod(0o755)
-    with pytest.raises(InvalidInput, match="owner only"):
+    with pytest.raises(NotAllowed, match="only its owner"):
         BureauKeys.open(home)
 
 

@@ -198,7 +198,7 @@ def test_the_pin_may_lie_in_a_private_file(place: str, tmp_path: Path, monkeypat
     pin_file.write_text(PIN + "\n")
     found = HsmKeyLocation.parse(f"{place};pin-file={str(pin_file).replace(' ', '%20')}")
     pin_file.chmod(0o644)
-    with pytest.raises(InvalidInput, match="owner only"):
+    with pytest.raises(NotAllowed, match="owner alone"):
         open_hsm_key(found, make=True)
     pin_file.chmod(0o600)
     open_hsm_key(found, make=True)
