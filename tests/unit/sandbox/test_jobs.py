@@ -22,7 +22,7 @@ from sandbox.jobs.executors import ExecutorRegistration
 from sandbox.monitoring.metrics import ServiceMetrics
 
 HOLD = "import sys; from pathlib import Path; from sandbox.jobs.executors import ExecutorRegistration; "
-HOLD += "print(ExecutorRegistration(Path(sys.argv[1])).id, flush=True); sys.stdin.read()"
+HOLD += "here = ExecutorRegistration(Path(sys.argv[1])); print(here.id, flush=True); sys.stdin.read()"
 
 
 def test_a_process_is_alive_until_it_is_dead_and_then_its_file_goes(tmp_path: Path) -> None:

@@ -200,8 +200,8 @@ BROKEN: dict[str, tuple[HomeLayout, Callable[[Path], object], str, str]] = {
         "seal.key is missing",
         "key file back",
     ),
-    "no database": (BUREAU_HOME, lambda f: (f / "bureau.db").unlink(), "no bureau.db", "backup"),
-    "another file as database": (BUREAU_HOME, lambda f: (f / "bureau.db").write_text(PLANTED), "no database", "backup"),
+    "not a database": (BUREAU_HOME, lambda f: (f / "bureau.db").unlink(), "no bureau.db", "backup"),
+    "another file as database": (BUREAU_HOME, lambda f: (f / "bureau.db").write_text(PLANTED), "not a database", "backup"),
 }
 
 
