@@ -78,10 +78,10 @@ def create_app(
     )
     app.state.parts = dependencies
     metrics.add_gauges(
-        waiting=lambda: len(bureau.waiting_batches()),
+        waiting=lambda: len(bureau.scoring.list_waiting()),
         places=lambda: dependencies.heavy_work_limit.free_slots,
         uploads=lambda: dependencies.uploads.free,
-        uncosigned=lambda: bureau.cosigning.witness_lag(),
+        uncosigned=lambda: bureau.cosignatures.witness_lag(),
     )
     for module in _ROUTE_MODULES:
         app.include_router(module.router)
@@ -197,7 +197,7 @@ def serve(
     settings = load_settings(home)
     check_tls_files(settings.tls_certificate, settings.tls_key, names=("tls_certificate", "tls_key"))
     with _listen(host, port) as listening, Bureau.open(home, changes=changes) as bureau:
-        bureau.check_workers()
+        bureau.workers.check_confinement()
         logger = open_service_log(home / "logs", settings.log_bytes)
         metrics = ServiceMetrics()
         jobs = BatchWorkflows(bureau, logger, on_outcome=metrics.observe_batch)
@@ -223,7 +223,7 @@ def _background_tasks(
     starting = threading.Thread(target=_start_workers, args=(bureau, logger), daemon=True)
     starting.start()
     tree_heads = TreeHeadSigner(
-        bureau.log,
+        bureau.ledger,
         entries=settings.head_entries,
         seconds=settings.head_seconds,
         on_error=lambda error: log_event(logger, "no tree head", error=error),
@@ -235,7 +235,7 @@ def _background_tasks(
         on_error=lambda error: log_event(logger, "sweep failed", error=error),
     )
     cosignatures = CosignatureRequester(
-        bureau.cosigning, lambda *outcome: _record_witness_outcome(logger, metrics, *outcome)
+        bureau.cosignatures, lambda *outcome: _record_witness_outcome(logger, metrics, *outcome)
     )
     jobs.start()
     tree_heads.start()
@@ -275,6 +275,6 @@ def _record_witness_outcome(
 def _start_workers(bureau: Bureau, logger: logging.Logger) -> None:
     """Start the bureau's workers while the service already listens."""
     try:
-        bureau.start_workers()
+        bureau.workers.start_workers()
     except Exception as error:
         log_event(logger, "workers did not start", error=error)

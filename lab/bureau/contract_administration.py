@@ -1,8 +1,8 @@
-"""The officers' desk: whatever a person does with contracts, each in one transaction with its ledger entry.
+"""What officers do with contracts, each change in one transaction with its ledger entry.
 
-Every method takes the person first and holds them against the role matrix; what is refused, by the matrix or by a rule
-of the workflow, is written to the ledger as well. It stands above contracts and exchange, because to suspend or to end
-a contract stops its jobs in the same transaction.
+Every method takes the person first and checks the role matrix. A refusal, by the matrix or by a rule of the workflow,
+is recorded in the ledger too. This module is above ``contracts`` and ``exchange``, because suspending or ending a
+contract stops its jobs in the same transaction.
 """
 
 from __future__ import annotations
@@ -18,9 +18,22 @@ from sqlalchemy.orm import Session
 from lab.bureau.configuration.item_grades import SensitivityGrade
 from lab.bureau.contracts import banks, lifecycle
 from lab.bureau.contracts.draft_clauses import ContractOptions
-from lab.bureau.contracts.drafting import build_contract, check_external_contract, find_contract_models, save_draft
-from lab.bureau.contracts.lifecycle import ContractVersion
-from lab.bureau.contracts.workflow import ContractState
+from lab.bureau.contracts.drafting import (
+    ContractDraft,
+    build_contract,
+    check_external_contract,
+    find_contract_models,
+    save_draft,
+)
+from lab.bureau.contracts.repository import (
+    ContractVersion,
+    current_state,
+    find_newest_version,
+    find_version,
+    list_contracts,
+    list_versions,
+)
+from lab.bureau.contracts.workflow import WORKFLOW, ContractState
 from lab.bureau.exchange.charges import allowance
 from lab.bureau.exchange.delivered_results import Delivery, list_deliveries
 from lab.bureau.exchange.jobs import stop_jobs
@@ -33,6 +46,7 @@ from lab.bureau.store.tables import ContractRow
 from lab.bureau.watch import UsageFinding, UsageMonitor
 from lab.terms.contract.document import Contract, SignedContract
 from lab.terms.contract.draft_options import DraftOptions
+from lab.terms.contract_steps import check_reason
 from lab.terms.errors import Conflict, InvalidInput, NotAllowed
 from lab.terms.keys.party import Party
 from lab.terms.names import ModelRef
@@ -40,7 +54,7 @@ from lab.terms.names import ModelRef
 
 @dataclass(frozen=True, slots=True)
 class ContractOverview:
-    """A version of a contract, its standing now, all versions (newest first), and what is used and left."""
+    """A version of a contract, its state now, all versions (newest first), and its allowance."""
 
     contract_version: ContractVersion
     state: ContractState
@@ -49,276 +63,229 @@ class ContractOverview:
 
 
 @dataclass(frozen=True, slots=True)
-class ContractStopResult:
-    """What a suspension or an end left: the version, how many jobs were stopped, and what had been delivered before,
-    for the notice that must follow."""
+class ContractStepResult:
+    """The version after a step. If the step stops jobs: how many it stopped, and what had been delivered before, for
+    the notice to the bank."""
 
     contract_version: ContractVersion
-    stopped_jobs: int
-    deliveries: tuple[Delivery, ...]
+    stopped_jobs: int | None = None
+    deliveries: tuple[Delivery, ...] | None = None
 
 
 class ContractAdministration:
-    """What officers do and look at. Safe to use from several threads."""
+    """What officers do and read. Safe to use from several threads.
+
+    ``above`` is the grade above which a contract's items require two officers.
+    """
 
     def __init__(
         self,
         store: Database,
-        shelf: ModelCache,
-        people: AccountService,
+        models: ModelCache,
+        accounts: AccountService,
         bureau: Party,
-        sign: Callable[[bytes], bytes],
         above: SensitivityGrade,
         clock: Callable[[], datetime],
-        watch: UsageMonitor,
+        usage_monitor: UsageMonitor,
     ) -> None:
-        self._store, self._shelf, self._people = store, shelf, people
-        self._bureau, self._sign, self._above, self._now = bureau, sign, above, clock
-        self._watch = watch
+        self._store, self._models, self._accounts = store, models, accounts
+        self._bureau, self._above, self._now = bureau, above, clock
+        self._usage_monitor = usage_monitor
 
     def draft(
-        self, person: AccountHolder, bank: Party, wishes: DraftOptions, *, submit: bool = False, told: str | None = None
+        self,
+        person: AccountHolder,
+        bank: Party,
+        options: DraftOptions,
+        *,
+        submit: bool = False,
+        fingerprint: str | None = None,
     ) -> ContractVersion:
-        """Draft a contract with a bank; hand it in at once if asked to.
+        """Draft a contract with a bank; ``submit`` it at once if asked to.
 
-        A bank whose key is new is registered by it, if ``told`` is its fingerprint. Raises what ``banks.register``
-        raises, and ``InvalidInput``, ``NotFound`` or ``Conflict`` for wishes that no contract here can meet.
+        A bank whose key is new is registered, if ``fingerprint`` is the key's. Raises what ``register_bank`` raises,
+        and ``InvalidInput``, ``NotFound`` or ``Conflict`` for options that no contract here can meet.
         """
-        with self._at_work(person, Permission.DRAFT_CONTRACTS, "draft"):
-            choices = ContractOptions().with_changes(wishes)
+        with self._recording_refusals(person, Permission.DRAFT_CONTRACTS, "draft"):
+            choices = ContractOptions().with_changes(options)
             now = self._now()
             with self._store.begin() as session:
-                works = find_contract_models(session, self._shelf, _names(wishes.models))
-                contract = build_contract(session, self._bureau, bank, works, choices, now)
-                if wishes.id_kind not in (None, contract.id_kind):
+                models = find_contract_models(session, self._models, _names(options.models))
+                contract = build_contract(session, ContractDraft(self._bureau, bank, models, choices), now)
+                if options.id_kind not in (None, contract.id_kind):
                     raise InvalidInput(
-                        f"Wanted a register of {wishes.id_kind} identifiers; the model's holds {contract.id_kind}.",
+                        f"Wanted a register of {options.id_kind} identifiers; the model's holds {contract.id_kind}.",
                         next_step="choose a model over another register",
                     )
-                return self._keep(session, contract, person, submit, now, told)
+                return self._store_draft(session, contract, person, submit, now, fingerprint)
 
     def amend(
-        self, person: AccountHolder, contract_id: str, wishes: DraftOptions, *, submit: bool = False
+        self, person: AccountHolder, contract_id: str, options: DraftOptions, *, submit: bool = False
     ) -> ContractVersion:
-        """Draft the next version of a contract: as its newest, but for the wishes, and with the bank's present key.
+        """Draft the next version of a contract: the newest with these options changed, and the bank's present key.
 
-        Without wished days its term ends as it did. Raises ``Conflict`` if another version is still on its way.
+        Without ``days`` its term ends as before. Raises ``Conflict`` if another version is still in progress.
         """
-        with self._at_work(person, Permission.DRAFT_CONTRACTS, "amend", contract_id):
+        with self._recording_refusals(person, Permission.DRAFT_CONTRACTS, "amend", contract_id):
             now = self._now()
             with self._store.begin() as session:
-                last = lifecycle.find_newest_version(session, contract_id)
+                last = find_newest_version(session, contract_id)
                 before = last.contract
-                names = _names(wishes.models) if wishes.models else [(m.name, m.version) for m in before.models]
-                if wishes.days is None and now >= before.expires:
+                names = _names(options.models) if options.models else [(m.name, m.version) for m in before.models]
+                if options.days is None and now >= before.expires:
                     raise Conflict(
                         f"The term of contract {contract_id} is over.", next_step="say how long the next is: --days"
                     )
-                contract = build_contract(
-                    session,
+                draft = ContractDraft(
                     self._bureau,
                     banks.contract_party(session, last.bank_id),
-                    find_contract_models(session, self._shelf, names),
-                    ContractOptions.from_contract(before).with_changes(wishes),
-                    now,
+                    find_contract_models(session, self._models, names),
+                    ContractOptions.from_contract(before).with_changes(options),
                     amends=before,
-                    expires=before.expires if wishes.days is None else None,
+                    expires=before.expires if options.days is None else None,
                 )
-                return self._keep(session, contract, person, submit, now)
+                contract = build_contract(session, draft, now)
+                return self._store_draft(session, contract, person, submit, now)
 
     def import_contract(
-        self, person: AccountHolder, signed: SignedContract, *, told: str | None = None
+        self, person: AccountHolder, signed: SignedContract, *, fingerprint: str | None = None
     ) -> ContractVersion:
-        """File a contract that was written elsewhere as a draft of this person; its signatures are not taken over.
+        """Store a contract that was written elsewhere as a draft of this person, without its signatures.
 
-        ``told`` as in ``draft``. Raises ``InvalidInput`` unless it is of this bureau and over what it holds,
+        ``fingerprint`` as in ``draft``. Raises ``InvalidInput`` unless it names this bureau and its models and items,
         ``Conflict`` if it is here already.
         """
         contract = signed.contract
-        with self._at_work(person, Permission.DRAFT_CONTRACTS, "import"), self._store.begin() as session:
-            check_external_contract(session, contract, self._bureau, self._shelf)
-            held = save_draft(session, contract, author=person, above=self._above, now=self._now(), told=told)
+        with self._recording_refusals(person, Permission.DRAFT_CONTRACTS, "import"), self._store.begin() as session:
+            check_external_contract(session, contract, self._bureau, self._models)
+            held = save_draft(
+                session, contract, author=person, above=self._above, now=self._now(), fingerprint=fingerprint
+            )
             facts: dict[str, Fact] = {"version": contract.version, "sha256": contract.sha256}
             record(session, "contract.imported", contract.id, facts, by=person.actor)
             return held
 
-    def submit(self, person: AccountHolder, contract_id: str, version: int | None = None) -> ContractVersion:
-        """Hand a draft in."""
-        with self._change(person, Permission.DRAFT_CONTRACTS, "submit", contract_id) as session:
-            return lifecycle.submit(session, contract_id, person, self._now(), version)
+    def take_step(
+        self,
+        person: AccountHolder,
+        contract_id: str,
+        action: str,
+        *,
+        version: int | None = None,
+        reason: str | None = None,
+    ) -> ContractStepResult:
+        """Take a step of the workflow (``contracts.workflow``) with the version named, or with the newest that has it.
 
-    def return_to_author(
-        self, person: AccountHolder, contract_id: str, reason: str, version: int | None = None
-    ) -> ContractVersion:
-        """Return a version to its author."""
-        with self._change(person, Permission.REVIEW_CONTRACTS, "return", contract_id) as session:
-            return lifecycle.return_to_author(session, contract_id, person, reason, self._now(), version)
-
-    def start_review(self, person: AccountHolder, contract_id: str, version: int | None = None) -> ContractVersion:
-        """Take a version into review."""
-        with self._change(person, Permission.REVIEW_CONTRACTS, "review", contract_id) as session:
-            return lifecycle.start_review(session, contract_id, person, self._now(), version)
-
-    def approve(self, person: AccountHolder, contract_id: str, version: int | None = None) -> ContractVersion:
-        """Approve a version; one that is only submitted is taken into review first.
-
-        From the second version on it must be named: its author could otherwise put another in the place of the one
-        that this officer has read, between the reading and the approval. Raises ``InvalidInput`` if it is not.
+        Approving takes a version that is only submitted into review first, and names every version but the first. A
+        step that stops or ends a contract stops its open jobs in the same transaction. Raises ``InvalidInput`` for an
+        unknown step or a missing reason, ``NotAllowed``, ``NotFound``, and ``Conflict`` if the state has no such step.
         """
-        with self._change(person, Permission.APPROVE_CONTRACTS, "approve", contract_id) as session:
+        reason = check_reason(action, reason)
+        rule = WORKFLOW[action]
+        with self._change(person, rule.permission, action, contract_id) as session:
             now = self._now()
-            last = (
-                lifecycle.find_version(session, contract_id, version)
-                if version
-                else lifecycle.find_newest_version(session, contract_id)
-            )
-            if version is None and last.version > 1:
-                raise InvalidInput(
-                    f"Wanted the version that you have read; contract {contract_id} has {last.version} of them.",
-                    next_step=f"read it (`lab officer show {contract_id}`), and approve it by its number: --version",
-                )
-            if last.state is ContractState.SUBMITTED:
-                person.check_permission(Permission.REVIEW_CONTRACTS)
-                lifecycle.start_review(session, contract_id, person, now, last.version)
-            # By its number in any case: another may have taken its place since it was looked up.
-            return lifecycle.approve(session, contract_id, person, self._sign, now, last.version)
-
-    def reject(
-        self, person: AccountHolder, contract_id: str, reason: str, version: int | None = None
-    ) -> ContractVersion:
-        """Turn a version down."""
-        with self._change(person, Permission.REVIEW_CONTRACTS, "reject", contract_id) as session:
-            return lifecycle.reject(session, contract_id, person, reason, self._now(), version)
-
-    def suspend(
-        self, person: AccountHolder, contract_id: str, reason: str, version: int | None = None
-    ) -> ContractStopResult:
-        """Stop everything under a contract; its open jobs stop with it."""
-        with self._change(person, Permission.SUSPEND_CONTRACTS, "suspend", contract_id) as session:
-            held = lifecycle.suspend(session, contract_id, person, reason, self._now(), version)
-            return self._stop(session, held, person)
-
-    def resume(
-        self, person: AccountHolder, contract_id: str, reason: str, version: int | None = None
-    ) -> ContractVersion:
-        """Let a suspended contract go on; its bank opens its stopped jobs again."""
-        with self._change(person, Permission.SUSPEND_CONTRACTS, "resume", contract_id) as session:
-            return lifecycle.resume(session, contract_id, person, reason, self._now(), version)
-
-    def revoke(
-        self, person: AccountHolder, contract_id: str, reason: str, version: int | None = None
-    ) -> ContractStopResult:
-        """End a contract before its term; its open jobs stop with it."""
-        with self._change(person, Permission.REVOKE_CONTRACTS, "revoke", contract_id) as session:
-            held = lifecycle.revoke(session, contract_id, person, reason, self._now(), version)
-            return self._stop(session, held, person)
-
-    def retire(
-        self, person: AccountHolder, contract_id: str, reason: str, version: int | None = None
-    ) -> ContractStopResult:
-        """Give up a draft, or the version in force, whose open jobs stop with it."""
-        with self._change(person, Permission.REVOKE_CONTRACTS, "retire", contract_id) as session:
-            held = lifecycle.retire(session, contract_id, person, reason, self._now(), version)
-            return self._stop(session, held, person)
+            if action == "approve":
+                return ContractStepResult(lifecycle.approve_version_read(session, contract_id, person, now, version))
+            moved = lifecycle.take_step(session, contract_id, action, person, now, version, reason)
+            return self._stop(session, moved, person) if rule.stops_jobs else ContractStepResult(moved)
 
     def list_contracts(self, person: AccountHolder) -> Sequence[tuple[ContractVersion, ContractState]]:
-        """Every contract, newest first, with its standing."""
-        with self._look(person, Permission.READ_CONTRACTS, "list") as session:
-            return [(held, lifecycle.current_state(held, self._now())) for held in lifecycle.list_contracts(session)]
+        """Every contract, newest first, with its state now."""
+        with self._read(person, Permission.READ_CONTRACTS, "list") as session:
+            return [(held, current_state(held, self._now())) for held in list_contracts(session)]
 
     def contract_overview(
         self, person: AccountHolder, contract_id: str, version: int | None = None
     ) -> ContractOverview:
-        """One version of a contract (see ``cabinet.find``) and all there is to say of it."""
+        """One version of a contract (see ``repository.find_version``), all versions, and its allowance."""
         now = self._now()
-        with self._look(person, Permission.READ_CONTRACTS, "show", contract_id) as session:
-            held = lifecycle.find_version(session, contract_id, version)
-            others = tuple(
-                (one, lifecycle.current_state(one, now)) for one in lifecycle.list_versions(session, contract_id)
-            )
-            return ContractOverview(
-                held, lifecycle.current_state(held, now), others, allowance(session, held.contract, now)
-            )
+        with self._read(person, Permission.READ_CONTRACTS, "show", contract_id) as session:
+            held = find_version(session, contract_id, version)
+            others = tuple((one, current_state(one, now)) for one in list_versions(session, contract_id))
+            return ContractOverview(held, current_state(held, now), others, allowance(session, held.contract, now))
 
     def versions_to_compare(
         self, person: AccountHolder, contract_id: str, version: int | None = None
     ) -> tuple[ContractVersion | None, ContractVersion]:
         """A version (the newest, unless named) and the last one before it that the bureau approved, or None."""
-        with self._look(person, Permission.READ_CONTRACTS, "diff", contract_id) as session:
-            held = lifecycle.list_versions(session, contract_id)
-            newer = lifecycle.find_version(session, contract_id, version) if version else held[0]
+        with self._read(person, Permission.READ_CONTRACTS, "diff", contract_id) as session:
+            held = list_versions(session, contract_id)
+            newer = find_version(session, contract_id, version) if version else held[0]
             older = [one for one in held if one.version < newer.version and one.signed.bureau_signature]
             return (older[0] if older else None), newer
 
     def export(self, person: AccountHolder, contract_id: str, version: int | None = None) -> SignedContract:
-        """The signed document, to be written to a file; recorded."""
+        """The signed document, for a file; the ledger records the export."""
         with self._change(person, Permission.READ_CONTRACTS, "export", contract_id) as session:
-            held = lifecycle.find_version(session, contract_id, version)
+            held = find_version(session, contract_id, version)
             facts: dict[str, Fact] = {"version": held.version, "sha256": held.contract.sha256}
             record(session, "contract.exported", contract_id, facts, by=person.actor)
             return held.signed
 
     def list_deliveries(self, person: AccountHolder, contract_id: str) -> Sequence[Delivery]:
-        """What left the bureau under a contract so far, over all versions, oldest first."""
-        with self._look(person, Permission.READ_CONTRACTS, "delivered", contract_id) as session:
-            lifecycle.find_version(session, contract_id)
+        """What left the bureau under a contract, over all versions, oldest first."""
+        with self._read(person, Permission.READ_CONTRACTS, "delivered", contract_id) as session:
+            find_version(session, contract_id)
             return list_deliveries(session, contract_id)
 
     def monitoring_report(self, person: AccountHolder) -> tuple[Sequence[UsageFinding], Sequence[dict[str, Any]]]:
-        """What looks like probing now, and the rules with this bureau's limits. It stops nothing: an officer does."""
-        with self._look(person, Permission.READ_FINDINGS, "watch") as session:
-            return self._watch.current_findings(session), self._watch.rules
+        """What looks like probing now, and the rules with this bureau's limits. Only an officer stops a contract."""
+        with self._read(person, Permission.READ_FINDINGS, "watch") as session:
+            return self._usage_monitor.current_findings(session), self._usage_monitor.rules
 
-    def register_bank(self, person: AccountHolder, party: Party, *, told: str | None = None) -> str:
-        """The id of the bank of this card, registered now if it is new and ``told`` is its key's fingerprint."""
+    def register_bank(self, person: AccountHolder, party: Party, *, fingerprint: str | None = None) -> str:
+        """The bank's id; a new bank is registered, if ``fingerprint`` is its key's."""
         with self._change(person, Permission.REGISTER_BANKS, "register-bank") as session:
-            return banks.register_bank(session, party, by=person.actor, now=self._now(), told=told)
+            return banks.register_bank(session, party, by=person.actor, now=self._now(), fingerprint=fingerprint)
 
-    def _keep(
+    def _store_draft(
         self,
         session: Session,
         contract: Contract,
         person: AccountHolder,
         submit: bool,
         now: datetime,
-        told: str | None = None,
+        fingerprint: str | None = None,
     ) -> ContractVersion:
-        held = save_draft(session, contract, author=person, above=self._above, now=now, told=told)
-        return lifecycle.submit(session, contract.id, person, now, contract.version) if submit else held
+        stored = save_draft(session, contract, author=person, above=self._above, now=now, fingerprint=fingerprint)
+        if not submit:
+            return stored
+        return lifecycle.take_step(session, contract.id, "submit", person, now, contract.version)
 
-    def _stop(self, session: Session, held: ContractVersion, person: AccountHolder) -> ContractStopResult:
-        """Stop the jobs of a contract of which nothing is in force any more."""
-        contract_id = held.contract.id
+    def _stop(self, session: Session, version: ContractVersion, person: AccountHolder) -> ContractStepResult:
+        """Stop the contract's jobs unless a version is still active."""
+        contract_id = version.contract.id
         row = session.get_one(ContractRow, contract_id)
-        running = (
-            row.in_force is not None and lifecycle.find_version(session, contract_id).state is ContractState.ACTIVE
-        )
-        jobs = 0 if running else stop_jobs(session, contract_id, self._now(), by=person.actor)
-        return ContractStopResult(held, jobs, tuple(list_deliveries(session, contract_id)))
+        active = row.in_force is not None and find_version(session, contract_id).state is ContractState.ACTIVE
+        jobs = 0 if active else stop_jobs(session, contract_id, self._now(), by=person.actor)
+        return ContractStepResult(version, jobs, tuple(list_deliveries(session, contract_id)))
 
     @contextmanager
     def _change(
-        self, person: AccountHolder, permission: Permission, operation: str, contract: str | None = None
+        self, person: AccountHolder, permission: Permission | None, operation: str, contract: str | None = None
     ) -> Iterator[Session]:
-        with self._at_work(person, permission, operation, contract), self._store.begin() as session:
+        with self._recording_refusals(person, permission, operation, contract), self._store.begin() as session:
             yield session
 
     @contextmanager
-    def _look(
+    def _read(
         self, person: AccountHolder, permission: Permission, operation: str, contract: str | None = None
     ) -> Iterator[Session]:
-        with self._at_work(person, permission, operation, contract), self._store.begin_read() as session:
+        with self._recording_refusals(person, permission, operation, contract), self._store.begin_read() as session:
             yield session
 
     @contextmanager
-    def _at_work(
-        self, person: AccountHolder, permission: Permission, operation: str, contract: str | None = None
+    def _recording_refusals(
+        self, person: AccountHolder, permission: Permission | None, operation: str, contract: str | None = None
     ) -> Iterator[None]:
+        """Check the permission (None: no person has it), and record a refusal in the ledger."""
         try:
+            if permission is None:
+                raise NotAllowed(f"No person may {operation} a contract.", next_step="see docs/contract-workflow.md")
             person.check_permission(permission)
             yield
         except NotAllowed as error:
-            self._people.record_refusal(person, operation, error, contract)
+            self._accounts.record_refusal(person, operation, error, contract)
             raise
 
 

@@ -8,9 +8,11 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 
 from lab.sdk.connection import ServiceConnection
 from lab.sdk.session_file import SavedSession, default_session_file
+from lab.terms.contract_steps import check_reason
 from lab.terms.errors import NotAuthentic, NotFound
 
 _PIECE = 1024 * 1024
@@ -88,6 +90,18 @@ class ServiceClient:
     def delete(self, path: str, **query: Any) -> Any:
         """DELETE."""
         return self._ask("DELETE", path, query=query)
+
+    def step(
+        self, contract_id: str, action: str, *, version: int | None = None, reason: str | None = None
+    ) -> dict[str, Any]:
+        """Take an officer's step (``lab.terms.contract_steps``) with a version of a contract; the version after it.
+
+        Raises ``InvalidInput`` for an unknown step, or without a reason where the step needs one.
+        """
+        form = {"version": version, "reason": check_reason(action, reason)}
+        path = f"/v1/desk/contracts/{quote(contract_id, safe='')}/steps/{action}"
+        found: dict[str, Any] = self.post(path, {name: field for name, field in form.items() if field is not None})
+        return found
 
     def upload(self, path: str, file: Path, media: str, **query: Any) -> Any:
         """POST the bytes of ``file``, which is never held in memory whole; raises ``NotFound`` without one."""

@@ -67,14 +67,14 @@ async def authenticate_contract_caller(
     if not known[1].is_accepted(now):
         await run_in_threadpool(parts.bureau.banks.record_ended_key_use, owner, known[1], contract_id)
         raise _unknown_contract()
-    signed, state = await run_in_threadpool(parts.bureau.signed_contract, contract_id)
+    signed, state = await run_in_threadpool(parts.bureau.bank_contracts.find, contract_id)
     request.scope["state"]["contract"] = contract_id
     try:
-        await run_in_threadpool(parts.bureau.claim_nonce, verified.key, verified.nonce, now)
+        await run_in_threadpool(parts.bureau.nonces.claim, verified.key, verified.nonce, now)
     except NotAuthentic as error:
         # A replay has the bank's own signature, so the contract's history records it. Other rejected requests are not
         # recorded: otherwise anybody could make the ledger grow.
-        await run_in_threadpool(parts.bureau.record_refusal, contract_id, "replay", error)
+        await run_in_threadpool(parts.bureau.refusals.record, contract_id, "replay", error)
         raise
     return ContractCaller(contract_id, owner, signed, state, verified)
 
@@ -91,7 +91,7 @@ async def authenticate_bank_caller(
     if not key.is_accepted(now):
         await run_in_threadpool(parts.bureau.banks.record_ended_key_use, bank.id, key)
         raise _unknown_bank()
-    await run_in_threadpool(parts.bureau.claim_nonce, verified.key, verified.nonce, now)
+    await run_in_threadpool(parts.bureau.nonces.claim, verified.key, verified.nonce, now)
     return BankCaller(bank.id, bank.name, key, verified)
 
 

@@ -45,7 +45,7 @@ async def current_sign_in(
     token = bearer.credentials if bearer is not None else cookie
     if not token:
         raise NotAuthentic("You are not signed in.", next_step=_NEXT_STEP)
-    found = await run_in_threadpool(parts.bureau.people.find_sign_in, token)
+    found = await run_in_threadpool(parts.bureau.accounts.find_sign_in, token)
     request.scope["state"]["person"] = found.account.name
     if bearer is None and request.method not in _SAFE:
         check_origin(request, parts)
@@ -92,7 +92,7 @@ async def record_refusals(
     try:
         yield
     except NotAllowed as error:
-        await run_in_threadpool(parts.bureau.people.record_refusal, person, operation, error, contract)
+        await run_in_threadpool(parts.bureau.accounts.record_refusal, person, operation, error, contract)
         raise
 
 

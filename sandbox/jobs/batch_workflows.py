@@ -54,7 +54,7 @@ class BatchWorkflows:
         self._executor = ExecutorRegistration(home.path("executors"))
         self._workflow = self._declare()
         url = home.settings.database_url or f"sqlite:///{home.path('jobs.db')}"
-        workers = self._bureau.batches_at_once()
+        workers = self._bureau.workers.batches_at_once()
         DBOS(config=make_dbos_config(url, self._executor.id, threads=workers + 4, logger=self._logger))
         DBOS.launch()
         self._queue = DBOS.register_queue(
@@ -101,7 +101,7 @@ class BatchWorkflows:
         with self._counted:
             self._under_way += 1
         try:
-            outcome = self._bureau.evaluate_batch(contract, job, sha256)
+            outcome = self._bureau.scoring.evaluate(contract, job, sha256)
         except NotFound:  # the contract or the batch is gone from the tables
             return "gone"
         finally:
@@ -140,7 +140,7 @@ class BatchWorkflows:
     def _recover_batches(self) -> None:
         """Enqueue what nobody runs: workflows of dead processes, and batches that were charged just before a kill."""
         waiting = (
-            self._bureau.waiting_batches()
+            self._bureau.scoring.list_waiting()
         )  # read before `running`, so that a batch charged in between is not missed
         running = DBOS.list_workflows(status=_RUNNING, queue_name=QUEUE, load_input=False, load_output=False)
         holders = {one.executor_id for one in running if one.status == "PENDING" and one.executor_id}

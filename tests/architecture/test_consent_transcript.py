@@ -40,8 +40,8 @@ from lab.bank.connection.client import BureauClient, JobDescription, RetryPolicy
 from lab.bank.scoring.batch_transfer import submit_batch
 from lab.bureau.bureau import Bureau
 from lab.bureau.contracts.draft_clauses import ContractOptions
-from lab.bureau.contracts.drafting import build_contract, find_contract_models, save_draft
-from lab.bureau.data.register import import_register
+from lab.bureau.contracts.drafting import ContractDraft, build_contract, find_contract_models, save_draft
+from lab.bureau.data.register import RegisterLayout, import_register
 from lab.bureau.model_registry.registry import publish_model, save_model
 from lab.terms.consent import format_consent_time
 from lab.terms.contract.document import ConsentClause, Operation, ResultDetail
@@ -136,7 +136,7 @@ def bureau_of(folder: Path, tables: Tables, model: Model, rows: list[int]) -> It
         scene = Scene(bureau, folder / "bureau", Bank(), clock, tables, model)
         source = folder / "register.csv"
         tables.public[rows].insert_column(0, pl.Series("id", [tables.codes[row] for row in rows])).write_csv(source)
-        import_register(bureau.store, bureau.home, source, id_column="id", id_kind="opaque")
+        import_register(bureau.store, bureau.home, source, RegisterLayout("id", "opaque"))
         save_model(bureau.store, bureau.home, model, "main")
         publish_model(bureau.store, bureau.home, "credit", 1)
         yield scene
@@ -169,11 +169,13 @@ def contract_of(scene: Scene, contract: str, engine: str, *operations: Operation
         detail=detail, operations=operations, engine=engine, recipients=(RECIPIENT,), consent=CONSENT
     )
     with scene.bureau.store.begin() as session:
-        works = find_contract_models(session, scene.bureau.shelf, [("credit", 1)])
-        made = build_contract(session, scene.bureau.party, scene.bank.party, works, choices, scene.clock.now)
+        works = find_contract_models(session, scene.bureau.models, [("credit", 1)])
+        made = build_contract(
+            session, ContractDraft(scene.bureau.party, scene.bank.party, works, choices), scene.clock.now
+        )
         document = made.model_copy(update={"id": contract})
         above = scene.bureau.home.settings.two_officers_above
-        save_draft(session, document, author=AUTHOR, above=above, now=scene.clock.now, told=scene.bank.told)
+        save_draft(session, document, author=AUTHOR, above=above, now=scene.clock.now, fingerprint=scene.bank.told)
     scene.file(document, signed=False)
 
 

@@ -36,16 +36,16 @@ TURNS = 4
 
 def ask_again(scene: Scene, contract: str, batch: bytes) -> list[bytes]:
     """Different replies to one batch, however often it is asked for: sent again, and named again in other jobs."""
-    replies = {scene.bureau.score(contract, JOB, batch)[0] for _ in range(TURNS)}
+    replies = {scene.bureau.scoring.score(contract, JOB, batch)[0] for _ in range(TURNS)}
     for number in range(TURNS):
         job = f"again-{number}"
         scene.bank.open_job(scene.bureau, contract, job)
         try:
-            charge = scene.bureau.receive_rescoring(contract, job, name_of(batch))
+            charge = scene.bureau.scoring.receive_rescoring(contract, job, name_of(batch))
         except Conflict:
             continue
-        scene.bureau.evaluate_batch(contract, job, charge.sha256)
-        answer = scene.bureau.batch_reply(contract, job, charge.sha256)
+        scene.bureau.scoring.evaluate(contract, job, charge.sha256)
+        answer = scene.bureau.scoring.reply(contract, job, charge.sha256)
         assert answer is not None
         replies.add(answer[0])
     return sorted(replies)
@@ -64,7 +64,7 @@ def test_without_the_rule_every_turn_brings_another_reply(scene: Scene, monkeypa
     batch = batch_of(scene, contract)
     replies = ask_again(scene, contract, batch)
     assert len(replies) == TURNS + 1
-    assert scene.bureau.allowance(contract)["scores"]["used"] == 1
+    assert scene.bureau.bank_contracts.allowance(contract)["scores"]["used"] == 1
     # Each says the same and differs in its noise alone: just what can be averaged.
     assert len({scores(scene.bank.keys, reply, batch).tobytes() for reply in replies}) == 1
 
@@ -86,7 +86,7 @@ def test_there_is_one_reply(scene: Scene) -> None:
     contract = scene.contract()
     batch = batch_of(scene, contract)
     assert len(ask_again(scene, contract, batch)) == 1
-    assert scene.bureau.allowance(contract)["scores"]["used"] == 1
+    assert scene.bureau.bank_contracts.allowance(contract)["scores"]["used"] == 1
 
 
 @pytest.mark.with_control("one reply")
@@ -96,9 +96,9 @@ def test_the_ciphertexts_in_another_batch_are_refused(scene: Scene) -> None:
 
     contract = scene.contract()
     batch = batch_of(scene, contract)
-    scene.bureau.score(contract, JOB, batch)
+    scene.bureau.scoring.score(contract, JOB, batch)
     frame = unpack_frame(batch, FrameKind.BATCH)
     tags = scene.bank.match(scene.bureau, contract, scene.tables.codes[30:36]).tags
     other = Frame(FrameKind.BATCH, frame.meta, (tags.tobytes(), *frame.parts[1:])).pack()
     with pytest.raises(Conflict, match="were sent in another one"):
-        scene.bureau.score(contract, JOB, other)
+        scene.bureau.scoring.score(contract, JOB, other)

@@ -39,7 +39,7 @@ def revoke_unseen(scene: Scene) -> tuple[str, bool]:
         scene.revoke(contract)
     with scene.bureau.store.begin() as session:
         session.execute(text("DROP TRIGGER full_disk"))
-    return scene.bureau.signed_contract(contract)[1], "contract.revoked" in scene.ledger()
+    return scene.bureau.bank_contracts.find(contract)[1], "contract.revoked" in scene.ledger()
 
 
 @pytest.mark.without_control("one transaction")

@@ -52,7 +52,7 @@ def signed(house: House, folder: Path) -> tuple[HomeBank, str]:
 def exchange_the_text(house: House, monkeypatch: pytest.MonkeyPatch, folder: Path) -> tuple[str, ...]:
     """The recipients of the job that the bank runs after the bureau has put another one in, and signed that."""
     bank, contract = signed(house, folder)
-    whole, state = house.bureau.signed_contract(contract)
+    whole, state = house.bureau.bank_contracts.find(contract)
     document = whole.contract.model_copy(update={"recipients": (*whole.contract.recipients, ADDED)})
     signature = house.bureau.keys.sign(signing_input(document)).hex()
     other = SignedContract(contract=document, bureau_signature=signature, bank_signature=whole.bank_signature)
@@ -101,7 +101,7 @@ def go_back(house: House, monkeypatch: pytest.MonkeyPatch, folder: Path) -> int:
     """How long the bank's job lets results be kept, in days, when the bureau says that the version is in force which an
     amendment, signed by both, has retired: it allowed longer, and might have had no witnesses."""
     bank, contract = signed(house, folder)
-    former = house.bureau.signed_contract(contract)
+    former = house.bureau.bank_contracts.find(contract)
     assert go(house, bank, contract).contract.retention_days > 30
     house.scene.amend(contract, retention_days=30)
     agree(house, bank, contract)

@@ -65,14 +65,16 @@ def cheat(scene: Scene, answered: threading.Event) -> tuple[int, int]:
     blinding = Blinding(ENGINE, SEED)
     request = blinding.build_request(scene.tables.codes[:30])
     with ThreadPoolExecutor(1) as threads:
-        failing = threads.submit(scene.bureau.match, contract, "job-1", request)
+        failing = threads.submit(scene.bureau.matching.match, contract, "job-1", request)
         while "match.charged" not in scene.ledger():
             pass
-        stated = read_setup(scene.bureau.matching_setup(contract, "job-1")).signed_key
-        values = blinding.finalize(scene.bureau.match(contract, "job-1", request)[0], 30, stated.public_key)
+        stated = read_setup(scene.bureau.matching.setup(contract, "job-1")).signed_key
+        values = blinding.finalize(scene.bureau.matching.match(contract, "job-1", request)[0], 30, stated.public_key)
         answered.set()
         assert isinstance(failing.exception(), ShulabError)
-    return len({bytes(value) for value in values}), scene.bureau.allowance(contract)["identifiers"]["used"]
+    return len({bytes(value) for value in values}), scene.bureau.bank_contracts.allowance(contract)["identifiers"][
+        "used"
+    ]
 
 
 @pytest.mark.without_control("refund rule")

@@ -53,7 +53,7 @@ def prepared(scene: Scene, contract: str) -> np.ndarray:
 
 
 def encrypted(scene: Scene, contract: str, tags: np.ndarray) -> bytes:
-    sheet = BankSheet.from_json(scene.bureau.sheet(contract))
+    sheet = BankSheet.from_json(scene.bureau.jobs.sheet(contract))
     return scene.bank.batch(sheet, tags, scene.tables.bank[HERE], contract)
 
 
@@ -92,7 +92,8 @@ def test_with_ciphertexts_held_for_a_contract_one_is_evaluated_three_times(
     elsewhere = moved(batch, second, prepared(scene, second))
     sent = [batch, elsewhere, changed(batch)]
     replies = [
-        scene.bureau.score(contract, JOB, by)[0] for contract, by in zip((first, second, first), sent, strict=True)
+        scene.bureau.scoring.score(contract, JOB, by)[0]
+        for contract, by in zip((first, second, first), sent, strict=True)
     ]
     assert len(set(replies)) == 3
     one, other = (scene.bank.keys.decrypt(replies[n], rows=6, batch=sent[n]) for n in (0, 1))
@@ -107,23 +108,23 @@ def test_a_seed_is_taken_once_from_a_bank_under_whatever_contract_and_with_whate
     first, second = scene.contract(), scene.contract()
     batch = encrypted(scene, first, prepared(scene, first))
     tags = prepared(scene, second)
-    reply, receipt = scene.bureau.score(first, JOB, batch)
+    reply, receipt = scene.bureau.scoring.score(first, JOB, batch)
     for contract, again in (
         (second, moved(batch, second, tags)),
         (second, changed(moved(batch, second, tags))),
         (first, changed(batch)),
     ):
         with pytest.raises(Conflict, match="seeds were seen before"):
-            scene.bureau.score(contract, JOB, again)
-    assert scene.bureau.allowance(second)["scores"]["total"] == 0
-    assert scene.bureau.allowance(first)["scores"]["total"] == 6
+            scene.bureau.scoring.score(contract, JOB, again)
+    assert scene.bureau.bank_contracts.allowance(second)["scores"]["total"] == 0
+    assert scene.bureau.bank_contracts.allowance(first)["scores"]["total"] == 6
 
     # The batch itself is no repeat: the same job, the same reply, no second charge, also after a restart.
     scene.reopen()
-    assert scene.bureau.score(first, JOB, batch) == (reply, receipt)
-    assert scene.bureau.allowance(first)["scores"]["total"] == 6
+    assert scene.bureau.scoring.score(first, JOB, batch) == (reply, receipt)
+    assert scene.bureau.bank_contracts.allowance(first)["scores"]["total"] == 6
     with scene.bureau.store.begin_read() as session:
         held = list(session.scalars(select(CiphertextSeedRow.seed)))
     parts = unpack_frame(batch, FrameKind.BATCH).parts[1:]
     assert sorted(held) == sorted(part[:SEED_BYTES] for part in parts)
-    scene.bureau.score(second, JOB, encrypted(scene, second, tags))
+    scene.bureau.scoring.score(second, JOB, encrypted(scene, second, tags))

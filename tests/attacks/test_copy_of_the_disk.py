@@ -99,7 +99,7 @@ def test_with_the_key_elsewhere_the_copy_is_no_use(tmp_path: Path, where: str, m
 def names_in_the_database(scene: Scene) -> set[str]:
     """The codes of enterprises that a copy of the database tells of, after six were scored."""
     contract = scene.contract()
-    scene.bureau.score(contract, JOB, batch_of(scene, contract))
+    scene.bureau.scoring.score(contract, JOB, batch_of(scene, contract))
     scene.bureau.close()
     content = b"".join(path.read_bytes() for path in scene.home.glob("bureau.db*"))
     return {code for code in scene.tables.codes if code.encode() in content}

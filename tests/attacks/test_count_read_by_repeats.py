@@ -47,13 +47,13 @@ def read_who_matches(scene: Scene) -> list[str]:
     elements = x25519.blind(key, codes)
     times = np.arange(1, ASKED + 1)
     request = pack_elements(FrameKind.MATCH_REQUEST, ENGINE, np.repeat(elements, times, axis=0))
-    answer, _ = scene.bureau.count_matches(contract, "job-1", request)
+    answer, _ = scene.bureau.matching.count(contract, "job-1", request)
     evaluated = read_elements(answer, FrameKind.MATCH_RESPONSE, ENGINE, 32)
     value_of = {number: value for value, number in Counter(map(bytes, evaluated)).items()}
     ordered = np.stack([np.frombuffer(value_of[number], dtype=np.uint8) for number in times.tolist()])
     values = x25519.unblind(unblinding, ordered)
-    setup = bank.read_setup(scene.bureau.matching_setup(contract, "job-1", counting=True))
-    shard = scene.bureau.matching_shard(contract, "job-1", setup.sha256, 0, setup.geometry.buckets)
+    setup = bank.read_setup(scene.bureau.matching.setup(contract, "job-1", counting=True))
+    shard = scene.bureau.matching.shard(contract, "job-1", setup.sha256, 0, setup.geometry.buckets)
     coded = bank.read_shard(shard, setup, 0, setup.geometry.buckets)
     held = [set(bank.decode_bucket(one, setup.geometry).tolist()) for one in coded]
     places = zip(*bank.locate_marks(setup.geometry, bank.derive_counting_marks(contract, "job-1", values)), strict=True)

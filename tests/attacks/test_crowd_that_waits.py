@@ -41,7 +41,7 @@ def waiting(house: House) -> str:
     """Where a reply would be that does not come: nobody evaluates the batch."""
     contract = house.scene.contract()
     batch = batch_of(house.scene, contract)
-    house.bureau.receive_batch(contract, JOB, batch)
+    house.bureau.scoring.receive(contract, JOB, batch)
     return f"/v1/contracts/{contract}/jobs/{JOB}/batches/{frame_sha256(batch)}/reply?wait={SECONDS}"
 
 

@@ -37,19 +37,19 @@ def bank(tmp_path: Path) -> Iterator[BankHome]:
 
 def follow(scene: Scene, bank: BankHome, head: SignedTreeHead) -> None:
     bureau: Bureau = scene.bureau
-    LedgerWitness(bank, bureau.party, bureau.log.prove_consistency).advance_head(head)
+    LedgerWitness(bank, bureau.party, bureau.ledger.prove_consistency).advance_head(head)
 
 
 def put_back(scene: Scene, bank: BankHome) -> int:
     """The bank sees a head; the database goes back to before it and grows again; how large the bank's head is then."""
     contract = scene.contract()
     backup = scene.home.parent / "backup.db"
-    scene.bureau.log.sign_head()
+    scene.bureau.ledger.sign_head()
     scene.bureau.close()
     shutil.copyfile(scene.home / "bureau.db", backup)
     scene.reopen()
     scene.bank.match(scene.bureau, contract, scene.tables.codes[:3])
-    follow(scene, bank, scene.bureau.log.sign_head())
+    follow(scene, bank, scene.bureau.ledger.sign_head())
     scene.bureau.close()
     for file in scene.home.glob("bureau.db*"):
         file.unlink()
@@ -57,9 +57,9 @@ def put_back(scene: Scene, bank: BankHome) -> int:
     scene.reopen()
     for number in range(20):
         scene.bank.open_job(scene.bureau, contract, f"another-{number}")
-    head = scene.bureau.log.sign_head()
+    head = scene.bureau.ledger.sign_head()
     follow(scene, bank, head)
-    kept = LedgerWitness(bank, scene.bureau.party, scene.bureau.log.prove_consistency).stored_head()
+    kept = LedgerWitness(bank, scene.bureau.party, scene.bureau.ledger.prove_consistency).stored_head()
     assert kept is not None
     return kept.size - head.size
 

@@ -36,7 +36,7 @@ def fill(scene: Scene) -> int:
     for _ in range(SENT):
         frame = KeyHolder(PARAMS, generate_secret_key(PARAMS)).public_context()
         try:
-            scene.bureau.put_context(contract, "job-1", hashlib.sha256(frame).hexdigest(), frame)
+            scene.bureau.contexts.put(contract, "job-1", hashlib.sha256(frame).hexdigest(), frame)
         except NotAllowed:
             break
     return len(list((scene.home / "contexts").iterdir()))

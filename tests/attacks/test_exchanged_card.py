@@ -57,11 +57,11 @@ ARRIVED = Party(name="Test bank", public_key=key())
 
 def doors(scene: Scene) -> dict[str, Callable[[Party, str | None], Any]]:
     """Every door by which a bank's key comes into the bureau from outside."""
-    desk = scene.bureau.desk
+    desk = scene.bureau.contracts
     return {
-        "draft": lambda card, told: desk.draft(AUTHOR, card, WISHES, told=told),
-        "register": lambda card, told: desk.register_bank(AUTHOR, card, told=told),
-        "lost key": lambda card, told: scene.bureau.banks.add_key(card, by="local", told=told),
+        "draft": lambda card, told: desk.draft(AUTHOR, card, WISHES, fingerprint=told),
+        "register": lambda card, told: desk.register_bank(AUTHOR, card, fingerprint=told),
+        "lost key": lambda card, told: scene.bureau.banks.add_key(card, by="local", fingerprint=told),
     }
 
 
@@ -92,7 +92,7 @@ def test_without_the_fingerprint_the_exchanged_card_becomes_the_bank(
 def test_the_exchanged_card_is_refused_at_every_door(scene: Scene, door: str, told: str | None) -> None:
     if door == "lost key":
         first = Party(name=SENT.name, public_key=key())
-        scene.bureau.desk.register_bank(AUTHOR, first, told=first.fingerprint)
+        scene.bureau.contracts.register_bank(AUTHOR, first, fingerprint=first.fingerprint)
     before = known_keys(scene)
     with pytest.raises(InvalidInput if told is None else NotAuthentic):
         doors(scene)[door](ARRIVED, told)
@@ -108,8 +108,8 @@ def test_the_exchanged_card_is_refused_at_every_door(scene: Scene, door: str, to
 
 
 def test_a_key_that_is_known_needs_no_fingerprint_again(scene: Scene) -> None:
-    desk = scene.bureau.desk
-    bank = desk.register_bank(AUTHOR, SENT, told=SENT.fingerprint)
+    desk = scene.bureau.contracts
+    bank = desk.register_bank(AUTHOR, SENT, fingerprint=SENT.fingerprint)
     assert desk.register_bank(AUTHOR, SENT) == bank
     assert desk.draft(AUTHOR, SENT, WISHES).bank_id == bank
 

@@ -42,7 +42,7 @@ def browser(house: House) -> Iterator[httpx.Client]:
 def ask(house: House, client: httpx.Client, origin: str, csrf: str) -> bool:
     """Whether the site has its account now."""
     client.post("/v1/accounts", json=NEW, headers={"origin": origin, "X-CSRF-Token": csrf})
-    return NEW["name"] in {one.name for one in house.bureau.people.list_accounts()}
+    return NEW["name"] in {one.name for one in house.bureau.accounts.list_accounts()}
 
 
 @pytest.mark.without_control("CSRF token and origin")

@@ -119,7 +119,7 @@ def use_otherwise(scene: Scene, other: str) -> int:
     if other == "bank":
         with scene.bureau.store.begin() as session:
             party = Party(name="Other bank", public_key=Key().public_key_hex)
-            register_bank(session, party, by="local", now=scene.clock.now, told=party.fingerprint)
+            register_bank(session, party, by="local", now=scene.clock.now, fingerprint=party.fingerprint)
         bank = "Other bank"
     path = scene.home.parent / "true.csv"
     path.write_text(f"{HEADER}\n{scene.tables.codes[FIRM]},{bank},{purpose},{begin},{end},by letter,,\n")

@@ -60,8 +60,8 @@ def test_without_the_signature_the_forgery_works(house: House, monkeypatch: pyte
     monkeypatch.setattr("lab.bureau.bureau.claim_nonce", lambda *_: None)
     contract = open_mine(house)
     assert forge(house, contract) == [200, 200]
-    assert house.bureau.job(contract, "one").parameters.rows == 1000
-    assert house.bureau.job(contract, "mine").state == "ended"
+    assert house.bureau.jobs.find(contract, "one").parameters.rows == 1000
+    assert house.bureau.jobs.find(contract, "mine").state == "ended"
 
 
 @pytest.mark.with_control("signature")
@@ -69,5 +69,5 @@ def test_the_forgery_changes_nothing(house: House) -> None:
     assert {"@method", "@path", "@query", "content-digest"} <= set(COVERED_COMPONENTS)
     contract = open_mine(house)
     assert forge(house, contract) == [401, 401]
-    assert house.bureau.job(contract, "mine").state == "open"
+    assert house.bureau.jobs.find(contract, "mine").state == "open"
     assert house.outlet().allowance(contract)["jobs"]["used"] == 1

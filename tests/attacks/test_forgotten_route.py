@@ -52,9 +52,9 @@ def headers_of(what: str) -> dict[str, str]:
 def test_without_the_question_who_calls_routes_answer(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """One room forgets: whoever holds no token is taken for its administrator."""
     house.settle("root", Role.ADMINISTRATOR)
-    account, now = house.bureau.people.find("root"), house.scene.clock.now
+    account, now = house.bureau.accounts.find("root"), house.scene.clock.now
     nobody = SignIn("0" * 64, "0" * 64, account, now, now + timedelta(hours=1))
-    monkeypatch.setattr(house.bureau.people, "find_sign_in", lambda _: nobody)
+    monkeypatch.setattr(house.bureau.accounts, "find_sign_in", lambda _: nobody)
     opened = open_routes(house, {"authorization": "Bearer nonsense"})
     assert {"GET /v1/accounts", "POST /v1/accounts", "GET /v1/me"} <= set(opened)
 
@@ -69,7 +69,7 @@ def test_no_route_does_anything(house: House, useless: str) -> None:
 @pytest.mark.with_control("one dependency")
 def test_a_one_time_password_opens_nothing_but_its_change(house: House) -> None:
     first = house.account("new.one", Role.ADMINISTRATOR)
-    token = house.bureau.people.sign_in("new.one", first).token
+    token = house.bureau.accounts.sign_in("new.one", first).token
     with house.client(token) as client:
         assert client.get("/v1/accounts").status_code == 403
         assert client.get("/v1/me").status_code == 200

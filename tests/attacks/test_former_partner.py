@@ -44,9 +44,9 @@ def look_up_the_old_list(scene: Scene) -> int:
     blinding = Blinding(ENGINE, os.urandom(32))
     stated = places(scene.bureau, old, "job-1")[0].signed_key
     values = blinding.finalize(
-        scene.bureau.match(old, "job-1", blinding.build_request(codes))[0], LIST, stated.public_key
+        scene.bureau.matching.match(old, "job-1", blinding.build_request(codes))[0], LIST, stated.public_key
     )
-    scene.bureau.end_job(old, "job-1")
+    scene.bureau.jobs.end(old, "job-1")
     scene.revoke(old)
     rotate(scene.bureau)
     new = scene.contract(ceilings=Ceilings(identifiers=1 + MIN_CANARIES))

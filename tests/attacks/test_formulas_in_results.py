@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from lab.bank.portfolio import read_portfolio
 from lab.bank.runs.results import match_table, write_result_table
 from lab.bureau.configuration.home import BureauHome
-from lab.bureau.data.register import import_register
+from lab.bureau.data.register import RegisterLayout, import_register
 from lab.bureau.store import Database, migrate, open_database
 from lab.tables.spreadsheet_csv import escape_formulas, save_csv, unescape_formulas, write_csv
 from lab.tables.table_reader import read_table
@@ -148,7 +148,7 @@ def test_rows_set_aside_are_not_computed_and_come_back_when_corrected(
     source = tmp_path / "register.csv"
     rows = pl.DataFrame({"id": ["a", "a", ""], "=name": ["x", LINK, "-1+1"], "tax": ["-5", "-6", "=2"]})
     rows.write_csv(source)
-    done = import_register(store, home, source, id_column="id", id_kind="opaque")
+    done = import_register(store, home, source, RegisterLayout("id", "opaque"))
     assert done.set_aside == 2 and done.rejected_file is not None
     data = done.rejected_file.read_bytes()
     assert LINK.encode().replace(b'"', b'""') in data and computed(data) == []
@@ -156,7 +156,7 @@ def test_rows_set_aside_are_not_computed_and_come_back_when_corrected(
     assert aside["=name"].to_list() == [LINK, "-1+1"] and aside["tax"].to_list() == ["-6", "=2"]
     corrected = tmp_path / "corrected.csv"
     save_csv(aside.with_columns(id=pl.Series(["b", "c"])).drop("row", "reason"), corrected)
-    again = import_register(store, home, corrected, id_column="id", id_kind="opaque")
+    again = import_register(store, home, corrected, RegisterLayout("id", "opaque"))
     assert again.rows == 2 and pl.read_parquet(home.path("registers/main-2.parquet"))["=name"].to_list() == [
         LINK,
         "-1+1",

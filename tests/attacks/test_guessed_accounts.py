@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from statistics import median
 from typing import Any
 
 import pytest
 
-from lab.bureau.ledger.rate_limited_entries import STRANGER_ENTRY_LIMIT, record_or_count
+from lab.bureau.ledger.rate_limited_entries import STRANGER_ENTRY_LIMIT, Tally, record_or_count
 from lab.bureau.people import AccountService, NewAccount, Role, lockout
 from lab.bureau.people.lockout import MAX_ATTEMPTS
 from lab.bureau.people.passwords import Passwords
@@ -92,7 +93,7 @@ def grown(house: House) -> dict[str, int]:
     for name in ("li.wei", "zhao.min"):
         house.settle(name, Role.OFFICER)
     house.account("root", Role.ADMINISTRATOR)
-    house.bureau.people.disable("zhao.min", by="local")
+    house.bureau.accounts.disable("zhao.min", by="local")
     found = {}
     for name in ("nobody", "wang.fang", "li.wei", "zhao.min", "sun.li", "NO NAME"):
         before = size(house)
@@ -107,11 +108,9 @@ def grown(house: House) -> dict[str, int]:
 def test_counted_by_account_the_size_of_the_ledger_tells_a_name(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """As it was: what is counted together is chosen by the account and the reason."""
 
-    def by_account(
-        session: Any, kind: str, contract: Any, facts: Any, *, about: Any, sort: str = "", **more: Any
-    ) -> Any:
+    def by_account(session: Any, kind: str, contract: Any, facts: Any, tally: Tally, **more: Any) -> Any:
         about = {name: value for name, value in facts.items() if name in ("reason", "how", "account")}
-        return record_or_count(session, kind, contract, facts, about=about, **more)
+        return record_or_count(session, kind, contract, facts, replace(tally, about=about, sort=""), **more)
 
     monkeypatch.setattr(lockout, "record_or_count", by_account)
     found = grown(house)

@@ -8,11 +8,12 @@ grow the ledger, of which everybody can ask the size, by their number alone.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from lab.bureau.ledger.rate_limited_entries import KNOWN_ENTRY_LIMIT, record_or_count
+from lab.bureau.ledger.rate_limited_entries import KNOWN_ENTRY_LIMIT, Tally, record_or_count
 from lab.bureau.people import Role, account_service
 from lab.terms.errors import NotFound
 from tests.support.bureau_standin import Key
@@ -93,8 +94,8 @@ def grown(house: House) -> list[str]:
 def test_counted_by_contract_the_size_of_the_ledger_sorts_the_ids_out(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def by_contract(*arguments: Any, sort: str = "", **more: Any) -> Any:
-        return record_or_count(*arguments, **more)
+    def by_contract(session: Any, kind: str, contract: Any, facts: Any, tally: Tally, **more: Any) -> Any:
+        return record_or_count(session, kind, contract, facts, replace(tally, sort=""), **more)
 
     monkeypatch.setattr(account_service, "record_or_count", by_contract)
     assert len(grown(house)) == 2

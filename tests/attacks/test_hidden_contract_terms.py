@@ -32,7 +32,7 @@ from lab.terms.contract.plain_language import diff_contracts, format_clauses, re
 from lab.terms.errors import InvalidInput, NotAllowed, NotFound
 from lab.terms.text.escaping import escape_hidden
 from tests.support.bureau_scene import START
-from tests.support.contract_papers import BEN, BUREAU, CAT, bring, contract, file, keyed, sign_both
+from tests.support.contract_papers import BEN, CAT, bring, contract, file, keyed, sign_both
 from tests.support.contract_screens import (
     Answering,
     bare,
@@ -316,10 +316,13 @@ def test_one_that_was_kept_from_before_can_be_shown_and_ended_alone(
         before.setattr(Contract, "check_free_texts", lambda contract: None)
         bring(session, document, ContractState.UNDER_REVIEW)
     with kept.begin() as session, pytest.raises(InvalidInput, match="recipients"):
-        lifecycle.approve(session, document.id, CAT, BUREAU.sign, START)
+        lifecycle.take_step(session, document.id, "approve", CAT, START)
     with kept.begin() as session:
         assert [one.contract.recipients for one in lifecycle.list_contracts(session)] == [document.recipients]
-        assert lifecycle.reject(session, document.id, BEN, "it hides something", START).state is ContractState.REJECTED
+        assert (
+            lifecycle.take_step(session, document.id, "reject", BEN, START, reason="it hides something").state
+            is ContractState.REJECTED
+        )
 
 
 # Letters that look like others.

@@ -53,7 +53,7 @@ def lure(house: House, impostor: House, folder: Path, *, known: bool) -> bool:
     impostor.scene.bank = bank
     contract = impostor.scene.contract(signed=False)
     agree(impostor, bank, contract, fingerprint=told)
-    return impostor.bureau.signed_contract(contract)[1] == "active"
+    return impostor.bureau.bank_contracts.find(contract)[1] == "active"
 
 
 @pytest.mark.without_control("pin")

@@ -205,10 +205,10 @@ def flood(scene: Scene, contract: str) -> None:
     frame = request(scene.tables.codes[:8])
     scene.bank.open_job(scene.bureau, contract)
     for _ in range(FLOOD):
-        scene.bureau.match(contract, "job-1", frame)
-        scene.bureau.matching_setup(contract, "job-1")
-        fails(scene.bureau.sheet, contract, "none", 1)
-        scene.bureau.record_refusal(contract, "replay", NotAuthentic("Used before."))
+        scene.bureau.matching.match(contract, "job-1", frame)
+        scene.bureau.matching.setup(contract, "job-1")
+        fails(scene.bureau.jobs.sheet, contract, "none", 1)
+        scene.bureau.refusals.record(contract, "replay", NotAuthentic("Used before."))
 
 
 @pytest.mark.without_control("entries of banks")
@@ -249,10 +249,10 @@ def answered_in_many_jobs(scene: Scene) -> int:
     try:
         for number in range(FLOOD):
             scene.bank.open_job(scene.bureau, contract, f"job-{number}")
-            scene.bureau.match(contract, f"job-{number}", frame)
+            scene.bureau.matching.match(contract, f"job-{number}", frame)
     except NotAllowed as refused:
         assert "make the request anew" in refused.next_step
-        scene.bureau.match(contract, "job-0", frame)  # where it was answered it is answered
+        scene.bureau.matching.match(contract, "job-0", frame)  # where it was answered it is answered
     assert scene.ledger().count("match.charged") == 1
     return scene.ledger().count("match.answered")
 
@@ -278,7 +278,7 @@ def spoilt(frame: bytes) -> bytes:
 def spoil(scene: Scene, contract: str) -> None:
     scene.bank.open_job(scene.bureau, contract)
     for _ in range(FLOOD):
-        fails(scene.bureau.match, contract, "job-1", spoilt(request(scene.tables.codes[:4])))
+        fails(scene.bureau.matching.match, contract, "job-1", spoilt(request(scene.tables.codes[:4])))
 
 
 @pytest.mark.without_control("limited numbers")
@@ -296,23 +296,23 @@ def test_charges_that_come_back_are_bounded(scene: Scene, contract: str) -> None
     assert scene.ledger().count("match.charged") == scene.ledger().count("match.returned") == MAX_REFUNDS
     assert scene.ledger().count("refused") <= KNOWN_ENTRY_LIMIT
     with pytest.raises(NotAllowed, match="within an hour"):
-        scene.bureau.match(contract, "job-1", request(scene.tables.codes[:4]))
+        scene.bureau.matching.match(contract, "job-1", request(scene.tables.codes[:4]))
     scene.clock.now += TALLY_WINDOW
-    scene.bureau.match(contract, "job-1", request(scene.tables.codes[:4]))
+    scene.bureau.matching.match(contract, "job-1", request(scene.tables.codes[:4]))
 
 
 @pytest.mark.with_control("limited numbers")
 def test_contexts_are_bounded(scene: Scene, contract: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(public_contexts, "check_context", lambda *_: None)  # whatever it is, it is acceptable
-    monkeypatch.setattr(scene.bureau._pools.scoring, "run", lambda work, *arguments: work(*arguments))
+    monkeypatch.setattr(scene.bureau.workers.scoring, "run", lambda work, *arguments: work(*arguments))
     scene.bank.open_job(scene.bureau, contract)
     frames = [number.to_bytes(4, "big") for number in range(FLOOD)]
     with pytest.raises(NotAllowed, match="as may be"):
         for frame in frames:
-            scene.bureau.put_context(contract, "job-1", hashlib.sha256(frame).hexdigest(), frame)
+            scene.bureau.contexts.put(contract, "job-1", hashlib.sha256(frame).hexdigest(), frame)
     assert scene.ledger().count("context.kept") == public_contexts.MAX_CONTEXTS
     again = frames[0]
-    assert not scene.bureau.put_context(contract, "job-1", hashlib.sha256(again).hexdigest(), again)
+    assert not scene.bureau.contexts.put(contract, "job-1", hashlib.sha256(again).hexdigest(), again)
 
 
 def test_what_is_counted_is_counted_in_the_transaction_in_which_it_happens(
@@ -322,11 +322,23 @@ def test_what_is_counted_is_counted_in_the_transaction_in_which_it_happens(
     for _ in range(STRANGER_ENTRY_LIMIT):
         with store.begin() as session:
             rate_limited_entries.record_or_count(
-                session, "refused", None, {}, by="bureau", about={}, now=clock.now, first=STRANGER_ENTRY_LIMIT
+                session,
+                "refused",
+                None,
+                {},
+                rate_limited_entries.Tally({}, STRANGER_ENTRY_LIMIT),
+                by="bureau",
+                now=clock.now,
             )
     with pytest.raises(RuntimeError), store.begin() as session:
         rate_limited_entries.record_or_count(
-            session, "refused", None, {}, by="bureau", about={}, now=clock.now, first=STRANGER_ENTRY_LIMIT
+            session,
+            "refused",
+            None,
+            {},
+            rate_limited_entries.Tally({}, STRANGER_ENTRY_LIMIT),
+            by="bureau",
+            now=clock.now,
         )
         raise RuntimeError("rolled back")
     assert close_tallies(store, clock.now + TALLY_WINDOW) == 0
@@ -350,7 +362,7 @@ def test_a_bank_cannot_give_itself_keys_without_end(store: Database, clock: Cloc
     key = Ed25519PrivateKey.generate()
     party = Party(name="Test bank", public_key=key.public_key().public_bytes_raw().hex())
     with store.begin() as session:
-        bank = banks.register_bank(session, party, by="local", now=clock.now, told=party.fingerprint)
+        bank = banks.register_bank(session, party, by="local", now=clock.now, fingerprint=party.fingerprint)
     given = 0
     with pytest.raises(NotAllowed, match="24 hours"):
         for _ in range(FLOOD):

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import pytest
 
-from lab.bureau.contracts import lifecycle, transitions
-from lab.bureau.contracts.workflow import ContractAction, ContractState
+from lab.bureau.contracts import bank_signature, transitions
+from lab.bureau.contracts.workflow import ContractState
 from lab.terms.errors import NotAllowed, ShulabError
 from tests.support.bureau_scene import Scene
 
@@ -30,7 +30,7 @@ def sign_it_back(scene: Scene) -> str:
     amended = scene.amend(contract, file=False)
     scene.file(amended, signed=False)
     scene.suspend(contract)
-    scene.bureau.accept_signature(contract, scene.bank.sign(amended), amended.version)
+    scene.bureau.bank_contracts.accept_signature(contract, scene.bank.sign(amended), amended.version)
     return contract
 
 
@@ -40,11 +40,12 @@ def go_on(scene: Scene, contract: str) -> int:
 
 @pytest.mark.without_control("transition table")
 def test_without_the_wait_the_signature_lifts_the_suspension(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    def at_once(session, contract, row, by, now):
-        contract.in_force = row.version
-        return transitions.apply_action(session, contract, row, ContractAction.ACTIVATE, by, now)
+    def at_once(contract, row, by, now):
+        contract.contract.in_force = row.version
+        transitions.apply_transition(contract, row, transitions.Transition("activate", by, now))
+        return contract.read(row)
 
-    monkeypatch.setattr(lifecycle, "activate", at_once)
+    monkeypatch.setattr(bank_signature, "activate", at_once)
     assert go_on(scene, sign_it_back(scene)) == 3
 
 
@@ -54,7 +55,7 @@ def test_the_suspension_stays(scene: Scene) -> None:
     with pytest.raises(NotAllowed, match="suspended"):
         go_on(scene, contract)
     scene.resume(contract)
-    assert scene.bureau.signed_contract(contract)[1] == ContractState.ACTIVE
+    assert scene.bureau.bank_contracts.find(contract)[1] == ContractState.ACTIVE
 
 
 @pytest.mark.with_control("transition table")
@@ -65,6 +66,6 @@ def test_no_step_leads_back_from_an_end(scene: Scene) -> None:
         with pytest.raises(ShulabError):
             step(contract)
     with pytest.raises(ShulabError):
-        scene.bureau.accept_signature(contract, scene.bank.sign(scene.document(contract)))
+        scene.bureau.bank_contracts.accept_signature(contract, scene.bank.sign(scene.document(contract)))
     with pytest.raises(NotAllowed, match="revoked"):
         go_on(scene, contract)

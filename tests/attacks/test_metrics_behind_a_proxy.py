@@ -74,8 +74,8 @@ def was_local(request: Any, token: str) -> bool:
 
 def watch(service: Any) -> None:
     """The stand-in has no batches to count and no witnesses."""
-    service.bureau.waiting_batches = lambda: []
-    service.bureau.cosigning = SimpleNamespace(behind=lambda: 0)
+    service.bureau.scoring.list_waiting = lambda: []
+    service.bureau.cosignatures = SimpleNamespace(behind=lambda: 0)
 
 
 @pytest.mark.without_control("metrics token")

@@ -58,7 +58,7 @@ def scored(scene: Scene, contract: str, job: str = "job-1") -> None:
     scene.bank.put_context(scene.bureau, contract, job)
     sheet = scene.model.sheet(scene.document(contract).detail)
     batch = scene.bank.batch(sheet, matched.tags, scene.tables.bank[: len(FIRMS)], contract)
-    scene.bureau.score(contract, job, batch)
+    scene.bureau.scoring.score(contract, job, batch)
 
 
 def consented(scene: Scene, folder: Path) -> Path:

@@ -17,7 +17,7 @@ from lab.bureau.store import Database
 from lab.terms.contract.document import Operation
 from lab.terms.errors import NotAllowed
 from tests.support.bureau_scene import START
-from tests.support.contract_papers import ANN, BEN, BUREAU, CAT, contract, file, keyed, officer, sign_by_bank
+from tests.support.contract_papers import ANN, BEN, CAT, contract, file, keyed, officer, sign_by_bank
 
 NAME = "c-test-1"
 pytestmark = [
@@ -43,13 +43,13 @@ def alone(store: Database, approvers: list, needed: int) -> ContractState:
     """Ann writes, the bank signs, ``approvers`` approve: where the contract stands then."""
     with keyed(store).begin() as session:
         file(session, contract(), officers=needed)
-        lifecycle.submit(session, NAME, ANN, START)
+        lifecycle.take_step(session, NAME, "submit", ANN, START)
         sign_by_bank(session, contract())
         reviewer = approvers[0] if approvers[0] is not ANN else CAT
-        lifecycle.start_review(session, NAME, reviewer, START)
+        lifecycle.take_step(session, NAME, "review", reviewer, START)
     for approver in approvers:
         with store.begin() as session:
-            lifecycle.approve(session, NAME, approver, BUREAU.sign, START)
+            lifecycle.take_step(session, NAME, "approve", approver, START)
     with store.begin_read() as session:
         authorise(session, NAME, Operation.MATCH, AccessRequest(), START + timedelta(hours=1))
         return lifecycle.find_newest_version(session, NAME).state

@@ -57,7 +57,7 @@ def test_without_the_terms_every_job_is_opened(house: House, monkeypatch: pytest
         house.outlet().open_job(contract, f"job-{number}", card)
     matched = house.scene.bank.match(house.bureau, contract, house.scene.tables.codes[:3], "job-9")
     assert len(matched.indices) == 3
-    terms = [house.bureau.job(contract, f"job-{number}").parameters for number in range(len(BEYOND))]
+    terms = [house.bureau.jobs.find(contract, f"job-{number}").parameters for number in range(len(BEYOND))]
     assert terms == [JobParameters("a partner abroad", "credit", 1, 10), JobParameters(RECIPIENT, "secret", 1, 10),
                      JobParameters(RECIPIENT, "credit", 1, 999)]  # fmt: skip
 

@@ -86,7 +86,7 @@ class Door:
         shutil.copyfile(migrated, home / "bureau.db")
         self.bureau = Bureau.open(home)
         self.passwords, self.clock = Counting(), Clock()
-        self.people = self.bureau.people = kind(self.bureau.store, self.clock, self.passwords)
+        self.people = self.bureau.accounts = kind(self.bureau.store, self.clock, self.passwords)
         self.people.add(NewAccount("root", "it", frozenset({Role.ADMINISTRATOR})), by="local")
         self.right: dict[str, str] = {}
         for name in ("active", "locked", "disabled", "locked-and-disabled"):

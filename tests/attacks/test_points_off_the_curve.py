@@ -148,8 +148,8 @@ def test_the_bureau_evaluates_none_of_x25519_and_charges_nothing(scene: Scene) -
     hostile = (as_rows(9, TWIST), *(as_rows(one) for one in SMALL if one < 2**256), as_rows(9 + prime), as_rows(9, 9))
     for elements in hostile:
         with pytest.raises(InvalidInput):
-            scene.bureau.match(contract, "job-1", pack_elements(FrameKind.MATCH_REQUEST, "x25519", elements))
-    assert scene.bureau.allowance(contract)["identifiers"]["used"] == 0
+            scene.bureau.matching.match(contract, "job-1", pack_elements(FrameKind.MATCH_REQUEST, "x25519", elements))
+    assert scene.bureau.bank_contracts.allowance(contract)["identifiers"]["used"] == 0
 
 
 def test_on_the_twist_of_x25519_nothing_small_would_be_learnt() -> None:

@@ -104,7 +104,7 @@ def test_without_one_statement_parallel_requests_pass_the_ceiling(
 
 def ask_once(scene: Scene, contract: str, codes: list[str]) -> int:
     try:
-        scene.bureau.match(contract, "job-1", Blinding(ENGINE, bytes([len(codes)] * 32)).build_request(codes))
+        scene.bureau.matching.match(contract, "job-1", Blinding(ENGINE, bytes([len(codes)] * 32)).build_request(codes))
     except NotAllowed:
         return 0
     return len(codes)

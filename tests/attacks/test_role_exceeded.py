@@ -50,14 +50,16 @@ def try_all(house: House) -> list[int]:
 def test_without_the_matrix_everybody_does_everything(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(AccountHolder, "check", lambda *_: None)
     assert all(status < 300 for status in try_all(house))
-    assert {"second.pair", "third.pair", "fourth.pair"} <= {one.name for one in house.bureau.people.list_accounts()}
+    assert {"second.pair", "third.pair", "fourth.pair"} <= {one.name for one in house.bureau.accounts.list_accounts()}
 
 
 @pytest.mark.with_control("role matrix")
 def test_each_is_refused_and_the_refusal_recorded(house: House) -> None:
     assert try_all(house) == [403] * len(WANTED)
     assert len(house.entries("refused")) == len(WANTED)
-    assert not {"second.pair", "third.pair", "fourth.pair"} & {one.name for one in house.bureau.people.list_accounts()}
+    assert not {"second.pair", "third.pair", "fourth.pair"} & {
+        one.name for one in house.bureau.accounts.list_accounts()
+    }
 
 
 BOTH = frozenset({Role.OFFICER, Role.ADMINISTRATOR})
@@ -77,4 +79,4 @@ def test_without_duties_apart_one_person_makes_their_own_second_pair(
 @pytest.mark.with_control("separated roles")
 def test_nobody_has_both_roles(house: House) -> None:
     with pytest.raises(InvalidInput, match="may not be"):
-        house.bureau.people.add(NewAccount("both", "it", BOTH, ""), by="local")
+        house.bureau.accounts.add(NewAccount("both", "it", BOTH, ""), by="local")

@@ -57,8 +57,8 @@ def score_who_withdrew(scene: Scene, when: str, meanwhile: Callable[[Callable[[]
     elif when == "while it is evaluated":
         meanwhile(withdraw)
     else:
-        scene.bureau.receive_rescoring(contract, AGAIN, name_of(batch))
-        scene.bureau.evaluate_batch(contract, AGAIN, name_of(batch))
+        scene.bureau.scoring.receive_rescoring(contract, AGAIN, name_of(batch))
+        scene.bureau.scoring.evaluate(contract, AGAIN, name_of(batch))
         withdraw()
     return plain(scene, batch, again(scene, contract, batch), public)
 

@@ -37,13 +37,13 @@ GONE = 4
 
 def manifest(scene: Scene, contract: str) -> bank.SetupManifest:
     scene.bank.open_job(scene.bureau, contract)
-    return bank.read_setup(scene.bureau.matching_setup(contract, "job-1"))
+    return bank.read_setup(scene.bureau.matching.setup(contract, "job-1"))
 
 
 def is_there(scene: Scene, contract: str, setup: bank.SetupManifest, digest) -> bool:
     """Whether a value stands in a set-up, bucket by bucket as the bureau hands them out under ``contract``."""
     bucket, place = (int(one[0]) for one in bank.locate_marks(setup.geometry, digest[:, bank.TAG_BYTES :]))
-    shard = scene.bureau.matching_shard(contract, "job-1", setup.sha256, bucket, 1)
+    shard = scene.bureau.matching.shard(contract, "job-1", setup.sha256, bucket, 1)
     (coded,) = bank.read_shard(shard, setup, bucket, 1)
     return place in bank.decode_bucket(coded, setup.geometry).tolist()
 

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.threat(
 def told(scene: Scene) -> list[str]:
     """Score six enterprises; what the first of them is told of who asked."""
     contract = scene.contract()
-    assert scene.bureau.score(contract, JOB, batch_of(scene, contract))[0]
+    assert scene.bureau.scoring.score(contract, JOB, batch_of(scene, contract))[0]
     scene.bureau.sweep()
     code, keys = scene.tables.codes[HERE.start], scene.bureau.keys
     return [one.bank for one in read_inquiries(scene.bureau.store, code, keys, by="person:auditor")]

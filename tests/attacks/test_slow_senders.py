@@ -72,9 +72,9 @@ class Place:
         self.service, self.uploads = service, uploads
         self.a, self.b = service.key, Key()
         bureau: Any = service.bureau
-        signed = bureau.signed_contract(CONTRACT)
+        signed = bureau.bank_contracts.find(CONTRACT)
         bureau.banks = TwoBanks(self.a.public_key_hex, self.b.public_key_hex)
-        bureau.signed_contract = lambda contract: signed
+        bureau.bank_contracts.find = lambda contract: signed
 
     def honest(self, key: Key | None = None, contract: str = OTHER) -> httpx.Response:
         """What bank B gets for a whole request."""

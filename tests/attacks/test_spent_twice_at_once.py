@@ -57,7 +57,7 @@ def both_at_once(bank: Scene, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 
     def charged(contract: str, batch: bytes) -> bool:
         try:
-            bank.bureau.receive_batch(contract, JOB, batch)
+            bank.bureau.scoring.receive(contract, JOB, batch)
         except NotAllowed as refused:
             assert "60.0% is used" in str(refused)
             return False

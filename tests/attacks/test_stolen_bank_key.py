@@ -46,7 +46,7 @@ def test_without_the_keys_state_the_thief_goes_on(house: House, monkeypatch: pyt
     contract = rob(house)
     house.outlet().open_job(contract, "the-thiefs", CARD)
     assert b'"credit"' in house.outlet().sheet(contract)
-    assert house.bureau.job(contract, "the-thiefs").state == "open"
+    assert house.bureau.jobs.find(contract, "the-thiefs").state == "open"
 
 
 @pytest.mark.with_control("key state")
@@ -66,7 +66,7 @@ def test_the_thief_binds_the_bank_to_nothing(house: House) -> None:
     document = house.scene.document(contract)
     house.bureau.banks.revoke_key(house.scene.bank.party.public_key, "stolen", by="local")
     with pytest.raises(Conflict, match="not the bank's any more"):
-        house.bureau.accept_signature(contract, house.scene.bank.sign(document))
+        house.bureau.bank_contracts.accept_signature(contract, house.scene.bank.sign(document))
 
 
 def test_a_key_that_the_thief_put_in_its_place_has_to_be_revoked_by_itself(house: House) -> None:

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import pytest
 
-from lab.bureau.contract_administration import ContractAdministration
 from lab.bureau.contracts import lifecycle
 from lab.bureau.contracts.workflow import ContractState
-from lab.bureau.people import Permission, Role
+from lab.bureau.people import Role
 from tests.support.bureau_scene import RECIPIENT
 from tests.support.served_bureau import House
 
@@ -59,15 +58,14 @@ def swap(house: House, form: dict[str, int]) -> tuple[list[int], tuple[str, ...]
 def test_without_the_number_two_officers_approve_what_they_did_not_read(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def newest(desk: ContractAdministration, person, contract_id: str, version: int | None = None):
+    def approve_newest(session, contract_id: str, person, now, version: int | None = None):
         """The former way."""
-        with desk._change(person, Permission.APPROVE_CONTRACTS, "approve", contract_id) as session:
-            now, last = desk._now(), lifecycle.find_newest_version(session, contract_id)
-            if last.state is ContractState.SUBMITTED:
-                lifecycle.start_review(session, contract_id, person, now, last.version)
-            return lifecycle.approve(session, contract_id, person, desk._sign, now, version)
+        last = lifecycle.find_newest_version(session, contract_id)
+        if last.state is ContractState.SUBMITTED:
+            lifecycle.take_step(session, contract_id, "review", person, now, last.version)
+        return lifecycle.take_step(session, contract_id, "approve", person, now, version)
 
-    monkeypatch.setattr(ContractAdministration, "approve", newest)
+    monkeypatch.setattr(lifecycle, "approve_version_read", approve_newest)
     statuses, recipients, state = swap(house, {})
     assert (statuses, state) == ([200, 200], ContractState.APPROVED) and ADDED in recipients
 

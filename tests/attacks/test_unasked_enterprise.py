@@ -52,15 +52,17 @@ def learn(scene: Scene, contract: str, code: str) -> Learnt:
     setup, held = places(scene.bureau, contract, "job-1")
     blinding = Blinding(ENGINE, bytes(32))
     values = blinding.finalize(
-        scene.bureau.match(contract, "job-1", blinding.build_request([code]))[0], 1, setup.signed_key.public_key
+        scene.bureau.matching.match(contract, "job-1", blinding.build_request([code]))[0],
+        1,
+        setup.signed_key.public_key,
     )
     digest = bank.derive_tags_and_marks(contract, [code], values)
     bucket, place = (int(one[0]) for one in bank.locate_marks(setup.geometry, digest[:, bank.TAG_BYTES :]))
-    sheet = BankSheet.from_json(scene.bureau.sheet(contract))
+    sheet = BankSheet.from_json(scene.bureau.jobs.sheet(contract))
     scene.bank.put_context(scene.bureau, contract)
     batch = scene.bank.batch(sheet, digest[:, : bank.TAG_BYTES], scene.tables.bank[[0]], contract)
     try:
-        scene.bureau.score(contract, "job-1", batch)
+        scene.bureau.scoring.score(contract, "job-1", batch)
         told = "scored"
     except NotAllowed as error:
         told = str(error)
@@ -98,12 +100,12 @@ def test_without_one_refusal_the_words_tell(scene: Scene, monkeypatch: pytest.Mo
         raise NotAllowed("The enterprise has not consented.")
 
     monkeypatch.setattr(batch_validation, "_check_known", frank)
-    room = scene.bureau._scoring._admission
-    index = room._indexes.get_or_make
+    validator = scene.bureau.scoring._validator
+    get_or_make = validator._indexes.get_or_make
     everybody = SimpleNamespace(
-        index=lambda which: index(replace(which, extent=replace(which.selection, admitted=None)))
+        get_or_make=lambda key: get_or_make(replace(key, selection=replace(key.selection, consenting=None)))
     )
-    monkeypatch.setattr(room, "_indexes", everybody)
+    monkeypatch.setattr(validator, "_indexes", everybody)
     silent, nowhere = compare(scene)
     assert (silent.matched, nowhere.matched) == (False, False) and silent.told != nowhere.told
 

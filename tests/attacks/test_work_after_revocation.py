@@ -41,7 +41,7 @@ def go_on(scene: Scene, stop: str) -> bytes:
     contract = scene.contract()
     batch = batch_of(scene, contract)
     STOPS[stop](scene, contract)
-    return scene.bureau.score(contract, JOB, batch)[0]
+    return scene.bureau.scoring.score(contract, JOB, batch)[0]
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def stopped_meanwhile(scene: Scene, meanwhile: Callable[[Callable[[], object]], 
     contract = scene.contract()
     batch = batch_of(scene, contract)
     meanwhile(lambda: scene.revoke(contract))
-    return scene.bureau.score(contract, JOB, batch)[0]
+    return scene.bureau.scoring.score(contract, JOB, batch)[0]
 
 
 @pytest.mark.without_control("state on reply")
@@ -96,8 +96,8 @@ def test_a_batch_under_evaluation_is_not_answered(
 @pytest.mark.with_control("state on reply")
 def test_a_reply_is_not_fetched_later(scene: Scene) -> None:
     contract = scene.contract()
-    charge = scene.bureau.receive_batch(contract, JOB, batch_of(scene, contract))
-    scene.bureau.evaluate_batch(contract, JOB, charge.sha256)
+    charge = scene.bureau.scoring.receive(contract, JOB, batch_of(scene, contract))
+    scene.bureau.scoring.evaluate(contract, JOB, charge.sha256)
     scene.revoke(contract)
     with pytest.raises(NotAllowed, match="revoked"):
-        scene.bureau.batch_reply(contract, JOB, charge.sha256)
+        scene.bureau.scoring.reply(contract, JOB, charge.sha256)

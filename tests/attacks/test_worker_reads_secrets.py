@@ -350,11 +350,11 @@ class Handed:
 
         monkeypatch.setattr(WorkerPool, "run", spy)
         contract = scene.contract()
-        sheet = BankSheet.from_json(scene.bureau.sheet(contract))
+        sheet = BankSheet.from_json(scene.bureau.jobs.sheet(contract))
         found = scene.bank.match(scene.bureau, contract, scene.tables.codes[:5], JOB)
         scene.bank.put_context(scene.bureau, contract, JOB)
         self.batch = scene.bank.batch(sheet, found.tags, scene.tables.bank[:5], contract)
-        scene.bureau.score(contract, JOB, self.batch)
+        scene.bureau.scoring.score(contract, JOB, self.batch)
 
     def met(self, room: str) -> bool:
         """Whether a worker of that room could have had both a key and a bank's ciphertexts in its life."""
@@ -367,15 +367,15 @@ def test_in_one_pool_keys_meet_strangers_bytes(
     scene: Scene,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    one = WorkerPool(1, job_seconds=20, memory_mib=4096, room="matching", modules=("protocols.scoring.bureau",))
-    spare, scene.bureau._pools.matching = scene.bureau._pools.matching, one
-    monkeypatch.setattr(scene.bureau._contexts, "_workers", one)
-    monkeypatch.setattr(scene.bureau._scoring, "_workers", one)
+    one = WorkerPool(1, job_seconds=20, memory_mib=4096, role="matching", modules=("protocols.scoring.bureau",))
+    spare, scene.bureau.workers.matching = scene.bureau.workers.matching, one
+    monkeypatch.setattr(scene.bureau.contexts, "_workers", one)
+    monkeypatch.setattr(scene.bureau.scoring, "_workers", one)
     try:
         assert Handed(scene, monkeypatch).met("matching")
     finally:
         one.close()
-        scene.bureau._pools.matching = spare
+        scene.bureau.workers.matching = spare
 
 
 @pytest.mark.with_control("two pools")

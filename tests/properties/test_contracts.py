@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.bureau.contracts import AccessRequest, authorise, banks, policy
-from lab.bureau.contracts.lifecycle import find_version
+from lab.bureau.contracts.repository import find_version
 from lab.bureau.contracts.workflow import ContractState
 from lab.bureau.exchange.charges import charge_identifiers, charge_scores
 from lab.bureau.exchange.jobs import JobParameters, open_job
@@ -45,7 +45,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     opened = open_database(f"sqlite:///{tmp_path_factory.mktemp('store') / 'bureau.db'}")
     migrate(opened.engine)
     with keyed(opened).begin() as session:
-        banks.register_bank(session, PARTY, by="local", now=START, told=PARTY.fingerprint)
+        banks.register_bank(session, PARTY, by="local", now=START, fingerprint=PARTY.fingerprint)
     yield opened
     opened.close()
 

@@ -23,9 +23,10 @@ import sqlalchemy
 from lab.bank.connection.client import BureauClient, JobDescription, RetryPolicy
 from lab.bureau.bureau import Bureau
 from lab.bureau.contracts import lifecycle
+from lab.bureau.contracts.bank_signature import accept_bank_signature
 from lab.bureau.contracts.draft_clauses import ContractOptions
-from lab.bureau.contracts.drafting import draft_contract, find_contract_models, save_draft
-from lab.bureau.data.register import import_register
+from lab.bureau.contracts.drafting import ContractDraft, draft_contract, find_contract_models, save_draft
+from lab.bureau.data.register import RegisterLayout, import_register
 from lab.bureau.exchange.jobs import stop_jobs
 from lab.bureau.model_registry.registry import publish_model, save_model
 from lab.bureau.people.permissions import AccountHolder, Role
@@ -214,21 +215,25 @@ class Service:
             ceilings=Ceilings(**limits),
         )
         with self.bureau.store.begin() as session:
-            works = find_contract_models(session, self.bureau.shelf, [("credit", None)])
+            works = find_contract_models(session, self.bureau.models, [("credit", None)])
             made = draft_contract(
-                session, self.bureau.party, bank, works, choices, now, author=AUTHOR, told=bank.fingerprint
+                session,
+                ContractDraft(self.bureau.party, bank, works, choices),
+                now,
+                author=AUTHOR,
+                fingerprint=bank.fingerprint,
             )
-            lifecycle.submit(session, made.id, AUTHOR, now)
+            lifecycle.take_step(session, made.id, "submit", AUTHOR, now)
         return made
 
     def amend(self, contract: str, **changes: object) -> Contract:
         """The next version with these fields changed, submitted and approved; the bank has yet to sign it."""
         now = datetime.now(UTC)
-        before = self.bureau.signed_contract(contract)[0].contract
+        before = self.bureau.bank_contracts.find(contract)[0].contract
         amended = before.model_copy(update={"version": before.version + 1, **changes})
         with self.bureau.store.begin() as session:
             save_draft(session, amended, author=AUTHOR, above=self.bureau.home.settings.two_officers_above, now=now)
-            lifecycle.submit(session, contract, AUTHOR, now)
+            lifecycle.take_step(session, contract, "submit", AUTHOR, now)
         self.approve(contract)
         return amended
 
@@ -236,26 +241,26 @@ class Service:
         """As many officers approve as it takes."""
         now = now or datetime.now(UTC)
         with self.bureau.store.begin() as session:
-            lifecycle.start_review(session, contract, APPROVER, now)
+            lifecycle.take_step(session, contract, "review", APPROVER, now)
             needed = lifecycle.find_newest_version(session, contract).officers_needed
             for officer in (APPROVER, SECOND)[:needed]:
-                lifecycle.approve(session, contract, officer, self.bureau.keys.sign, now)
+                lifecycle.take_step(session, contract, "approve", officer, now)
 
     def suspend(self, contract: str) -> int:
         """An officer suspends the contract; how many jobs that stopped."""
         with self.bureau.store.begin() as session:
-            lifecycle.suspend(session, contract, APPROVER, "test", datetime.now(UTC))
+            lifecycle.take_step(session, contract, "suspend", APPROVER, datetime.now(UTC), reason="test")
             return stop_jobs(session, contract, datetime.now(UTC), by=f"person:{APPROVER.name}")
 
     def resume(self, contract: str) -> None:
         """An officer resumes it."""
         with self.bureau.store.begin() as session:
-            lifecycle.resume(session, contract, APPROVER, "test", datetime.now(UTC))
+            lifecycle.take_step(session, contract, "resume", APPROVER, datetime.now(UTC), reason="test")
 
     def revoke(self, contract: str) -> None:
         """An officer ends a contract that is approved or in force."""
         with self.bureau.store.begin() as session:
-            lifecycle.revoke(session, contract, APPROVER, "test", datetime.now(UTC))
+            lifecycle.take_step(session, contract, "revoke", APPROVER, datetime.now(UTC), reason="test")
             stop_jobs(session, contract, datetime.now(UTC), by=f"person:{APPROVER.name}")
 
     def sign(self, contract: Contract) -> str:
@@ -282,12 +287,12 @@ class Service:
         document = self.draft(now=then, days=3)
         self.approve(document.id, then)
         with self.bureau.store.begin() as session:
-            lifecycle.accept_bank_signature(session, document.id, self.sign(document), then, "bank:test")
+            accept_bank_signature(session, document.id, self.sign(document), then)
         return document.id
 
     def tags(self, contract: str, codes: list[str], job: str = JOB) -> np.ndarray:
         """Match ``codes`` and return the tags of those in the register."""
-        engine = self.bureau.signed_contract(contract)[0].contract.engine
+        engine = self.bureau.bank_contracts.find(contract)[0].contract.engine
         return bank_matching.match(self.outlet(), contract, job, codes, engine).tags
 
     def answer(self, contract: str, request: bytes, job: str = JOB) -> bytes:
@@ -345,7 +350,7 @@ def import_public(bureau: Bureau, public: pl.DataFrame) -> None:
     """The next version of the register."""
     source = bureau.home.folder / "source.csv"
     public.write_csv(source)
-    import_register(bureau.store, bureau.home, source, id_column="id", id_kind="opaque")
+    import_register(bureau.store, bureau.home, source, RegisterLayout("id", "opaque"))
 
 
 def _new_database(first: str) -> str:

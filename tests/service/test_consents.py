@@ -29,7 +29,7 @@ def front(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     opened = open_front(tmp_path_factory.mktemp("bureau"), database, consent_bytes=CAP)
     with opened.bureau.store.begin() as session:
         party = Party(name=BANK, public_key="ab" * 32)
-        register_bank(session, party, by="local", now=datetime.now(UTC), told=party.fingerprint)
+        register_bank(session, party, by="local", now=datetime.now(UTC), fingerprint=party.fingerprint)
     try:
         yield opened
     finally:

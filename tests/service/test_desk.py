@@ -40,7 +40,7 @@ class Hall:
 
     def _seat(self, name: str, department: str, role: Role) -> None:
         account = NewAccount(name, department, frozenset({role}))
-        password = self.service.bureau.people.add(account, by="local") or ""
+        password = self.service.bureau.accounts.add(account, by="local") or ""
         desk, _ = ServiceClient.sign_in(self.service.url, name, password, self.file(name))
         with desk:
             desk.change_password(password, PASSWORD)
@@ -84,7 +84,7 @@ class Hall:
             exported = self.get("mei", f"/contracts/{contract}/export", version=newest)
             signed = parse_contract(json.dumps(exported))
         signature = self.service.key.sign(signing_input(signed.contract)).hex()
-        return self.service.bureau.accept_signature(contract, signature)
+        return self.service.bureau.bank_contracts.accept_signature(contract, signature)
 
     def active(self, **wishes: Any) -> str:
         """A contract in force."""

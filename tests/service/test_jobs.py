@@ -107,7 +107,7 @@ def test_a_batch_charged_just_before_a_kill_is_answered_after_the_next_start(ser
     contract = service.contract(detail=ResultDetail.TOTAL)
     (batch,) = batches(service, contract, 1)
     service.process.stop(signal.SIGKILL)
-    service.bureau.receive_batch(contract, JOB, batch)
+    service.bureau.scoring.receive(contract, JOB, batch)
     assert states(service, contract) == ["charged"]
     service.process.start()
     until(lambda: states(service, contract) == ["answered"])
@@ -143,11 +143,11 @@ def test_beyond_its_room_the_service_says_when_to_come_back(service: Service) ->
     sent = batches(service, contract, most + 1)
     service.process.stop()
     for batch in sent[:-1]:
-        service.bureau.receive_batch(contract, JOB, batch)
+        service.bureau.scoring.receive(contract, JOB, batch)
     with pytest.raises(Busy) as caught:
-        service.bureau.receive_batch(contract, JOB, sent[-1])
+        service.bureau.scoring.receive(contract, JOB, sent[-1])
     assert caught.value.retry_after > 0
-    service.bureau.receive_batch(contract, JOB, sent[0])  # what is known has its place
+    service.bureau.scoring.receive(contract, JOB, sent[0])  # what is known has its place
     assert len(list((service.bureau.home.folder / "batches").glob(f"{contract}-*"))) == most
     assert service.ledger(contract).count("score.charged") == most
     service.process.start()
@@ -166,7 +166,7 @@ def test_a_suspended_contract_stops_what_waits_and_goes_on_when_it_is_resumed(se
     sent = batches(service, contract, 6)
     service.process.stop()
     for batch in sent:
-        service.bureau.receive_batch(contract, JOB, batch)
+        service.bureau.scoring.receive(contract, JOB, batch)
     service.suspend(contract)
     service.process.start()
     until(lambda: states(service, contract) == ["returned"] * len(sent))

@@ -72,9 +72,9 @@ def test_a_reply_comes_with_a_receipt_that_proves_itself(
     reply_again, receipt_again = submit_batch(outlet, contract, JOB, batch)
     assert reply_again == reply
     assert witness.check_receipt(receipt_again, exchange).entry_number == found.entry_number
-    size = service.bureau.log.sign_head().size
+    size = service.bureau.ledger.sign_head().size
     if size > found.head.size:
-        witness.advance_head(service.bureau.log.head())
+        witness.advance_head(service.bureau.ledger.head())
     with pytest.raises(NotFound):
         outlet.ledger_consistency(1, size + 1000)
 
@@ -84,7 +84,7 @@ def test_anyone_may_hold_the_bureau_to_its_heads(service: Service) -> None:
         old = SignedTreeHead.read(client.get("/v1/ledger/head").json())
         old.verify(key_of(service))
         service.contract()
-        service.bureau.log.sign_head()
+        service.bureau.ledger.sign_head()
         new = SignedTreeHead.read(client.get("/v1/ledger/head").json())
         new.verify(key_of(service))
         assert new.size > old.size
@@ -105,7 +105,7 @@ def test_the_service_signs_heads_by_itself(front: Front, tmp_path: Path) -> None
     try:
         with own.client() as client:
             client.post("/v1/sign-in", json={"name": "nobody", "password": "x" * 12})
-            size, end = own.bureau.log.size(), monotonic() + 30
+            size, end = own.bureau.ledger.size(), monotonic() + 30
             while client.get("/v1/ledger/head").json()["size"] < size and monotonic() < end:
                 sleep(0.2)
             assert client.get("/v1/ledger/head").json()["size"] >= size
@@ -204,9 +204,9 @@ def test_a_database_put_back_to_an_earlier_state_is_found_out_by_the_bank(tmp_pa
         """The bureau goes on: accounts are added, a head is signed, and the bank is shown it."""
         with Bureau.open(folder) as bureau:
             for name in names:
-                bureau.people.add(NewAccount(name, "credit", frozenset({Role.STEWARD}), "", None), by="local")
-            head = bureau.log.sign_head()
-            LedgerWitness(home, bureau.party, bureau.log.prove_consistency).advance_head(head)
+                bureau.accounts.add(NewAccount(name, "credit", frozenset({Role.STEWARD}), "", None), by="local")
+            head = bureau.ledger.sign_head()
+            LedgerWitness(home, bureau.party, bureau.ledger.prove_consistency).advance_head(head)
             return head
 
     first = work("a.one")

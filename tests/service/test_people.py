@@ -214,7 +214,7 @@ def test_a_browser_gets_a_cookie_that_no_script_reads(front: Front) -> None:
 
 @pytest.mark.parametrize(("scheme", "public"), [("https", ""), ("http", "https://bureau.example"), ("http", "")])
 def test_cookies_are_for_https_alone_where_there_is_https(front: Front, scheme: str, public: str) -> None:
-    tokens = front.bureau.people.sign_in("a.eight", GOOD)
+    tokens = front.bureau.accounts.sign_in("a.eight", GOOD)
     request = Request({"type": "http", "scheme": scheme, "headers": [], "path": "/", "server": ("bureau.example", 1)})
 
     class Settings:
@@ -240,7 +240,7 @@ def test_cookies_are_for_https_alone_where_there_is_https(front: Front, scheme: 
     ],
 )
 def test_a_cookie_alone_changes_nothing(front: Front, why: str, headers: dict[str, str]) -> None:
-    if "b.admin" not in {account.name for account in front.bureau.people.list_accounts()}:
+    if "b.admin" not in {account.name for account in front.bureau.accounts.list_accounts()}:
         front.settle("b.admin", Role.ADMINISTRATOR)
         front.settle("b.other", Role.OFFICER)
     with browser(front, "b.admin") as (client, own), browser(front, "b.other") as (_, others):

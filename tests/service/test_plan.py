@@ -18,7 +18,7 @@ from lab.bank.home import BankHome
 from lab.bank.runs.job_requests import MIN_TERM_DAYS
 from lab.bank.scoring.plan import smallest_ceilings
 from lab.bureau.bureau import Bureau
-from lab.bureau.data.register import import_register
+from lab.bureau.data.register import RegisterLayout, import_register
 from lab.bureau.model_registry.registry import publish_model, save_model
 from lab.terms.contract.document import Operation, ResultDetail
 from lab.terms.contract.draft_options import DraftOptions
@@ -58,13 +58,13 @@ class Planning:
 
     def agree(self, proposal: ContractProposal) -> str:
         """Officers make the contract that was proposed, and the bank signs it; its id."""
-        desk = self.bureau.desk
+        desk = self.bureau.contracts
         bank, wishes = proposal.bank, DraftOptions.from_proposal(proposal)
-        made = desk.draft(AUTHOR, bank, wishes, submit=True, told=bank.fingerprint).contract
-        desk.start_review(APPROVER, made.id)
+        made = desk.draft(AUTHOR, bank, wishes, submit=True, fingerprint=bank.fingerprint).contract
+        desk.take_step(APPROVER, made.id, "review")
         for officer in (APPROVER, SECOND):
             if desk.contract_overview(AUTHOR, made.id).state.value == "under-review":
-                desk.approve(officer, made.id)
+                desk.take_step(officer, made.id, "approve")
         told = ("--fingerprint", self.bureau.party.fingerprint)
         done = self.lab("sign", made.id, "--bureau", self.process.url, *told)
         assert done.returncode == 0, done.stderr
@@ -76,7 +76,7 @@ def planning(tmp_path: Path, pilot: Pilot) -> Iterator[Planning]:
     home = tmp_path / "bureau"
     bureau = Bureau.create(home, name="某数据局")
     pilot.public.write_csv(tmp_path / "register.csv")
-    import_register(bureau.store, bureau.home, tmp_path / "register.csv", id_column="id", id_kind="opaque")
+    import_register(bureau.store, bureau.home, tmp_path / "register.csv", RegisterLayout("id", "opaque"))
     save_model(bureau.store, bureau.home, pilot.model, "main")
     publish_model(bureau.store, bureau.home, "credit", 1)
     portfolio = tmp_path / "portfolio.csv"
@@ -99,7 +99,7 @@ def test_a_bank_that_is_not_registered_is_told_to_send_its_card(planning: Planni
 
 
 def test_offers_are_for_registered_banks_only(planning: Planning) -> None:
-    planning.bureau.desk.register_bank(AUTHOR, planning.bank.card, told=planning.bank.card.fingerprint)
+    planning.bureau.contracts.register_bank(AUTHOR, planning.bank.card, fingerprint=planning.bank.card.fingerprint)
     keys, bureau = planning.bank.open_keys(), planning.bureau.party.public_key
     with httpx.Client(base_url=planning.process.url, trust_env=False) as client:
         for path in ("/v1/offers", "/v1/offers/credit"):
@@ -120,7 +120,7 @@ def test_offers_are_for_registered_banks_only(planning: Planning) -> None:
 def test_a_plan_becomes_the_contract_under_which_the_portfolio_is_scored_once(
     planning: Planning, tmp_path: Path
 ) -> None:
-    planning.bureau.desk.register_bank(AUTHOR, planning.bank.card, told=planning.bank.card.fingerprint)
+    planning.bureau.contracts.register_bank(AUTHOR, planning.bank.card, fingerprint=planning.bank.card.fingerprint)
     out, plan = tmp_path / "scores.csv", tmp_path / "plan.json"
     done = planning.plan(plan, "--recipient", "授信审批部", "--purpose", "post-loan-monitoring")
     assert done.returncode == 0, done.stderr
@@ -148,7 +148,7 @@ def test_a_plan_becomes_the_contract_under_which_the_portfolio_is_scored_once(
 
 @pytest.mark.soak
 def test_under_less_the_bank_command_is_refused(planning: Planning, tmp_path: Path) -> None:
-    planning.bureau.desk.register_bank(AUTHOR, planning.bank.card, told=planning.bank.card.fingerprint)
+    planning.bureau.contracts.register_bank(AUTHOR, planning.bank.card, fingerprint=planning.bank.card.fingerprint)
     planning.plan(tmp_path / "plan.json", "--detail", "full")
     proposal = parse_proposal((tmp_path / "plan.json").read_bytes())
     assert Operation.PORTRAIT in proposal.operations
@@ -160,7 +160,7 @@ def test_under_less_the_bank_command_is_refused(planning: Planning, tmp_path: Pa
 
 @pytest.mark.soak
 def test_wrong_wishes_are_refused_with_a_next_step(planning: Planning, tmp_path: Path) -> None:
-    planning.bureau.desk.register_bank(AUTHOR, planning.bank.card, told=planning.bank.card.fingerprint)
+    planning.bureau.contracts.register_bank(AUTHOR, planning.bank.card, fingerprint=planning.bank.card.fingerprint)
     url, out = planning.process.url, tmp_path / "plan.json"
     empty = tmp_path / "empty.csv"
     empty.write_text("id,debt\n,1\n")

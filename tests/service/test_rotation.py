@@ -228,7 +228,7 @@ class Place:
 
     def know(self, home: BankHome) -> None:
         with self.bureau.store.begin() as session:
-            register_bank(session, home.card, by="local", now=datetime.now(UTC), told=home.card.fingerprint)
+            register_bank(session, home.card, by="local", now=datetime.now(UTC), fingerprint=home.card.fingerprint)
         home.pin(self.bureau.party, self.process.url)
 
     def accepts(self, keys: BankKeys) -> bool:

@@ -192,7 +192,7 @@ def test_a_run_ends_under_a_cosigned_ledger_and_an_auditor_checks_all_of_it(scen
     compared = lab("audit", "compare", head, checkpoint, "--card", scene.card, "--service", scene.service.url)
     assert compared["one_ledger"] and len(compared["heads"]) == 3
     export = tmp_path / "export.jsonl"
-    export.write_bytes(b"".join(scene.service.bureau.log.export(by="local")))
+    export.write_bytes(b"".join(scene.service.bureau.ledger.export(by="local")))
     verified = lab("audit", "verify", export, "--card", scene.card, "--checkpoint", checkpoint, *vkeys)
     assert verified["held"] == 1 and len(verified["cosigned"][0]["by"]) >= 2
     shown = lab("witness", "show", "--home", scene.witnesses[0].home)

@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lab.bureau.bureau import Bureau
 from protocols.matching import bank
 
 ENGINE = bank.DEFAULT_ENGINE
 
 
 class Desk(Protocol):
-    """Whoever answers: a bureau, or a bank's outlet to one."""
+    """Whoever answers: a bank's client of a bureau, or the bureau itself (``BureauDesk``)."""
 
     def matching_setup(self, contract: str, job: str, /) -> bytes: ...
 
@@ -36,6 +37,29 @@ class CountingDesk(Protocol):
 
 
 @dataclass(frozen=True)
+class BureauDesk:
+    """A bureau in this process, asked as a bank's client asks one."""
+
+    bureau: Bureau
+
+    def matching_setup(self, contract: str, job: str, /, *, counting: bool = False) -> bytes:
+        """As ``BureauClient``'s."""
+        return self.bureau.matching.setup(contract, job, counting=counting)
+
+    def matching_shard(self, contract: str, job: str, sha256: str, first: int, count: int, /) -> bytes:
+        """As ``BureauClient``'s."""
+        return self.bureau.matching.shard(contract, job, sha256, first, count)
+
+    def match(self, contract: str, job: str, frame: bytes, /) -> tuple[bytes, object]:
+        """As ``BureauClient``'s."""
+        return self.bureau.matching.match(contract, job, frame)
+
+    def count_matches(self, contract: str, job: str, frame: bytes, /) -> tuple[bytes, object]:
+        """As ``BureauClient``'s."""
+        return self.bureau.matching.count(contract, job, frame)
+
+
+@dataclass(frozen=True)
 class Matched:
     """``indices`` into the codes asked, ascending; ``tags`` uint8 [m, 16]; ``digests`` uint8 [n, 32] of all asked."""
 
@@ -49,8 +73,13 @@ def request(codes: Sequence[str], engine: str = ENGINE) -> bytes:
     return bank.Blinding(engine, os.urandom(32)).build_request(codes)
 
 
-def places(desk: Desk, contract: str, job: str) -> tuple[bank.SetupManifest, list[set[int]]]:
+def _desk(answerer: Desk | CountingDesk | Bureau) -> Any:
+    return BureauDesk(answerer) if isinstance(answerer, Bureau) else answerer
+
+
+def places(answerer: Desk | Bureau, contract: str, job: str) -> tuple[bank.SetupManifest, list[set[int]]]:
     """The set-up, fetched bucket by bucket."""
+    desk = _desk(answerer)
     setup = bank.read_setup(desk.matching_setup(contract, job))
     held = []
     for number in range(setup.geometry.buckets):
@@ -59,8 +88,9 @@ def places(desk: Desk, contract: str, job: str) -> tuple[bank.SetupManifest, lis
     return setup, held
 
 
-def match(desk: Desk, contract: str, job: str, codes: Sequence[str], engine: str = ENGINE) -> Matched:
+def match(answerer: Desk | Bureau, contract: str, job: str, codes: Sequence[str], engine: str = ENGINE) -> Matched:
     """Which of ``codes`` are in the register, as a bank finds it out."""
+    desk = _desk(answerer)
     setup, held = places(desk, contract, job)
     blinding = bank.Blinding(engine, os.urandom(32))
     response, _ = desk.match(contract, job, blinding.build_request(codes))
@@ -74,9 +104,15 @@ def match(desk: Desk, contract: str, job: str, codes: Sequence[str], engine: str
 
 
 def count(
-    desk: CountingDesk, contract: str, job: str, codes: Sequence[str], engine: str = ENGINE, seed: bytes = b""
+    answerer: CountingDesk | Bureau,
+    contract: str,
+    job: str,
+    codes: Sequence[str],
+    engine: str = ENGINE,
+    seed: bytes = b"",
 ) -> int:
     """How many of ``codes`` are in the register, as a bank finds it out; the same ``seed`` makes the same request."""
+    desk = _desk(answerer)
     setup = bank.read_setup(desk.matching_setup(contract, job, counting=True))
     buckets = setup.geometry.buckets
     coded = bank.read_shard(desk.matching_shard(contract, job, setup.sha256, 0, buckets), setup, 0, buckets)

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lab.bureau.bureau import Bureau
 from lab.bureau.configuration.home import BureauHome
-from lab.bureau.data.register import import_register
+from lab.bureau.data.register import RegisterLayout, import_register
 from lab.bureau.key_management.keys import BureauKeys
 from lab.bureau.model_registry.registry import publish_model, save_model
 from lab.bureau.store import Database, migrate, open_database
@@ -68,7 +68,7 @@ def open_scene(
         bureau = Bureau.open(home, clock=clock)
         scenes.append(Scene(bureau, home, Bank(), clock, tables, model))
         source = tables.register_csv(tmp_path / "register.csv")
-        import_register(bureau.store, bureau.home, source, id_column="id", id_kind="opaque")
+        import_register(bureau.store, bureau.home, source, RegisterLayout("id", "opaque"))
         save_model(bureau.store, bureau.home, model, "main")
         publish_model(bureau.store, bureau.home, "credit", 1)
         return scenes[-1]

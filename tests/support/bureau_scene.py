@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from lab.bureau.bureau import Bureau
 from lab.bureau.contracts import lifecycle
 from lab.bureau.contracts.draft_clauses import ContractOptions
-from lab.bureau.contracts.drafting import draft_contract, find_contract_models, save_draft
+from lab.bureau.contracts.drafting import ContractDraft, draft_contract, find_contract_models, save_draft
 from lab.bureau.exchange import ContractJob, JobParameters
 from lab.bureau.exchange.jobs import stop_jobs
 from lab.bureau.people.permissions import AccountHolder, Role
@@ -92,18 +92,18 @@ class Bank:
 
     def open_job(self, bureau: Bureau, contract: str, job: str = "job-1", *, rows: int = 1000) -> ContractJob:
         """Open a job of credit@1."""
-        return bureau.open_job(contract, job, JobParameters(RECIPIENT, "credit", 1, rows))
+        return bureau.jobs.open(contract, job, JobParameters(RECIPIENT, "credit", 1, rows))
 
     def match(self, bureau: Bureau, contract: str, codes: list[str], job: str = "job-1") -> Matched:
         """Match ``codes`` in a job, which is opened if it is not."""
         self.open_job(bureau, contract, job)
-        return match(bureau, contract, job, codes, bureau.signed_contract(contract)[0].contract.engine)
+        return match(bureau, contract, job, codes, bureau.bank_contracts.find(contract)[0].contract.engine)
 
     def put_context(self, bureau: Bureau, contract: str, job: str = "job-1") -> str:
         """Send the public context; its hash."""
         frame = self.keys.public_context()
         sha256 = hashlib.sha256(frame).hexdigest()
-        bureau.put_context(contract, job, sha256, frame)
+        bureau.contexts.put(contract, job, sha256, frame)
         return sha256
 
     def batch(self, sheet: BankSheet, tags: np.ndarray, records: pl.DataFrame, contract: str) -> bytes:
@@ -141,9 +141,11 @@ class Scene:
         )
         now = self.clock.now
         with self.bureau.store.begin() as session:
-            works = find_contract_models(session, self.bureau.shelf, [("credit", 1)])
+            works = find_contract_models(session, self.bureau.models, [("credit", 1)])
             bureau, bank = self.bureau.party, self.bank.party
-            made = draft_contract(session, bureau, bank, works, choices, now, author=AUTHOR, told=self.bank.told)
+            made = draft_contract(
+                session, ContractDraft(bureau, bank, works, choices), now, author=AUTHOR, fingerprint=self.bank.told
+            )
         self.file(made, approved=approved, signed=signed)
         return made.id
 
@@ -151,9 +153,9 @@ class Scene:
         """Bring a drafted version on its way: submitted, signed by the bank and approved as told."""
         now = self.clock.now
         with self.bureau.store.begin() as session:
-            lifecycle.submit(session, document.id, AUTHOR, now)
+            lifecycle.take_step(session, document.id, "submit", AUTHOR, now)
         if signed:
-            self.bureau.accept_signature(document.id, self.bank.sign(document))
+            self.bureau.bank_contracts.accept_signature(document.id, self.bank.sign(document))
         if approved:
             self.approve(document.id)
 
@@ -161,10 +163,10 @@ class Scene:
         """As many officers approve as it takes."""
         now = self.clock.now
         with self.bureau.store.begin() as session:
-            lifecycle.start_review(session, contract, APPROVER, now)
+            lifecycle.take_step(session, contract, "review", APPROVER, now)
             needed = lifecycle.find_newest_version(session, contract).officers_needed
             for officer in (APPROVER, SECOND)[:needed]:
-                lifecycle.approve(session, contract, officer, self.bureau.keys.sign, now)
+                lifecycle.take_step(session, contract, "approve", officer, now)
 
     def amend(self, contract: str, *, file: bool = True, **changes: object) -> Contract:
         """The next version of a contract with these fields changed; in force unless told otherwise."""
@@ -179,23 +181,23 @@ class Scene:
 
     def document(self, contract: str) -> Contract:
         """The document of the version in force, or the newest."""
-        return self.bureau.signed_contract(contract)[0].contract
+        return self.bureau.bank_contracts.find(contract)[0].contract
 
     def suspend(self, contract: str) -> None:
         """An officer suspends the contract, which stops its jobs."""
         with self.bureau.store.begin() as session:
-            lifecycle.suspend(session, contract, APPROVER, "test", self.clock.now)
+            lifecycle.take_step(session, contract, "suspend", APPROVER, self.clock.now, reason="test")
             stop_jobs(session, contract, self.clock.now, by=f"person:{APPROVER.name}")
 
     def resume(self, contract: str) -> None:
         """An officer resumes it."""
         with self.bureau.store.begin() as session:
-            lifecycle.resume(session, contract, APPROVER, "test", self.clock.now)
+            lifecycle.take_step(session, contract, "resume", APPROVER, self.clock.now, reason="test")
 
     def revoke(self, contract: str) -> None:
         """An officer ends the contract, which stops its jobs."""
         with self.bureau.store.begin() as session:
-            lifecycle.revoke(session, contract, APPROVER, "test", self.clock.now)
+            lifecycle.take_step(session, contract, "revoke", APPROVER, self.clock.now, reason="test")
             stop_jobs(session, contract, self.clock.now, by=f"person:{APPROVER.name}")
 
     def reopen(self) -> None:

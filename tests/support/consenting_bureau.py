@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.consents import ConsentImport, ConsentingRows, ConsentService
-from lab.bureau.data.register import Snapshot, SnapshotReader, find_snapshot, import_register
+from lab.bureau.data.register import RegisterLayout, Snapshot, SnapshotReader, find_snapshot, import_register
 from lab.bureau.store import Database, migrate, open_database
 from lab.bureau.store.tables import BankRow
 from lab.simulation.synthetic.credit_codes import make_codes
@@ -155,7 +155,7 @@ def open_room(folder: Path, database_url: str, rows: int = 40) -> Iterator[Room]
         codes = sorted(make_codes(rows, seed=3))  # as the register has them
         register = folder / "register.csv"
         pl.DataFrame({"id": codes, "tax": [str(row) for row in range(rows)]}).write_csv(register)
-        import_register(store, home, register, id_column="id", id_kind="uscc")
+        import_register(store, home, register, RegisterLayout(id_column="id", id_kind="uscc"))
         with store.begin() as session:
             session.add_all(BankRow(id=bank, name=name, registered_at=START) for bank, name in BANKS.items())
             snapshot = find_snapshot(session, "main")

@@ -9,8 +9,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy.orm import Session
 
 from lab.bureau.contracts import banks, lifecycle
-from lab.bureau.contracts.lifecycle import ContractVersion
-from lab.bureau.contracts.workflow import ContractAction, ContractState
+from lab.bureau.contracts.bank_signature import accept_bank_signature
+from lab.bureau.contracts.draft_storage import insert_draft
+from lab.bureau.contracts.repository import ContractVersion
+from lab.bureau.contracts.workflow import WORKFLOW, ContractState
 from lab.bureau.people.permissions import AccountHolder, Role
 from lab.bureau.store import Database
 from lab.terms.contract.document import Contract, SignedContract, signing_input
@@ -72,13 +74,13 @@ def bank_signature(document: Contract) -> str:
 
 def file(session: Session, document: Contract, *, officers: int = 1, now: datetime = START) -> ContractVersion:
     """Ann files it as a draft."""
-    bank_id = banks.register_bank(session, document.bank, by="local", now=now, told=document.bank.fingerprint)
-    return lifecycle.insert_draft(session, document, bank_id=bank_id, officers_needed=officers, author=ANN, now=now)
+    bank_id = banks.register_bank(session, document.bank, by="local", now=now, fingerprint=document.bank.fingerprint)
+    return insert_draft(session, document, bank_id=bank_id, officers_needed=officers, author=ANN, now=now)
 
 
 def sign_by_bank(session: Session, document: Contract, now: datetime = START) -> ContractVersion:
     """The bank signs."""
-    return lifecycle.accept_bank_signature(session, document.id, bank_signature(document), now, "bank:b-1")
+    return accept_bank_signature(session, document.id, bank_signature(document), now)
 
 
 def keyed(store: Database) -> Database:
@@ -87,35 +89,37 @@ def keyed(store: Database) -> Database:
     return store
 
 
-STEPS: dict[ContractAction, Callable[[Session, str, datetime], object]] = {
-    ContractAction.SUBMIT: lambda session, name, now: lifecycle.submit(session, name, ANN, now),
-    ContractAction.RETURN: lambda session, name, now: lifecycle.return_to_author(session, name, BEN, "why", now),
-    ContractAction.REVIEW: lambda session, name, now: lifecycle.start_review(session, name, BEN, now),
-    ContractAction.APPROVE: lambda session, name, now: lifecycle.approve(session, name, BEN, BUREAU.sign, now),
-    ContractAction.REJECT: lambda session, name, now: lifecycle.reject(session, name, BEN, "why", now),
-    ContractAction.SUSPEND: lambda session, name, now: lifecycle.suspend(session, name, BEN, "why", now),
-    ContractAction.RESUME: lambda session, name, now: lifecycle.resume(session, name, BEN, "why", now),
-    ContractAction.REVOKE: lambda session, name, now: lifecycle.revoke(session, name, BEN, "why", now),
-    ContractAction.RETIRE: lambda session, name, now: lifecycle.retire(session, name, BEN, "why", now),
-    ContractAction.EXPIRE: lambda session, name, now: lifecycle.record_expiry(session, name, OVER),
-    ContractAction.ACTIVATE: lambda session, name, now: sign_by_bank(
+TRANSITIONS = {(state, action): rule.to_state for action, rule in WORKFLOW.items() for state in rule.from_states}
+"""Every step of the workflow: the state after it, by the state before and the action."""
+
+STEPS: dict[str, Callable[[Session, str, datetime], object]] = {
+    "submit": lambda session, name, now: lifecycle.take_step(session, name, "submit", ANN, now),
+    "return": lambda session, name, now: lifecycle.take_step(session, name, "return", BEN, now, reason="why"),
+    "review": lambda session, name, now: lifecycle.take_step(session, name, "review", BEN, now),
+    "approve": lambda session, name, now: lifecycle.take_step(session, name, "approve", BEN, now),
+    "reject": lambda session, name, now: lifecycle.take_step(session, name, "reject", BEN, now, reason="why"),
+    "suspend": lambda session, name, now: lifecycle.take_step(session, name, "suspend", BEN, now, reason="why"),
+    "resume": lambda session, name, now: lifecycle.take_step(session, name, "resume", BEN, now, reason="why"),
+    "revoke": lambda session, name, now: lifecycle.take_step(session, name, "revoke", BEN, now, reason="why"),
+    "retire": lambda session, name, now: lifecycle.take_step(session, name, "retire", BEN, now, reason="why"),
+    "expire": lambda session, name, now: lifecycle.record_expiry(session, name, OVER),
+    "activate": lambda session, name, now: sign_by_bank(
         session, lifecycle.find_newest_version(session, name).contract, now
     ),
 }
 """How each action is done. The bank's signature is what activates an approved version."""
 
-_A = ContractAction
-PATHS: dict[ContractState, tuple[ContractAction, ...]] = {
+PATHS: dict[ContractState, tuple[str, ...]] = {
     ContractState.DRAFT: (),
-    ContractState.SUBMITTED: (_A.SUBMIT,),
-    ContractState.UNDER_REVIEW: (_A.SUBMIT, _A.REVIEW),
-    ContractState.APPROVED: (_A.SUBMIT, _A.REVIEW, _A.APPROVE),
-    ContractState.ACTIVE: (_A.SUBMIT, _A.REVIEW, _A.APPROVE, _A.ACTIVATE),
-    ContractState.SUSPENDED: (_A.SUBMIT, _A.REVIEW, _A.APPROVE, _A.ACTIVATE, _A.SUSPEND),
-    ContractState.REJECTED: (_A.SUBMIT, _A.REVIEW, _A.REJECT),
-    ContractState.REVOKED: (_A.SUBMIT, _A.REVIEW, _A.APPROVE, _A.ACTIVATE, _A.REVOKE),
-    ContractState.EXPIRED: (_A.SUBMIT, _A.EXPIRE),
-    ContractState.RETIRED: (_A.RETIRE,),
+    ContractState.SUBMITTED: ("submit",),
+    ContractState.UNDER_REVIEW: ("submit", "review"),
+    ContractState.APPROVED: ("submit", "review", "approve"),
+    ContractState.ACTIVE: ("submit", "review", "approve", "activate"),
+    ContractState.SUSPENDED: ("submit", "review", "approve", "activate", "suspend"),
+    ContractState.REJECTED: ("submit", "review", "reject"),
+    ContractState.REVOKED: ("submit", "review", "approve", "activate", "revoke"),
+    ContractState.EXPIRED: ("submit", "expire"),
+    ContractState.RETIRED: ("retire",),
 }
 """A way to each state."""
 

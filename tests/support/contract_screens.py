@@ -110,8 +110,8 @@ class Answering:
             return self.comparison
         return {"contracts": [self.line]} if path == "/v1/desk/contracts" else self.detail
 
-    def post(self, path: str, body: dict[str, Any]) -> Any:
-        self.steps.append(path.rpartition("/")[2])
+    def step(self, contract_id: str, action: str, **_: Any) -> Any:
+        self.steps.append(action)
         return self.line | {"stopped_jobs": None, "delivered": None}
 
 

@@ -43,7 +43,7 @@ class Front:
     def account(self, name: str, *roles: Role, department: str = "credit", elsewhere: OidcSubject | None = None) -> str:
         """A new account; returns its one-time password."""
         new = NewAccount(name, department, frozenset(roles), "", elsewhere)
-        password = self.bureau.people.add(new, by="local") or ""
+        password = self.bureau.accounts.add(new, by="local") or ""
         self.secrets += [password] if password else []
         return password
 

@@ -92,12 +92,12 @@ class House:
 
     def account(self, name: str, *roles: Role, department: str = "credit", elsewhere: OidcSubject | None = None) -> str:
         """A new account; its one-time password."""
-        return self.bureau.people.add(NewAccount(name, department, frozenset(roles), "", elsewhere), by="local") or ""
+        return self.bureau.accounts.add(NewAccount(name, department, frozenset(roles), "", elsewhere), by="local") or ""
 
     def settle(self, name: str, *roles: Role, department: str = "credit") -> str:
         """A new account with the password ``PASSWORD``; a token of it."""
         first = self.account(name, *roles, department=department)
-        return self.bureau.people.sign_in(name, first, PASSWORD).token
+        return self.bureau.accounts.sign_in(name, first, PASSWORD).token
 
     def entries(self, *kinds: str) -> list[dict[str, Any]]:
         """The bodies of ledger entries of these kinds, in order."""
@@ -112,11 +112,11 @@ def serving(scene: Scene, *, port: int = 0, **settings: Any) -> Iterator[House]:
     chosen = ServiceSettings(**settings)
     bureau, logs = scene.bureau, scene.home / "logs"
     # Argon2id with little memory and one pass: how dear a guess is matters to no attack here but two, which say so.
-    bureau.people._passwords = Passwords(PasswordHasher(1, 64, 1))
+    bureau.accounts._passwords = Passwords(PasswordHasher(1, 64, 1))
     with ThreadPoolExecutor(1) as evaluating:
 
         def begin(one: BatchCharge) -> None:
-            evaluating.submit(bureau.evaluate_batch, one.contract, one.job, one.sha256)
+            evaluating.submit(bureau.scoring.evaluate, one.contract, one.job, one.sha256)
 
         app = create_app(
             bureau,

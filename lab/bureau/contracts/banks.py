@@ -1,11 +1,10 @@
-"""The banks that the bureau knows, and the keys that speak for them.
+"""The registered banks and their keys.
 
-A bank keeps its id while its keys change. A key is ``active``; or ``succeeded`` by the next one, and still accepted for
-a day (``KEY_GRACE_PERIOD``), so that a job under way is not cut off; or ``revoked``, and refused at once. Contracts
-stay signed when the key they were signed with is succeeded or revoked: the ledger proves that the signature came
-before.
+A bank keeps its id while its keys change. A key is ``active``; or ``succeeded`` by the next one, and accepted for
+another day (``KEY_GRACE_PERIOD``), so that a job in progress is not cut off; or ``revoked``, and refused at once. A
+contract stays signed when its key is succeeded or revoked: the ledger proves that the signature came before.
 
-Functions work in a session; ``BankRegistry`` opens the sessions for the service and the commands.
+Functions run in the caller's session; ``BankRegistry`` opens sessions for the service and the commands.
 """
 
 from __future__ import annotations
@@ -32,17 +31,17 @@ from lab.terms.keys.party import Party
 from lab.terms.text.visible_line import check_visible_line
 
 KEY_GRACE_PERIOD = timedelta(hours=24)
-"""How long a key is accepted after the next one took its place."""
+"""How long a key is accepted after the next one replaced it."""
 MAX_STATEMENT_AGE = timedelta(minutes=10)
-"""How far the time in a statement of succession may be from the bureau's clock."""
+"""The largest difference between the time in a succession statement and the bureau's clock."""
 ENDED_KEY_RECORD_INTERVAL = timedelta(minutes=10)
 MAX_KEYS_PER_DAY = 10
-"""Keys that a bank may give itself within 24 hours: each is a row and an entry for ever."""
+"""Keys that a bank may add by itself within 24 hours: each is a row and a ledger entry for ever."""
 _REASON = 500
 
 
 class BankKeyState(StrEnum):
-    """Where a bank's key stands."""
+    """The state of a bank's key."""
 
     ACTIVE = "active"
     SUCCEEDED = "succeeded"
@@ -60,7 +59,7 @@ class BankKey:
     ended_at: datetime | None
 
     def is_accepted(self, now: datetime) -> bool:
-        """Whether a request signed with this key is its bank's at ``now``."""
+        """Whether a request signed with this key is accepted at ``now``."""
         if self.state is BankKeyState.ACTIVE:
             return True
         return (
@@ -80,11 +79,11 @@ class RegisteredBank:
     keys: tuple[BankKey, ...]
 
 
-def register_bank(session: Session, party: Party, *, by: str, now: datetime, told: str | None = None) -> str:
-    """The id of the bank of this card, registered now if it is new; the same card again changes nothing.
+def register_bank(session: Session, party: Party, *, by: str, now: datetime, fingerprint: str | None = None) -> str:
+    """Register the bank of this card if it is new; returns its id. The same card again changes nothing.
 
-    ``told`` is the fingerprint as the bank told it to ``by`` over another channel: without it no key becomes a bank's,
-    because a card may have been exchanged on its way. That it was told, and by whom it was confirmed, is in the entry.
+    ``fingerprint`` is what the bank told ``by`` over another channel. A new key needs it, because a card may have been
+    exchanged on its way; the entry records it and who confirmed it.
     Raises ``Conflict`` if the name is another key's, the key another name's, or the key is no longer the bank's;
     ``InvalidInput`` for a new key without a fingerprint or a name that hides something, ``NotAuthentic`` for another
     key's.
@@ -110,7 +109,7 @@ def register_bank(session: Session, party: Party, *, by: str, now: datetime, tol
             next_step="have the bank run `lab bank rotate-key`; if it lost its key, an administrator compares the "
             "fingerprint by telephone and runs `lab bank-key add CARD`",
         )
-    _check_told(told, party)
+    _check_fingerprint(fingerprint, party)
     bank_id = f"b-{secrets.token_hex(6)}"
     with _flushed(session):
         session.add(BankRow(id=bank_id, name=party.name, registered_at=now))
@@ -122,13 +121,13 @@ def register_bank(session: Session, party: Party, *, by: str, now: datetime, tol
 
 
 def find_bank_by_key(session: Session, key: str) -> tuple[str, BankKeyState] | None:
-    """The id of the bank that the key is or was of, and where the key stands; None for a stranger's."""
+    """The id of the bank that the key belongs or belonged to, and the key's state; None for an unknown key."""
     row = session.get(BankKeyRow, key)
     return (row.bank_id, BankKeyState(row.state)) if row is not None else None
 
 
 def contract_party(session: Session, bank_id: str) -> Party:
-    """The bank's name and the key it was given last of those that are active: who a new contract names.
+    """The bank as a new contract names it: its name, and its newest active key.
 
     Raises ``NotFound`` for an unknown bank, ``Conflict`` if every key of it was revoked.
     """
@@ -156,11 +155,11 @@ def list_banks(session: Session) -> list[RegisteredBank]:
 
 
 def replace_key(session: Session, bank_id: str, signed: SignedKeySuccession, *, now: datetime) -> bool:
-    """The bank's own next key takes the place of its old one; True if this changed anything.
+    """Replace a bank's key by its next one; True if this changed anything.
 
-    The statement must name this bank and be signed by both keys (``signed.verify`` is called here). Raises
+    The statement must name this bank and be signed by both keys (this function verifies them). Raises
     ``NotAuthentic`` for a wrong signature, ``InvalidInput`` for a statement of another bank or time, ``Conflict`` if
-    the old key was succeeded by another or revoked, or the new one is known already, ``NotAllowed`` for too many keys.
+    the old key was succeeded by another or revoked, or the new one is known already; ``NotAllowed`` for too many keys.
     """
     signed.verify()
     statement = signed.statement
@@ -178,13 +177,13 @@ def replace_key(session: Session, bank_id: str, signed: SignedKeySuccession, *, 
     if old.state != BankKeyState.ACTIVE or new is not None:
         raise Conflict(
             "The old key is no longer active, or the new one is known already.",
-            next_step="ask the bureau which keys it holds for this bank",
+            next_step="ask the bureau which keys it has for this bank",
         )
-    lately = select(func.count()).where(BankKeyRow.bank_id == bank_id, BankKeyRow.added_at > now - timedelta(days=1))
-    if int(session.scalar(lately) or 0) >= MAX_KEYS_PER_DAY:
+    recent = select(func.count()).where(BankKeyRow.bank_id == bank_id, BankKeyRow.added_at > now - timedelta(days=1))
+    if int(session.scalar(recent) or 0) >= MAX_KEYS_PER_DAY:
         raise NotAllowed(
             f"A bank may have {MAX_KEYS_PER_DAY} new keys within 24 hours; this one has had them.",
-            next_step="go on with the present key, and rotate it tomorrow",
+            next_step="use the present key, and rotate it tomorrow",
         )
     with _flushed(session):
         session.add(_fresh(statement.new_key, bank_id, now))
@@ -201,10 +200,11 @@ def replace_key(session: Session, bank_id: str, signed: SignedKeySuccession, *, 
     return True
 
 
-def add_key_from_card(session: Session, party: Party, *, by: str, now: datetime, told: str | None = None) -> str:
-    """Another key for a bank that lost its own, from a new card; ``told`` as in ``register_bank``. The bank's id.
+def add_key_from_card(session: Session, party: Party, *, by: str, now: datetime, fingerprint: str | None = None) -> str:
+    """Add a key for a bank that lost its own, from a new card; returns the bank's id. ``fingerprint``: see
+    ``register_bank``.
 
-    Older keys stay as they are: whoever fears that one was stolen revokes it. The same card again changes nothing.
+    Older keys stay as they are; an administrator revokes one that may be stolen. The same card again changes nothing.
     Raises ``NotFound`` if no bank has the card's name, ``Conflict`` if the key is known otherwise.
     """
     bank_id = session.scalar(select(BankRow.id).where(BankRow.name == party.name).with_for_update())
@@ -218,7 +218,7 @@ def add_key_from_card(session: Session, party: Party, *, by: str, now: datetime,
             f"The key {party.fingerprint} is another bank's, or is no longer active.",
             next_step="have the bank make a new key and send its card",
         )
-    _check_told(told, party)
+    _check_fingerprint(fingerprint, party)
     with _flushed(session):
         session.add(_fresh(party.public_key, bank_id, now))
     facts = {"bank": bank_id, "key": party.public_key, "fingerprint_told": party.fingerprint}
@@ -227,7 +227,7 @@ def add_key_from_card(session: Session, party: Party, *, by: str, now: datetime,
 
 
 def revoke_key(session: Session, key: str, reason: str, *, by: str, now: datetime) -> str:
-    """Refuse a key from now on; the bank's id. Revoking it again changes nothing. Raises ``NotFound``."""
+    """Revoke a key; returns the bank's id. Revoking it again changes nothing. Raises ``NotFound``."""
     reason = check_visible_line(reason.strip(), "a reason", longest=_REASON)
     row = _locked_key(session, key)
     if row is None:
@@ -245,10 +245,10 @@ class BankRegistry:
 
     def __init__(self, store: Database, bureau_key: str, clock: Callable[[], datetime]) -> None:
         self._store, self._bureau_key, self._now = store, bureau_key, clock
-        self._noted: dict[str, datetime] = {}
+        self._recorded: dict[str, datetime] = {}
 
     def find_by_key(self, key: str) -> tuple[RegisteredBank, BankKey] | None:
-        """The bank that the key is or was of, and the key; None for a stranger's."""
+        """The bank that the key belongs or belonged to, and the key; None for an unknown key."""
         with self._store.begin_read() as session:
             found = find_bank_by_key(session, key)
             bank = find_bank(session, found[0]) if found else None
@@ -260,12 +260,12 @@ class BankRegistry:
             return session.scalar(select(ContractRow.bank_id).where(ContractRow.id == contract_id))
 
     def record_ended_key_use(self, bank_id: str, key: BankKey, contract_id: str | None = None) -> None:
-        """Record that a key was used which is no longer accepted; at most once in ten minutes for each key, so that
-        whoever stole one cannot make the ledger grow."""
+        """Record the use of a key that is no longer accepted, at most once in ten minutes for each key, so that a thief
+        of a key cannot make the ledger grow."""
         now = self._now()
-        if key.public_key in self._noted and now - self._noted[key.public_key] < ENDED_KEY_RECORD_INTERVAL:
+        if key.public_key in self._recorded and now - self._recorded[key.public_key] < ENDED_KEY_RECORD_INTERVAL:
             return
-        self._noted[key.public_key] = now
+        self._recorded[key.public_key] = now
         facts = {"operation": "sign", "error": NotAuthentic.code, "key": key.public_key, "key_state": key.state.value}
         with self._store.begin() as session:
             record(session, "refused", contract_id, facts, by=f"bank:{bank_id}")
@@ -281,7 +281,7 @@ class BankRegistry:
             return find_bank(session, bank_id)
 
     def replace_key(self, bank_id: str, signed: SignedKeySuccession) -> None:
-        """The bank's next key takes the place of its old one; raises what ``replace_key`` raises."""
+        """Replace a bank's key by its next one; raises what ``replace_key`` raises."""
         if signed.statement.bureau != self._bureau_key:
             raise InvalidInput(
                 "Wanted a statement of succession made for this bureau; found another's.",
@@ -291,14 +291,16 @@ class BankRegistry:
             replace_key(session, bank_id, signed, now=self._now())
 
     def revoke_key(self, key: str, reason: str, *, by: AccountHolder | str) -> RegisteredBank:
-        """Refuse a key from now on; raises ``NotFound``, and ``NotAllowed`` for a person who may not."""
+        """Revoke a key; raises ``NotFound``, and ``NotAllowed`` for a person without the permission."""
         with self._store.begin() as session:
             return find_bank(session, revoke_key(session, key, reason, by=_who(by), now=self._now()))
 
-    def add_key(self, party: Party, *, by: AccountHolder | str, told: str | None = None) -> RegisteredBank:
-        """Another key for a known bank; raises what ``add_key_from_card`` raises, and ``NotAllowed``."""
+    def add_key(self, party: Party, *, by: AccountHolder | str, fingerprint: str | None = None) -> RegisteredBank:
+        """Add a key for a known bank; raises what ``add_key_from_card`` raises, and ``NotAllowed``."""
         with self._store.begin() as session:
-            return find_bank(session, add_key_from_card(session, party, by=_who(by), now=self._now(), told=told))
+            return find_bank(
+                session, add_key_from_card(session, party, by=_who(by), now=self._now(), fingerprint=fingerprint)
+            )
 
 
 @contextmanager
@@ -313,13 +315,13 @@ def _flushed(session: Session) -> Iterator[None]:
         ) from None
 
 
-def _check_told(told: str | None, party: Party) -> None:
-    if told is None:
+def _check_fingerprint(fingerprint: str | None, party: Party) -> None:
+    if fingerprint is None:
         raise InvalidInput(
             f"The key on the card of {party.name} is new here; wanted its fingerprint, as the bank told it.",
             next_step="have the bank read it out over another channel, and give it with --fingerprint",
         )
-    check_fingerprint(told, party.public_key, whose="the bank")
+    check_fingerprint(fingerprint, party.public_key, whose="the bank")
 
 
 def _who(by: AccountHolder | str) -> str:

@@ -1,4 +1,4 @@
-"""What is chosen for a contract: the usual, or what a contract to amend says, and an officer's wishes over it."""
+"""The options of a draft: the defaults, or those of the contract to amend, with an officer's changes."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from protocols.matching.bureau import DEFAULT_ENGINE
 from protocols.scoring.parameters import DEFAULT_PARAMETERS
 
 DEFAULT_RECIPIENT = "信贷部 credit department"
-"""Who receives results when nobody is named."""
+"""The recipient of results when none is named."""
 
 
 COUNTING_CEILINGS = Ceilings(identifiers=100_000, jobs_per_day=1)
-"""The usual ceilings where a count alone is allowed: one portfolio, since sets that differ a little tell of single
-enterprises (``protocols/matching``)."""
+"""Default ceilings where only a count is allowed: one portfolio, because the counts of sets that differ a little reveal
+single enterprises (``protocols/matching``)."""
 
 
 @dataclass(frozen=True, slots=True)
 class ContractOptions:
-    """What an officer chooses for a contract. No operations: those that the detail needs."""
+    """What an officer chooses for a contract. Without operations: those that the detail needs."""
 
     purpose: Purpose = Purpose.CREDIT_APPROVAL
     detail: ResultDetail = ResultDetail.FULL
@@ -43,15 +43,15 @@ class ContractOptions:
     retention_days: int = 365
     ceilings: Ceilings = field(default_factory=Ceilings)
     consent: ConsentClause = field(default_factory=ConsentClause)
-    """As it is, no consent is needed, for the usual reason (``default_consent``)."""
+    """By default no consent is needed, for the usual reason (``default_consent``)."""
     forms: Mapping[str, ReleaseForm] = field(default_factory=dict)
     """Release forms by item code, where they differ from what a model's input needs; other items may be added."""
     witnesses: WitnessQuorum | None = None
-    """Who cosigns the ledger before the bank takes receipts of it."""
+    """The witnesses that cosign the ledger before the bank accepts receipts of it."""
 
     @classmethod
     def from_contract(cls, contract: Contract) -> ContractOptions:
-        """What a contract says, for an amendment to start from; its term is left as long as it was."""
+        """The options of a contract, for an amendment to start from; the length of its term stays."""
         return cls(
             purpose=contract.purpose,
             detail=contract.detail,
@@ -67,41 +67,41 @@ class ContractOptions:
             witnesses=contract.witnesses,
         )
 
-    def with_changes(self, wishes: DraftOptions) -> ContractOptions:
-        """These choices with an officer's wishes; raises ``InvalidInput`` for ceilings that cannot be.
+    def with_changes(self, changes: DraftOptions) -> ContractOptions:
+        """These options with an officer's changes; raises ``InvalidInput`` for impossible ceilings.
 
-        Where only a count is wished for, neither the usual detail nor forms of items that stood before are kept.
+        A change to counting only drops the default detail and the former forms of items.
         """
-        detail = wishes.detail or self.detail
+        detail = changes.detail or self.detail
         operations = self.operations
         forms, ceilings = self.forms, self.ceilings
-        if wishes.operations is not None:
-            operations = wishes.operations
+        if changes.operations is not None:
+            operations = changes.operations
             if counts_only(operations):
-                detail, forms = wishes.detail or ResultDetail.TOTAL, {}
+                detail, forms = changes.detail or ResultDetail.TOTAL, {}
                 ceilings = COUNTING_CEILINGS if ceilings == Ceilings() else ceilings
         elif detail is not self.detail and operations:
             kept = (one for one in operations if one in (Operation.COUNT, Operation.RESEARCH_RUN))
             operations = (*default_operations(detail), *kept)
         return replace(
             self,
-            purpose=wishes.purpose or self.purpose,
+            purpose=changes.purpose or self.purpose,
             detail=detail,
             operations=operations,
-            recipients=wishes.recipients or self.recipients,
-            engine=wishes.engine or self.engine,
-            parameters=wishes.parameters or self.parameters,
-            term_days=wishes.days or self.term_days,
-            retention_days=wishes.retention_days or self.retention_days,
-            ceilings=wishes.apply_to_ceilings(ceilings),
-            consent=wishes.consent or self.consent,
-            forms=forms if wishes.forms is None else wishes.forms,
-            witnesses=None if wishes.witnesses == "none" else wishes.witnesses or self.witnesses,
+            recipients=changes.recipients or self.recipients,
+            engine=changes.engine or self.engine,
+            parameters=changes.parameters or self.parameters,
+            term_days=changes.days or self.term_days,
+            retention_days=changes.retention_days or self.retention_days,
+            ceilings=changes.apply_to_ceilings(ceilings),
+            consent=changes.consent or self.consent,
+            forms=forms if changes.forms is None else changes.forms,
+            witnesses=None if changes.witnesses == "none" else changes.witnesses or self.witnesses,
         )
 
 
 def default_consent(operations: Collection[Operation]) -> ConsentClause:
-    """That no consent is needed, and why, where nobody says anything of it: by the most that is asked for."""
+    """The default clause: no consent is needed; the reason depends on the most far-reaching operation."""
     for operation, why in (
         (Operation.RESEARCH_RUN, "公共记录，在本平台内用于研究 public records, used for research inside the lab"),
         (Operation.SCORE, "公共记录，仅告知评分 public records, of which scores alone are told"),
@@ -114,6 +114,6 @@ def default_consent(operations: Collection[Operation]) -> ConsentClause:
 
 
 def default_operations(detail: ResultDetail) -> tuple[Operation, ...]:
-    """What a contract of this detail is for, unless something else is chosen."""
+    """The default operations of a contract of this detail."""
     usual = (Operation.MATCH, Operation.SCORE)
     return usual if detail is ResultDetail.TOTAL else (*usual, Operation.PORTRAIT)

@@ -1,4 +1,4 @@
-"""Writing contracts from what the bureau holds: published models, their register, and the terms an officer chose."""
+"""Writing contracts from published models, their register, and the options that an officer chose."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from lab.bureau.configuration.item_grades import SensitivityGrade, required_approvals
 from lab.bureau.contracts.banks import register_bank
 from lab.bureau.contracts.draft_clauses import ContractOptions, default_consent, default_operations
-from lab.bureau.contracts.lifecycle import insert_draft
+from lab.bureau.contracts.draft_storage import insert_draft
 from lab.bureau.contracts.repository import ContractVersion
 from lab.bureau.data.catalogue import load_items
 from lab.bureau.data.register import find_snapshot
@@ -39,54 +39,60 @@ from protocols.scoring.parameters import find_parameters
 
 @dataclass(frozen=True, slots=True)
 class ContractModel:
-    """A model version that a contract is to allow, as the store knows it and as it computes."""
+    """A model version that a contract will allow: its row and the model itself."""
 
     version: ModelVersion
     model: Model
 
 
 def find_contract_models(
-    session: Session, shelf: ModelCache, names: Iterable[tuple[str, int | None]]
+    session: Session, models: ModelCache, names: Iterable[tuple[str, int | None]]
 ) -> tuple[ContractModel, ...]:
     """The models of these names and versions (None: newest published); raises ``NotFound``."""
     found = [find_model(session, name, version, published=version is None) for name, version in names]
-    return tuple(ContractModel(shelved, shelf.load(shelved)) for shelved in found)
+    return tuple(ContractModel(one, models.load(one)) for one in found)
 
 
-def build_contract(
-    session: Session,
-    bureau: Party,
-    bank: Party,
-    works: Sequence[ContractModel],
-    choices: ContractOptions,
-    now: datetime,
-    *,
-    amends: Contract | None = None,
-    expires: datetime | None = None,
-) -> Contract:
-    """A contract over these models, or the next version of ``amends``; keeps nothing.
+@dataclass(frozen=True, slots=True)
+class ContractDraft:
+    """What a contract is written from: the parties, the models and the options.
 
-    The items are those the models read, in the form a model's input needs, and what ``choices.forms`` says; none where
-    only a count is chosen. Raises ``NotAllowed`` for an unpublished model, ``InvalidInput`` for a detail, engine,
-    parameter set, item or term that does not exist, and for a text that hides something.
+    ``amends`` is the version that it follows; ``expires`` replaces the term in the options.
     """
+
+    bureau: Party
+    bank: Party
+    models: Sequence[ContractModel]
+    options: ContractOptions
+    amends: Contract | None = None
+    expires: datetime | None = None
+
+
+def build_contract(session: Session, draft: ContractDraft, now: datetime) -> Contract:
+    """Write a contract, or the next version of one; stores nothing.
+
+    The items are those that the models read, in the form that a model's input needs, and those in ``options.forms``;
+    none where only a count is chosen. Raises ``NotAllowed`` for an unpublished model, ``InvalidInput`` for a detail,
+    engine, parameter set, item or clause that does not exist, and for a text that hides something.
+    """
+    works, choices, amends = draft.models, draft.options, draft.amends
     register_name = _one_register(works)
-    _known("engine", choices.engine, ENGINES)
+    _check_known("engine", choices.engine, ENGINES)
     find_parameters(choices.parameters)
     snapshot = find_snapshot(session, register_name)
     known = {item.code for item in load_items(session, snapshot.name, snapshot.version).values()}
     starts = now.replace(microsecond=0)
-    _step_fits(works, choices)
+    _check_step(works, choices)
     operations = choices.operations or default_operations(choices.detail)
-    models = tuple(_model_terms(work.version, choices.detail) for work in works)
-    _can_ask(operations, choices.ceilings)
+    models = tuple(_pin_model(work.version, choices.detail) for work in works)
+    _check_smallest_request(operations, choices.ceilings)
     items = _no_items(choices.forms) if counts_only(operations) else _items(works, choices.forms, known)
     try:
         written = Contract(
             id=amends.id if amends else f"c-{starts:%Y%m%d}-{secrets.token_hex(4)}",
             version=amends.version + 1 if amends else 1,
-            bureau=bureau,
-            bank=bank,
+            bureau=draft.bureau,
+            bank=draft.bank,
             purpose=choices.purpose,
             recipients=choices.recipients,
             items=items,
@@ -101,7 +107,7 @@ def build_contract(
             retention_days=choices.retention_days,
             witnesses=choices.witnesses,
             starts=starts,
-            expires=expires or starts + timedelta(days=choices.term_days),
+            expires=draft.expires or starts + timedelta(days=choices.term_days),
         )
     except (ValidationError, OverflowError) as error:
         raise InvalidInput(
@@ -118,17 +124,16 @@ def save_draft(
     author: AccountHolder,
     above: SensitivityGrade,
     now: datetime,
-    told: str | None = None,
+    fingerprint: str | None = None,
 ) -> ContractVersion:
-    """File a contract as a draft of ``author``; its bank is registered if it is new here and ``told`` is the
-    fingerprint of its key.
+    """Store a contract as a draft of ``author``; a new bank is registered, if ``fingerprint`` is its key's.
 
-    Contracts over items graded above ``above`` need two officers. Raises what ``banks.register`` raises, and
-    ``Conflict`` as ``insert_draft`` does.
+    Contracts over items graded above ``above`` need two officers. Raises what ``register_bank`` and
+    ``insert_draft`` raise.
     """
-    bank_id = register_bank(session, contract.bank, by=author.actor, now=now, told=told)
-    shelved = find_model(session, contract.models[0].name, contract.models[0].version)
-    snapshot = find_snapshot(session, shelved.register)
+    bank_id = register_bank(session, contract.bank, by=author.actor, now=now, fingerprint=fingerprint)
+    model = find_model(session, contract.models[0].name, contract.models[0].version)
+    snapshot = find_snapshot(session, model.register)
     grades = {item.code: item.grade for item in load_items(session, snapshot.name, snapshot.version).values()}
     officers = required_approvals((grades.get(item.code, "") for item in contract.items), above)
     return insert_draft(session, contract, bank_id=bank_id, officers_needed=officers, author=author, now=now)
@@ -136,37 +141,34 @@ def save_draft(
 
 def draft_contract(
     session: Session,
-    bureau: Party,
-    bank: Party,
-    works: Sequence[ContractModel],
-    choices: ContractOptions,
+    draft: ContractDraft,
     now: datetime,
     *,
     author: AccountHolder,
     above: SensitivityGrade = SensitivityGrade.INTERNAL,
-    told: str | None = None,
+    fingerprint: str | None = None,
 ) -> Contract:
-    """Write a contract and keep it as a draft; raises what ``build_contract`` and ``save_draft`` raise."""
-    contract = build_contract(session, bureau, bank, works, choices, now)
-    save_draft(session, contract, author=author, above=above, now=now, told=told)
+    """Write a contract and store it as a draft; raises what ``build_contract`` and ``save_draft`` raise."""
+    contract = build_contract(session, draft, now)
+    save_draft(session, contract, author=author, above=above, now=now, fingerprint=fingerprint)
     return contract
 
 
-def check_external_contract(session: Session, contract: Contract, bureau: Party, shelf: ModelCache) -> None:
-    """Hold a document that was not written here against what the bureau holds.
+def check_external_contract(session: Session, contract: Contract, bureau: Party, models: ModelCache) -> None:
+    """Check a document that was written elsewhere against the bureau's models and items.
 
-    Raises ``InvalidInput`` naming the term unless bureau, models, sheets, items, identifiers, engine and parameters are
-    those of this bureau.
+    Raises ``InvalidInput`` naming the clause unless bureau, models, sheets, items, identifiers, engine and parameters
+    are those of this bureau.
     """
-    works = find_contract_models(session, shelf, ((model.name, model.version) for model in contract.models))
+    works = find_contract_models(session, models, ((model.name, model.version) for model in contract.models))
     snapshot = find_snapshot(session, _one_register(works))
-    _known("engine", contract.engine, ENGINES)
+    _check_known("engine", contract.engine, ENGINES)
     find_parameters(contract.parameters)
     codes = {item.code for item in load_items(session, snapshot.name, snapshot.version).values()}
     usable = {item.code for item in contract.items if item.form.allows(ReleaseForm.MODEL_INPUT_ONLY)}
-    _can_ask(contract.operations, contract.ceilings)
+    _check_smallest_request(contract.operations, contract.ceilings)
     read = set() if contract.counts_only else {item.code for work in works for item in work.model.public_items()}
-    sheets = tuple(_model_terms(work.version, contract.detail) for work in works)
+    sheets = tuple(_pin_model(work.version, contract.detail) for work in works)
     for term, fits in (
         ("bureau", contract.bureau == bureau),
         ("models", contract.models == sheets),
@@ -196,14 +198,14 @@ def _one_register(works: Sequence[ContractModel]) -> str:
     return registers.pop()
 
 
-def _model_terms(shelved: ModelVersion, detail: ResultDetail) -> PinnedModel:
-    sheet = shelved.sheets.get(detail.value)
+def _pin_model(model: ModelVersion, detail: ResultDetail) -> PinnedModel:
+    sheet = model.sheets.get(detail.value)
     if sheet is None:
         raise InvalidInput(
-            f"Model {shelved} offers the details {', '.join(shelved.sheets)}, not {detail.value}.",
+            f"Model {model} offers the details {', '.join(model.sheets)}, not {detail.value}.",
             next_step="choose another --detail",
         )
-    return PinnedModel(name=shelved.name, version=shelved.version, sheet_sha256=sheet)
+    return PinnedModel(name=model.name, version=model.version, sheet_sha256=sheet)
 
 
 def _items(
@@ -231,10 +233,10 @@ def _no_items(forms: Mapping[str, ReleaseForm]) -> tuple[ContractItem, ...]:
     return ()
 
 
-def _can_ask(operations: Sequence[Operation], ceilings: Ceilings) -> None:
+def _check_smallest_request(operations: Sequence[Operation], ceilings: Ceilings) -> None:
     """Where matching or counting is allowed, the smallest request must fit: its canaries count as identifiers.
 
-    A count of a few identifiers would tell of each.
+    A count of a few identifiers would reveal each of them.
     """
     most = min(ceilings.identifiers, ceilings.identifiers_per_match)
     if {Operation.MATCH, Operation.COUNT} & set(operations) and most <= MIN_CANARIES:
@@ -253,7 +255,7 @@ def _can_ask(operations: Sequence[Operation], ceilings: Ceilings) -> None:
         )
 
 
-def _step_fits(works: Sequence[ContractModel], choices: ContractOptions) -> None:
+def _check_step(works: Sequence[ContractModel], choices: ContractOptions) -> None:
     """Sums rounded to the contract's step must fit the parameter set; scoring would refuse them."""
     step, limit = choices.ceilings.precision, find_parameters(choices.parameters).value_limit
     if any(work.model.value_bound(choices.detail, step=step) > limit for work in works):
@@ -263,13 +265,13 @@ def _step_fits(works: Sequence[ContractModel], choices: ContractOptions) -> None
         )
 
 
-def _known(what: str, found: str, known: tuple[str, ...]) -> None:
+def _check_known(what: str, found: str, known: tuple[str, ...]) -> None:
     if found not in known:
         raise InvalidInput(f"Wanted one of the {what} {', '.join(known)}; found another.", next_step=f"check --{what}")
 
 
 def _reasons(error: Exception) -> str:
-    """Which terms, or which rule of the contract, never a value."""
+    """The names of the clauses, or the rule of the contract, never a value."""
     found = set()
     for fault in getattr(error, "errors", lambda: [])():
         where = ".".join(str(part) for part in fault["loc"])

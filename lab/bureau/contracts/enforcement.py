@@ -1,4 +1,4 @@
-"""The one enforcement point: every operation of the exchange passes ``authorise`` in the transaction that serves it."""
+"""The one enforcement point: every operation of the exchange calls ``authorise`` in the transaction that serves it."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from lab.terms.contract.document import Operation
 def authorise(
     session: Session, contract_id: str, operation: Operation, ask: AccessRequest, now: datetime
 ) -> ContractVersion:
-    """Let an operation through under the version in force, or raise.
+    """Authorise an operation under the version in force, which is returned; raises if it is refused.
 
     Checks, in this order: the contract exists (``NotFound``); its state and term; both signatures, the bureau's under
-    the key of this very bureau; that it names the operation; that what is asked keeps within its terms and its
-    ceilings for one request (all ``NotAllowed``, naming the term). Both signatures are verified each time, so a row
-    altered in the database lets nothing through. A transaction that charges something holds the contract's row
-    locked before it comes here, so that the state found is the state when it commits.
+    this bureau's key; that it names the operation; that the request is within its clauses and its ceilings for one
+    request (all ``NotAllowed``, naming the clause). Both signatures are verified each time, so a row altered in the
+    database allows nothing. A transaction that charges something locks the contract's row first, so that the state
+    checked is the state at its commit.
     """
-    held = find_version(session, contract_id)
-    policy.check_state(held.contract, held.state, now)
-    policy.check_signatures(held.signed, str(session.info.get("bureau_key", "")))
-    policy.check_operation(held.contract, operation, ask.detail)
-    policy.check_request(held.contract, ask)
-    return held
+    version = find_version(session, contract_id)
+    policy.check_state(version.contract, version.state, now)
+    policy.check_signatures(version.signed, str(session.info.get("bureau_key", "")))
+    policy.check_operation(version.contract, operation, ask.detail)
+    policy.check_request(version.contract, ask)
+    return version

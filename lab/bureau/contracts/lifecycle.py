@@ -1,13 +1,14 @@
-"""Keeping contracts: every change of a version, each in the caller's transaction and with its ledger entry.
+"""Every change of a contract's version, each in the caller's transaction and with its ledger entry.
 
-Each change takes the contract's row first and the ledger last, so that changes of one contract stand in a line. Without
-a version named, a step concerns the newest version whose state has that step. Whether the person may take it at all is
-``lab.bureau.people``'s to say; four eyes are held here.
+``take_step`` takes any officer's step by its row of the workflow; ``_PREPARATIONS`` and ``_SEQUELS`` hold what a few
+steps do besides. Each change locks the contract's row first and the ledger last, so that changes to one contract are
+serialised. The caller has checked the officer's permission (``lab.bureau.people``); four eyes are enforced here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import delete
@@ -16,319 +17,216 @@ from sqlalchemy.orm import Session
 from lab.bureau.contracts.approvals import check_approver, check_not_author
 from lab.bureau.contracts.repository import (
     Approval,
+    ContractRecord,
     ContractVersion,
-    contract_row,
     current_state,
     find_newest_version,
     find_version,
     list_contracts,
     list_versions,
-    read_version,
-    version_rows,
 )
 from lab.bureau.contracts.transitions import (
-    IN_FORCE_STATES,
+    Transition,
     activate,
-    apply_action,
+    apply_transition,
+    can_take,
     check_not_expired,
-    find_version_row,
+    choose_version,
     record_change,
-    select_version_rows,
 )
-from lab.bureau.contracts.workflow import (
-    FINAL_STATES,
-    SIGNABLE_STATES,
-    TRANSITIONS,
-    ContractAction,
-    ContractState,
-    next_state,
-)
+from lab.bureau.contracts.workflow import IN_FORCE_STATES, WORKFLOW, ContractState, next_state
 from lab.bureau.ledger import Fact
 from lab.bureau.people.permissions import AccountHolder
-from lab.bureau.store.tables import ApprovalRow, BankKeyRow, ContractRow, ContractVersionRow
-from lab.terms.contract.document import Contract, signing_input
-from lab.terms.errors import Conflict
-from lab.terms.keys.signature import verify_signature
+from lab.bureau.store.tables import ApprovalRow, ContractVersionRow
+from lab.terms.contract.document import signing_input
+from lab.terms.errors import Conflict, InvalidInput
 
 __all__ = [
     "Approval",
     "ContractVersion",
-    "accept_bank_signature",
-    "approve",
+    "approve_version_read",
     "current_state",
     "find_newest_version",
     "find_version",
-    "insert_draft",
     "list_contracts",
     "list_versions",
     "record_expiry",
-    "reject",
-    "resume",
-    "retire",
-    "return_to_author",
-    "revoke",
-    "start_review",
-    "submit",
-    "suspend",
+    "take_step",
 ]
 
 
-def insert_draft(
-    session: Session, contract: Contract, *, bank_id: str, officers_needed: int, author: AccountHolder, now: datetime
-) -> ContractVersion:
-    """Keep a new contract, or the next version of one, as a draft.
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """An officer's step in progress: the contract, the version's row, who takes it, and the transition."""
 
-    A draft that it replaces is retired. Raises ``Conflict`` if the id is taken, the version is not the next one,
-    another version is still on its way, or the bank is another; ``InvalidInput`` if a text of it hides something.
-    """
-    by = author.actor
-    contract.check_free_texts()
-    if contract.version == 1:
-        if session.get(ContractRow, contract.id) is not None:
-            raise Conflict(f"A contract {contract.id} exists already.", next_step="amend it, or draft under another id")
-        row = ContractRow(id=contract.id, bank_id=bank_id, in_force=None, created_at=now)
-        session.add(row)
-        session.flush()
-    else:
-        row = contract_row(session, contract.id, lock=True)
-        _make_way(session, row, contract, bank_id, by, now)
-    version = ContractVersionRow(
-        contract_id=contract.id,
-        version=contract.version,
-        document=contract.canonical_bytes().decode(),
-        sha256=contract.sha256,
-        state=ContractState.DRAFT.value,
-        officers_needed=officers_needed,
-        drafted_by=author.name,
-        drafted_at=now,
-    )
-    session.add(version)
-    session.flush()
-    facts: dict[str, Fact] = {"purpose": contract.purpose.value, "bank": bank_id, "officers_needed": officers_needed}
-    record_change(session, "contract.drafted", version, by, facts)
-    return read_version(session, row, version)
+    contract: ContractRecord
+    row: ContractVersionRow
+    officer: AccountHolder
+    transition: Transition
+    version_named: bool
+
+    @property
+    def other_rows(self) -> list[ContractVersionRow]:
+        """The contract's other versions, newest first."""
+        return [row for row in self.contract.versions if row is not self.row]
 
 
-def submit(
-    session: Session, contract_id: str, officer: AccountHolder, now: datetime, version: int | None = None
-) -> ContractVersion:
-    """Hand a draft in; the bank may sign it from here on."""
-    contract, row = select_version_rows(session, contract_id, ContractAction.SUBMIT, version)
-    return apply_action(session, contract, row, ContractAction.SUBMIT, officer.actor, now)
-
-
-def return_to_author(
-    session: Session, contract_id: str, officer: AccountHolder, reason: str, now: datetime, version: int | None = None
-) -> ContractVersion:
-    """Return a version to its author as a draft; approvals so far are void."""
-    contract, row = select_version_rows(session, contract_id, ContractAction.RETURN, version)
-    session.execute(
-        delete(ApprovalRow).where(ApprovalRow.contract_id == contract_id, ApprovalRow.version == row.version)
-    )
-    row.reviewer = None
-    return apply_action(session, contract, row, ContractAction.RETURN, officer.actor, now, reason)
-
-
-def start_review(
-    session: Session, contract_id: str, officer: AccountHolder, now: datetime, version: int | None = None
-) -> ContractVersion:
-    """Take a version into review; raises ``NotAllowed`` for its author."""
-    contract, row = select_version_rows(session, contract_id, ContractAction.REVIEW, version)
-    check_not_author(read_version(session, contract, row), officer, "review")
-    row.reviewer = officer.name
-    return apply_action(session, contract, row, ContractAction.REVIEW, officer.actor, now)
-
-
-def approve(
+def take_step(
     session: Session,
     contract_id: str,
+    action: str,
     officer: AccountHolder,
-    sign: Callable[[bytes], bytes],
     now: datetime,
     version: int | None = None,
+    reason: str | None = None,
 ) -> ContractVersion:
-    """Record an officer's approval. The last one needed lets the bureau sign, and a version the bank has signed
-    already comes into force.
+    """Take an officer's step with a version: the one named, or the newest whose state has the step.
 
-    ``sign`` is the bureau's Ed25519 key at work. Raises ``NotAllowed`` for the author, for an officer who approved
-    before and, where two are needed, for a second one of the same department; ``Conflict`` unless it is under review.
+    Approving records one approval; the last one needed lets the bureau sign, and a version that the bank has signed
+    comes into force. Returns the version after the step; after revoking without a version named, the version in force.
+    Raises ``NotFound``, ``Conflict`` if the workflow has no such step from the state, ``NotAllowed`` by four eyes, and
+    ``InvalidInput`` for a text that hides something.
     """
-    contract, row = select_version_rows(session, contract_id, ContractAction.APPROVE, version)
-    next_state(contract_id, ContractState(row.state), ContractAction.APPROVE)
-    document = read_version(session, contract, row)
-    check_not_expired(document.contract, now)
-    check_approver(document, officer)
-    session.add(
-        ApprovalRow(
-            contract_id=contract_id,
-            version=row.version,
-            account=officer.name,
-            department=officer.department,
-            approved_at=now,
-        )
-    )
-    session.flush()
-    given = len(document.approvals) + 1
-    facts: dict[str, Fact] = {
-        "account": officer.name,
-        "department": officer.department,
-        "approval": given,
-        "officers_needed": row.officers_needed,
-    }
-    record_change(session, "contract.approval", row, officer.actor, facts)
-    if given < row.officers_needed:
-        return read_version(session, contract, row)
-    row.bureau_signature, row.approved_at = sign(signing_input(document.contract)).hex(), now
-    read_version(session, contract, row).signed.verify(require=("bureau",))
-    approved = apply_action(session, contract, row, ContractAction.APPROVE, officer.actor, now)
-    if row.bank_signature is None:
-        return approved
-    return activate(session, contract, row, officer.actor, now)
+    contract = ContractRecord(session, contract_id, lock=True)
+    row = choose_version(contract, action, version)
+    transition = Transition(action, officer.actor, now, reason)
+    return _take(_Step(contract, row, officer, transition, version is not None))
 
 
-def reject(
-    session: Session, contract_id: str, officer: AccountHolder, reason: str, now: datetime, version: int | None = None
+def approve_version_read(
+    session: Session, contract_id: str, officer: AccountHolder, now: datetime, version: int | None = None
 ) -> ContractVersion:
-    """Turn a version down in review; raises ``NotAllowed`` for its author."""
-    contract, row = select_version_rows(session, contract_id, ContractAction.REJECT, version)
-    check_not_author(read_version(session, contract, row), officer, "reject")
-    return apply_action(session, contract, row, ContractAction.REJECT, officer.actor, now, reason)
+    """Approve the version that the officer has read; one that is only submitted is taken into review first.
 
-
-def accept_bank_signature(
-    session: Session, contract_id: str, signature: str, now: datetime, by: str, version: int | None = None
-) -> ContractVersion:
-    """Keep the bank's signature of a version (without one named: the newest that takes it); an approved version
-    comes into force. The same signature again changes nothing.
-
-    Raises ``NotAuthentic`` if it does not verify, ``Conflict`` if the version takes none, bears another one, or names
-    a key of the bank that was revoked.
+    From the second version on it must be named: its author could otherwise replace it between the reading and the
+    approval. Raises ``InvalidInput`` if it is not named, and what ``take_step`` raises.
     """
-    contract = contract_row(session, contract_id, lock=True)
-    rows = version_rows(session, contract_id)
-    signable = [row for row in rows if ContractState(row.state) in SIGNABLE_STATES]
-    row = find_version_row(rows, version) if version is not None else (signable or rows)[0]
-    document = read_version(session, contract, row)
-    state = current_state(document, now)
-    if state in FINAL_STATES or state is ContractState.DRAFT:
-        raise Conflict(
-            f"Contract {contract_id} version {row.version} is {state.value}; it takes no signature.",
-            next_step="ask the bureau to submit it"
-            if state is ContractState.DRAFT
-            else "ask the bureau for a new version",
+    contract = ContractRecord(session, contract_id, lock=True)
+    row = contract.versions[0] if version is None else contract.find(version)
+    if version is None and row.version > 1:
+        raise InvalidInput(
+            f"Wanted the version that you have read; contract {contract_id} has {row.version} of them.",
+            next_step=f"read it (`lab officer show {contract_id}`), and approve it by its number: --version",
         )
-    party = document.contract.bank
-    message = signing_input(document.contract)
-    verify_signature(party.public_key, signature, message, what=f"the bank's signature of {contract_id}")
-    if row.bank_signature == signature:
-        return document
-    if row.bank_signature is not None:
-        raise Conflict(
-            f"Contract {contract_id} bears another signature of the bank.", next_step="nothing is left to do"
-        )
-    key = session.get(BankKeyRow, party.public_key)
-    if key is None or key.bank_id != contract.bank_id or key.state == "revoked":
-        raise Conflict(
-            f"Contract {contract_id} version {row.version} names a key that is not the bank's any more.",
-            next_step="ask the bureau for a new version that names the present key",
-        )
-    row.bank_signature, row.signed_at = signature, now
-    session.flush()
-    record_change(session, "contract.signed", row, by, {"key": party.public_key})
-    if ContractState(row.state) is not ContractState.APPROVED:
-        return read_version(session, contract, row)
-    return activate(session, contract, row, by, now)
-
-
-def suspend(
-    session: Session, contract_id: str, officer: AccountHolder, reason: str, now: datetime, version: int | None = None
-) -> ContractVersion:
-    """Stop everything under the version in force until it is resumed."""
-    contract, row = select_version_rows(session, contract_id, ContractAction.SUSPEND, version)
-    return apply_action(session, contract, row, ContractAction.SUSPEND, officer.actor, now, reason)
-
-
-def resume(
-    session: Session, contract_id: str, officer: AccountHolder, reason: str, now: datetime, version: int | None = None
-) -> ContractVersion:
-    """Let a suspended version go on; a later one that both have signed meanwhile comes into force at once."""
-    contract, row = select_version_rows(session, contract_id, ContractAction.RESUME, version)
-    resumed = apply_action(session, contract, row, ContractAction.RESUME, officer.actor, now, reason)
-    for waiting in version_rows(session, contract_id):
-        if ContractState(waiting.state) is ContractState.APPROVED and waiting.bank_signature is not None:
-            return activate(session, contract, waiting, officer.actor, now)
-    return resumed
-
-
-def revoke(
-    session: Session, contract_id: str, officer: AccountHolder, reason: str, now: datetime, version: int | None = None
-) -> ContractVersion:
-    """End a contract before its term; without a version, an approved one that waits for the bank ends with it."""
-    contract, row = select_version_rows(session, contract_id, ContractAction.REVOKE, version)
-    if version is None:
-        for other in version_rows(session, contract_id):
-            if other is not row and (ContractState(other.state), ContractAction.REVOKE) in TRANSITIONS:
-                apply_action(session, contract, other, ContractAction.REVOKE, officer.actor, now, reason)
-    apply_action(session, contract, row, ContractAction.REVOKE, officer.actor, now, reason)
-    return find_version(session, contract_id, version)
-
-
-def retire(
-    session: Session, contract_id: str, officer: AccountHolder, reason: str, now: datetime, version: int | None = None
-) -> ContractVersion:
-    """Give up a draft, or the version in force; raises ``Conflict`` while an approved one waits to replace that."""
-    contract, row = select_version_rows(session, contract_id, ContractAction.RETIRE, version)
-    waiting = [
-        one.version for one in version_rows(session, contract_id) if ContractState(one.state) is ContractState.APPROVED
-    ]
-    if ContractState(row.state) in IN_FORCE_STATES and waiting:
-        # Otherwise the bank could bring the contract back by signing, after officers had given it up.
-        raise Conflict(
-            f"Version {waiting[0]} of contract {contract_id} is approved and waits for the bank.",
-            next_step="have it signed, or revoke the contract",
-        )
-    return apply_action(session, contract, row, ContractAction.RETIRE, officer.actor, now, reason)
+    step = _Step(contract, row, officer, Transition("approve", officer.actor, now), version_named=True)
+    if ContractState(row.state) is ContractState.SUBMITTED:
+        permission = WORKFLOW["review"].permission
+        if permission is not None:
+            officer.check_permission(permission)
+        _take(replace(step, transition=replace(step.transition, action="review")))
+    return _take(step)
 
 
 def record_expiry(session: Session, contract_id: str, now: datetime) -> bool:
-    """Record that terms are over, where they are and nobody has yet; tells whether one was of the version in force.
-
-    Its caller stops the contract's jobs if it was.
-    """
-    contract = contract_row(session, contract_id, lock=True)
+    """Record the expiry of each version whose term is over; True if one of them was in force, so that the caller stops
+    the contract's jobs."""
+    contract = ContractRecord(session, contract_id, lock=True)
     ended = False
-    for row in version_rows(session, contract_id):
-        document, state = read_version(session, contract, row), ContractState(row.state)
-        if state in FINAL_STATES or now < document.contract.expires:
+    for row in contract.versions:
+        state = ContractState(row.state)
+        if not can_take(row, "expire") or now < contract.document(row).expires:
             continue
-        apply_action(session, contract, row, ContractAction.EXPIRE, "bureau", now)
+        apply_transition(contract, row, Transition("expire", "bureau", now))
         ended = ended or state in IN_FORCE_STATES
         if state is ContractState.SUSPENDED:
-            # A suspension is lifted by an officer, not by a bank that waits and then signs a later version.
-            for other in version_rows(session, contract_id):
+            # An officer lifts a suspension. A bank could otherwise wait, and then sign a later version.
+            reason = "the version in force was suspended when its term ended"
+            for other in contract.versions:
                 if ContractState(other.state) is ContractState.APPROVED:
-                    reason = "the version in force was suspended when its term ended"
-                    apply_action(session, contract, other, ContractAction.REVOKE, "bureau", now, reason)
+                    apply_transition(contract, other, Transition("revoke", "bureau", now, reason))
     return ended
 
 
-def _make_way(session: Session, row: ContractRow, contract: Contract, bank_id: str, by: str, now: datetime) -> None:
-    last = version_rows(session, contract.id)[0]
-    state = ContractState(last.state)
-    if row.bank_id != bank_id:
+def _take(step: _Step) -> ContractVersion:
+    contract, row, action = step.contract, step.row, step.transition.action
+    if action == "approve":
+        return _approve(step)
+    if WORKFLOW[action].bars_author:
+        check_not_author(contract.read(row), step.officer, action)
+    if action in _PREPARATIONS:
+        _PREPARATIONS[action](step)
+    apply_transition(contract, row, step.transition)
+    return _SEQUELS[action](step) if action in _SEQUELS else contract.read(row)
+
+
+def _approve(step: _Step) -> ContractVersion:
+    contract, row, officer, now = step.contract, step.row, step.officer, step.transition.now
+    next_state(row.contract_id, ContractState(row.state), "approve")
+    version = contract.read(row)
+    check_not_expired(version.contract, now)
+    check_approver(version, officer)
+    approval = {"account": officer.name, "department": officer.department}
+    contract.session.add(ApprovalRow(contract_id=row.contract_id, version=row.version, approved_at=now, **approval))
+    contract.session.flush()
+    number = len(version.approvals) + 1
+    facts: dict[str, Fact] = {**approval, "approval": number, "officers_needed": row.officers_needed}
+    record_change(contract, "contract.approval", row, officer.actor, facts)
+    if number < row.officers_needed:
+        return contract.read(row)
+    sign = contract.session.info["sign"]  # the bureau's key; the ledger's entries are signed by it too
+    row.bureau_signature, row.approved_at = sign(signing_input(version.contract)).hex(), now
+    contract.read(row).signed.verify(require=("bureau",))
+    apply_transition(contract, row, step.transition)
+    if row.bank_signature is None:
+        return contract.read(row)
+    return activate(contract, row, officer.actor, now)
+
+
+def _void_approvals(step: _Step) -> None:
+    row = step.row
+    step.contract.session.execute(
+        delete(ApprovalRow).where(ApprovalRow.contract_id == row.contract_id, ApprovalRow.version == row.version)
+    )
+    row.reviewer = None
+
+
+def _note_reviewer(step: _Step) -> None:
+    step.row.reviewer = step.officer.name
+
+
+def _revoke_others(step: _Step) -> None:
+    """Without a version named, an approved version that waits for the bank ends with the version in force."""
+    for other in step.other_rows:
+        if not step.version_named and can_take(other, "revoke"):
+            apply_transition(step.contract, other, step.transition)
+
+
+def _check_none_waits(step: _Step) -> None:
+    """Raise ``Conflict`` while an approved version waits to replace the one in force.
+
+    Otherwise the bank could bring the contract back by signing, after officers had withdrawn it.
+    """
+    waiting = [row.version for row in step.contract.versions if ContractState(row.state) is ContractState.APPROVED]
+    if ContractState(step.row.state) in IN_FORCE_STATES and waiting:
         raise Conflict(
-            f"Contract {contract.id} is with another bank; an amendment keeps the parties.",
-            next_step="draft a new contract",
+            f"Version {waiting[0]} of contract {step.row.contract_id} is approved and waits for the bank.",
+            next_step="have it signed, or revoke the contract",
         )
-    if contract.version != last.version + 1:
-        raise Conflict(
-            f"The next version of contract {contract.id} is {last.version + 1}; found {contract.version}.",
-            next_step="amend the newest version",
-        )
-    if state is ContractState.DRAFT:
-        apply_action(session, row, last, ContractAction.RETIRE, by, now, f"replaced by version {contract.version}")
-    elif state in (ContractState.SUBMITTED, ContractState.UNDER_REVIEW, ContractState.APPROVED):
-        raise Conflict(
-            f"Version {last.version} of contract {contract.id} is {state.value}; one version is on its way at a time.",
-            next_step="return it, reject it or revoke it first",
-        )
+
+
+def _activate_waiting(step: _Step) -> ContractVersion:
+    """A later version that both parties signed during the suspension comes into force at once."""
+    for other in step.contract.versions:
+        if ContractState(other.state) is ContractState.APPROVED and other.bank_signature is not None:
+            return activate(step.contract, other, step.officer.actor, step.transition.now)
+    return step.contract.read(step.row)
+
+
+def _read_in_force(step: _Step) -> ContractVersion:
+    contract = step.contract
+    in_force = contract.contract.in_force
+    if step.version_named:
+        return contract.read(step.row)
+    return contract.read(contract.versions[0] if in_force is None else contract.find(in_force))
+
+
+_PREPARATIONS: Mapping[str, Callable[[_Step], None]] = {
+    "return": _void_approvals,
+    "review": _note_reviewer,
+    "revoke": _revoke_others,
+    "retire": _check_none_waits,
+}
+"""What a step checks or changes besides, before the version moves."""
+
+_SEQUELS: Mapping[str, Callable[[_Step], ContractVersion]] = {"resume": _activate_waiting, "revoke": _read_in_force}
+"""What follows a step in the same transaction; returns the version to show."""

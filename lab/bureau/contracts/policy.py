@@ -1,7 +1,7 @@
-"""What the terms of a contract allow. ``check_x`` raises ``NotAllowed`` naming the term; ``may_x`` answers yes or no.
+"""What the clauses of a contract allow: each ``check_...`` raises ``NotAllowed``, naming the clause.
 
-Pure: no storage, no clock, no counting. Whether a ceiling has been reached over time is counted in
-``lab.bureau.exchange.charges``; here a single request is held against the terms.
+Pure: no storage, no clock, no counting. This module checks a single request against the clauses;
+``lab.bureau.exchange.charges`` counts against the ceilings over time.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ ALLOWED_DETAILS: dict[ResultDetail, frozenset[ResultDetail]] = {
     ResultDetail.FEATURES: frozenset({ResultDetail.TOTAL, ResultDetail.FEATURES}),
     ResultDetail.FULL: frozenset(ResultDetail),
 }
-"""What each detail allows: itself and whatever can be worked out from it."""
+"""What each detail allows: itself and what can be computed from it."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccessRequest:
-    """What a request wants, as far as it is known when it is let through; None is "does not apply".
+    """What a request asks for, as far as it is known when it is authorised; None means "does not apply".
 
-    A batch (``rows``) has to say everything that is below it here: what it leaves out is not allowed.
+    A batch (``rows``) must give every field below ``rows``: a missing one is refused.
     """
 
     identifiers: int | None = None
@@ -37,19 +37,19 @@ class AccessRequest:
     rows: int | None = None
     """Enterprises to be scored in one batch."""
     recipient: str | None = None
-    """Who in the bank gets the results."""
+    """The recipient in the bank."""
     model: tuple[str, int] | None = None
     """Name and version of the model."""
     detail: ResultDetail | None = None
-    """How fine the replies are."""
+    """The detail of the replies."""
     items: frozenset[str] | None = None
     """Codes of the items that the model reads."""
     form: ReleaseForm = ReleaseForm.MODEL_INPUT_ONLY
-    """In which form it uses them."""
+    """The form in which it uses them."""
 
 
 def check_state(contract: Contract, state: ContractState, now: datetime) -> None:
-    """The version is in force and ``now`` lies within its term."""
+    """Check that the version is in force and ``now`` is within its term."""
     if state is ContractState.EXPIRED or (state is ContractState.ACTIVE and now >= contract.expires):
         raise NotAllowed(
             f"Contract {contract.id} expired on {contract.expires:%Y-%m-%d %H:%M} UTC (term: expires).",
@@ -69,7 +69,7 @@ _STEPS = {
     ContractState.SUBMITTED: "have another officer review and approve it (`lab officer approve`)",
     ContractState.UNDER_REVIEW: "have another officer approve it (`lab officer approve`)",
     ContractState.APPROVED: "have the bank sign it (`lab bank sign`)",
-    ContractState.SUSPENDED: "ask the bureau when it will be resumed; jobs go on then at no new charge",
+    ContractState.SUSPENDED: "ask the bureau when it will be resumed; jobs continue then at no new charge",
     ContractState.REJECTED: "ask the bureau for a new version or contract",
     ContractState.REVOKED: "ask the bureau for a new version or contract",
     ContractState.RETIRED: "ask the bureau for a new version or contract",
@@ -77,8 +77,8 @@ _STEPS = {
 
 
 def check_signatures(signed: SignedContract, bureau_key: str) -> None:
-    """Both signatures are there and verify, the bureau's under its own key; raises ``NotAllowed`` so that the caller
-    need not tell two families apart."""
+    """Check that both signatures verify, the bureau's under its own key; raises ``NotAllowed`` also for a wrong
+    signature, so that callers handle one family of errors."""
     if signed.contract.bureau.public_key != bureau_key:
         raise NotAllowed(
             f"Contract {signed.contract.id} names another bureau's key.",
@@ -91,7 +91,7 @@ def check_signatures(signed: SignedContract, bureau_key: str) -> None:
 
 
 def check_operation(contract: Contract, operation: Operation, detail: ResultDetail | None = None) -> None:
-    """The contract names the operation, and the portrait as well if replies are to be finer than totals."""
+    """Check that the contract names the operation, and the portrait as well if replies are finer than totals."""
     asked = [operation]
     if detail is not None and detail is not ResultDetail.TOTAL:
         asked.append(Operation.PORTRAIT)
@@ -104,7 +104,7 @@ def check_operation(contract: Contract, operation: Operation, detail: ResultDeta
 
 
 def check_ceilings(contract: Contract, ask: AccessRequest) -> None:
-    """A single request stays within the ceilings for one request."""
+    """Check the ceilings for one request."""
     ceilings = contract.ceilings
     for found, ceiling, term in (
         (ask.identifiers, ceilings.identifiers_per_match, "identifiers_per_match"),
@@ -125,12 +125,12 @@ def check_ceilings(contract: Contract, ask: AccessRequest) -> None:
 
 
 def check_model(contract: Contract, model: tuple[str, int]) -> None:
-    """The contract allows the model version."""
+    """Check that the contract allows the model version."""
     contract.find_model(*model)
 
 
 def check_detail(contract: Contract, detail: ResultDetail) -> None:
-    """Replies are no finer than the contract allows."""
+    """Check that replies are no finer than the contract allows."""
     if detail not in ALLOWED_DETAILS[contract.detail]:
         raise NotAllowed(
             f"Contract {contract.id} allows replies of detail {contract.detail.value}, not {detail.value} "
@@ -140,7 +140,7 @@ def check_detail(contract: Contract, detail: ResultDetail) -> None:
 
 
 def check_recipient(contract: Contract, recipient: str) -> None:
-    """The contract names the recipient."""
+    """Check that the contract names the recipient."""
     if recipient not in contract.recipients:
         raise NotAllowed(
             f"Contract {contract.id} names other recipients: {', '.join(contract.recipients)} (term: recipients).",
@@ -149,7 +149,7 @@ def check_recipient(contract: Contract, recipient: str) -> None:
 
 
 def check_items(contract: Contract, items: frozenset[str], form: ReleaseForm) -> None:
-    """Every item is in the contract, in a form that allows this use."""
+    """Check that every item is in the contract, in a form that allows this use."""
     allowed = {item.code for item in contract.items if item.form.allows(form)}
     missing = items - allowed
     if missing or (items and form is ReleaseForm.NONE):
@@ -161,7 +161,7 @@ def check_items(contract: Contract, items: frozenset[str], form: ReleaseForm) ->
 
 
 def check_request(contract: Contract, ask: AccessRequest) -> None:
-    """Whatever a single request asks for is within the terms, and a batch says everything."""
+    """Check all that a single request asks for, and that a batch gives every field."""
     check_ceilings(contract, ask)
     if ask.recipient is not None:
         check_recipient(contract, ask.recipient)
@@ -187,7 +187,7 @@ def check_request(contract: Contract, ask: AccessRequest) -> None:
 
 
 def passes_check(check: Callable[..., None], *args: object) -> bool:
-    """Whether ``check`` lets through: the answer instead of the error."""
+    """Whether ``check`` passes: a boolean instead of the error."""
     try:
         check(*args)
     except NotAllowed:
@@ -203,7 +203,7 @@ def is_operation_allowed(
     now: datetime,
     bureau_key: str,
 ) -> bool:
-    """Whether ``operation`` is allowed now, counting over time aside."""
+    """Whether ``operation`` is allowed now, apart from the ceilings over time."""
     contract = signed.contract
     return (
         passes_check(check_state, contract, state, now)

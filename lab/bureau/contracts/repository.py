@@ -1,4 +1,8 @@
-"""What the bureau holds of contracts: each version's document, signatures, state and approvals; and finding them."""
+"""The contracts that the bureau keeps: each version's document, signatures, state and approvals.
+
+``ContractRecord`` reads one contract for a change and parses each document once; the functions below it read contracts
+for a look.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +31,7 @@ class Approval:
 
 @dataclass(frozen=True, slots=True)
 class ContractVersion:
-    """One version of a contract as the bureau holds it."""
+    """One version of a contract as the bureau keeps it."""
 
     signed: SignedContract
     state: ContractState
@@ -45,30 +49,63 @@ class ContractVersion:
         return self.signed.contract
 
 
+class ContractRecord:
+    """One contract with its versions, read in the caller's transaction; each version's document is parsed once.
+
+    Raises ``NotFound`` for an unknown contract. ``lock`` keeps the contract's row locked until the transaction ends,
+    so that changes to one contract are serialised.
+    """
+
+    def __init__(self, session: Session, contract_id: str, *, lock: bool = False) -> None:
+        self.session = session
+        self.contract = contract_row(session, contract_id, lock=lock)
+        self.versions = version_rows(session, contract_id)
+        """Newest first."""
+        self._documents: dict[int, Contract] = {}
+
+    def find(self, version: int) -> ContractVersionRow:
+        """The row of the version of that number; raises ``NotFound``."""
+        for row in self.versions:
+            if row.version == version:
+                return row
+        raise NotFound(
+            f"Contract {self.contract.id} has no version {version} here.",
+            next_step=f"name one from 1 to {self.versions[0].version}",
+        )
+
+    def document(self, row: ContractVersionRow) -> Contract:
+        """The version's document; raises ``NotAllowed`` if it is not the document of this id and version."""
+        if row.version not in self._documents:
+            self._documents[row.version] = _parse_document(row)
+        return self._documents[row.version]
+
+    def read(self, row: ContractVersionRow) -> ContractVersion:
+        """The version as its rows are now; raises as ``document`` does."""
+        approvals = self.session.scalars(
+            select(ApprovalRow)
+            .where(ApprovalRow.contract_id == row.contract_id, ApprovalRow.version == row.version)
+            .order_by(ApprovalRow.approved_at)
+        )
+        return _build_version(self.contract, row, self.document(row), approvals)
+
+
 def find_version(session: Session, contract_id: str, version: int | None = None) -> ContractVersion:
-    """That version, or without one the version in force, or the newest if none ever was; raises ``NotFound``."""
-    contract = contract_row(session, contract_id)
-    wanted = contract.in_force if version is None else version
-    rows = version_rows(session, contract_id)
-    if wanted is None:
-        return read_version(session, contract, rows[0])
-    for row in rows:
-        if row.version == wanted:
-            return read_version(session, contract, row)
-    raise NotFound(
-        f"Contract {contract_id} has no version {wanted} here.", next_step=f"name one from 1 to {rows[0].version}"
-    )
+    """That version; without one, the version in force, or the newest if none ever was. Raises ``NotFound``."""
+    record = ContractRecord(session, contract_id)
+    number = record.contract.in_force if version is None else version
+    return record.read(record.versions[0] if number is None else record.find(number))
 
 
 def find_newest_version(session: Session, contract_id: str) -> ContractVersion:
     """The newest version, whatever its state; raises ``NotFound``."""
-    return read_version(session, contract_row(session, contract_id), version_rows(session, contract_id)[0])
+    record = ContractRecord(session, contract_id)
+    return record.read(record.versions[0])
 
 
 def list_versions(session: Session, contract_id: str) -> list[ContractVersion]:
     """All versions, newest first; raises ``NotFound``."""
-    contract = contract_row(session, contract_id)
-    return [read_version(session, contract, row) for row in version_rows(session, contract_id)]
+    record = ContractRecord(session, contract_id)
+    return [record.read(row) for row in record.versions]
 
 
 def list_contracts(session: Session) -> list[ContractVersion]:
@@ -82,21 +119,23 @@ def list_contracts(session: Session) -> list[ContractVersion]:
             in_force[row.contract_id] = row
     approvals = list(session.scalars(select(ApprovalRow).order_by(ApprovalRow.approved_at)))
     found = [
-        _held(contracts[name], chosen, (one for one in approvals if one.contract_id == name))
+        _build_version(
+            contracts[name], chosen, _parse_document(chosen), (one for one in approvals if one.contract_id == name)
+        )
         for name, chosen in (newest_of | in_force).items()
     ]
     return sorted(found, key=lambda one: (one.drafted_at, one.contract.id), reverse=True)
 
 
-def current_state(one: ContractVersion, now: datetime) -> ContractState:
-    """The state as it is at ``now``: a term that is over is expired, also before anybody recorded it."""
-    if one.state not in FINAL_STATES and now >= one.contract.expires:
+def current_state(version: ContractVersion, now: datetime) -> ContractState:
+    """The state at ``now``: a version whose term is over is expired, also before the expiry is recorded."""
+    if version.state not in FINAL_STATES and now >= version.contract.expires:
         return ContractState.EXPIRED
-    return one.state
+    return version.state
 
 
 def contract_row(session: Session, contract_id: str, *, lock: bool = False) -> ContractRow:
-    """The contract's row, locked or not; raises ``NotFound``."""
+    """The contract's row, locked if asked to; raises ``NotFound``."""
     row = session.get(ContractRow, contract_id, with_for_update=lock)
     if row is None:
         raise NotFound(f"No contract {contract_id} is held here.", next_step="list contracts with `lab officer list`")
@@ -113,30 +152,24 @@ def version_rows(session: Session, contract_id: str) -> Sequence[ContractVersion
     ).all()
 
 
-def read_version(session: Session, contract: ContractRow, row: ContractVersionRow) -> ContractVersion:
-    """A version from its rows; raises ``NotAllowed`` if its document is not the one of this id and version."""
-    approvals = session.scalars(
-        select(ApprovalRow)
-        .where(ApprovalRow.contract_id == row.contract_id, ApprovalRow.version == row.version)
-        .order_by(ApprovalRow.approved_at)
-    )
-    return _held(contract, row, approvals)
-
-
-def _held(contract: ContractRow, row: ContractVersionRow, approvals: Iterable[ApprovalRow]) -> ContractVersion:
-    parts = {
-        "contract": json.loads(row.document),
-        "bureau_signature": row.bureau_signature,
-        "bank_signature": row.bank_signature,
-    }
-    signed = parse_contract(json.dumps(parts), kept=True)
-    if (signed.contract.id, signed.contract.version) != (row.contract_id, row.version):
+def _parse_document(row: ContractVersionRow) -> Contract:
+    """The document in a version's row; raises ``NotAllowed`` if it is another one's."""
+    contract = parse_contract(json.dumps({"contract": json.loads(row.document)}), kept=True).contract
+    if (contract.id, contract.version) != (row.contract_id, row.version):
         raise NotAllowed(
             f"The document held as contract {row.contract_id} version {row.version} is another one's.",
             next_step="compare the database with a copy; somebody altered it",
         )
+    return contract
+
+
+def _build_version(
+    contract: ContractRow, row: ContractVersionRow, document: Contract, approvals: Iterable[ApprovalRow]
+) -> ContractVersion:
     return ContractVersion(
-        signed=signed,
+        signed=SignedContract(
+            contract=document, bureau_signature=row.bureau_signature, bank_signature=row.bank_signature
+        ),
         state=ContractState(row.state),
         version=row.version,
         bank_id=contract.bank_id,

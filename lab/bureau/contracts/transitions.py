@@ -1,112 +1,88 @@
-"""Moving one version along the workflow: which version, the step, its ledger entry, and coming into force."""
+"""Moving one version along the workflow: the rule, the new state, its ledger entry, and coming into force."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy.orm import Session
-
-from lab.bureau.contracts.repository import ContractVersion, contract_row, read_version, version_rows
-from lab.bureau.contracts.workflow import FINAL_STATES, TRANSITIONS, ContractAction, ContractState, next_state
+from lab.bureau.contracts.repository import ContractRecord, ContractVersion
+from lab.bureau.contracts.workflow import FINAL_STATES, WORKFLOW, ContractState, next_state
 from lab.bureau.ledger import Fact, record
-from lab.bureau.store.tables import ContractRow, ContractVersionRow
+from lab.bureau.store.tables import ContractVersionRow
 from lab.terms.contract.document import Contract
-from lab.terms.errors import Conflict, NotFound
+from lab.terms.contract_steps import CONTRACT_STEPS
+from lab.terms.errors import Conflict
 from lab.terms.text.visible_line import check_visible_line
 
 MAX_REASON_CHARACTERS = 500
 """Characters of a reason at most; the ledger keeps it."""
-IN_FORCE_STATES = frozenset({ContractState.ACTIVE, ContractState.SUSPENDED})
-ACTION_ENTRY_KINDS = {
-    ContractAction.SUBMIT: "contract.submitted",
-    ContractAction.RETURN: "contract.returned",
-    ContractAction.REVIEW: "contract.reviewed",
-    ContractAction.APPROVE: "contract.approved",
-    ContractAction.REJECT: "contract.rejected",
-    ContractAction.ACTIVATE: "contract.active",
-    ContractAction.SUSPEND: "contract.suspended",
-    ContractAction.RESUME: "contract.resumed",
-    ContractAction.REVOKE: "contract.revoked",
-    ContractAction.EXPIRE: "contract.expired",
-    ContractAction.RETIRE: "contract.retired",
-}
-"""The ledger's name of each step."""
 
 
-def activate(
-    session: Session, contract: ContractRow, row: ContractVersionRow, by: str, now: datetime
-) -> ContractVersion:
-    """Bring an approved version that both signed into force, in place of the former one.
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """A step to take with a version: which, by whom (as the ledger names them), when, and why."""
 
-    While the former one is suspended it waits: signing must not lift a suspension.
+    action: str
+    by: str
+    now: datetime
+    reason: str | None = None
+
+
+def apply_transition(contract: ContractRecord, row: ContractVersionRow, transition: Transition) -> None:
+    """Move the version and write the ledger entry, in the record's transaction.
+
+    Raises ``Conflict`` if the workflow has no such step from its state or, for a step that leads to work under the
+    contract, if the term is over; ``InvalidInput`` if a text of the document or the reason hides something.
     """
-    document = read_version(session, contract, row)
-    document.signed.verify()
-    for former in version_rows(session, contract.id):
-        if former.version == contract.in_force and ContractState(former.state) is ContractState.SUSPENDED:
-            return document
-        if former.version == contract.in_force and ContractState(former.state) is ContractState.ACTIVE:
-            apply_action(
-                session, contract, former, ContractAction.RETIRE, by, now, f"replaced by version {row.version}"
-            )
-    contract.in_force = row.version
-    return apply_action(session, contract, row, ContractAction.ACTIVATE, by, now)
-
-
-def apply_action(
-    session: Session,
-    contract: ContractRow,
-    row: ContractVersionRow,
-    action: ContractAction,
-    by: str,
-    now: datetime,
-    reason: str | None = None,
-) -> ContractVersion:
-    """Move a version to the state after ``action``, and record it; raises ``Conflict`` if it cannot be moved."""
-    after = next_state(contract.id, ContractState(row.state), action)
-    if action in (
-        ContractAction.SUBMIT,
-        ContractAction.REVIEW,
-        ContractAction.APPROVE,
-        ContractAction.ACTIVATE,
-        ContractAction.RESUME,
-    ):
-        document = read_version(session, contract, row).contract
-        check_not_expired(document, now)
-        document.check_free_texts()  # one that was kept from before may hide something, and then can only be ended
-    if reason is not None:
-        check_visible_line(reason, "a reason", longest=MAX_REASON_CHARACTERS)
+    after = next_state(contract.contract.id, ContractState(row.state), transition.action)
+    if WORKFLOW[transition.action].leads_to_force:
+        document = contract.document(row)
+        check_not_expired(document, transition.now)
+        document.check_free_texts()  # a document from before this rule may hide something; then it can only be ended
+    if transition.reason is not None:
+        check_visible_line(transition.reason, "a reason", longest=MAX_REASON_CHARACTERS)
     row.state = after.value
     if after in FINAL_STATES:
-        row.ended_at = now
-    session.flush()
-    facts: dict[str, Fact] = {} if reason is None else {"reason": reason}
-    record_change(session, ACTION_ENTRY_KINDS[action], row, by, facts)
-    return read_version(session, contract, row)
+        row.ended_at = transition.now
+    contract.session.flush()
+    facts: dict[str, Fact] = {} if transition.reason is None else {"reason": transition.reason}
+    record_change(contract, CONTRACT_STEPS[transition.action].entry_kind, row, transition.by, facts)
 
 
-def select_version_rows(
-    session: Session, contract_id: str, action: ContractAction, version: int | None
-) -> tuple[ContractRow, ContractVersionRow]:
-    """A contract and the version that ``action`` is for: the one named, or the newest that allows it."""
-    contract = contract_row(session, contract_id, lock=True)
-    rows = version_rows(session, contract_id)
+def activate(contract: ContractRecord, row: ContractVersionRow, by: str, now: datetime) -> ContractVersion:
+    """Bring an approved version that both parties signed into force, in place of the former one.
+
+    While the former one is suspended, the version waits: a signature must not lift a suspension.
+    Raises ``NotAuthentic`` if a signature does not verify, and what ``apply_transition`` raises.
+    """
+    version = contract.read(row)
+    version.signed.verify()
+    step = Transition("activate", by, now)
+    for former in contract.versions:
+        if former.version != contract.contract.in_force:
+            continue
+        if ContractState(former.state) is ContractState.SUSPENDED:
+            return version
+        if ContractState(former.state) is ContractState.ACTIVE:
+            replaced = replace(step, action="retire", reason=f"replaced by version {row.version}")
+            apply_transition(contract, former, replaced)
+    contract.contract.in_force = row.version
+    apply_transition(contract, row, step)
+    return contract.read(row)
+
+
+def choose_version(contract: ContractRecord, action: str, version: int | None) -> ContractVersionRow:
+    """The version of that number; without one, the newest whose state has the step, or else the newest."""
     if version is not None:
-        return contract, find_version_row(rows, version)
-    able = [row for row in rows if (ContractState(row.state), action) in TRANSITIONS]
-    return contract, (able or rows)[0]
+        return contract.find(version)
+    able = [row for row in contract.versions if can_take(row, action)]
+    return (able or contract.versions)[0]
 
 
-def find_version_row(rows: Sequence[ContractVersionRow], version: int) -> ContractVersionRow:
-    """The version of that number among a contract's, newest first; raises ``NotFound``."""
-    for row in rows:
-        if row.version == version:
-            return row
-    raise NotFound(
-        f"Contract {rows[0].contract_id} has no version {version} here.",
-        next_step=f"name one from 1 to {rows[0].version}",
-    )
+def can_take(row: ContractVersionRow, action: str) -> bool:
+    """Whether the workflow has the step from the version's state."""
+    return ContractState(row.state) in WORKFLOW[action].from_states
 
 
 def check_not_expired(contract: Contract, now: datetime) -> None:
@@ -115,6 +91,9 @@ def check_not_expired(contract: Contract, now: datetime) -> None:
         raise Conflict(f"The term of contract {contract.id} is over.", next_step="draft a new version or contract")
 
 
-def record_change(session: Session, kind: str, row: ContractVersionRow, by: str, facts: Mapping[str, Fact]) -> None:
+def record_change(
+    contract: ContractRecord, kind: str, row: ContractVersionRow, by: str, facts: Mapping[str, Fact]
+) -> None:
     """Write the entry of a change: the version, the hash of its document, and the facts given."""
-    record(session, kind, row.contract_id, {"version": row.version, "sha256": row.sha256, **facts}, by=by)
+    about: dict[str, Fact] = {"version": row.version, "sha256": row.sha256}
+    record(contract.session, kind, row.contract_id, about | dict(facts), by=by)

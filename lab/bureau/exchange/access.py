@@ -1,8 +1,8 @@
-"""The way of every request of a bank: contract, job, model, and the one enforcement point, in one transaction.
+"""Access control for every request of a bank: contract, job, model, and the one enforcement point, in one transaction.
 
-``AccessControl.enter`` gathers what a request is about (which job it names, and with that which model, recipient and
-items) and has ``lab.bureau.contracts.authorise`` let it through. A job goes on when its contract is amended, if the
-version in force allows what the job was opened for.
+``AccessControl`` finds what a request is about (its job, and with it the model, recipient and items), and calls
+``lab.bureau.contracts.authorise``. A job continues when its contract is amended, if the version in force allows what
+the job was opened for.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from lab.bureau.contracts import AccessRequest, authorise
-from lab.bureau.contracts.lifecycle import ContractVersion, find_version
+from lab.bureau.contracts.repository import ContractVersion, find_version
 from lab.bureau.exchange.jobs import ContractJob, JobParameters, check_open, find_job, job_not_found, lock_contract
 from lab.bureau.model_registry.registry import ModelCache, ModelVersion, find_model
 from lab.terms.contract.document import Contract, Operation, ReleaseForm, ResultDetail
@@ -22,13 +22,13 @@ from lab.terms.errors import NotAllowed, NotFound
 
 @dataclass(frozen=True, slots=True)
 class AccessGrant:
-    """A request that was let through: the version of the contract in force, the job, and its model."""
+    """An authorised request: the version of the contract in force, the job, and its model."""
 
     contract_version: ContractVersion
     job: ContractJob
     model_version: ModelVersion
     detail: ResultDetail
-    """How fine the job's replies are: as in the version it was opened under."""
+    """The detail of the job's replies: as in the version it was opened under."""
 
     @property
     def contract(self) -> Contract:
@@ -37,15 +37,15 @@ class AccessGrant:
 
     @property
     def actor(self) -> str:
-        """Who asks, as the ledger names them."""
+        """The bank, as the ledger names it."""
         return bank_actor(self.contract_version)
 
 
 class AccessControl:
-    """Lets requests through. Safe to use from several threads."""
+    """Authorises requests. Safe to use from several threads."""
 
-    def __init__(self, shelf: ModelCache) -> None:
-        self._shelf = shelf
+    def __init__(self, models: ModelCache) -> None:
+        self._models = models
 
     def authorise_request(
         self,
@@ -54,12 +54,11 @@ class AccessControl:
         operation: Operation,
         job_id: str,
         now: datetime,
+        ask: AccessRequest = AccessRequest(),
         *,
-        identifiers: int | None = None,
-        rows: int | None = None,
         lock: bool = False,
     ) -> AccessGrant:
-        """Let a request of an open job through; ``lock`` when it charges something.
+        """Authorise a request of an open job; ``ask`` has its size. ``lock`` the contract when it charges something.
 
         Raises what ``authorise`` raises, ``NotFound`` for a job that was never opened and ``NotAllowed`` for one that
         is not open, or whose engine or parameters an amendment has changed.
@@ -67,61 +66,60 @@ class AccessControl:
         if lock:
             lock_contract(session, contract_id)
         job = find_job(session, contract_id, job_id)
-        ask = AccessRequest(identifiers=identifiers, rows=rows)
         if job is None:
             authorise(session, contract_id, operation, ask, now)
             raise job_not_found(contract_id)
         opened = find_version(session, contract_id, job.version).contract
-        shelved = find_model(session, job.parameters.model, job.parameters.model_version)
+        model = find_model(session, job.parameters.model, job.parameters.model_version)
         ask = replace(ask, recipient=job.parameters.recipient, job_rows=job.parameters.rows, detail=opened.detail)
-        held = authorise(session, contract_id, operation, self._about(ask, shelved, operation), now)
+        version = authorise(session, contract_id, operation, self._add_model(ask, model, operation), now)
         check_open(job)
         for term, before, present in (
-            ("engine", opened.engine, held.contract.engine),
-            ("parameters", opened.parameters, held.contract.parameters),
+            ("engine", opened.engine, version.contract.engine),
+            ("parameters", opened.parameters, version.contract.parameters),
         ):
             if before != present:
                 raise NotAllowed(
                     f"Contract {contract_id} was amended since job {job.id} was opened (term: {term}).",
                     next_step="open another job",
                 )
-        return AccessGrant(held, job, shelved, opened.detail)
+        return AccessGrant(version, job, model, opened.detail)
 
     def authorise_opening(
-        self, session: Session, contract_id: str, terms: JobParameters, now: datetime
+        self, session: Session, contract_id: str, parameters: JobParameters, now: datetime
     ) -> tuple[ContractVersion, ModelVersion]:
-        """Let a job be opened with these terms; locks the contract. Raises what ``authorise`` raises.
+        """Authorise the opening of a job; locks the contract. Raises what ``authorise`` raises.
 
-        It is opened for matching, or for counting where a contract allows that and no matching; each request in it
-        is let through for its own operation.
+        The job is opened for matching, or for counting if the contract allows counting and not matching; each request
+        in it is authorised for its own operation.
         """
         lock_contract(session, contract_id)
         contract = find_version(session, contract_id).contract
-        operation = _opened_for(contract)
-        ask = AccessRequest(recipient=terms.recipient, job_rows=terms.rows, detail=contract.detail)
+        operation = _opening_operation(contract)
+        ask = AccessRequest(recipient=parameters.recipient, job_rows=parameters.rows, detail=contract.detail)
         try:
-            shelved = find_model(session, terms.model, terms.model_version)
+            model = find_model(session, parameters.model, parameters.model_version)
         except NotFound:
-            # Which models stand here is not for a bank to find out by trying: the contract has the first word.
-            asked = replace(ask, model=(terms.model, terms.model_version))
-            authorise(session, contract_id, operation, asked, now)
+            # A bank must not find out by trying which models exist: the contract is checked first.
+            named = replace(ask, model=(parameters.model, parameters.model_version))
+            authorise(session, contract_id, operation, named, now)
             raise
-        return authorise(session, contract_id, operation, self._about(ask, shelved, operation), now), shelved
+        return authorise(session, contract_id, operation, self._add_model(ask, model, operation), now), model
 
-    def _about(self, ask: AccessRequest, shelved: ModelVersion, operation: Operation) -> AccessRequest:
-        """What the model makes of a request: its version, and the items it reads as inputs. A count reads none."""
-        ask = replace(ask, model=(shelved.name, shelved.version))
+    def _add_model(self, ask: AccessRequest, model: ModelVersion, operation: Operation) -> AccessRequest:
+        """Add the model's version, and the items that it reads as inputs, to a request. A count reads none."""
+        ask = replace(ask, model=(model.name, model.version))
         if operation is Operation.COUNT:
             return ask
-        items = frozenset(item.code for item in self._shelf.load(shelved).public_items())
+        items = frozenset(item.code for item in self._models.load(model).public_items())
         return replace(ask, items=items, form=ReleaseForm.MODEL_INPUT_ONLY)
 
 
-def _opened_for(contract: Contract) -> Operation:
+def _opening_operation(contract: Contract) -> Operation:
     counts = Operation.COUNT in contract.operations and Operation.MATCH not in contract.operations
     return Operation.COUNT if counts else Operation.MATCH
 
 
-def bank_actor(held: ContractVersion) -> str:
-    """The bank of a contract, as the ledger names who did something."""
-    return f"bank:{held.bank_id}"
+def bank_actor(version: ContractVersion) -> str:
+    """The bank of a contract, as the ledger names it."""
+    return f"bank:{version.bank_id}"

@@ -1,10 +1,11 @@
-"""The life of a batch in the store: charged, then answered, or returned when its evaluation failed or was stopped.
+"""Batches in the database: charged, then answered, or returned when the evaluation failed or was stopped.
 
-Its bytes lie in a file from the charge on, so that any process of the bureau can evaluate it. They are removed when it
-is returned, or with the reply when the contract's retention ends. A later job may name them to have them evaluated
-again by another register or model version (``find_sent``, ``check_changed``); that keeps them no longer.
+The bytes of a batch are in a file from the charge on, so that any process of the bureau can evaluate it. They are
+removed when the batch is returned, or with the reply when the contract's retention ends. A later job may have them
+evaluated again by another register or model version (``find_original_batch``, ``check_not_yet_evaluated``); that keeps
+them no longer.
 
-All methods belong to the caller's transaction, which holds the contract's row locked when it changes something.
+All methods run in the caller's transaction, which has the contract's row locked when it changes something.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from lab.bureau.configuration.home import BureauHome
+from lab.bureau.exchange.access import AccessGrant
 from lab.bureau.ledger import Fact, record
 from lab.bureau.store.tables import BatchRow, JobRow
 from lab.terms.errors import ERROR_FAMILIES, Busy, Conflict, InvalidInput, NotFound, ShulabError
@@ -26,13 +28,13 @@ from lab.terms.names import ModelRef
 
 CHARGED, ANSWERED, RETURNED = "charged", "answered", "returned"
 RESCORE_HINT = "score these enterprises afresh: match, encrypt and send them"
-"""What is left to a bank whose batch can't be evaluated again."""
+"""The next step for a bank whose batch can't be evaluated again."""
 _RETRY_AFTER = 2  # seconds: a batch takes about as long
 
 
 @dataclass(frozen=True, slots=True)
 class BatchCharge:
-    """A batch that is paid for and waits. The same bytes charged again after a return are another charge."""
+    """A batch that is charged and waits. The same bytes charged again after a return are another charge."""
 
     contract: str
     sha256: str
@@ -41,13 +43,13 @@ class BatchCharge:
 
     @property
     def id(self) -> str:
-        """What names the charge, and the workflow that answers it."""
+        """Identifies the charge and the workflow that answers it."""
         return f"{self.contract}/{self.job}/{self.sha256}/{self.at:%Y%m%dT%H%M%S.%f}"
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedReply:
-    """A reply that was kept, and the number of the ledger entry that tells of it."""
+    """A stored reply, and the number of its ledger entry."""
 
     reply: bytes
     entry: int
@@ -68,7 +70,7 @@ class BatchLocation:
 
 @dataclass(frozen=True, slots=True)
 class BatchFacts:
-    """What the ledger says of a batch, when it is charged and when it is answered."""
+    """What the ledger records about a batch, when it is charged and when it is answered."""
 
     job: str
     sha256: str
@@ -91,6 +93,17 @@ class BatchFacts:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class NewCharge:
+    """A batch to be charged: its facts, where its bytes are, ``more`` facts for the ledger, and the share ``spent`` of
+    the leakage budget."""
+
+    facts: BatchFacts
+    location: BatchLocation
+    more: Mapping[str, Fact]
+    spent: float
+
+
 class BatchRepository:
     """Batches and their replies."""
 
@@ -98,12 +111,12 @@ class BatchRepository:
         self._home = home
 
     def register_version(self, session: Session, contract_id: str, job_id: str, sha256: str) -> int | None:
-        """The register version that a batch was charged for, from which a resumed one is answered too; or None."""
+        """The register version that a batch was charged for, which also answers it after a restart; or None."""
         row = session.get(BatchRow, (contract_id, job_id, sha256))
         return row.register_version if row is not None and row.state != RETURNED else None
 
     def is_charged(self, session: Session, contract_id: str, job_id: str, sha256: str) -> bool:
-        """Whether the batch is paid for in this job, answered or not."""
+        """Whether the batch is charged in this job, answered or not."""
         row = session.get(BatchRow, (contract_id, job_id, sha256), populate_existing=True)
         return row is not None and row.state != RETURNED
 
@@ -153,7 +166,7 @@ class BatchRepository:
                 )
 
     def find_file(self, session: Session, row: BatchRow) -> str | None:
-        """Where the bytes of a batch lie; None when they are not kept any more."""
+        """The file with the bytes of a batch; None when they were removed."""
         if row.sent_in is None:
             return row.file
         sent = session.get(BatchRow, (row.contract_id, row.sent_in, row.sha256), populate_existing=True)
@@ -179,7 +192,7 @@ class BatchRepository:
         return {state: found.get(state, 0) for state in (CHARGED, ANSWERED, RETURNED)}
 
     def check_queue_capacity(self, session: Session, contract_id: str) -> None:
-        """Raise ``Busy`` when as many batches wait as may, in all or of the contract."""
+        """Raise ``Busy`` when the queue is full, in all or for the contract."""
         query = select(func.count()).where(BatchRow.state == CHARGED)
         settings = self._home.settings
         for counted, most in (
@@ -193,50 +206,42 @@ class BatchRepository:
                     retry_after=_RETRY_AFTER,
                 )
 
-    def record_charge(
-        self,
-        session: Session,
-        contract_id: str,
-        facts: BatchFacts,
-        bytes_of: BatchLocation,
-        now: datetime,
-        *,
-        by: str,
-        more: Mapping[str, Fact],
-        spent: float,
-    ) -> None:
-        """Record that the batch, whose bytes are where ``bytes_of`` says, is charged, with its ledger entry."""
+    def record_charge(self, session: Session, access: AccessGrant, charge: NewCharge, now: datetime) -> None:
+        """Record that the batch is charged, with its ledger entry."""
+        contract_id, facts = access.contract.id, charge.facts
         row = session.get(BatchRow, (contract_id, facts.job, facts.sha256))
         if row is None:
             row = BatchRow(contract_id=contract_id, job_id=facts.job, sha256=facts.sha256)
             session.add(row)
         row.rows, row.register_version = facts.rows, facts.register_version
-        row.spent = spent
-        row.file, row.sent_in = bytes_of.file, bytes_of.job
+        row.spent = charge.spent
+        row.file, row.sent_in = charge.location.file, charge.location.job
         row.state, row.charged_at, row.failure = CHARGED, now, None
         session.flush()
-        record(session, "score.charged", contract_id, facts.as_dict() | dict(more), by=by)
+        record(session, "score.charged", contract_id, facts.as_dict() | dict(charge.more), by=access.actor)
 
     def record_reply(
-        self, session: Session, contract_id: str, facts: BatchFacts, file: str, reply: bytes, now: datetime, *, by: str
+        self, session: Session, access: AccessGrant, facts: BatchFacts, file: str, reply: bytes, now: datetime
     ) -> RecordedReply | None:
-        """Record that the batch is answered by ``reply``, which lies in ``file``.
+        """Record that the batch is answered by ``reply``, which is stored in ``file``.
 
-        If another process was first, its reply is given instead; None if the charge was given back meanwhile.
+        Returns the reply of another process if that was first; None if the charge was refunded meanwhile.
         """
+        contract_id = access.contract.id
         key = (contract_id, facts.job, facts.sha256)
         row = session.get(BatchRow, key, with_for_update=True, populate_existing=True)
         if row is not None and row.state == CHARGED:
             row.state, row.answered_at = ANSWERED, now
             row.reply_file, row.reply_sha256 = file, hashlib.sha256(reply).hexdigest()
             session.flush()
-            told: dict[str, Fact] = {"reply_sha256": row.reply_sha256, "bytes": len(reply)}
-            row.entry_seq = record(session, "score.answered", contract_id, facts.as_dict() | told, by=by).seq
+            outcome: dict[str, Fact] = {"reply_sha256": row.reply_sha256, "bytes": len(reply)}
+            entry = record(session, "score.answered", contract_id, facts.as_dict() | outcome, by=access.actor)
+            row.entry_seq = entry.seq
             session.flush()
         return self.find_reply(session, contract_id, facts.job, facts.sha256)
 
     def find_reply(self, session: Session, contract_id: str, job_id: str, sha256: str) -> RecordedReply | None:
-        """The kept reply, or None; raises ``InvalidInput`` if it was lost, altered, or removed after its time."""
+        """The stored reply, or None; raises ``InvalidInput`` if it was lost, altered, or removed after retention."""
         row = session.get(BatchRow, (contract_id, job_id, sha256), populate_existing=True)
         if row is None or row.state != ANSWERED or row.entry_seq is None:
             return None
@@ -252,8 +257,11 @@ class BatchRepository:
     def mark_returned(
         self, session: Session, contract_id: str, job_id: str, sha256: str, failure: Mapping[str, str]
     ) -> tuple[BatchRow, str | None] | None:
-        """Mark a charged batch as returned, for a reason that the bank will hear; the batch, and the file that is to
-        go: its bytes, unless another job sent them. None if it no longer is charged, so nothing is to be given back."""
+        """Mark a charged batch as returned, with the reason for the bank.
+
+        Returns the row, and the file to remove: its bytes, unless another job sent them. None if the batch is not
+        charged any more, so that there is nothing to refund.
+        """
         row = session.get(BatchRow, (contract_id, job_id, sha256), with_for_update=True, populate_existing=True)
         if row is None or row.state != CHARGED:
             return None
@@ -264,8 +272,8 @@ class BatchRepository:
 
 
 def read_failure(row: BatchRow) -> ShulabError:
-    """Why a returned batch was not answered, as the error that it was."""
-    told = json.loads(row.failure or "{}")
-    family = ERROR_FAMILIES.get(told.get("error", ""), Conflict)
-    detail = told.get("detail") or "The batch was not answered, and its charge was given back."
-    return family(detail, next_step=told.get("next_step") or "send the batch again")
+    """Why a returned batch was not answered, as the error that was raised."""
+    failure = json.loads(row.failure or "{}")
+    family = ERROR_FAMILIES.get(failure.get("error", ""), Conflict)
+    detail = failure.get("detail") or "The batch was not answered, and its charge was given back."
+    return family(detail, next_step=failure.get("next_step") or "send the batch again")

@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import CursorResult, bindparam, func, select, text
 from sqlalchemy.orm import Session
 
-from lab.bureau.contracts.lifecycle import find_version
+from lab.bureau.contracts.repository import find_version
 from lab.bureau.contracts.workflow import ContractState
 from lab.bureau.exchange.jobs import count_recent_jobs
 from lab.bureau.ledger.rate_limited_entries import tally_refund

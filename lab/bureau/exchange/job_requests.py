@@ -1,19 +1,19 @@
-"""Where a bank opens its jobs, looks at them and ends them, and fetches what it must know of a model."""
+"""A bank opens, reads and ends its jobs, and fetches what it must know of a model."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lab.bureau.configuration.home import BureauHome
 from lab.bureau.contracts import AccessRequest, authorise
-from lab.bureau.contracts.lifecycle import find_version
-from lab.bureau.data.register import Snapshot, find_snapshot
-from lab.bureau.exchange.access import AccessControl, bank_actor
+from lab.bureau.contracts.repository import find_version
+from lab.bureau.data.register import find_snapshot
+from lab.bureau.exchange.access import bank_actor
+from lab.bureau.exchange.batches import BatchRepository
 from lab.bureau.exchange.jobs import (
     ContractJob,
     JobParameters,
@@ -24,69 +24,76 @@ from lab.bureau.exchange.jobs import (
     lock_contract,
     open_job,
 )
+from lab.bureau.exchange.refusals import records_refusals
+from lab.bureau.exchange.resources import ExchangeResources
 from lab.bureau.model_registry.registry import ModelVersion, find_model, read_sheet
-from lab.bureau.store import Database
 from lab.bureau.store.tables import EpochRow
 from lab.terms.contract.document import Contract, Operation
 from lab.terms.errors import Conflict, NotAllowed
 
 
 class JobService:
-    """What a bank may ask for around its jobs. Safe to use from several threads.
+    """A bank's jobs, and what it needs to know of a model. Safe to use from several threads.
 
-    ``epoch`` tells the key epoch that new jobs begin in.
+    ``current_epoch`` finds the key epoch in which new jobs begin.
     """
 
-    def __init__(
-        self, store: Database, home: BureauHome, passage: AccessControl, epoch: Callable[[Session], int]
-    ) -> None:
-        self._store, self._home, self._passage, self._epoch = store, home, passage, epoch
+    def __init__(self, resources: ExchangeResources, current_epoch: Callable[[Session], int]) -> None:
+        self._store, self._home, self._access = resources.store, resources.home, resources.access
+        self._current_epoch, self._now, self.refusals = current_epoch, resources.clock, resources.refusals
+        self._batches = BatchRepository(resources.home)
 
-    def sheet(self, contract_id: str, name: str | None, version: int | None, now: datetime) -> bytes:
+    @records_refusals("sheet")
+    def sheet(self, contract_id: str, name: str | None = None, version: int | None = None) -> bytes:
         """The sheet of a model that the contract allows (the first, unless named), whose hash the contract pins.
 
-        Raises what ``authorise`` raises.
+        Raises what ``authorise`` raises, and ``NotAllowed`` if the sheet does not have the pinned hash.
         """
         with self._store.begin_read() as session:
-            contract, shelved = self._model(session, contract_id, name, version, now)
-        content = read_sheet(self._home, shelved, contract.detail)
-        if hashlib.sha256(content).hexdigest() != contract.find_model(shelved.name, shelved.version).sheet_sha256:
+            contract, model = self._find_model(session, contract_id, name, version)
+        content = read_sheet(self._home, model, contract.detail)
+        if hashlib.sha256(content).hexdigest() != contract.find_model(model.name, model.version).sheet_sha256:
             raise NotAllowed(
                 f"The sheet of contract {contract_id} is not the one that was signed (term: models).",
                 next_step="ask the bureau for a new version of the contract",
             )
         return content
 
-    def register(self, contract_id: str, name: str | None, version: int | None, now: datetime) -> Snapshot:
-        """The register version that a batch sent now would be evaluated with, by a model named as for ``sheet``.
+    @records_refusals("register")
+    def register(self, contract_id: str, name: str | None = None, version: int | None = None) -> dict[str, Any]:
+        """Name and version of the register that a batch sent now would be evaluated with, by a model as in ``sheet``.
 
         Raises what ``authorise`` raises.
         """
         with self._store.begin_read() as session:
-            _, shelved = self._model(session, contract_id, name, version, now)
-            return find_snapshot(session, shelved.register)
+            _, model = self._find_model(session, contract_id, name, version)
+            snapshot = find_snapshot(session, model.register)
+        return {"name": snapshot.name, "version": snapshot.version}
 
-    def _model(
-        self, session: Session, contract_id: str, name: str | None, version: int | None, now: datetime
+    def _find_model(
+        self, session: Session, contract_id: str, name: str | None, version: int | None
     ) -> tuple[Contract, ModelVersion]:
         contract = find_version(session, contract_id).contract
-        # An ask that names no model of the contract goes to ``authorise`` as it is, and is refused there.
+        # A request for a model that the contract does not name goes to ``authorise`` as it is, and is refused there.
         allowed = [m for m in contract.models if name in (None, m.name) and version in (None, m.version)]
         model = (allowed[0].name, allowed[0].version) if allowed else (name or "", version or 0)
         ask = AccessRequest(model=model, detail=contract.detail)
-        contract = authorise(session, contract_id, Operation.SCORE, ask, now).contract
+        contract = authorise(session, contract_id, Operation.SCORE, ask, self._now()).contract
         return contract, find_model(session, *model)
 
-    def open_job(self, contract_id: str, job_id: str, terms: JobParameters, now: datetime) -> ContractJob:
+    @records_refusals("open-job")
+    def open(self, contract_id: str, job_id: str, parameters: JobParameters) -> ContractJob:
         """Open a job, or the same one again. Raises what ``authorise`` and ``jobs.open_job`` raise.
 
-        A stopped job whose key epoch has closed meanwhile cannot go on: its tags mean nothing any more (``Conflict``).
+        A stopped job whose key epoch has closed meanwhile cannot continue: its tags mean nothing any more
+        (``Conflict``).
         """
+        now = self._now()
         check_job_id(job_id)
         with self._store.begin() as session:
-            held, _ = self._passage.authorise_opening(session, contract_id, terms, now)
-            epoch = self._epoch(session)
-            job = open_job(session, held, job_id, terms, now, epoch=epoch, by=bank_actor(held))
+            version, _ = self._access.authorise_opening(session, contract_id, parameters, now)
+            epoch = self._current_epoch(session)
+            job = open_job(session, version, job_id, parameters, now, epoch=epoch, by=bank_actor(version))
             state = session.scalar(select(EpochRow.state).where(EpochRow.number == job.epoch))
             if job.state == "open" and state not in ("current", "closing"):
                 raise Conflict(
@@ -95,17 +102,23 @@ class JobService:
                 )
         return job
 
-    def job(self, contract_id: str, job_id: str) -> ContractJob:
-        """A job as it stands, whatever the contract's state; raises ``NotFound``."""
+    def find(self, contract_id: str, job_id: str) -> ContractJob:
+        """A job, whatever the contract's state; raises ``NotFound``."""
         with self._store.begin_read() as session:
             found = find_job(session, contract_id, job_id)
         if found is None:
             raise job_not_found(contract_id)
         return found
 
-    def end_job(self, contract_id: str, job_id: str, now: datetime) -> ContractJob:
-        """The bank is done with a job, whatever the contract's state: ending gives nothing out."""
+    def progress(self, contract_id: str, job_id: str) -> dict[str, Any]:
+        """A job, and its batches by state; raises ``NotFound``."""
+        job = self.find(contract_id, job_id)
+        with self._store.begin_read() as session:
+            return job.as_dict() | {"batches": self._batches.count_by_state(session, contract_id, job_id)}
+
+    def end(self, contract_id: str, job_id: str) -> ContractJob:
+        """End a job, whatever the contract's state: ending gives nothing out. Raises ``NotFound``."""
         with self._store.begin() as session:
             lock_contract(session, contract_id)
-            held = find_version(session, contract_id)
-            return end_job(session, contract_id, job_id, now, by=bank_actor(held))
+            version = find_version(session, contract_id)
+            return end_job(session, contract_id, job_id, self._now(), by=bank_actor(version))

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import CursorResult, func, select, update
 from sqlalchemy.orm import Session
 
-from lab.bureau.contracts.lifecycle import ContractVersion
+from lab.bureau.contracts.repository import ContractVersion
 from lab.bureau.ledger import Fact, record
 from lab.bureau.store.tables import ContractRow, JobRow
 from lab.terms.errors import Conflict, InvalidInput, NotAllowed, NotFound

@@ -1,6 +1,7 @@
-"""Removing what a job left here when its contract's ``retention_days`` are over: batches, replies, contexts, set-ups.
+"""What is due with time: expired contracts are recorded, and a job's files removed after ``retention_days``.
 
-What stays is what the law and the counting need: that a batch was answered, and who inquired about whom (by pseudonym).
+Batches, replies, contexts and set-ups are removed. What stays is what the law and the charges need: that a batch was
+answered, and who inquired about whom (by pseudonym).
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from lab.bureau.configuration.home import BureauHome
-from lab.bureau.contracts.lifecycle import current_state, find_version, list_versions
+from lab.bureau.contracts.lifecycle import record_expiry
+from lab.bureau.contracts.repository import current_state, find_version, list_contracts, list_versions
 from lab.bureau.contracts.workflow import FINAL_STATES
-from lab.bureau.exchange.jobs import lock_contract
+from lab.bureau.exchange.jobs import lock_contract, stop_jobs
 from lab.bureau.exchange.matching.evaluated_register import EVALUATIONS_ROOT, EvaluatedRegisterStore
 from lab.bureau.exchange.matching.index import MANIFEST_FILE
 from lab.bureau.ledger import BUREAU_ACTOR, record
@@ -25,18 +27,34 @@ from lab.bureau.store.tables import BatchRow, ContextRow, ContractRow
 
 @dataclass(frozen=True, slots=True)
 class RetentionSweep:
-    """How many files were removed."""
+    """The number of files removed."""
 
     replies: int = 0
     contexts: int = 0
     setups: int = 0
 
 
-def sweep(store: Database, home: BureauHome, now: datetime) -> RetentionSweep:
-    """Remove what is past its time, contract by contract, each in one transaction with its entry.
+def expire_contract(session: Session, contract_id: str, now: datetime) -> None:
+    """Record the contract's versions whose term is over; raises ``NotFound``."""
+    if record_expiry(session, contract_id, now):
+        stop_jobs(session, contract_id, now, by=BUREAU_ACTOR)
 
-    A file goes after its transaction, so what is still named is still there; one that a kill left behind is removed by
-    the next sweep.
+
+def expire_contracts(store: Database, now: datetime) -> None:
+    """Record every expiry that is due, each in a transaction of its own."""
+    with store.begin_read() as session:
+        versions = list_contracts(session)
+    for version in versions:
+        if version.state not in FINAL_STATES and now >= version.contract.expires:
+            with store.begin() as session:
+                expire_contract(session, version.contract.id, now)
+
+
+def sweep(store: Database, home: BureauHome, now: datetime) -> RetentionSweep:
+    """Remove what is past its retention, contract by contract, each in one transaction with its entry.
+
+    A file is removed after its transaction, so that every file named in the database exists; the next sweep removes
+    one that an interrupted sweep left behind.
     """
     with store.begin_read() as session:
         ids = list(session.scalars(select(ContractRow.id).order_by(ContractRow.id)))
@@ -61,16 +79,16 @@ def sweep(store: Database, home: BureauHome, now: datetime) -> RetentionSweep:
 
 
 def remove_ended_evaluations(store: Database, evaluated: EvaluatedRegisterStore, now: datetime) -> int:
-    """Remove what was evaluated for contracts that have ended, of which no version can come into force any more; how
-    many registers' values, by contract and epoch."""
+    """Remove evaluated registers of contracts of which no version can come into force any more; returns their number,
+    by contract and epoch."""
     with store.begin_read() as session:
         ids = list(session.scalars(select(ContractRow.id)))
-        lasting = {
+        open_contracts = {
             one
             for one in ids
             if any(current_state(held, now) not in FINAL_STATES for held in list_versions(session, one))
         }
-    removed = evaluated.remove_contracts(lambda contract: contract not in lasting)
+    removed = evaluated.remove_contracts(lambda contract: contract not in open_contracts)
     if removed:
         with store.begin() as session:
             record(session, "retention.swept", None, {"evaluated": removed}, by=BUREAU_ACTOR)
@@ -78,7 +96,7 @@ def remove_ended_evaluations(store: Database, evaluated: EvaluatedRegisterStore,
 
 
 def _release(session: Session, contract_id: str, before: datetime) -> tuple[int, int]:
-    """Let the rows go that name files from before ``before``; how many replies and contexts."""
+    """Remove the names of files from before ``before`` from the rows; the numbers of replies and contexts."""
     replies = session.scalars(
         select(BatchRow).where(
             BatchRow.contract_id == contract_id, BatchRow.reply_file.is_not(None), BatchRow.answered_at < before
@@ -96,7 +114,7 @@ def _release(session: Session, contract_id: str, before: datetime) -> tuple[int,
 
 
 def _unlink_unnamed(store: Database, home: BureauHome, now: datetime) -> None:
-    """Remove files that no row names; only old ones, because a new one may not be named yet."""
+    """Remove old files that no row names; a new file may not be named yet."""
     old = (now - timedelta(days=1)).timestamp()
     for folder, column in (("batches", BatchRow.file), ("replies", BatchRow.reply_file), ("contexts", ContextRow.file)):
         with store.begin_read() as session:
@@ -105,13 +123,15 @@ def _unlink_unnamed(store: Database, home: BureauHome, now: datetime) -> None:
             name = f"{folder}/{path.name}"
             if name in named or path.stat().st_mtime >= old:
                 continue
-            with store.begin() as session:  # a writer's transaction: nobody names the file between look and removal
+            with (
+                store.begin() as session
+            ):  # in a writing transaction, so that no other names the file before it is removed
                 if not session.scalar(select(func.count()).where(column == name)):
                     path.unlink(missing_ok=True)
 
 
 def _sweep_setups(home: BureauHome, before: datetime) -> int:
-    """Whoever needs a set-up again has it made again, so one time holds for all, the shortest."""
+    """Remove set-ups older than the shortest retention: one that is needed again is made again."""
     old = [
         path.parent
         for path in home.path(EVALUATIONS_ROOT).glob(f"*/*/*/*/*/*/sets/*/{MANIFEST_FILE}")

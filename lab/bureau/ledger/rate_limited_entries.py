@@ -1,10 +1,10 @@
-"""What strangers and banks can cause at will, and nobody charges them for: told in full a few times, then counted.
+"""Entries that strangers and banks can cause at will and at no charge: a few in full, then only counted.
 
-A wrong password, a refused request, an answer given again: each is worth an entry, and none may let whoever causes it
-grow the ledger as they please. Within a window the first ones are entries of their own; the others are counted, in the
-transaction in which they happen, and one entry tells their number when the window is over (``times``, ``from``,
-``until``). What is counted together is chosen by kind, contract, who did it and a few facts from closed lists, never by
-anything that the one who causes it makes up.
+A wrong password, a refused request, a repeated response: each is worth an entry, but none may let its cause grow the
+ledger. Within a window the first ones get entries of their own; the others are counted in the transaction in which they
+happen, and one entry gives their number when the window is over (``times``, ``from``, ``until``). They are counted
+together by kind, contract, actor and a few facts from closed lists, never by a text that the one who causes them
+chooses.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -26,10 +27,10 @@ from lab.terms.ledger.tree import Fact, LedgerEntry
 
 TALLY_WINDOW = timedelta(hours=1)
 STRANGER_ENTRY_LIMIT, KNOWN_ENTRY_LIMIT = 5, 20
-"""Entries of their own in a window: for what anybody can cause, and for what a bank or a person of the bureau can."""
+"""Entries of their own in a window: for what anybody can cause, and for what only a bank or an account can."""
 COUNT_FACT, SORT_FACT = "times", "of"
 MAX_REFUNDS = 20
-"""Charges of a contract that are given back within a window because of what its bank sent: each is two entries."""
+"""Refunds for a contract within a window because of what its bank sent: each makes two entries."""
 _RETURNS = "charges.returned"  # no kind of entry: only counted
 _BEGIN = text(
     "INSERT INTO ledger_tallies (key, kind, contract_id, by, about, since, written, counted, last) "
@@ -37,47 +38,56 @@ _BEGIN = text(
 ).bindparams(bindparam("now", type_=UtcDateTime()))
 
 
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How entries of a kind are counted: by which facts, after how many entries of their own, and by which sort."""
+
+    about: Mapping[str, Fact]
+    """The facts by which an entry is counted together with others; each comes from a closed list."""
+    first: int = KNOWN_ENTRY_LIMIT
+    """Entries of their own within the window."""
+    sort: str = ""
+    """From a closed list. The entry with the number of all also gives the number of each sort (``of``). For a sort that
+    must not decide whether there is an entry, because everybody can see how many entries the ledger has. The contract
+    does not decide then either; it may be the sort."""
+
+
 def record_or_count(
     session: Session,
     kind: str,
     contract: str | None,
     facts: Mapping[str, Fact],
+    tally: Tally,
     *,
     by: str,
-    about: Mapping[str, Fact],
     now: datetime,
-    first: int = KNOWN_ENTRY_LIMIT,
-    sort: str = "",
 ) -> LedgerEntry | None:
-    """Append an entry, or count it if ``first`` of its sort have had one within the window; then None.
+    """Append an entry; or count it and return None, if ``tally.first`` like it have had one within the window.
 
-    ``about`` are those of the facts by which it is counted together with others; each must come from a closed list.
-    ``sort``, from a closed list too, is told with its number (``of``) by the entry that tells the whole number: where
-    the sort must not decide whether there is an entry, because everybody can see how many the ledger has. Nor does the
-    contract then; it may be the sort.
-    Raises what ``record`` raises; like that, call it last in the transaction.
+    Raises what ``record`` raises; like ``record``, call it last in the transaction.
     """
-    row = _locked(session, kind, None if sort else contract, by, _json(about), now)
+    about, sort = _json(tally.about), tally.sort
+    row = _locked(session, kind, None if sort else contract, by, about, now)
     if not row.since <= now < row.since + TALLY_WINDOW:
-        _tell(session, row)
-        row.since, row.written, row.counted, row.about = now, 0, 0, _json(about)
+        _record_count(session, row)
+        row.since, row.written, row.counted, row.about = now, 0, 0, about
     row.last = now
-    if row.written < first:
+    if row.written < tally.first:
         row.written += 1
         session.flush()
         return record(session, kind, contract, facts, by=by)
     row.counted += 1
     if sort:
-        told = json.loads(row.about)
-        sorts = told.setdefault(SORT_FACT, {})
+        counted = json.loads(row.about)
+        sorts = counted.setdefault(SORT_FACT, {})
         sorts[sort] = sorts.get(sort, 0) + 1
-        row.about = _json(told)
+        row.about = _json(counted)
     session.flush()
     return None
 
 
 def tally_refund(session: Session, contract: str, error: Exception, *, now: datetime) -> None:
-    """Count that a charge is given back, unless ``error`` is the bureau's own trouble. Call it before any entry."""
+    """Count a refund, unless ``error`` is the bureau's own failure. Call it before any entry."""
     if isinstance(error, Unreachable):
         return
     row = _locked(session, _RETURNS, contract, BUREAU_ACTOR, "{}", now)
@@ -88,34 +98,34 @@ def tally_refund(session: Session, contract: str, error: Exception, *, now: date
 
 
 def check_refund_limit(session: Session, contract: str, now: datetime) -> None:
-    """Raise ``NotAllowed`` if so many charges were given back lately that no other is made."""
+    """Raise ``NotAllowed`` after ``MAX_REFUNDS`` refunds within the window: nothing more is charged."""
     row = session.get(EntryTallyRow, _key(_RETURNS, contract, BUREAU_ACTOR, "{}"), populate_existing=True)
     if row is not None and row.written >= MAX_REFUNDS and row.since <= now < row.since + TALLY_WINDOW:
         raise NotAllowed(
             f"{MAX_REFUNDS} requests under contract {contract} could not be evaluated within an hour; none "
             "was charged.",
-            next_step="find out what is wrong with them, and go on in an hour",
+            next_step="find out what is wrong with them, and try again in an hour",
         )
 
 
 def close_tallies(store: Database, now: datetime) -> int:
-    """Tell what was counted in windows that are over; how many entries that made."""
+    """Record what was counted in windows that are over; returns the number of entries."""
     with store.begin_read() as session:
         over = list(session.scalars(select(EntryTallyRow.key).where(EntryTallyRow.since <= now - TALLY_WINDOW)))
-    told = 0
+    recorded = 0
     for key in over:
         with store.begin() as session:
             row = session.get(EntryTallyRow, key, with_for_update=True)
-            if row is None or row.since > now - TALLY_WINDOW:  # another service was faster, or it began anew
+            if row is None or row.since > now - TALLY_WINDOW:  # another process was faster, or a new window began
                 continue
             session.delete(row)
-            told += _tell(session, row)
-    return told
+            recorded += _record_count(session, row)
+    return recorded
 
 
 def count_by_contract(session: Session, kind: str, since: datetime, *, by: str) -> dict[str, int]:
-    """How often it happened under each contract since then, by those whose name begins with ``by``: entries of their
-    own, what entries tell the number of, and what is counted in windows that are not over."""
+    """How often entries of this kind happened under each contract since then, by actors whose name begins with ``by``:
+    entries of their own, numbers in entries, and counts in open windows."""
     # Entries are canonical JSON, in which a quotation mark inside a text is escaped: only the member itself reads so.
     of = (LedgerEntryRow.kind == kind, LedgerEntryRow.time > since, LedgerEntryRow.contract_id.is_not(None))
     theirs = LedgerEntryRow.body.contains(f'"by":"{by}', autoescape=True)
@@ -160,7 +170,7 @@ def _json(about: Mapping[str, Any]) -> str:
     return json.dumps(dict(about), ensure_ascii=False, sort_keys=True)
 
 
-def _tell(session: Session, row: EntryTallyRow) -> bool:
+def _record_count(session: Session, row: EntryTallyRow) -> bool:
     if not row.counted:
         return False
     facts: dict[str, Fact] = dict(json.loads(row.about))

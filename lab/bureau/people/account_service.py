@@ -20,7 +20,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from lab.bureau.ledger import BUREAU_ACTOR, Fact, record
-from lab.bureau.ledger.rate_limited_entries import STRANGER_ENTRY_LIMIT, record_or_count
+from lab.bureau.ledger.rate_limited_entries import STRANGER_ENTRY_LIMIT, Tally, record_or_count
 from lab.bureau.people import accounts, sign_ins
 from lab.bureau.people.accounts import ACTIVE, DISABLED, Account, NewAccount, OidcSubject
 from lab.bureau.people.lockout import (
@@ -207,7 +207,7 @@ class AccountService:
             facts = about | {"detail": error.detail}
             # Counted whatever the contract: the ledger's size would tell who may see none which ids are of contracts.
             sort, now = known or "no contract", self._now()
-            record_or_count(session, "refused", known, facts, by=person.actor, about=about, now=now, sort=sort)
+            record_or_count(session, "refused", known, facts, Tally(about, sort=sort), by=person.actor, now=now)
 
     def _enter(self, name: str, password: str, new_password: str | None, *, how: str) -> SignInTokens:
         if new_password is not None:
@@ -267,6 +267,5 @@ def _record_done(session: Session, name: str, how: str) -> None:
 
 
 def _record_failed(session: Session, facts: dict[str, Fact], about: dict[str, Fact], now: datetime) -> None:
-    record_or_count(
-        session, "sign-in.failed", None, facts, by=BUREAU_ACTOR, about=about, now=now, first=STRANGER_ENTRY_LIMIT
-    )
+    tally = Tally(about, first=STRANGER_ENTRY_LIMIT)
+    record_or_count(session, "sign-in.failed", None, facts, tally, by=BUREAU_ACTOR, now=now)

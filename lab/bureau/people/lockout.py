@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from lab.bureau.ledger import BUREAU_ACTOR, Fact
-from lab.bureau.ledger.rate_limited_entries import STRANGER_ENTRY_LIMIT, record_or_count
+from lab.bureau.ledger.rate_limited_entries import STRANGER_ENTRY_LIMIT, Tally, record_or_count
 from lab.bureau.people.accounts import ACTIVE
 from lab.bureau.store.tables import AccountRow
 
@@ -77,10 +77,8 @@ def record_failed_attempt(session: Session, row: AccountRow | None, reason: str,
         facts["account"] = row.name
         sort = f"{sort}: {row.name}"
     about: dict[str, Fact] = {"how": how}
-    kind = "sign-in.failed"
-    record_or_count(
-        session, kind, None, facts, by=BUREAU_ACTOR, about=about, now=now, first=STRANGER_ENTRY_LIMIT, sort=sort
-    )
+    tally = Tally(about, first=STRANGER_ENTRY_LIMIT, sort=sort)
+    record_or_count(session, "sign-in.failed", None, facts, tally, by=BUREAU_ACTOR, now=now)
 
 
 def reset_failures(row: AccountRow) -> None:

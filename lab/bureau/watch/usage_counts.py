@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, and_, case, func, select
 from sqlalchemy.orm import Session
 
-from lab.bureau.contracts.lifecycle import find_version
+from lab.bureau.contracts.repository import find_version
 from lab.bureau.exchange.batches import RETURNED
 from lab.bureau.exchange.scoring.leakage_budget import leakage_by_contract
 from lab.bureau.ledger import BUREAU_ACTOR

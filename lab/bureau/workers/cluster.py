@@ -1,10 +1,10 @@
 """Batches evaluated on the bureau's Dask cluster (``--cluster``), in the same confined processes as on this machine.
 
-A worker of the cluster has one thread, and a pool of ours of one place: it passes a batch on to a process that has
-confined itself and ends with the job (``workers``), so that it neither dies of a batch nor is taken over by one, and
-does not get its matching keys into the memory of what parses ciphertexts. Its machine needs Landlock and seccomp like
-this one. Batches, which are encrypted, and the model's terms for them, which are not, travel to the cluster, and what
-its workers send back is unpickled here: it has to be the bureau's own, with TLS.
+A worker of the cluster has one thread and a ``WorkerPool`` of one process: it passes each batch on to a confined
+process that ends with the job. So a batch can neither crash nor take over the worker, and matching keys never enter the
+memory of a process that parses ciphertexts. Each machine needs Landlock and seccomp, like this one. Batches (encrypted)
+and the model's weights for them (not encrypted) travel to the cluster, and this process unpickles what its workers send
+back: the cluster must be the bureau's own, with TLS.
 """
 
 from __future__ import annotations
@@ -22,59 +22,59 @@ Result = TypeVar("Result")
 
 
 class ClusterPool:
-    """The cluster at ``address``, greeted when the first batch comes. Safe to use from several threads."""
+    """The cluster at ``address``, connected at the first batch. Safe to use from several threads."""
 
     def __init__(
         self, address: str, *, job_seconds: int, memory_mib: int = 8192, confinement: ConfinementMode = "required"
     ) -> None:
         self._address = address
         self._limits = (job_seconds, memory_mib, confinement)
-        self._greeting = threading.Lock()
-        self._crew: DaskComputePool | None = None
+        self._connecting = threading.Lock()
+        self._pool: DaskComputePool | None = None
 
     @property
     def size(self) -> int:
         """How many batches it evaluates at once; raises ``Unreachable``."""
-        return self._greet().size
+        return self._connect().size
 
     def run(self, function: Callable[..., Result], *arguments: Any, **named: Any) -> Result:
-        """As ``WorkerPool.run``; raises ``Unreachable`` while the cluster is away."""
-        crew = self._greet()
+        """As ``WorkerPool.run``; raises ``Unreachable`` while the cluster does not answer."""
+        pool = self._connect()
         try:
-            result: Result = next(crew.map(run_confined, [(self._limits, function, arguments, named)]))
+            result: Result = next(pool.map(run_confined, [(self._limits, function, arguments, named)]))
         except WorkersKilledByTask:
             raise worker_failure() from None
         except ComputePoolError as error:
-            self._part(crew)
-            raise _away(error) from None
+            self._disconnect(pool)
+            raise _unreachable(error) from None
         return result
 
     def close(self) -> None:
-        """Part from the cluster."""
-        if self._crew is not None:
-            self._part(self._crew)
+        """Disconnect from the cluster."""
+        if self._pool is not None:
+            self._disconnect(self._pool)
 
-    def _greet(self) -> DaskComputePool:
-        with self._greeting:
-            if self._crew is None:
+    def _connect(self) -> DaskComputePool:
+        with self._connecting:
+            if self._pool is None:
                 try:
-                    crew = DaskComputePool(self._address)
+                    pool = DaskComputePool(self._address)
                 except ComputePoolError as error:
-                    raise _away(error) from None
-                if crew.threads > 1:
-                    crew.close()
+                    raise _unreachable(error) from None
+                if pool.threads > 1:
+                    pool.close()
                     raise Unreachable(
-                        f"Wanted workers of one thread in the Dask cluster at {self._address}; found {crew.threads}.",
+                        f"Wanted workers of one thread in the Dask cluster at {self._address}; found {pool.threads}.",
                         next_step="start them with --nthreads 1, and --nworkers for the number of cores",
                     )
-                self._crew = crew
-            return self._crew
+                self._pool = pool
+            return self._pool
 
-    def _part(self, crew: DaskComputePool) -> None:
-        with self._greeting:
-            if self._crew is crew:
-                self._crew = None
-                crew.close()
+    def _disconnect(self, pool: DaskComputePool) -> None:
+        with self._connecting:
+            if self._pool is pool:
+                self._pool = None
+                pool.close()
 
 
 def run_confined(
@@ -89,9 +89,9 @@ def run_confined(
 
 @cache
 def _pool(job_seconds: int, memory_mib: int, confinement: ConfinementMode) -> WorkerPool:
-    """Of this worker of the cluster: it ends with it."""
+    """The pool of this worker of the cluster; it ends with the worker."""
     return WorkerPool(1, job_seconds=job_seconds, memory_mib=memory_mib, confinement=confinement)
 
 
-def _away(error: ComputePoolError) -> Unreachable:
+def _unreachable(error: ComputePoolError) -> Unreachable:
     return Unreachable(str(error), next_step="start the cluster, or serve without --cluster")

@@ -1,4 +1,4 @@
-"""The service's end: starts a template, asks it for processes, gives each its job, reads its answer, and ends it."""
+"""The service's side: starts a fork server, asks it for processes, sends each its job, and reads its result."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from protocols.confinement import ConfinementUnavailable
 _BEGIN = (
     "import sys, json; sys.path[:] = json.loads(sys.argv[3]); "
     "from lab.bureau.workers.fork_server import serve_forks; from lab.bureau.workers.settings import WorkerSettings; "
-    "main(int(sys.argv[1]), WorkerSettings.from_json(sys.argv[2]))"
+    "serve_forks(int(sys.argv[1]), WorkerSettings.from_json(sys.argv[2]))"
 )
 _KEPT = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "SHULAB_X25519")
-"""Of the environment: how libraries compute on this processor. The rest, the seal key perhaps among it, stays here."""
+"""Environment variables for workers: how libraries compute here. All others, perhaps with the seal key, stay here."""
 _START_SECONDS = 120
 _CHUNK = 1 << 20
 
 
 class WorkerLost(Exception):
-    """The template, or the process that had the job, ended without a word; or took too long, or said nonsense."""
+    """The fork server, or the process with the job, ended without a result, took too long, or sent a malformed one."""
 
     def __init__(self, *, late: bool = False) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class WorkerLost(Exception):
 
 
 class ForkServer:
-    """A running template. ``begin`` is safe from several threads; ``close`` ends it and what it began."""
+    """A running fork server. ``start_worker`` is safe from several threads; ``close`` ends it and its processes."""
 
     def __init__(self, settings: WorkerSettings) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -64,11 +64,11 @@ class ForkServer:
 
     @property
     def pid(self) -> int:
-        """The template's process."""
+        """The fork server's process."""
         return self._process.pid
 
     def wait_until_ready(self) -> None:
-        """Until it has loaded everything; raises ``WorkerLost``."""
+        """Wait until it has loaded everything; raises ``WorkerLost``."""
         with self._lock:
             self._wait()
 
@@ -92,14 +92,14 @@ class ForkServer:
         return begun
 
     def retire(self) -> None:
-        """Begin no more; end when the last job under way has ended, or after the time that a job may take."""
+        """Close when the last job in progress has ended, or after the time that a job may take."""
         until = time.monotonic() + self._seconds
         while self._jobs and time.monotonic() < until:
             time.sleep(0.1)
         self.close()
 
     def close(self) -> None:
-        """End the template; a process that still has a job is killed with it."""
+        """End the fork server; a process that still has a job is killed with it."""
         self._socket.close()
         try:
             self._process.wait(2)
@@ -130,13 +130,13 @@ class ForkServer:
 
 
 class WorkerProcess:
-    """A process that waits for its one job. Close it."""
+    """A process that waits for its one job. Close it when done."""
 
     def __init__(self, job: int, answer: int, process: int, ended: Callable[[WorkerProcess], None]) -> None:
         self._job, self._answer, self._process, self._ended = job, answer, process, ended
 
     def run(self, job: bytes, seconds: float) -> bytes:
-        """The answer; raises ``WorkerLost``, and ``ConfinementUnavailable`` before the job is given. Call it once."""
+        """The packed result of the job; call it once. Raises ``WorkerLost``, or first ``ConfinementUnavailable``."""
         until = time.monotonic() + seconds
         if self._read(until, 1) != results.CONFINED:
             raise ConfinementUnavailable(self._take(until).decode(errors="replace"))
@@ -144,7 +144,7 @@ class WorkerProcess:
         return self._take(until)
 
     def close(self) -> None:
-        """Kill the process, if it still is there."""
+        """Kill the process if it is still running."""
         with contextlib.suppress(OSError):
             signal.pidfd_send_signal(self._process, signal.SIGKILL)
         for descriptor in (self._job, self._answer, self._process):
@@ -154,9 +154,9 @@ class WorkerProcess:
 
     def _give(self, job: bytes) -> None:
         with contextlib.suppress(OSError):
-            fcntl.fcntl(self._job, fcntl.F_SETPIPE_SZ, _CHUNK)  # fewer turns; a machine may allow less
+            fcntl.fcntl(self._job, fcntl.F_SETPIPE_SZ, _CHUNK)  # fewer writes; a machine may allow less
         view = memoryview(job)
-        with contextlib.suppress(BrokenPipeError):  # it says why, or its silence does
+        with contextlib.suppress(BrokenPipeError):  # its result says why, or is missing
             while view:
                 view = view[os.write(self._job, view[:_CHUNK]) :]
         os.close(self._job)
@@ -171,7 +171,7 @@ class WorkerProcess:
         return bytes(answer)
 
     def _read(self, until: float, most: int, *, ended: bool = False) -> bytes:
-        """What comes next; ``ended``: it may be the end."""
+        """The next bytes; ``ended``: there may be none."""
         waiting = select.poll()
         waiting.register(self._answer, select.POLLIN)
         left = until - time.monotonic()
@@ -184,7 +184,7 @@ class WorkerProcess:
 
 
 def read_worker_result(answer: bytes, errors: dict[str, type[Exception]]) -> Any:
-    """What the answer says, see ``answers.read``; raises ``WorkerLost`` for one that was cut off or is none."""
+    """The result of a job, see ``results.unpack_result``; raises ``WorkerLost`` if it is cut off or malformed."""
     try:
         return results.unpack_result(answer, errors)
     except results.MalformedResult:

@@ -1,9 +1,9 @@
-"""The template: a process that has loaded the native code, and forks one confined process for each job.
+"""The fork server: a process that has loaded the native code, and forks one confined process for each job.
 
-``python -c "... main(...)"``, started by ``handle``; its one descriptor is a socket on which the service passes the
-two pipes of a job. It answers with a descriptor of the process that does the job, so that the service can end it. It
-reads no job and keeps no descriptor of one, and ends with the service. What holds for ever (code, tables, the filter
-of system calls) is made here once; what a job brings is only ever in the process that ends with it.
+``fork_client`` starts it. Its one descriptor is a socket on which the service passes the two pipes of a job; it answers
+with a descriptor of the process for the job, so that the service can end it. It reads no job, keeps no descriptor of
+one, and ends with the service. What never changes (code, tables, the filter of system calls) is made here once; a job's
+data is only in the process that ends with the job.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _PR_SET_PDEATHSIG = 1
 _CHUNK = 1 << 20
 _CODECS = ("ascii", "latin-1", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be")
 _LATE = ("numpy.fft", "numpy.linalg", "numpy.random")
-"""Both are loaded when they are first met: a JSON text says its codec, whatever it is."""
+"""Codecs and modules that Python loads at first use: a JSON text may use any of the codecs."""
 
 
 def serve_forks(descriptor: int, settings: WorkerSettings) -> None:
@@ -35,11 +35,11 @@ def serve_forks(descriptor: int, settings: WorkerSettings) -> None:
     disable_core_dumps()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the service, which ends its workers in order
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children need no burial
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps children
     preload_modules(settings)
     confinement = Confinement(required=settings.confinement_required)
     gc.collect()
-    gc.freeze()  # what is here for good is not touched by the forks' collectors, so their pages stay shared
+    gc.freeze()  # the collectors of the forks do not touch frozen objects, so their pages stay shared
     parent = os.getpid()
     with socket.socket(fileno=descriptor) as service, contextlib.suppress(BrokenPipeError, ConnectionResetError):
         service.sendall(b"r")
@@ -62,7 +62,7 @@ def serve_forks(descriptor: int, settings: WorkerSettings) -> None:
 
 
 def preload_modules(settings: WorkerSettings) -> None:
-    """Load and try everything that the jobs of a room use: nothing can be loaded any more once one is confined."""
+    """Load and try everything that the jobs of a role use: a confined process can load nothing any more."""
     for codec in _CODECS:
         codecs.lookup(codec)
     for module in (*_LATE, ROLE_MODULES[settings.role], *settings.modules):
@@ -81,7 +81,7 @@ def preload_modules(settings: WorkerSettings) -> None:
 
 
 def _work(job: int, answer: int, settings: WorkerSettings, confinement: Confinement, parent: int) -> None:
-    """What a fork does: confine itself and say so, read the job, do it, answer, and end. Does not return."""
+    """The work of a fork: confine itself and report it, read the job, run it, send the result, and exit."""
     try:
         _keep(job, answer)
         _end_with(parent)
@@ -90,7 +90,7 @@ def _work(job: int, answer: int, settings: WorkerSettings, confinement: Confinem
         except ConfinementUnavailable as error:
             _write(3, results.UNCONFINED + str(error).encode())
         else:
-            _write(3, results.CONFINED)  # before it: what was taken over can't say that it never was confined
+            _write(3, results.CONFINED)  # before the job: an attacker in it can't claim that it was not
             _write(3, _done(_read(0)))
     finally:
         os._exit(0)
@@ -98,7 +98,7 @@ def _work(job: int, answer: int, settings: WorkerSettings, confinement: Confinem
 
 def _done(job: bytes) -> bytes:
     try:
-        # From the service alone, by a pipe that nobody else has.
+        # Only the service can write to this pipe.
         function, arguments, named = ForkingPickler.loads(job)
         del job
         return results.pack_result(function(*arguments, **named))
@@ -107,7 +107,7 @@ def _done(job: bytes) -> bytes:
 
 
 def _keep(job: int, answer: int) -> None:
-    """Nothing is open but the job (as 0) and the answer (as 3); what is printed goes nowhere."""
+    """Keep only the job (as 0) and the answer (as 3) open; output is discarded."""
     job, answer = os.dup2(job, 100), os.dup2(answer, 101)
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(job, 0)
@@ -118,7 +118,7 @@ def _keep(job: int, answer: int) -> None:
 
 
 def _end_with(parent: int) -> None:
-    """Let this process be killed when the template ends, whose only thread began it."""
+    """Have the kernel kill this process when the fork server ends, whose only thread started it."""
     import ctypes
 
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

@@ -1,6 +1,6 @@
-"""Who works for a bureau on strangers' bytes: its two pools of confined workers, and its cluster if it has one.
+"""A bureau's workers for bytes from banks: its two pools of confined workers, and its cluster if it has one.
 
-No process parses a bank's ciphertexts and evaluates under a matching key: each pool has a room of its own.
+Each pool has its own role, so that no process both parses a bank's ciphertexts and evaluates under a matching key.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from protocols.compute_pool import ComputePool, open_compute_pool
 from protocols.confinement.probe import probe_protections
 
 MAX_LOCAL_ELEMENTS = 8_192
-"""So many are evaluated before a cluster has been greeted."""
+"""Up to so many elements, evaluating here is faster than connecting to a cluster."""
 
 
 class WorkerPools:
-    """``scoring`` judges contexts; ``evaluators``, the same pool or the cluster, evaluate batches; ``matching``
+    """``scoring`` checks contexts; ``evaluators``, the same pool or the cluster, evaluates batches; ``matching``
     evaluates blinded identifiers. Safe to use from several threads. Close it when done."""
 
     def __init__(self, settings: BureauSettings) -> None:
@@ -37,9 +37,9 @@ class WorkerPools:
             )
 
     def check_confinement(self) -> None:
-        """Raise ``Unreachable`` if the setting wants confined workers and this machine has not what that takes.
+        """Raise ``Unreachable`` if the settings require confined workers and this machine lacks a protection.
 
-        A process tries; it loads nothing heavy, so that this is done before the service listens.
+        A light process tries each protection, so that this can run before the service listens.
         """
         if self._settings.worker_confinement == "required":
             missing = [found.name for found in probe_protections() if not found.works]
@@ -52,23 +52,23 @@ class WorkerPools:
         self.matching.warm_up()
 
     def batches_at_once(self) -> int:
-        """How many batches are evaluated at once, here or on the cluster; as many as here if that is away."""
+        """How many batches are evaluated at once; the local number if the cluster does not answer."""
         try:
             return self.evaluators.size
         except Unreachable:
             return self._settings.workers
 
     @contextmanager
-    def crew(self, elements: int) -> Iterator[ComputePool]:
-        """Who evaluates blinded identifiers: the cluster if there is one and they are many, else the own workers."""
+    def matching_pool(self, elements: int) -> Iterator[ComputePool]:
+        """The pool for blinded identifiers: the cluster if there is one and they are many, else the own workers."""
         if not self._settings.cluster or elements <= MAX_LOCAL_ELEMENTS:
             yield self.matching
             return
-        crew = open_compute_pool(cluster=self._settings.cluster)
+        pool = open_compute_pool(cluster=self._settings.cluster)
         try:
-            yield crew
+            yield pool
         finally:
-            crew.close()
+            pool.close()
 
     def close(self) -> None:
         """End the workers after their jobs."""
@@ -76,12 +76,12 @@ class WorkerPools:
         self.scoring.close()
         self.matching.close()
 
-    def _pool(self, room: WorkerRole) -> WorkerPool:
+    def _pool(self, role: WorkerRole) -> WorkerPool:
         settings = self._settings
         return WorkerPool(
             settings.workers,
             job_seconds=settings.job_seconds,
             memory_mib=settings.worker_memory_mib,
             confinement=settings.worker_confinement,
-            room=room,
+            role=role,
         )

@@ -1,8 +1,8 @@
-"""What a worker may say to the service: plain data, read with care, since whoever took over a worker wrote it.
+"""A worker's result for the service: plain data, parsed strictly, because an attacker may have written it.
 
-A JSON text, its length before it (8 bytes, big-endian), and after it the bytes that it refers to. Values are None,
-truth values, numbers, texts, bytes, arrays of numbers, and tuples and lists of these. An error is names of classes and
-its words. Nothing that is read here is code.
+The format: the length of a JSON text (8 bytes, big-endian), the text, and the bytes that it refers to. Values are None,
+booleans, numbers, texts, bytes, arrays of numbers, and tuples and lists of these. An error is the names of its classes
+and its message. Nothing in a result is code.
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ import numpy as np
 from lab.terms.errors import ShulabError
 
 CONFINED, UNCONFINED = b"c", b"u"
-"""What a process says before it is given its job; after the second, why, and it is given none."""
+"""The first byte of a process, before it gets its job; after ``UNCONFINED`` follows the reason, and it gets none."""
 HEAD_BYTES = 8
 MAX_RESULT_BYTES = 256 * 1024 * 1024
-"""Of an answer in all: replies are a few MB, evaluated elements 128 kB."""
+"""Bytes of a result at most: replies are a few MB, evaluated elements 128 kB."""
 _MOST_JSON = 1024 * 1024
 _MOST_WORDS = 2000
-"""Characters of what an error says: they go to a bank, into a table and a log."""
+"""Characters of an error's message at most: it goes to a bank, into a table and a log."""
 _MOST_DIMENSIONS = 4
 _ARRAYS = ("|b1", "|u1", "<u2", "<u4", "<u8", "<i4", "<i8", "<f8")
 
 
 class MalformedResult(ValueError):
-    """The bytes are no answer."""
+    """The bytes are not a result."""
 
 
 def pack_result(value: Any) -> bytes:
-    """The answer that says ``value``; raises ``TypeError`` for what is not plain."""
+    """The packed result ``value``; raises ``TypeError`` for what is not plain data."""
     parts: list[bytes] = []
     return _message({"value": _plain(value, parts)}, parts)
 
 
 def pack_error_result(error: BaseException) -> bytes:
-    """The answer that says what was raised: its class and those that this one is of, by name, and its words."""
+    """The packed error: the names of its class and base classes, and its message."""
     facts: dict[str, Any] = {"error": [kind.__name__ for kind in type(error).__mro__], "text": str(error)}
     if isinstance(error, ShulabError):
         facts |= {"text": error.detail, "next_step": error.next_step}
@@ -54,8 +54,11 @@ def result_length(head: bytes) -> int:
 
 
 def unpack_result(answer: bytes, errors: dict[str, type[Exception]]) -> Any:
-    """The value; raises the error that it says if ``errors`` has its name or that of a class that it is of,
-    ``MemoryError``, or ``RuntimeError`` for another, and ``MalformedResult`` for anything else."""
+    """The value in a packed result.
+
+    Raises the error in it if ``errors`` has the name of its class or of a base class, ``MemoryError``, or
+    ``RuntimeError`` for another error; ``MalformedResult`` for bytes that are not a result.
+    """
     size = result_length(answer[:HEAD_BYTES])
     body = memoryview(answer)[HEAD_BYTES + size :]
     try:
@@ -102,7 +105,7 @@ def _plain(value: Any, parts: list[bytes]) -> Any:
 
 
 class _PartReader:
-    """Takes the parts in their order."""
+    """Reads the values and the bytes that they refer to, in order."""
 
     def __init__(self, body: memoryview) -> None:
         self._body, self._at = body, 0

@@ -1,4 +1,4 @@
-"""What a pool's workers are for, and their limits."""
+"""The role of a pool's workers, and their limits."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ WorkerRole = Literal["scoring", "matching"]
 
 
 ROLE_MODULES: dict[str, str] = {"scoring": "protocols.scoring.bureau", "matching": "protocols.matching.bureau"}
-"""What workers load before their first job. ``scoring``: parses contexts and batches of banks with SEAL, and never gets
-a key. ``matching``: evaluates elements that the service has parsed, under the matching key, and no byte of SEAL's."""
+"""The module that workers load before their first job. ``scoring`` parses contexts and batches of banks with SEAL, and
+never gets a key. ``matching`` evaluates elements that the service has parsed, under a matching key, and never loads
+SEAL."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
-    """Of one template and its jobs: seconds of a job, bytes of address space, whether confinement is required, and
-    what is loaded besides the room's own."""
+    """Settings of one fork server and its jobs: the role, seconds a job, bytes of address space, whether confinement is
+    required, and the modules to load besides the role's own."""
 
     role: str
     seconds: int

@@ -11,7 +11,7 @@ import typer
 from lab.bureau.bureau import Bureau
 from lab.bureau.configuration.home import BureauHome, default_folder
 from lab.bureau.data.catalogue import read_dictionary
-from lab.bureau.data.register import RegisterImport, import_register
+from lab.bureau.data.register import RegisterImport, RegisterLayout, import_register
 from lab.bureau.key_management.metrics_token import METRICS_TOKEN_FILE, metrics_token, prometheus_configuration
 from lab.bureau.ledger import LOCAL_ACTOR
 from lab.bureau.people import NewAccount, parse_roles, parse_subject
@@ -103,17 +103,19 @@ def import_register_file(given: ImportOptions) -> None:
             bureau.store,
             bureau.home,
             given.file,
-            id_column=given.id_column,
-            id_kind=given.id_kind,
+            RegisterLayout(
+                id_column=given.id_column,
+                id_kind=given.id_kind,
+                columns=_split_names(given.columns),
+                descriptions=words,
+            ),
             name=given.register,
-            columns=_split_names(given.columns),
-            words=words,
             progress=out.progress,
         )
         if given.evaluate_now:
             with bureau.store.begin_read() as session:
                 epoch = bureau.epochs.current_epoch(session)
-            bureau.needed.prepare(epoch, out.progress, register=done.register, by=LOCAL_ACTOR)
+            bureau.evaluation_planner.prepare(epoch, out.progress, register=done.register, by=LOCAL_ACTOR)
     _show_import(out, done)
     out.print_result(
         {
@@ -171,7 +173,7 @@ def account(given: AccountOptions) -> None:
         name, department, parse_roles(given.role), given.shown_name, parse_subject(given.issuer, given.subject)
     )
     with Bureau.open(given.home or default_folder()) as bureau:
-        password = bureau.people.add(new, by="local")
+        password = bureau.accounts.add(new, by="local")
     out.say(f"已新增 Added {name} ({', '.join(sorted(new.roles))}, {department})")
     if password is not None:
         out.say(f"一次性口令(只显示一次) One-time password, shown once: {password}")

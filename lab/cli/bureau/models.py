@@ -137,7 +137,7 @@ def show(
     with Bureau.open(home or default_folder()) as bureau:
         with bureau.store.begin_read() as session:
             found = find_model(session, name, version)
-        summary = bureau.shelf.load(found).summary()
+        summary = bureau.models.load(found).summary()
     _show_model(out, found, summary)
     out.print_result(
         {

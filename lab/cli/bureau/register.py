@@ -59,7 +59,9 @@ def evaluate(
         with bureau.store.begin_read() as session:
             snapshot = find_snapshot(session, register)
             epoch = bureau.epochs.current_epoch(session)
-        made = bureau.needed.prepare(epoch, out.progress, register=register, contract=contract or None, by=LOCAL_ACTOR)
+        made = bureau.evaluation_planner.prepare(
+            epoch, out.progress, register=register, contract=contract or None, by=LOCAL_ACTOR
+        )
     seconds = time.perf_counter() - begun
     _show_evaluations(out, snapshot, made)
     out.print_result(

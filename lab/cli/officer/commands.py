@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +26,7 @@ from lab.cli.terminal.output import CommandOutput
 from lab.sdk.client import ServiceClient
 from lab.terms.contract.document import parse_contract
 from lab.terms.contract.plain_language import clause_label, render_clauses
+from lab.terms.contract_steps import officer_steps
 from lab.terms.errors import Conflict, InvalidInput
 from lab.terms.keys.party_card import read_party_card
 from lab.terms.text.escaping import VisibleText, dump_visible_json, join_visible_lines
@@ -50,41 +52,6 @@ def group() -> None:
     """
 
 
-@app.command()
-def submit(
-    contract: ContractIdArgument,
-    version: VersionOption = None,
-    session: SessionFileOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """提交 Hand a draft in: another officer can review it, and the bank can sign it."""
-    _take_step("submit", contract, version, None, session, as_json)
-
-
-@app.command("return")
-def return_to_author(
-    contract: ContractIdArgument,
-    reason: ReasonOption,
-    version: VersionOption = None,
-    session: SessionFileOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """退回 Return a version to its author as a draft; approvals so far are void."""
-    _take_step("return", contract, version, reason, session, as_json)
-
-
-@app.command()
-def review(
-    contract: ContractIdArgument,
-    version: VersionOption = None,
-    session: SessionFileOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """审查 Take a version into review; not one that you drafted."""
-    _take_step("review", contract, version, None, session, as_json)
-
-
-@app.command()
 def approve(
     contract: ContractIdArgument,
     version: VersionOption = None,
@@ -92,16 +59,12 @@ def approve(
     session: SessionFileOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """批准 Approve a version; with the last approval needed, the bureau signs it. Not one that you drafted.
-
-    修订须以 --version 指明所读版本;名称有异样时先警告并询问。 From the second version on, name the one that you have
-    read: --version. Where a name in it looks odd, it is pointed out first, and you are asked.
-    """
+    """Show the warnings of the version to approve, ask, and approve it."""
     out = CommandOutput(as_json)
-    with ServiceClient.open(session) as desk:
-        found = desk.get(contract_url_path(contract), version=version)
-        meant = next((one for one in found["versions"] if one["state"] in _APPROVABLE_STATES), found)
-        chosen = meant if version is None else found
+    with ServiceClient.open(session) as client:
+        found = client.get(contract_url_path(contract), version=version)
+        newest = next((one for one in found["versions"] if one["state"] in _APPROVABLE_STATES), found)
+        chosen = newest if version is None else found
         if version is None and chosen["version"] > 1:
             raise InvalidInput(
                 f"Wanted the number of the version that you have read; contract {contract} has been amended.",
@@ -113,72 +76,40 @@ def approve(
     _take_step("approve", contract, chosen["version"], None, session, as_json, warned=True)
 
 
-@app.command()
-def reject(
-    contract: ContractIdArgument,
-    reason: ReasonOption,
-    version: VersionOption = None,
-    session: SessionFileOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """驳回 Turn a version down in review, for good."""
-    _take_step("reject", contract, version, reason, session, as_json)
+def _step_command(action: str, *, needs_reason: bool) -> Callable[..., None]:
+    """The command of a step that does nothing but take it."""
+
+    def take(
+        contract: ContractIdArgument,
+        version: VersionOption = None,
+        session: SessionFileOption = None,
+        as_json: JsonOption = False,
+    ) -> None:
+        _take_step(action, contract, version, None, session, as_json)
+
+    def take_with_reason(
+        contract: ContractIdArgument,
+        reason: ReasonOption,
+        version: VersionOption = None,
+        session: SessionFileOption = None,
+        as_json: JsonOption = False,
+    ) -> None:
+        _take_step(action, contract, version, reason, session, as_json)
+
+    return take_with_reason if needs_reason else take
 
 
-@app.command()
-def suspend(
-    contract: ContractIdArgument,
-    reason: ReasonOption,
-    version: VersionOption = None,
-    session: SessionFileOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """中止 Stop everything under a contract, running jobs too, until it is resumed."""
-    _take_step("suspend", contract, version, reason, session, as_json)
-
-
-@app.command()
-def resume(
-    contract: ContractIdArgument,
-    reason: ReasonOption,
-    version: VersionOption = None,
-    session: SessionFileOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """恢复 Let a suspended contract go on; its jobs go on at no new charge."""
-    _take_step("resume", contract, version, reason, session, as_json)
-
-
-@app.command()
-def revoke(
-    contract: ContractIdArgument,
-    reason: ReasonOption,
-    version: VersionOption = None,
-    session: SessionFileOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """撤销 End a contract before its term; nothing is answered under it from now on."""
-    _take_step("revoke", contract, version, reason, session, as_json)
-
-
-@app.command()
-def retire(
-    contract: ContractIdArgument,
-    reason: ReasonOption,
-    version: VersionOption = None,
-    session: SessionFileOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """退役 Give up a draft, or the version in force."""
-    _take_step("retire", contract, version, reason, session, as_json)
+for _step in officer_steps():
+    _command = approve if _step.action == "approve" else _step_command(_step.action, needs_reason=_step.needs_reason)
+    app.command(_step.action, help=_step.help)(_command)
 
 
 @app.command("list")
 def list_contracts(session: SessionFileOption = None, as_json: JsonOption = False) -> None:
     """列出合同 List contracts, newest first."""
     out = CommandOutput(as_json)
-    with ServiceClient.open(session) as desk:
-        found = desk.get("/v1/desk/contracts")
+    with ServiceClient.open(session) as client:
+        found = client.get("/v1/desk/contracts")
     rows = found["contracts"]
     if rows:
         out.table(
@@ -210,8 +141,8 @@ def show(
 ) -> None:
     """查看合同 Show a contract: its terms in plain words, signatures, approvals, and what is used."""
     out = CommandOutput(as_json)
-    with ServiceClient.open(session) as desk:
-        found = desk.get(contract_url_path(contract), version=version)
+    with ServiceClient.open(session) as client:
+        found = client.get(contract_url_path(contract), version=version)
     document = parse_contract(json.dumps(found["signed"]), kept=True).contract
     out.table(
         f"合同 Contract {contract}, 版本 version {found['version']}",
@@ -236,8 +167,8 @@ def diff(
 ) -> None:
     """比较 What a version (the newest) changes of the last one approved before it."""
     out = CommandOutput(as_json)
-    with ServiceClient.open(session) as desk:
-        found = desk.get(f"{contract_url_path(contract)}/diff", version=version)
+    with ServiceClient.open(session) as client:
+        found = client.get(f"{contract_url_path(contract)}/diff", version=version)
     if found["against"] is None:
         out.say(f"此前没有批准的版本 No version was approved before {found['version']}: 全文 all of it is new")
         out.say(f"下一步 Next: lab officer show {contract} --version {found['version']}")
@@ -276,8 +207,8 @@ def export(
     if file.exists():
         raise Conflict(f"Wanted to write {file.name}; it exists already.", next_step="choose another name")
     form = "odrl" if odrl else "signed"
-    with ServiceClient.open(session) as desk:
-        found = desk.get(f"{contract_url_path(contract)}/export", version=version, form=form)
+    with ServiceClient.open(session) as client:
+        found = client.get(f"{contract_url_path(contract)}/export", version=version, form=form)
     file.write_text(dump_visible_json(found, indent=1) + "\n", encoding="utf-8")
     out.say(f"已导出 Written: {file}")
     out.print_result({"contract": contract, "form": form, "file": str(file)})
@@ -287,8 +218,8 @@ def export(
 def delivered(contract: ContractIdArgument, session: SessionFileOption = None, as_json: JsonOption = False) -> None:
     """已交付 What was delivered under a contract so far, for the notice to the bank."""
     out = CommandOutput(as_json)
-    with ServiceClient.open(session) as desk:
-        found = desk.get(f"{contract_url_path(contract)}/delivered")
+    with ServiceClient.open(session) as client:
+        found = client.get(f"{contract_url_path(contract)}/delivered")
     show_deliveries(out, contract, found["delivered"])
     out.print_result(found)
 
@@ -297,8 +228,8 @@ def delivered(contract: ContractIdArgument, session: SessionFileOption = None, a
 def watch(session: SessionFileOption = None, as_json: JsonOption = False) -> None:
     """监测 Contracts whose use looks like probing for the model; it stops nothing, officers do."""
     out = CommandOutput(as_json)
-    with ServiceClient.open(session) as desk:
-        found = desk.get("/v1/desk/watch")
+    with ServiceClient.open(session) as client:
+        found = client.get("/v1/desk/watch")
     show_watch_findings(out, found)
     out.print_result(found)
 
@@ -307,8 +238,8 @@ def watch(session: SessionFileOption = None, as_json: JsonOption = False) -> Non
 def banks(session: SessionFileOption = None, as_json: JsonOption = False) -> None:
     """银行 List the banks and their keys."""
     out = CommandOutput(as_json)
-    with ServiceClient.open(session) as desk:
-        found = desk.get("/v1/banks")
+    with ServiceClient.open(session) as client:
+        found = client.get("/v1/banks")
     out.table(
         "银行 Banks",
         ("编号 id", "名称 name", "密钥指纹 key", "状态 state"),
@@ -331,10 +262,10 @@ def register_bank(
     """登记银行 Register a bank before any contract, so that it can plan, by the fingerprint that it told you."""
     out = CommandOutput(as_json)
     party = read_party_card(card)
-    with ServiceClient.open(session) as desk:
-        told = confirm_bank_fingerprint(desk, party, fingerprint)
+    with ServiceClient.open(session) as client:
+        told = confirm_bank_fingerprint(client, party, fingerprint)
         form = party.model_dump()
-        found = desk.post("/v1/desk/banks", form if told is None else form | {"fingerprint": told})
+        found = client.post("/v1/desk/banks", form if told is None else form | {"fingerprint": told})
     out.say(f"已登记 Registered {party.name} as {found['bank']}, 指纹 fingerprint {party.fingerprint}")
     out.print_result(found | {"name": party.name, "fingerprint": party.fingerprint})
 
@@ -350,11 +281,8 @@ def _take_step(
     warned: bool = False,
 ) -> None:
     out = CommandOutput(as_json)
-    form = {name: one for name, one in (("version", version), ("reason", reason)) if one is not None}
-    with ServiceClient.open(session) as desk:
-        found = desk.post(
-            f"{contract_url_path(contract)}/steps/{step}", {name: one for name, one in form.items() if one is not None}
-        )
+    with ServiceClient.open(session) as client:
+        found = client.step(contract, step, version=version, reason=reason)
     if not warned:
         show_warnings(out, found)
     out.say(f"合同 Contract {contract}, 版本 version {found['version']}: {label_state(found)}")

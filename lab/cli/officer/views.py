@@ -6,6 +6,7 @@ from typing import Any
 
 from lab.cli.terminal.output import CommandOutput
 from lab.terms.contract.name_warnings import NameWarning
+from lab.terms.contract_steps import CONTRACT_STEPS
 from lab.terms.text.escaping import VisibleText, join_visible_lines
 
 STATE_LABELS = {
@@ -45,19 +46,20 @@ def show_missing_steps(out: CommandOutput, found: dict[str, Any]) -> None:
 def show_notice_to_bank(out: CommandOutput, step: str, reason: str, found: dict[str, Any]) -> None:
     """Show the text of the notice that an officer sends to the bank."""
     bank, contract = found["bank"]["name"], found["contract"]
-    zh, en = {"suspend": ("中止", "suspended"), "revoke": ("撤销", "revoked"), "retire": ("退役", "retired")}[step]
+    words = CONTRACT_STEPS[step]
     if not found["delivered"]:
         out.say("此前没有交付结果，无须通知 Nothing was delivered before; no notice is needed.")
         return
     out.say("")
     out.say("通知 Notice")
     out.say(
-        f"致{bank}：合同{contract}已{zh}。原因：{reason}。"
+        f"致{bank}：合同{contract}已{words.zh}。原因：{reason}。"
         "此前交付的下列结果，请告知接收方不再用于新的决定，并按合同的保存期限处理。"
     )
     out.say(
-        f"To {bank}: contract {contract} is {en}. Reason: {reason}. The results below were delivered before. Tell "
-        "their recipients not to use them for new decisions, and keep them no longer than the contract allows."
+        f"To {bank}: contract {contract} is {words.result}. Reason: {reason}. The results below were delivered "
+        "before. Tell their recipients not to use them for new decisions, and keep them no longer than the "
+        "contract allows."
     )
     show_deliveries(out, contract, found["delivered"])
 

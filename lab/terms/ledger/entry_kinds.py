@@ -1,13 +1,15 @@
-"""What a ledger entry can tell of: the closed list of kinds, each with a phrase in Chinese and English.
+"""The kinds of ledger entries: a closed list, each kind with a phrase in Chinese and English.
 
-A kind that is not here cannot be recorded; whoever needs a new one adds a line. Kinds are never renamed or taken away,
-because old ledgers hold them.
+A kind that is not in the list cannot be recorded. The kinds of a contract's steps come from their table. Kinds are
+never renamed or removed, because old ledgers contain them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+from lab.terms.contract_steps import CONTRACT_STEPS
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,19 +28,9 @@ ENTRY_KINDS: Mapping[str, EntryKind] = {
     kind.code: kind
     for kind in (
         EntryKind("contract.drafted", "合同起草", "contract drafted"),
-        EntryKind("contract.submitted", "合同提交", "contract submitted"),
-        EntryKind("contract.returned", "合同退回修改", "contract returned to its author"),
-        EntryKind("contract.reviewed", "合同开始审查", "contract taken into review"),
+        *(EntryKind(step.entry_kind, step.entry_zh, step.entry_en) for step in CONTRACT_STEPS.values()),
         EntryKind("contract.approval", "专员同意合同", "an officer approved a contract"),
-        EntryKind("contract.approved", "合同批准并由数据局签署", "contract approved and signed by the bureau"),
-        EntryKind("contract.rejected", "合同驳回", "contract rejected"),
         EntryKind("contract.signed", "银行签署合同", "contract signed by the bank"),
-        EntryKind("contract.active", "合同生效", "contract active"),
-        EntryKind("contract.suspended", "合同中止", "contract suspended"),
-        EntryKind("contract.resumed", "合同恢复", "contract resumed"),
-        EntryKind("contract.revoked", "合同撤销", "contract revoked"),
-        EntryKind("contract.expired", "合同到期", "contract expired"),
-        EntryKind("contract.retired", "合同退役", "contract retired"),
         EntryKind("contract.flagged", "合同用法可疑", "contract's use looks like probing"),
         EntryKind("contract.exported", "合同导出", "contract exported"),
         EntryKind("contract.imported", "合同导入", "contract imported"),

@@ -67,9 +67,9 @@ async def put_batch(
     def receive() -> BatchCharge:
         frame = body.read()
         _check_hash(frame, sha256)
-        return parts.bureau.receive_batch(caller.contract, job_id, frame)
+        return parts.bureau.scoring.receive(caller.contract, job_id, frame)
 
-    await run_in_threadpool(parts.bureau.check_queue_capacity, caller.contract, job_id, sha256)
+    await run_in_threadpool(parts.bureau.scoring.check_queue_capacity, caller.contract, job_id, sha256)
     parts.heavy_work_limit.check(caller.bank)
     async with (
         receive_signed_body(request, caller, parts, cap=parts.settings.batch_bytes) as body,
@@ -97,7 +97,7 @@ async def rescore_batch(
     changed."""
     await require_empty_body(request, caller.verified, parts.settings)
     async with parts.heavy_work_limit.acquire(caller.bank) as slot:
-        charge = await slot.run(parts.bureau.receive_rescoring, caller.contract, job_id, sha256)
+        charge = await slot.run(parts.bureau.scoring.receive_rescoring, caller.contract, job_id, sha256)
     await run_in_threadpool(parts.enqueue_batch, charge)
     return JSONResponse({"sha256": sha256}, 202)
 
@@ -127,7 +127,7 @@ async def get_batch_reply(
     await require_empty_body(request, caller.verified, parts.settings)
     timer = replace(_BACK_OFF, deadline=wait).start()
     with parts.reply_wait_limit.try_acquire(caller.bank) as may_wait:
-        while (found := await run_in_threadpool(parts.bureau.batch_reply, caller.contract, job_id, sha256)) is None:
+        while (found := await run_in_threadpool(parts.bureau.scoring.reply, caller.contract, job_id, sha256)) is None:
             if timer.is_expired or not may_wait or await request.is_disconnected():
                 return JSONResponse({"sha256": sha256}, 202, headers={"Retry-After": "1"})
             await asyncio.sleep(timer.next_wait())

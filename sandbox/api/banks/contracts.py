@@ -150,8 +150,8 @@ async def get_contract(
     await require_empty_body(request, caller.verified, parts.settings)
     signed, state = caller.signed, caller.state
     if version is not None:
-        signed, state = await run_in_threadpool(parts.bureau.signed_contract, caller.contract, version)
-    versions = await run_in_threadpool(parts.bureau.versions, caller.contract)
+        signed, state = await run_in_threadpool(parts.bureau.bank_contracts.find, caller.contract, version)
+    versions = await run_in_threadpool(parts.bureau.bank_contracts.list_versions, caller.contract)
     document = signed.model_dump(mode="json", by_alias=True)
     return JSONResponse({"signed": document, "state": state, "versions": versions})
 
@@ -185,7 +185,7 @@ async def sign_contract(request: Request, caller: CurrentContractCaller, parts: 
             "Wanted a member `signature` of 128 hexadecimal digits and optionally `version`; found something else.",
             next_step="sign with `lab bank sign`",
         ) from None
-    accept = parts.bureau.accept_signature
+    accept = parts.bureau.bank_contracts.accept_signature
     return CountersignatureResult(
         state=await run_in_threadpool(accept, caller.contract, given.signature, given.version)
     )
@@ -207,7 +207,7 @@ async def get_register_version(
 ) -> Any:
     """Tells a bank whether scoring again would give new results. Receipts name the version too."""
     await require_empty_body(request, caller.verified, parts.settings)
-    return await run_in_threadpool(parts.bureau.register, caller.contract, model, version)
+    return await run_in_threadpool(parts.bureau.jobs.register, caller.contract, model, version)
 
 
 @router.get(
@@ -235,7 +235,7 @@ async def get_model_sheet(
 ) -> Response:
     """The exact bytes whose hash both parties signed."""
     await require_empty_body(request, caller.verified, parts.settings)
-    content = await run_in_threadpool(parts.bureau.sheet, caller.contract, model, version)
+    content = await run_in_threadpool(parts.bureau.jobs.sheet, caller.contract, model, version)
     return Response(content, media_type="application/json")
 
 
@@ -249,4 +249,4 @@ async def get_model_sheet(
 async def get_allowance(request: Request, caller: CurrentContractCaller, parts: Dependencies) -> Any:
     """Only counts."""
     await require_empty_body(request, caller.verified, parts.settings)
-    return await run_in_threadpool(parts.bureau.allowance, caller.contract)
+    return await run_in_threadpool(parts.bureau.bank_contracts.allowance, caller.contract)

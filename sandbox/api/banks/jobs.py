@@ -122,7 +122,7 @@ async def open_job(request: Request, caller: CurrentContractCaller, parts: Depen
             next_step="compare the request with /v1/openapi.json",
         ) from None
     parameters = JobParameters(form.recipient, form.model, form.model_version, form.rows)
-    job = await run_in_threadpool(parts.bureau.open_job, caller.contract, job_id, parameters)
+    job = await run_in_threadpool(parts.bureau.jobs.open, caller.contract, job_id, parameters)
     return job.as_dict()
 
 
@@ -136,7 +136,7 @@ async def open_job(request: Request, caller: CurrentContractCaller, parts: Depen
 async def get_job(request: Request, caller: CurrentContractCaller, parts: Dependencies, job_id: JobIdPath) -> Any:
     """In any state of the contract."""
     await require_empty_body(request, caller.verified, parts.settings)
-    found = await run_in_threadpool(parts.bureau.job, caller.contract, job_id)
+    found = await run_in_threadpool(parts.bureau.jobs.find, caller.contract, job_id)
     return found.as_dict()
 
 
@@ -150,7 +150,7 @@ async def get_job(request: Request, caller: CurrentContractCaller, parts: Depend
 async def end_job(request: Request, caller: CurrentContractCaller, parts: Dependencies, job_id: JobIdPath) -> Any:
     """After this, the job accepts no requests. Ending it again changes nothing."""
     await require_empty_body(request, caller.verified, parts.settings)
-    ended = await run_in_threadpool(parts.bureau.end_job, caller.contract, job_id)
+    ended = await run_in_threadpool(parts.bureau.jobs.end, caller.contract, job_id)
     return ended.as_dict()
 
 
@@ -174,7 +174,7 @@ async def stream_job_events(
 ) -> StreamingResponse:
     """In any state of the contract. Only counts: no hash, no enterprise."""
     await require_empty_body(request, caller.verified, parts.settings)
-    first = await run_in_threadpool(parts.bureau.job_progress, caller.contract, job_id)
+    first = await run_in_threadpool(parts.bureau.jobs.progress, caller.contract, job_id)
     stream = _stream_progress(request, parts, caller.contract, job_id, first)
     opening = await anext(stream)  # here, so that a full limit gives its problem response
 
@@ -199,7 +199,7 @@ async def _stream_progress(
             await asyncio.sleep(_POLL_SECONDS)
             if await request.is_disconnected():
                 return
-            present = await run_in_threadpool(parts.bureau.job_progress, contract, job_id)
+            present = await run_in_threadpool(parts.bureau.jobs.progress, contract, job_id)
             quiet = 0 if present != seen else quiet + 1
             if present != seen:
                 yield _format_event(present)

@@ -47,7 +47,7 @@ async def get_matching_setup(
     """Reveals no identifier. While a large register is being evaluated the response is 503 `busy` with Retry-After."""
     await require_empty_body(request, caller.verified, parts.settings)
     async with parts.heavy_work_limit.acquire(caller.bank) as slot:
-        content = await slot.run(parts.bureau.matching_setup, caller.contract, job, counting=counting)
+        content = await slot.run(parts.bureau.matching.setup, caller.contract, job, counting=counting)
     return Response(content, media_type=FRAME_MEDIA)
 
 
@@ -72,7 +72,7 @@ async def get_matching_shard(
     """By hash and range, so that an interrupted download can continue where it stopped."""
     await require_empty_body(request, caller.verified, parts.settings)
     async with parts.heavy_work_limit.acquire(caller.bank) as slot:
-        content = await slot.run(parts.bureau.matching_shard, caller.contract, job, sha256, first, count)
+        content = await slot.run(parts.bureau.matching.shard, caller.contract, job, sha256, first, count)
     return Response(content, media_type=FRAME_MEDIA)
 
 
@@ -98,7 +98,7 @@ async def get_matching_delta(
     """404 if there is no delta from that set-up; then fetch the whole set-up."""
     await require_empty_body(request, caller.verified, parts.settings)
     async with parts.heavy_work_limit.acquire(caller.bank) as slot:
-        content = await slot.run(parts.bureau.matching_delta, caller.contract, job, sha256, since)
+        content = await slot.run(parts.bureau.matching.delta, caller.contract, job, sha256, since)
     return Response(content, media_type=FRAME_MEDIA)
 
 
@@ -123,7 +123,7 @@ async def match_identifiers(
         receive_signed_body(request, caller, parts, cap=parts.settings.match_bytes) as body,
         parts.heavy_work_limit.acquire(caller.bank, wait=True) as slot,
     ):
-        content, receipt = await slot.run(lambda: parts.bureau.match(caller.contract, job, body.read()))
+        content, receipt = await slot.run(lambda: parts.bureau.matching.match(caller.contract, job, body.read()))
     return Response(content, media_type=FRAME_MEDIA, headers={RECEIPT_HEADER: receipt.to_header()})
 
 
@@ -148,5 +148,5 @@ async def count_matches(
         receive_signed_body(request, caller, parts, cap=parts.settings.match_bytes) as body,
         parts.heavy_work_limit.acquire(caller.bank, wait=True) as slot,
     ):
-        content, receipt = await slot.run(lambda: parts.bureau.count_matches(caller.contract, job, body.read()))
+        content, receipt = await slot.run(lambda: parts.bureau.matching.count(caller.contract, job, body.read()))
     return Response(content, media_type=FRAME_MEDIA, headers={RECEIPT_HEADER: receipt.to_header()})

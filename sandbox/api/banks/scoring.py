@@ -52,7 +52,7 @@ async def put_context(
         receive_signed_body(request, caller, parts, cap=parts.settings.context_bytes) as body,
         parts.heavy_work_limit.acquire(caller.bank, wait=True) as slot,
     ):
-        created = await slot.run(lambda: parts.bureau.put_context(caller.contract, job, sha256, body.read()))
+        created = await slot.run(lambda: parts.bureau.contexts.put(caller.contract, job, sha256, body.read()))
     return JSONResponse({"sha256": sha256}, 201 if created else 200)
 
 
@@ -68,7 +68,7 @@ async def get_context(
 ) -> ContextView:
     """404 if the bureau does not have it under this contract."""
     await require_empty_body(request, caller.verified, parts.settings)
-    if not await run_in_threadpool(parts.bureau.has_context, caller.contract, job, sha256):
+    if not await run_in_threadpool(parts.bureau.contexts.has, caller.contract, job, sha256):
         raise NotFound("The bureau has no context with this hash under this contract.", next_step="send it with PUT")
     return ContextView(sha256=sha256)
 

@@ -107,7 +107,7 @@ class OneTimePasswordView(BaseModel):
 async def list_accounts(person: AccountReader, parts: Dependencies) -> Any:
     """For administrators and auditors."""
     return {
-        "accounts": [_view_account(account) for account in await run_in_threadpool(parts.bureau.people.list_accounts)]
+        "accounts": [_view_account(account) for account in await run_in_threadpool(parts.bureau.accounts.list_accounts)]
     }
 
 
@@ -126,7 +126,7 @@ async def add_account(
     subject = parse_subject(form.issuer, form.subject)
     new = NewAccount(form.name, form.department, parse_roles(form.roles), form.shown_name, subject)
     async with parts.sign_in_limit.acquire() as slot:
-        password = await slot.run(parts.bureau.people.add, new, by=person.actor)
+        password = await slot.run(parts.bureau.accounts.add, new, by=person.actor)
     return {"account": form.name, "password": password}
 
 
@@ -146,7 +146,7 @@ async def set_roles(
 ) -> Any:
     """Valid from the account's next request."""
     roles = parse_roles(form.roles)
-    return _view_account(await run_in_threadpool(parts.bureau.people.set_roles, name, roles, by=person.actor))
+    return _view_account(await run_in_threadpool(parts.bureau.accounts.set_roles, name, roles, by=person.actor))
 
 
 @router.post(
@@ -158,7 +158,7 @@ async def set_roles(
 )
 async def disable_account(person: AccountManager, parts: Dependencies, name: AccountNamePath) -> Any:
     """Its sign-ins end at once."""
-    return _view_account(await run_in_threadpool(parts.bureau.people.disable, name, by=person.actor))
+    return _view_account(await run_in_threadpool(parts.bureau.accounts.disable, name, by=person.actor))
 
 
 @router.post(
@@ -170,7 +170,7 @@ async def disable_account(person: AccountManager, parts: Dependencies, name: Acc
 )
 async def enable_account(person: AccountManager, parts: Dependencies, name: AccountNamePath) -> Any:
     """The account keeps its password."""
-    return _view_account(await run_in_threadpool(parts.bureau.people.enable, name, by=person.actor))
+    return _view_account(await run_in_threadpool(parts.bureau.accounts.enable, name, by=person.actor))
 
 
 @router.post(
@@ -182,7 +182,7 @@ async def enable_account(person: AccountManager, parts: Dependencies, name: Acco
 )
 async def unlock_account(person: AccountManager, parts: Dependencies, name: AccountNamePath) -> Any:
     """Its failed sign-ins are no longer counted."""
-    return _view_account(await run_in_threadpool(parts.bureau.people.unlock, name, by=person.actor))
+    return _view_account(await run_in_threadpool(parts.bureau.accounts.unlock, name, by=person.actor))
 
 
 @router.post(
@@ -195,7 +195,7 @@ async def unlock_account(person: AccountManager, parts: Dependencies, name: Acco
 async def reset_account(person: AccountManager, parts: Dependencies, name: AccountNamePath) -> Any:
     """Its sign-ins end, and it gets a one-time password."""
     async with parts.sign_in_limit.acquire() as slot:
-        password = await slot.run(parts.bureau.people.reset_password, name, by=person.actor)
+        password = await slot.run(parts.bureau.accounts.reset_password, name, by=person.actor)
     return {"account": name, "password": password}
 
 

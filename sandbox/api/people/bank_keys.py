@@ -184,7 +184,7 @@ async def add_bank_key(
     """The ledger names who added it. Older keys stay valid until they are revoked."""
     party = Party(name=form.name, public_key=form.public_key)
     return _view_bank(
-        await run_in_threadpool(parts.bureau.banks.add_key, party, by=person, told=form.stated_fingerprint)
+        await run_in_threadpool(parts.bureau.banks.add_key, party, by=person, fingerprint=form.stated_fingerprint)
     )
 
 

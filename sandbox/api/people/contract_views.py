@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from lab.bureau.contract_administration import ContractOverview, ContractStopResult
-from lab.bureau.contracts.lifecycle import ContractVersion
+from lab.bureau.contract_administration import ContractOverview, ContractStepResult
+from lab.bureau.contracts.repository import ContractVersion
 from lab.bureau.contracts.workflow import ContractState
 from lab.terms.contract.document import SignedContract
 from lab.terms.contract.name_warnings import find_name_warnings, warnings_as_dicts
@@ -240,13 +240,13 @@ def view_contract_detail(overview: ContractOverview) -> dict[str, Any]:
     }
 
 
-def view_stopped_contract(stopped: ContractStopResult) -> dict[str, Any]:
-    """A version after it was stopped or ended."""
-    deliveries = [one.as_dict() for one in stopped.deliveries]
-    return view_contract_summary(stopped.contract_version) | {
-        "stopped_jobs": stopped.stopped_jobs,
-        "delivered": deliveries,
-    }
+def view_step_result(result: ContractStepResult) -> dict[str, Any]:
+    """A version after a step."""
+    summary = view_contract_summary(result.contract_version)
+    if result.deliveries is None:
+        return summary
+    delivered = [one.as_dict() for one in result.deliveries]
+    return summary | {"stopped_jobs": result.stopped_jobs, "delivered": delivered}
 
 
 def _format_moment(moment: datetime) -> str:

@@ -1,7 +1,7 @@
-"""The officers' desk over HTTP: contracts from the draft to their end.
+"""The officers' routes: contracts from the draft to their end.
 
-Whoever has signed in may call; what they may do is settled by ``lab.bureau.contract_administration``, which records
-every refusal too.
+Everybody who has signed in may call; ``lab.bureau.contract_administration`` decides what they may do, and records every
+refusal.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lab.terms.contract.draft_options import DraftOptions
 from lab.terms.contract.name_warnings import find_name_warnings, warnings_as_dicts
 from lab.terms.contract.odrl import from_odrl, to_odrl
 from lab.terms.contract.plain_language import clause_label, diff_contracts
-from lab.terms.errors import InvalidInput
+from lab.terms.contract_steps import officer_steps
 from lab.terms.keys.party import Party
 from sandbox.api.openapi import SIGNED_IN_PROBLEMS, problem_responses
 from sandbox.api.people.contract_examples import (
@@ -42,7 +42,7 @@ from sandbox.api.people.contract_views import (
     WatchReportView,
     view_contract_detail,
     view_contract_summary,
-    view_stopped_contract,
+    view_step_result,
 )
 from sandbox.api.request_body import JSON_MEDIA, json_body, receive_body
 from sandbox.auth.person import CurrentPerson, Dependencies
@@ -65,18 +65,10 @@ _FORM_PROBLEMS = problem_responses("not-found", "conflict", "too-large", "unsupp
 class OfficerStep(StrEnum):
     """What an officer may do with a version."""
 
-    SUBMIT = "submit"
-    RETURN = "return"
-    REVIEW = "review"
-    APPROVE = "approve"
-    REJECT = "reject"
-    SUSPEND = "suspend"
-    RESUME = "resume"
-    REVOKE = "revoke"
-    RETIRE = "retire"
-
-
-STEPS_WITHOUT_REASON = frozenset({OfficerStep.SUBMIT, OfficerStep.REVIEW, OfficerStep.APPROVE})
+    _ignore_ = "members step"
+    members = vars()
+    for step in officer_steps():
+        members[step.action.upper().replace("-", "_")] = step.action
 
 
 class _StrictForm(BaseModel):
@@ -106,8 +98,8 @@ class ContractAmendmentForm(_StrictForm):
 
 
 class OfficerStepForm(_StrictForm):
-    """A step of one version (default: the newest that has the step; an amendment is approved by its number alone). All
-    but submit, review and approve need a reason, which the ledger keeps; it names no enterprise."""
+    """A step of one version (default: the newest that has the step; an amendment is approved by its number only). Some
+    steps need a reason, which the ledger keeps; it names no enterprise."""
 
     reason: Annotated[str, Field(min_length=1, max_length=500)] | None = None
     version: VersionNumber | None = None
@@ -122,7 +114,7 @@ class OfficerStepForm(_StrictForm):
 )
 async def list_contracts(person: CurrentPerson, parts: Dependencies) -> Any:
     """For officers, stewards and auditors."""
-    found = await run_in_threadpool(parts.bureau.desk.list_contracts, person)
+    found = await run_in_threadpool(parts.bureau.contracts.list_contracts, person)
     return {"contracts": [view_contract_summary(held, state) for held, state in found]}
 
 
@@ -140,10 +132,10 @@ async def draft_contract(
     form: Annotated[ContractDraftForm, Depends(json_body(ContractDraftForm, DOCUMENT_BYTES))],
 ) -> Any:
     """Over published models; a bank whose key is new here is registered by its fingerprint. Signs nothing."""
-    draft = parts.bureau.desk.draft
-    told = form.fingerprint
+    draft = parts.bureau.contracts.draft
+    submit, fingerprint = form.submit, form.fingerprint
     return view_contract_summary(
-        await run_in_threadpool(draft, person, form.bank, form.wishes, submit=form.submit, told=told)
+        await run_in_threadpool(draft, person, form.bank, form.wishes, submit=submit, fingerprint=fingerprint)
     )
 
 
@@ -172,7 +164,7 @@ async def import_contract(
     body = await receive_body(request, cap=DOCUMENT_BYTES, idle=idle, media=JSON_MEDIA)
     signed = await run_in_threadpool(_read_contract, body)
     return view_contract_summary(
-        await run_in_threadpool(parts.bureau.desk.import_contract, person, signed, told=fingerprint)
+        await run_in_threadpool(parts.bureau.contracts.import_contract, person, signed, fingerprint=fingerprint)
     )
 
 
@@ -187,7 +179,7 @@ async def get_contract_detail(
     person: CurrentPerson, parts: Dependencies, contract_id: ContractId, version: ContractVersionQuery = None
 ) -> Any:
     """Its terms, signatures and approvals, all versions, and what is used and left."""
-    shown = await run_in_threadpool(parts.bureau.desk.contract_overview, person, contract_id, version)
+    shown = await run_in_threadpool(parts.bureau.contracts.contract_overview, person, contract_id, version)
     return JSONResponse(view_contract_detail(shown))
 
 
@@ -202,12 +194,12 @@ async def compare_versions(
     person: CurrentPerson, parts: Dependencies, contract_id: ContractId, version: ContractVersionQuery = None
 ) -> Any:
     """In plain Chinese and English."""
-    older, newer = await run_in_threadpool(parts.bureau.desk.versions_to_compare, person, contract_id, version)
+    older, newer = await run_in_threadpool(parts.bureau.contracts.versions_to_compare, person, contract_id, version)
     changes = []
     for change in diff_contracts(older.contract, newer.contract) if older else []:
         zh, en = clause_label(change.clause)
-        told = {"term": change.clause, "label_zh": zh, "label_en": en, "zh": change.zh, "en": change.en}
-        changes.append(told | {"widens": change.widens})
+        words = {"term": change.clause, "label_zh": zh, "label_en": en, "zh": change.zh, "en": change.en}
+        changes.append(words | {"widens": change.widens})
     against = older.version if older else None
     warnings = warnings_as_dicts(find_name_warnings(newer.contract, older.contract if older else None))
     found = {"contract": contract_id, "version": newer.version, "against": against, "changes": changes}
@@ -236,7 +228,7 @@ async def export_contract(
     form: Annotated[Literal["signed", "odrl"], Query(description="格式 / Form")] = "signed",
 ) -> Response:
     """Recorded in the ledger."""
-    signed = await run_in_threadpool(parts.bureau.desk.export, person, contract_id, version)
+    signed = await run_in_threadpool(parts.bureau.contracts.export, person, contract_id, version)
     if form == "signed":
         return JSONResponse(signed.model_dump(mode="json", by_alias=True))
     return JSONResponse(await run_in_threadpool(to_odrl, signed))
@@ -251,7 +243,7 @@ async def export_contract(
 )
 async def list_deliveries(person: CurrentPerson, parts: Dependencies, contract_id: ContractId) -> Any:
     """Over all versions, for the notice that follows a suspension or an end."""
-    found = await run_in_threadpool(parts.bureau.desk.list_deliveries, person, contract_id)
+    found = await run_in_threadpool(parts.bureau.contracts.list_deliveries, person, contract_id)
     return {"contract": contract_id, "delivered": [one.as_dict() for one in found]}
 
 
@@ -270,16 +262,16 @@ async def amend_contract(
     form: Annotated[ContractAmendmentForm, Depends(json_body(ContractAmendmentForm, DOCUMENT_BYTES))],
 ) -> Any:
     """As the newest version, but for the wishes; the former stays in force until both have signed the next."""
-    desk = parts.bureau.desk
+    contracts = parts.bureau.contracts
     return view_contract_summary(
-        await run_in_threadpool(desk.amend, person, contract_id, form.wishes, submit=form.submit)
+        await run_in_threadpool(contracts.amend, person, contract_id, form.wishes, submit=form.submit)
     )
 
 
 @router.post(
     "/contracts/{contract_id}/steps/{step}",
     operation_id="desk_step",
-    summary="合同流转 / Submit, return, review, approve, reject, suspend, resume, revoke or retire",
+    summary=f"合同流转 / {', '.join(step.value for step in OfficerStep).capitalize()}",
     response_model=OfficerStepResult,
     responses=SIGNED_IN_PROBLEMS | _FORM_PROBLEMS,
     openapi_extra=openapi_inlined_body(OfficerStepForm, STEP_FORM_EXAMPLE),
@@ -292,26 +284,11 @@ async def take_step(
     form: Annotated[OfficerStepForm, Depends(json_body(OfficerStepForm, DOCUMENT_BYTES))],
 ) -> Any:
     """Approving takes a version that is only submitted into review first."""
-    desk = parts.bureau.desk
-    if step in STEPS_WITHOUT_REASON:
-        plain = {
-            OfficerStep.SUBMIT: desk.submit,
-            OfficerStep.REVIEW: desk.start_review,
-            OfficerStep.APPROVE: desk.approve,
-        }[step]
-        return view_contract_summary(await run_in_threadpool(plain, person, contract_id, form.version))
-    if not (form.reason or "").strip():
-        raise InvalidInput(f"Wanted a reason to {step.value} a contract; found none.", next_step="give --reason")
-    turning = {
-        OfficerStep.RETURN: desk.return_to_author,
-        OfficerStep.REJECT: desk.reject,
-        OfficerStep.RESUME: desk.resume,
-    }
-    ending = {OfficerStep.SUSPEND: desk.suspend, OfficerStep.REVOKE: desk.revoke, OfficerStep.RETIRE: desk.retire}
-    reason, version = str(form.reason).strip(), form.version
-    if step in turning:
-        return view_contract_summary(await run_in_threadpool(turning[step], person, contract_id, reason, version))
-    return view_stopped_contract(await run_in_threadpool(ending[step], person, contract_id, reason, version))
+    take = parts.bureau.contracts.take_step
+    reason, version = form.reason, form.version
+    return view_step_result(
+        await run_in_threadpool(take, person, contract_id, step.value, version=version, reason=reason)
+    )
 
 
 @router.get(
@@ -323,7 +300,7 @@ async def take_step(
 )
 async def get_watch_report(person: CurrentPerson, parts: Dependencies) -> Any:
     """For officers and auditors. A finding names counts, no enterprise, and stops nothing by itself."""
-    findings, rules = await run_in_threadpool(parts.bureau.desk.monitoring_report, person)
+    findings, rules = await run_in_threadpool(parts.bureau.contracts.monitoring_report, person)
     return {"findings": [one.as_dict() for one in findings], "rules": rules}
 
 
@@ -341,8 +318,8 @@ async def register_bank(
     form: Annotated[BankRegistrationForm, Depends(json_body(BankRegistrationForm, DOCUMENT_BYTES))],
 ) -> Any:
     """The same card again changes nothing."""
-    card, register = Party(name=form.name, public_key=form.public_key), parts.bureau.desk.register_bank
-    return {"bank": await run_in_threadpool(register, person, card, told=form.stated_fingerprint)}
+    card, register = Party(name=form.name, public_key=form.public_key), parts.bureau.contracts.register_bank
+    return {"bank": await run_in_threadpool(register, person, card, fingerprint=form.stated_fingerprint)}
 
 
 def _read_contract(body: bytes) -> SignedContract:

@@ -138,7 +138,7 @@ async def _complete_sign_in(
     code: str | None,
     issuer: str | None,
 ) -> Response:
-    people = parts.bureau.people
+    people = parts.bureau.accounts
     try:
         if code is None:
             raise NotAuthentic("The provider refused the sign-in.", next_step="sign in again")

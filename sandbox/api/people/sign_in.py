@@ -120,7 +120,7 @@ async def sign_in(
     if form.cookie:
         check_origin(request, parts)
     async with parts.sign_in_limit.acquire() as slot:
-        tokens = await slot.run(parts.bureau.people.sign_in, form.name, form.password, form.new_password)
+        tokens = await slot.run(parts.bureau.accounts.sign_in, form.name, form.password, form.new_password)
     return sign_in_response(request, parts, tokens, cookie=form.cookie)
 
 
@@ -133,7 +133,7 @@ async def sign_in(
 )
 async def sign_out(sign_in: CurrentSignIn, parts: Dependencies) -> Response:
     """The token is invalid afterwards."""
-    await run_in_threadpool(parts.bureau.people.sign_out, sign_in)
+    await run_in_threadpool(parts.bureau.accounts.sign_out, sign_in)
     response = JSONResponse({"signed_out": True})
     clear_sign_in_cookies(response)
     return response
@@ -168,7 +168,7 @@ async def change_password(
 ) -> Any:
     """All sign-ins of the account end, including this one; a new one begins."""
     async with parts.sign_in_limit.acquire() as slot:
-        tokens = await slot.run(parts.bureau.people.change_password, sign_in, form.password, form.new_password)
+        tokens = await slot.run(parts.bureau.accounts.change_password, sign_in, form.password, form.new_password)
     return sign_in_response(
         request, parts, tokens, cookie="authorization" not in request.headers and COOKIE in request.cookies
     )

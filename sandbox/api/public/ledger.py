@@ -161,7 +161,7 @@ async def get_tree_head(
     ] = None,
 ) -> Any:
     """The newest signed head; later entries are covered by the next one."""
-    return (await run_in_threadpool(parts.bureau.log.head, size)).as_dict()
+    return (await run_in_threadpool(parts.bureau.ledger.head, size)).as_dict()
 
 
 @router.get(
@@ -177,7 +177,7 @@ async def get_consistency_proof(
     second: Annotated[int, Query(alias="to", ge=1, le=_MAX_LEDGER_SIZE, examples=[2])],
 ) -> Any:
     """Between any two sizes of this ledger; hashes only."""
-    proof = await run_in_threadpool(parts.bureau.log.prove_consistency, first, second)
+    proof = await run_in_threadpool(parts.bureau.ledger.prove_consistency, first, second)
     return {"from": first, "to": second, "proof": proof}
 
 
@@ -204,7 +204,7 @@ async def get_checkpoint(
     ] = None,
 ) -> PlainTextResponse:
     """The newest of the checkpoints that the largest number of these witnesses have cosigned."""
-    found = await run_in_threadpool(parts.bureau.cosigning.checkpoint, covering, witness or ())
+    found = await run_in_threadpool(parts.bureau.cosignatures.checkpoint, covering, witness or ())
     return PlainTextResponse(str(found))
 
 
@@ -224,7 +224,7 @@ async def list_entries(
     limit: Annotated[int, Query(ge=1, le=MAX_ENTRIES_LISTED)] = 100,
 ) -> Any:
     """For auditors."""
-    log = parts.bureau.log
+    log = parts.bureau.ledger
     found = await run_in_threadpool(log.entries, after=after, kind=kind, contract=contract, limit=limit)
     return {"size": await run_in_threadpool(log.size), "entries": found}
 
@@ -242,7 +242,7 @@ async def get_inclusion_proof(
     entry: Annotated[int, Query(ge=1, le=_MAX_LEDGER_SIZE, examples=[1])],
 ) -> Any:
     """With the newest head; a new head is signed if none covers the entry yet."""
-    return await run_in_threadpool(parts.bureau.log.entry_with_proof, entry)
+    return await run_in_threadpool(parts.bureau.ledger.entry_with_proof, entry)
 
 
 @router.get(
@@ -260,7 +260,7 @@ async def get_inclusion_proof(
 )
 async def export_ledger(person: LedgerEntryReader, parts: Dependencies) -> StreamingResponse:
     """The last entry records the export and who made it."""
-    lines = await run_in_threadpool(parts.bureau.log.export, by=person.actor)
+    lines = await run_in_threadpool(parts.bureau.ledger.export, by=person.actor)
     return StreamingResponse(lines, media_type=EXPORT_MEDIA)
 
 

@@ -1,6 +1,6 @@
-"""Importing a file of consents: what is good of it in one transaction, the rest set aside with row number and reason.
+"""Importing a file of consents: good rows in one transaction, the others set aside with row number and reason.
 
-Everything slow (reading, signatures, pseudonyms) is done before the transaction, which only compares and inserts.
+Everything slow (reading, signatures, pseudonyms) happens before the transaction, which only compares and inserts.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ from lab.terms.names import IdKind
 from lab.terms.progress import Progress
 
 MAX_ROWS = 200_000
-"""Rows of one file, so that its transaction keeps other writers waiting for seconds and not for minutes."""
+"""Rows of one file at most, so that its transaction blocks other writers for seconds and not for minutes."""
 MAX_BYTES = 128 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class ConsentImport:
-    """What an import did. ``duplicates``: held already, or twice in the file; ``aside``: row number and reason."""
+    """The result of an import. ``duplicates``: known already, or twice in the file."""
 
     rows: int
     imported: int
@@ -63,40 +63,47 @@ class ConsentImport:
 
 @dataclass(frozen=True, slots=True)
 class _PreparedConsent:
-    """A good row and the values that the table is to hold of it."""
+    """A good row and its values for the database."""
 
     given: ParsedConsent
     values: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentFile:
+    """A file of consents, and the kind of its identifiers."""
+
+    path: Path
+    id_kind: IdKind
 
 
 def import_consents(
     store: Database,
     home: BureauHome,
     keys: Pseudonymiser,
-    source: Path,
+    source: ConsentFile,
     *,
-    id_kind: IdKind,
     by: str,
     now: datetime,
     progress: Progress,
 ) -> ConsentImport:
     """Import a consent file; the same file again adds nothing.
 
-    Row numbers and reasons of what was set aside go to ``consents/HASH.rejected.csv``, keys and signatures of
-    enterprises to ``consents/HASH.signatures.jsonl``; HASH is the file's. Raises ``InvalidInput`` for a file that is no
-    table of consents, or too large.
+    Numbers and reasons of rows set aside go to ``consents/HASH.rejected.csv``, keys and signatures of enterprises to
+    ``consents/HASH.signatures.jsonl``; HASH is the file's. Raises ``InvalidInput`` for a file that is not a table of
+    consents, or too large.
     """
-    table = read_table(source, max_bytes=MAX_BYTES)
+    table = read_table(source.path, max_bytes=MAX_BYTES)
     if table.rows > MAX_ROWS:
         raise InvalidInput(
             f"Wanted at most {MAX_ROWS:,} rows in one file of consents; found {table.rows:,}.",
             next_step="split the file",
         )
-    file_sha256 = hash_file(source)
+    file_sha256 = hash_file(source.path)
     with store.begin_read() as session:
         banks, number = _banks(session), count_pseudonym_keys(session)
     with progress.stage("import", 2 * table.rows) as stage:
-        good, aside = validate_rows(table, id_kind, banks, now, stage)
+        good, aside = validate_rows(table, source.id_kind, banks, now, stage)
         kept = _values(good, keys.pseudonyms(_codes(good), number), file_sha256, now)
         stage.advance(max(0, table.rows - len(good)))
         with store.begin() as session:
@@ -111,13 +118,8 @@ def import_consents(
             counter.changes += 1 if added else 0
             session.flush()
             rejected = _reject(home, file_sha256, aside)
-            facts: dict[str, Fact] = {
-                "file_sha256": file_sha256,
-                "rows": table.rows,
-                "imported": len(added),
-                "duplicates": duplicates,
-                "set_aside": len(aside),
-            }
+            facts: dict[str, Fact] = {"file_sha256": file_sha256, "rows": table.rows, "imported": len(added)}
+            facts |= {"duplicates": duplicates, "set_aside": len(aside)}
             record(session, "consent.imported", None, facts, by=by)
         stage.advance(table.rows)
     return ConsentImport(
@@ -135,12 +137,12 @@ def import_consents(
 
 
 def find_signature(home: BureauHome, file_sha256: str, signature_sha256: str) -> tuple[str, str] | None:
-    """Public key and signature by their hash, from the file that an import left; None if they are not there."""
+    """Public key and signature by their hash, from the file that an import wrote; None if they are not in it."""
     return _signatures(home, file_sha256).get(signature_sha256)
 
 
 def consent_id(values: Mapping[str, Any]) -> str:
-    """The id of a consent with these column values: a hash over all that makes it this one, its pseudonym included."""
+    """The id of a consent with these column values: a hash over all that identifies it, its pseudonym included."""
     evidence = json.loads(values["evidence"])
     begin, end = format_consent_time(values["starts"]), format_consent_time(values["expires"])
     given = [evidence.get("reference", ""), evidence.get("signature_sha256", "")]

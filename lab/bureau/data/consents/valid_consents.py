@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session
 
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.consents import repository
-from lab.bureau.data.consents.importing import ConsentImport, find_signature, import_consents
+from lab.bureau.data.consents.importing import ConsentFile, ConsentImport, find_signature, import_consents
 from lab.bureau.data.consents.repository import ConsentDetails, ConsentSummary, ConsentWithdrawal
 from lab.bureau.data.consents.row_validation import contains_enterprise_code
 from lab.bureau.data.register import Snapshot, SnapshotReader
@@ -104,9 +104,8 @@ class ConsentService:
         self, source: Path, *, by: str, id_kind: IdKind = "uscc", progress: Progress = SILENT
     ) -> ConsentImport:
         """Import a file of consents (``lab.terms.consent.COLUMNS``); raises ``InvalidInput``."""
-        return import_consents(
-            self._store, self._home, self._keys, source, id_kind=id_kind, by=by, now=self._now(), progress=progress
-        )
+        file = ConsentFile(source, id_kind)
+        return import_consents(self._store, self._home, self._keys, file, by=by, now=self._now(), progress=progress)
 
     def withdraw(
         self,

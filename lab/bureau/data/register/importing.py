@@ -1,7 +1,7 @@
-"""Importing a register file as a new version: all of it or nothing, and the version before stays as it is.
+"""Importing a register file as a new version: all of it or nothing; earlier versions stay as they are.
 
-The file is read a stretch at a time, sorted by identifier on disk where it is larger than memory should hold, and
-written in that order; memory does not grow with it.
+The file is read in chunks, sorted by identifier on disk if it is large, and written in that order; memory does not grow
+with it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -49,7 +49,7 @@ MAX_BYTES = 1 << 36  # 64 GiB: some hundred million rows, or tens of millions wi
 
 @dataclass(frozen=True, slots=True)
 class RegisterImport:
-    """What an import did. ``reasons``: rows set aside by kind of reason; ``rejected``: the file that lists them."""
+    """The result of an import. ``rejection_counts``: rows set aside, by reason; ``rejected_file`` lists them."""
 
     register: str
     version: int
@@ -66,7 +66,7 @@ class RegisterImport:
 
 @dataclass(frozen=True, slots=True)
 class _PreparedRegister:
-    """A register on its way: the finished files, not under their names yet, and what is in them."""
+    """A sorted register: the finished files, not under their final names yet, and what is in them."""
 
     file: Path
     rows: int
@@ -79,34 +79,43 @@ class _PreparedRegister:
         return self.reasons.total()
 
 
+@dataclass(frozen=True, slots=True)
+class RegisterLayout:
+    """How to read a register file: the column and kind of its identifiers, the columns to keep (all, if none is named),
+    and descriptions of columns."""
+
+    id_column: str
+    id_kind: IdKind
+    columns: Sequence[str] = ()
+    descriptions: Mapping[str, FeatureDescription] = field(default_factory=dict)
+
+
 def import_register(
     store: Database,
     home: BureauHome,
     source: Path,
+    layout: RegisterLayout,
     *,
-    id_column: str,
-    id_kind: IdKind,
     name: str = "main",
-    columns: Sequence[str] = (),
-    words: Mapping[str, FeatureDescription] | None = None,
     progress: Progress = SILENT,
 ) -> RegisterImport:
     """Import a CSV or Parquet file as the next version of register ``name``.
 
     Bad and repeated rows are set aside with row number and reason in ``registers/NAME-VERSION.rejected.csv``. The rows,
-    the snapshot's hash and the ledger entry become visible in one transaction; files of an import that was killed are
-    removed by the next. Raises ``InvalidInput`` if no row is good.
+    the snapshot's hash and the ledger entry become visible in one transaction; the next import removes files of one
+    that was killed. Raises ``InvalidInput`` if no row is good or a column is missing, ``Conflict`` if another import of
+    the register ends at the same time.
     """
     if not is_slug(name):
         raise InvalidInput(
             "Wanted a register name of lower-case letters, digits, dots, hyphens.", next_step="check --register"
         )
     table = open_table(source, max_bytes=MAX_BYTES)
-    chosen = choose_columns(table.columns, id_column, columns)
-    with _workshop(home, name) as folder:
-        found = _sort(table, folder, id_column, id_kind, chosen, progress)
-        items = describe_columns(name, chosen, words or {})
-        row, rejected = _keep(store, home, name, (id_column, id_kind), found, items, source)
+    chosen = choose_columns(table.columns, layout.id_column, layout.columns)
+    with _import_folder(home, name) as folder:
+        found = _sort(table, folder, layout, chosen, progress)
+        items = describe_columns(name, chosen, layout.descriptions)
+        row, rejected = _store(store, home, name, layout, found, items, source)
     return RegisterImport(
         register=name,
         version=row.version,
@@ -123,8 +132,8 @@ def import_register(
 
 
 @contextmanager
-def _workshop(home: BureauHome, name: str) -> Iterator[Path]:
-    """A folder for one import of a register at a time, empty at first and gone at last."""
+def _import_folder(home: BureauHome, name: str) -> Iterator[Path]:
+    """An empty folder for one import of a register at a time, removed at the end."""
     with lock_folder(home.path(f"registers/.{name}")) as place:
         for left in place.glob("import-*"):
             shutil.rmtree(left, ignore_errors=True)
@@ -133,21 +142,21 @@ def _workshop(home: BureauHome, name: str) -> Iterator[Path]:
 
 
 def _sort(
-    table: TableFile, folder: Path, id_column: str, id_kind: IdKind, columns: Sequence[str], progress: Progress
+    table: TableFile, folder: Path, layout: RegisterLayout, columns: Sequence[str], progress: Progress
 ) -> _PreparedRegister:
-    """Read the table, and write what is kept by identifier and what is not by row number."""
+    """Read the table; write good rows in the order of identifiers, and rows set aside in the order of row numbers."""
     good, aside = ExternalSort(folder, "good", CODE, ROW), ExternalSort(folder, "aside", ROW)
     reasons: Counter[str] = Counter()
     blank = read = 0
     with progress.stage("import", 3 * table.size) as stage:
-        for stretch in table.chunks():
-            kept, bad, why = validate_identifiers(stretch, id_column, id_kind)
+        for chunk in table.chunks():
+            kept, bad, why = validate_identifiers(chunk, layout.id_column, layout.id_kind)
             good.add(kept)
             aside.add(bad)
             reasons += why
-            blank += stretch.blank_lines
-            stage.advance(stretch.bytes_read - read)
-            read = stretch.bytes_read
+            blank += chunk.blank_lines
+            stage.advance(chunk.bytes_read - read)
+            read = chunk.bytes_read
         parts: list[Path] = []
         rows = 0
         for kept in good.read_in_order():
@@ -156,7 +165,7 @@ def _sort(
             reasons += why
             rows += first.height
             parts.append(folder / f"part.{len(parts)}")
-            first.select(pl.col(CODE).alias(id_column), *columns).write_parquet(parts[-1], statistics=False)
+            first.select(pl.col(CODE).alias(layout.id_column), *columns).write_parquet(parts[-1], statistics=False)
             stage.advance(table.size * kept.height // good.rows)
         if not rows:
             why_not = ", ".join(f"{reason}: {count}" for reason, count in reasons.items()) or "the file has no rows"
@@ -164,7 +173,7 @@ def _sort(
                 f"Wanted at least one row with a good identifier; found none ({why_not}).",
                 next_step="check --id and --id-kind",
             )
-        # By identifier, so that two versions can be merged as they are read.
+        # Sorted by identifier, so that two versions can be merged while they are read.
         pl.scan_parquet(parts).sink_parquet(
             folder / "register", compression="zstd", statistics=False, row_group_size=ROW_GROUP, maintain_order=True
         )
@@ -174,18 +183,18 @@ def _sort(
 
 
 def _list(aside: ExternalSort, path: Path) -> Path:
-    """What was set aside, by row number, as CSV."""
+    """The rows set aside, by row number, as CSV."""
     with path.open("wb") as file:
-        for number, stretch in enumerate(aside.read_in_order()):
-            write_csv(label_rejected_rows(stretch), file, header=not number)
+        for number, chunk in enumerate(aside.read_in_order()):
+            write_csv(label_rejected_rows(chunk), file, header=not number)
     return path
 
 
-def _keep(
+def _store(
     store: Database,
     home: BureauHome,
     name: str,
-    identifier: tuple[str, IdKind],
+    layout: RegisterLayout,
     found: _PreparedRegister,
     items: Sequence[CatalogueItem],
     source: Path,
@@ -198,8 +207,8 @@ def _keep(
         row = RegisterRow(
             name=name,
             version=version,
-            id_column=identifier[0],
-            id_kind=identifier[1],
+            id_column=layout.id_column,
+            id_kind=layout.id_kind,
             rows=found.rows,
             set_aside=found.set_aside,
             columns=json.dumps([item.column for item in items], ensure_ascii=False),
@@ -210,7 +219,7 @@ def _keep(
         )
         session.add(row)
         try:
-            # The row comes before the file: whoever holds this version's row may write this version's file.
+            # The row comes before the file: only the writer of this version's row may write its file.
             session.flush()
         except IntegrityError:
             raise Conflict("Another import of this register ended just now.", next_step="import again") from None

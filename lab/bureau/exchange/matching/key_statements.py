@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lab.bureau.contracts.lifecycle import find_version
+from lab.bureau.contracts.repository import find_version
 from lab.bureau.data.register import find_snapshot
 from lab.bureau.exchange.jobs import lock_contract
 from lab.bureau.exchange.matching.row_selection import MatchingKeyScope

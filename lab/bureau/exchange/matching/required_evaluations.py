@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lab.bureau.contracts.lifecycle import ContractVersion, find_version
+from lab.bureau.contracts.repository import ContractVersion, find_version
 from lab.bureau.data.consents import ConsentService
 from lab.bureau.data.register import find_snapshot
 from lab.bureau.exchange.matching.evaluated_register import EvaluatedRegisterStore, EvaluationSummary

@@ -1,7 +1,7 @@
-"""The way of a batch to its evaluation: read, let through by its contract, its enterprises found in the register.
+"""Validating a batch: parsed, authorised by its contract, its enterprises found in the register.
 
-It is gone when a batch is received, when it is evaluated and, where consent is required, when its reply is given; what
-was let through once is let through again, with the contract locked, before anything is charged or kept.
+A batch is validated three times: on upload, before evaluation, and, if the contract requires consent, before its reply
+leaves. ``revalidate`` runs with the contract locked, before anything is charged or stored.
 """
 
 from __future__ import annotations
@@ -13,16 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
-from lab.bureau.contracts.lifecycle import find_version
-from lab.bureau.data.consents import ConsentService
+from lab.bureau.contracts import AccessRequest
+from lab.bureau.contracts.repository import find_version
 from lab.bureau.data.register import Snapshot, find_snapshot
-from lab.bureau.exchange.access import AccessControl, AccessGrant
+from lab.bureau.exchange.access import AccessGrant
 from lab.bureau.exchange.batches import BatchFacts, BatchRepository
 from lab.bureau.exchange.matching.index_store import ContractIndexes, IndexKey
 from lab.bureau.exchange.matching.row_selection import MatchingKeyScope, RowSelection
+from lab.bureau.exchange.resources import ExchangeResources
 from lab.bureau.exchange.scoring.public_contexts import find_context
-from lab.bureau.model_registry.registry import ModelCache
-from lab.bureau.store import Database
 from lab.terms.contract.document import Operation
 from lab.terms.errors import InvalidInput, NotAllowed, NotFound
 from protocols.scoring.bureau import ParsedBatch, read_batch
@@ -31,7 +30,7 @@ from protocols.scoring.parameters import ParameterSet, find_parameters
 
 @dataclass(frozen=True, slots=True)
 class ValidatedBatch:
-    """A batch that was let through, and all that its evaluation needs."""
+    """A validated batch, with all that its evaluation needs."""
 
     access: AccessGrant
     head: ParsedBatch
@@ -44,91 +43,85 @@ class ValidatedBatch:
 
     @property
     def facts(self) -> BatchFacts:
-        """What the ledger says of it."""
-        shelved, snapshot = self.access.model_version, self.snapshot
+        """What the ledger records about it."""
+        model, snapshot = self.access.model_version, self.snapshot
         return BatchFacts(
             job=self.access.job.id,
             sha256=self.head.sha256,
             rows=self.head.rows,
             register=snapshot.name,
             register_version=snapshot.version,
-            model=shelved.name,
-            model_version=shelved.version,
+            model=model.name,
+            model_version=model.version,
         )
 
 
 class BatchValidator:
-    """Lets batches through."""
+    """Validates batches. Safe to use from several threads."""
 
-    def __init__(
-        self,
-        store: Database,
-        indexes: ContractIndexes,
-        passage: AccessControl,
-        consents: ConsentService,
-        shelf: ModelCache,
-        batches: BatchRepository,
-    ) -> None:
-        self._store, self._indexes, self._passage = store, indexes, passage
-        self._consents, self._shelf, self._batches = consents, shelf, batches
+    def __init__(self, resources: ExchangeResources, indexes: ContractIndexes, batches: BatchRepository) -> None:
+        self._store, self._access, self._consents = resources.store, resources.access, resources.consents
+        self._models, self._indexes, self._batches = resources.models, indexes, batches
 
     def validate(self, contract_id: str, job_id: str, batch: bytes, sha256: str, now: datetime) -> ValidatedBatch:
-        """Read a batch, whose digest is ``sha256``, and let it through, without native code.
+        """Parse and authorise a batch frame whose digest is ``sha256``, without native code.
 
-        Raises what ``AccessControl.enter`` raises, ``InvalidInput`` for a contract whose parameter set is not offered
-        and a batch that does not parse or has other columns than the model asks for, ``NotFound`` for a context that
-        was not put, ``NotAllowed`` for enterprises that have no row under the contract (with their number) or a step
-        that is too coarse for the parameter set.
+        Raises what ``AccessControl.authorise_request`` raises; ``InvalidInput`` for a parameter set that is not
+        offered, and for a batch that does not parse or has other columns than the model; ``NotFound`` for a context
+        that was not sent; ``NotAllowed`` for enterprises that have no row under the contract (with their number), or a
+        step that is too coarse for the parameter set.
         """
         with self._store.begin_read() as session:
             contract = find_version(session, contract_id).contract
             head = _read(batch, find_parameters(contract.parameters), contract_id, sha256)
-            passed = self._passage.authorise_request(session, contract_id, Operation.SCORE, job_id, now, rows=head.rows)
-            contract = passed.contract
+            access = self._access.authorise_request(
+                session, contract_id, Operation.SCORE, job_id, now, AccessRequest(rows=head.rows)
+            )
+            contract = access.contract
             context = find_context(session, contract_id, head.context)
             if context is None:
                 raise NotFound("The batch names a context that is not held here.", next_step="send the context first")
             version = self._batches.register_version(session, contract_id, job_id, head.sha256)
-            snapshot = find_snapshot(session, passed.model_version.register, version)
+            snapshot = find_snapshot(session, access.model_version.register, version)
             consenting = self._consents.consenting_rows(
-                session, snapshot, contract, passed.contract_version.bank_id, now
+                session, snapshot, contract, access.contract_version.bank_id, now
             )
             file = context.file
-        model = self._shelf.load(passed.model_version)
+        model = self._models.load(access.model_version)
         if head.column_count != model.column_count:
             raise InvalidInput(
                 f"Wanted {model.column_count} columns, as the model's sheet says; found {head.column_count}.",
                 next_step="encrypt the columns of the job's sheet",
             )
-        use = MatchingKeyScope(contract_id, "match", contract.engine, passed.job.epoch)
-        which = IndexKey(use, RowSelection(snapshot, consenting))
-        index = self._indexes.get_or_make(which)
+        scope = MatchingKeyScope(contract_id, "match", contract.engine, access.job.epoch)
+        index = self._indexes.get_or_make(IndexKey(scope, RowSelection(snapshot, consenting)))
         rows = index.find(head.tags)
         _check_known(rows)
         limit = find_parameters(contract.parameters).value_limit
-        if model.value_bound(passed.detail, step=contract.ceilings.precision) > limit:
+        if model.value_bound(access.detail, step=contract.ceilings.precision) > limit:
             raise NotAllowed(
                 f"Contract {contract_id} asks for steps of {contract.ceilings.precision} quanta (term: precision); "
                 "rounded so, the model's sums may not fit its parameter set.",
                 next_step="ask the bureau to amend the contract with a smaller step",
             )
-        return ValidatedBatch(passed, head, snapshot, file, rows, version is not None)
+        return ValidatedBatch(access, head, snapshot, file, rows, version is not None)
 
-    def revalidate(self, session: Session, admitted: ValidatedBatch, now: datetime) -> AccessGrant:
-        """What was let through is let through now as well, with the contract locked: state, terms and consents.
+    def revalidate(self, session: Session, validated: ValidatedBatch, now: datetime) -> AccessGrant:
+        """Check state, clauses and consents of a validated batch again, with the contract locked.
 
-        Raises what ``AccessControl.enter`` raises, and ``NotAllowed`` if an enterprise has withdrawn its consent.
+        Raises what ``AccessControl.authorise_request`` raises, and ``NotAllowed`` if an enterprise has withdrawn its
+        consent.
         """
-        contract_id, rows = admitted.access.contract.id, admitted.head.rows
-        passed = self._passage.authorise_request(
-            session, contract_id, Operation.SCORE, admitted.access.job.id, now, rows=rows, lock=True
+        contract_id, rows = validated.access.contract.id, validated.head.rows
+        access = self._access.authorise_request(
+            session, contract_id, Operation.SCORE, validated.access.job.id, now, AccessRequest(rows=rows), lock=True
         )
         consenting = self._consents.consenting_rows(
-            session, admitted.snapshot, passed.contract, passed.contract_version.bank_id, now
+            session, validated.snapshot, access.contract, access.contract_version.bank_id, now
         )
         if consenting is not None:
-            _check_known(np.where(np.isin(admitted.rows, consenting.rows), admitted.rows, -1))
-        return passed
+            _check_known(np.where(np.isin(validated.rows, consenting.rows), validated.rows, -1))
+        return access
 
 
 def _read(batch: bytes, params: ParameterSet, contract_id: str, sha256: str) -> ParsedBatch:
@@ -139,8 +132,8 @@ def _read(batch: bytes, params: ParameterSet, contract_id: str, sha256: str) -> 
 
 
 def _check_known(rows: NDArray[np.int64]) -> None:
-    """Raise ``NotAllowed`` if an enterprise has no register row (-1): it is not there, or has not consented; the words
-    are the same, because the bank is not to tell the two apart."""
+    """Raise ``NotAllowed`` if an enterprise has no register row (-1): it is not in the register, or has not consented.
+    The message is the same for both, because the bank must not learn which."""
     unknown = int((rows < 0).sum())
     if unknown:
         raise NotAllowed(

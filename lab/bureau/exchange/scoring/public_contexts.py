@@ -1,21 +1,18 @@
-"""Public contexts of banks: parsed in a worker, kept in a file named by their hash, under the contract they are for.
+"""Public contexts of banks: parsed in a worker, stored in a file named by their hash, under the contract they are for.
 
-One that was judged by earlier rules than the present is as good as not held: the bank is asked for it again, and it is
-judged again.
+A context that was checked by earlier rules counts as not stored: the bank sends it again, and it is checked again.
 """
 
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from lab.bureau.configuration.home import BureauHome
-from lab.bureau.exchange.access import AccessControl
+from lab.bureau.exchange.refusals import records_refusals
+from lab.bureau.exchange.resources import ExchangeResources
 from lab.bureau.ledger import Fact, record
-from lab.bureau.store import Database
 from lab.bureau.store.tables import ContextRow
 from lab.bureau.workers.pool import WorkerPool
 from lab.disk.private_files import replace_private
@@ -25,31 +22,37 @@ from protocols.scoring.bureau import CONTEXT_RULES_VERSION, SecretKeyInContext, 
 from protocols.scoring.parameters import find_parameters
 
 MAX_CONTEXTS = 16
-"""Contexts held at once under a contract. A bank has one for a parameter set, and another when it makes new keys; each
-is 2 MiB of the bureau's disk that nothing else bounds."""
+"""Contexts stored at once under a contract. A bank has one for each parameter set, and another when it makes new keys;
+each takes 2 MiB of the bureau's disk that nothing else bounds."""
 
 
 class ContextStore:
-    """What a bank may ask for about its public contexts. Safe to use from several threads."""
+    """A bank's public contexts. Safe to use from several threads."""
 
-    def __init__(self, store: Database, home: BureauHome, workers: WorkerPool, passage: AccessControl) -> None:
-        self._store, self._home, self._workers, self._passage = store, home, workers, passage
+    def __init__(self, resources: ExchangeResources, workers: WorkerPool) -> None:
+        self._store, self._home, self._access = resources.store, resources.home, resources.access
+        self._workers, self._now, self.refusals = workers, resources.clock, resources.refusals
 
-    def has(self, contract_id: str, job_id: str, sha256: str, now: datetime) -> bool:
-        """Whether this context is held under the contract. Raises what ``AccessControl.enter`` raises."""
+    @records_refusals("has-context")
+    def has(self, contract_id: str, job_id: str, sha256: str) -> bool:
+        """Whether this context is stored under the contract. Raises what ``AccessControl.authorise_request`` raises."""
         with self._store.begin_read() as session:
-            self._passage.authorise_request(session, contract_id, Operation.SCORE, job_id, now)
+            self._access.authorise_request(session, contract_id, Operation.SCORE, job_id, self._now())
             return find_context(session, contract_id, sha256) is not None
 
-    def put(self, contract_id: str, job_id: str, sha256: str, frame: bytes, now: datetime) -> bool:
-        """Keep a public context; True if it is new, False if it was held already.
+    @records_refusals("put-context")
+    def put(self, contract_id: str, job_id: str, sha256: str, frame: bytes) -> bool:
+        """Store a public context; True if it is new, False if it was stored already.
 
-        It is parsed in a worker first. Raises what ``AccessControl.enter`` raises, ``NotAllowed`` for a context that
-        bears a secret key (which is not kept) or for one too many, ``InvalidInput`` for a wrong hash, other parameters,
-        a contract whose set is not offered or anything else.
+        A worker parses it first. Raises what ``AccessControl.authorise_request`` raises; ``NotAllowed`` for a context
+        with a secret key in it (which is not stored) or for one too many; ``InvalidInput`` for a wrong hash, other
+        parameters, a parameter set that is not offered, or a context that does not parse.
         """
+        now = self._now()
         with self._store.begin_read() as session:
-            contract = self._passage.authorise_request(session, contract_id, Operation.SCORE, job_id, now).contract
+            contract = self._access.authorise_request(
+                session, contract_id, Operation.SCORE, job_id, self._now()
+            ).contract
             if find_context(session, contract_id, sha256) is not None:
                 return False
         if hashlib.sha256(frame).hexdigest() != sha256:
@@ -65,31 +68,31 @@ class ContextStore:
             ) from None
         file = f"contexts/{sha256}.frame"
         with self._store.begin() as session:
-            passed = self._passage.authorise_request(session, contract_id, Operation.SCORE, job_id, now, lock=True)
+            access = self._access.authorise_request(session, contract_id, Operation.SCORE, job_id, now, lock=True)
             if find_context(session, contract_id, sha256) is not None:
                 return False
             _check_number(session, contract_id)
-            # Written under the lock, so that a sweep that removes the same file for its age comes before or after.
+            # Written under the lock, so that a sweep that removes the same file for its age runs before or after.
             replace_private(self._home.path(file), frame)
             row = ContextRow(
                 contract_id=contract_id, sha256=sha256, file=file, size=len(frame), rules=CONTEXT_RULES_VERSION
             )
             row.received_at = now
-            session.merge(row)  # in place of one that earlier rules let pass
+            session.merge(row)  # replaces one that earlier rules accepted
             session.flush()
             facts: dict[str, Fact] = {"job": job_id, "context_sha256": sha256, "bytes": len(frame)}
-            record(session, "context.kept", contract_id, facts, by=passed.actor)
+            record(session, "context.kept", contract_id, facts, by=access.actor)
         return True
 
 
 def find_context(session: Session, contract_id: str, sha256: str) -> ContextRow | None:
-    """A context that the present rules let pass, or None."""
+    """A context that the present rules accepted, or None."""
     row = session.get(ContextRow, (contract_id, sha256))
     return row if row is not None and row.rules == CONTEXT_RULES_VERSION else None
 
 
 def _check_number(session: Session, contract_id: str) -> None:
-    """Raise ``NotAllowed`` when as many contexts of a contract are held as may be. Call it with the contract locked."""
+    """Raise ``NotAllowed`` when a contract has ``MAX_CONTEXTS`` contexts. Call it with the contract locked."""
     of_now = (ContextRow.contract_id == contract_id, ContextRow.rules == CONTEXT_RULES_VERSION)
     held = session.scalar(select(func.count()).where(*of_now)) or 0
     if held >= MAX_CONTEXTS:

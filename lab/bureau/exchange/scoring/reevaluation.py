@@ -1,7 +1,8 @@
-"""When a batch that was answered in one job may be evaluated again in another: its bytes are still here by the
-contract's retention, its tags and columns still mean what they meant, and a register or model version is new.
+"""Whether a batch that was answered in one job may be evaluated again in another.
 
-That the enterprises in it are still there and have not withdrawn is settled as for any batch, by ``admission``.
+Its bytes must still be stored under the contract's retention, its tags and columns must still mean the same, and the
+register or the model version must be new. ``batch_validation`` checks, as for any batch, that the enterprises in it are
+still in the register and have not withdrawn.
 """
 
 from __future__ import annotations
@@ -23,20 +24,20 @@ from lab.terms.names import ModelRef
 def check_rescorable(
     session: Session,
     batches: BatchRepository,
-    shelf: ModelCache,
-    passed: AccessGrant,
+    models: ModelCache,
+    access: AccessGrant,
     sha256: str,
     register_version: int,
     now: datetime,
 ) -> BatchRow:
-    """The batch as it was sent, if it may be evaluated in the job of ``passed`` by ``register_version``.
+    """The batch as it was sent, if it may be evaluated in the job of ``access`` by ``register_version``.
 
     Raises ``NotFound`` for a batch that was not answered under the contract, ``Conflict`` if nothing has changed since
     it was, ``NotAllowed`` when its retention is over, or its key epoch or its model's questions are not the job's.
     """
-    contract = passed.contract
+    contract = access.contract
     sent = batches.find_original_batch(session, contract.id, sha256)
-    model = (passed.model_version.name, passed.model_version.version)
+    model = (access.model_version.name, access.model_version.version)
     batches.check_not_yet_evaluated(session, contract.id, sha256, register_version, model)
     until = (sent.answered_at or sent.charged_at) + timedelta(days=contract.retention_days)
     if sent.file is None or now >= until:
@@ -47,19 +48,19 @@ def check_rescorable(
     before = find_job(session, contract.id, sent.job_id)
     if before is None:
         raise job_not_found(contract.id)
-    if before.epoch != passed.job.epoch:
+    if before.epoch != access.job.epoch:
         raise NotAllowed(
             "The matching keys have changed since this batch was sent, so what it names can't be found any more.",
             next_step=RESCORE_HINT,
         )
     if (before.parameters.model, before.parameters.model_version) != model:
-        shelved = find_model(session, before.parameters.model, before.parameters.model_version)
-        asked, asks = (
-            shelf.load(one).sheet(ResultDetail.TOTAL).columns_sha256 for one in (shelved, passed.model_version)
+        earlier = find_model(session, before.parameters.model, before.parameters.model_version)
+        sent_columns, columns = (
+            models.load(one).sheet(ResultDetail.TOTAL).columns_sha256 for one in (earlier, access.model_version)
         )
-        if asked != asks:
+        if sent_columns != columns:
             raise NotAllowed(
-                f"Model {ModelRef(*model)} asks other questions than {shelved}, whose answers this batch holds.",
+                f"Model {ModelRef(*model)} asks other questions than {earlier}, whose answers this batch holds.",
                 next_step=RESCORE_HINT,
             )
     return sent

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from lab.bureau.contracts.draft_clauses import ContractOptions
-from lab.bureau.contracts.drafting import draft_contract, find_contract_models
+from lab.bureau.contracts.drafting import ContractDraft, draft_contract, find_contract_models
 from lab.bureau.data.register import Snapshot
 from lab.bureau.model_registry.pilot_training import PilotDataset, join_pilot
 from lab.bureau.model_registry.registry import (
@@ -70,15 +70,13 @@ def test_an_unpublished_model_gets_no_contract(scene: Scene, model: Model) -> No
         with pytest.raises(NotFound):
             find_model(session, "nothing")
     with pytest.raises(NotAllowed, match="not published"), scene.bureau.store.begin() as session:
-        works = find_contract_models(session, scene.bureau.shelf, [("credit", 2)])
+        works = find_contract_models(session, scene.bureau.models, [("credit", 2)])
         draft_contract(
             session,
-            *_parties(scene),
-            works,
-            CHOICES,
+            ContractDraft(*_parties(scene), works, CHOICES),
             scene.clock.now,
             author=AUTHOR,
-            told=scene.bank.told,
+            fingerprint=scene.bank.told,
         )
 
 
@@ -87,26 +85,22 @@ def test_an_unpublished_model_gets_no_contract(scene: Scene, model: Model) -> No
 )
 def test_choices_have_to_exist(scene: Scene, changes: dict[str, Any]) -> None:
     with scene.bureau.store.begin() as session:
-        works = find_contract_models(session, scene.bureau.shelf, [("credit", 1)])
+        works = find_contract_models(session, scene.bureau.models, [("credit", 1)])
         draft_contract(
             session,
-            *_parties(scene),
-            works,
-            CHOICES,
+            ContractDraft(*_parties(scene), works, CHOICES),
             scene.clock.now,
             author=AUTHOR,
-            told=scene.bank.told,
+            fingerprint=scene.bank.told,
         )
     with pytest.raises(InvalidInput), scene.bureau.store.begin() as session:
         choices = replace(CHOICES, **changes)
         draft_contract(
             session,
-            *_parties(scene),
-            works,
-            choices,
+            ContractDraft(*_parties(scene), works, choices),
             scene.clock.now,
             author=AUTHOR,
-            told=scene.bank.told,
+            fingerprint=scene.bank.told,
         )
 
 
@@ -117,7 +111,7 @@ def test_altered_files_are_noticed(scene: Scene) -> None:
     folder = scene.home / "models"
     (folder / "credit-1.full.sheet.json").write_bytes(b"{}")
     with pytest.raises(InvalidInput, match="not the one kept"):
-        scene.bureau.sheet(contract)
+        scene.bureau.jobs.sheet(contract)
     (folder / "credit-1.json").unlink()
     with pytest.raises(InvalidInput, match="missing"):
         read_model(scene.bureau.home, shelved)

@@ -223,7 +223,7 @@ def test_replies_near_what_the_flood_hides(scene: Scene) -> None:
             rows = [row | {"sha256": sha, "charged_at": START - 900 * DAY} for sha in shas]
             session.execute(insert(BatchRow), rows)
         with scene.bureau.store.begin_read() as session:
-            return [(one.rule.code, one.found) for one in scene.bureau.watch.current_findings(session)]
+            return [(one.rule.code, one.found) for one in scene.bureau.usage_monitor.current_findings(session)]
 
     assert answer("a", 50) == []
     assert answer("b", 34) == [("replies", 84)]  # whenever they were made

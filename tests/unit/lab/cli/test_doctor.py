@@ -177,7 +177,7 @@ BROKEN: dict[str, tuple[HomeLayout, Callable[[Path], object], str, str]] = {
         "mode 0604",
         "chmod 600",
     ),
-    "a key that is a link": (BUREAU_HOME, lambda f: linked(f / "keys" / "signing.sealed"), "is a link", "not followed"),
+    "a key that is a link": (BUREAU_HOME, lambda f: linked(f / "keys" / "signing.sealed"), "is a link", "not accepted"),
     "no keys": (BANK_HOME, lambda f: shutil.rmtree(f / "keys"), "no keys/", "backup"),
     "settings that are no TOML": (BANK_HOME, lambda f: (f / "bank.toml").write_text(PLANTED), "bank.toml", "backup"),
     "settings that are no text": (
@@ -200,8 +200,13 @@ BROKEN: dict[str, tuple[HomeLayout, Callable[[Path], object], str, str]] = {
         "seal.key is missing",
         "key file back",
     ),
-    "not a database": (BUREAU_HOME, lambda f: (f / "bureau.db").unlink(), "no bureau.db", "backup"),
-    "another file as database": (BUREAU_HOME, lambda f: (f / "bureau.db").write_text(PLANTED), "not a database", "backup"),
+    "no database": (BUREAU_HOME, lambda f: (f / "bureau.db").unlink(), "no bureau.db", "backup"),
+    "another file as database": (
+        BUREAU_HOME,
+        lambda f: (f / "bureau.db").write_text(PLANTED),
+        "not a database",
+        "backup",
+    ),
 }
 
 

@@ -31,13 +31,13 @@ def carry_out(scene: Scene, contract: str, job: str = "job-1") -> None:
     bank.put_context(bureau, contract, job)
     sheet = scene.model.sheet(scene.document(contract).detail)
     records = scene.tables.bank[matched.indices]
-    bureau.score(contract, job, bank.batch(sheet, matched.tags, records, contract))
+    bureau.scoring.score(contract, job, bank.batch(sheet, matched.tags, records, contract))
 
 
 def test_the_job_runs_under_the_planned_ceilings(scene: Scene) -> None:
     contract = scene.contract(detail=ResultDetail.TOTAL, ceilings=smallest_ceilings(ROWS, PARAMS, MIN_TERM_DAYS))
     carry_out(scene, contract)
-    left = scene.bureau.allowance(contract)
+    left = scene.bureau.bank_contracts.allowance(contract)
     assert (left["identifiers"]["left"], left["scores"]["left"], left["jobs"]["left"]) == (0, 0, 0)
     with pytest.raises(NotAllowed, match="jobs_per_day"):
         carry_out(scene, contract, "job-2")

@@ -55,7 +55,7 @@ def room(keeper: Database, clock: Clock) -> BankRegistry:
 
 def enrol(store: Database, card: Party) -> str:
     with store.begin() as session:
-        return banks.register_bank(session, card, by="person:li.wei", now=START, told=card.fingerprint)
+        return banks.register_bank(session, card, by="person:li.wei", now=START, fingerprint=card.fingerprint)
 
 
 def statement(bank: str, old: Key, new: Key, clock: Clock, bureau: str = BUREAU_KEY) -> SignedKeySuccession:
@@ -180,8 +180,8 @@ def test_a_lost_key_is_replaced_by_an_administrator(keeper: Database, room: Bank
     lost, fresh = Key(), Key()
     bank = enrol(keeper, lost.card())
     told = fresh.card().fingerprint
-    room.add_key(fresh.card(), by=ADMINISTRATOR, told=told)
-    room.add_key(fresh.card(), by=ADMINISTRATOR, told=told)
+    room.add_key(fresh.card(), by=ADMINISTRATOR, fingerprint=told)
+    room.add_key(fresh.card(), by=ADMINISTRATOR, fingerprint=told)
     kind, body = entries(keeper)[-1]
     assert kind == "bank.key-added" and "person:root" in body and fresh.public in body
     assert sum(kind == "bank.key-added" for kind, _ in entries(keeper)) == 1

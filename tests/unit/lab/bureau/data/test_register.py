@@ -16,6 +16,7 @@ from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.catalogue import load_items, read_dictionary
 from lab.bureau.data.register import (
     RegisterImport,
+    RegisterLayout,
     SnapshotReader,
     external_sort,
     find_snapshot,
@@ -43,7 +44,8 @@ def bring(store: Database, home: BureauHome, text: str | bytes, **options: objec
     source = home.folder.parent / "source.csv"
     source.write_bytes(text.encode() if isinstance(text, str) else text)
     chosen = {"id_column": "id", "id_kind": "opaque", **options}
-    return import_register(store, home, source, **chosen)  # type: ignore[arg-type]
+    name = str(chosen.pop("name", "main"))
+    return import_register(store, home, source, RegisterLayout(**chosen), name=name)  # type: ignore[arg-type]
 
 
 def read(store: Database, home: BureauHome, version: int | None = None) -> pl.DataFrame:
@@ -146,7 +148,7 @@ def test_items_come_from_the_dictionary_and_the_rest_are_nameless(store: Databas
         '[items.a]\ncode = "tax.paid"\nzh = "纳税"\nen = "tax paid"\ndimension = "tax"\ndomain = "tax"\ngrade = 2\n',
         encoding="utf-8",
     )
-    done = bring(store, home, "id,a,secret_name\nx,1,2\n", words=read_dictionary(toml))
+    done = bring(store, home, "id,a,secret_name\nx,1,2\n", descriptions=read_dictionary(toml))
     with store.begin_read() as session:
         items = load_items(session, "main", 1)
     assert (items["a"].code, items["a"].dimension, items["a"].grade) == ("tax.paid", "tax", "2")
@@ -161,7 +163,7 @@ def test_item_codes_are_checked(store: Database, home: BureauHome, words: str) -
     toml = home.folder.parent / "words.toml"
     toml.write_text(words)
     with pytest.raises(InvalidInput, match="code"):
-        bring(store, home, "id,a,b\nx,1,2\n", words=read_dictionary(toml))
+        bring(store, home, "id,a,b\nx,1,2\n", descriptions=read_dictionary(toml))
 
 
 def test_dictionaries_are_read_strictly(tmp_path: Path) -> None:
@@ -188,7 +190,7 @@ KILLED = """
 import os, sys
 from pathlib import Path
 from lab.bureau.configuration.home import BureauHome
-from lab.bureau.data.register import import_register, importing
+from lab.bureau.data.register import RegisterLayout, import_register, importing
 from lab.bureau.store import open_database
 real = getattr(importing, {step!r})
 def killed(*arguments, **named):
@@ -198,7 +200,7 @@ setattr(importing, {step!r}, killed)
 home = BureauHome.open(Path(sys.argv[1]))
 store = open_database(sys.argv[2])
 store.sign = lambda message: bytes(64)
-import_register(store, home, Path(sys.argv[3]), id_column="id", id_kind="opaque")
+import_register(store, home, Path(sys.argv[3]), RegisterLayout("id", "opaque"))
 """
 
 
@@ -279,9 +281,9 @@ def test_an_import_in_pieces_is_the_import(
         table = open_table(file)
         if not first:
             with pytest.raises(InvalidInput, match="good identifier"):
-                importing._sort(table, workshop, "id", "opaque", ["a"], SILENT)
+                importing._sort(table, workshop, RegisterLayout("id", "opaque"), ["a"], SILENT)
             return
-        found = importing._sort(table, workshop, "id", "opaque", ["a"], SILENT)
+        found = importing._sort(table, workshop, RegisterLayout("id", "opaque"), ["a"], SILENT)
     assert pl.read_parquet(found.file).rows() == sorted((code, cell) for code, (_, cell) in first.items())
     assert (found.rows, found.set_aside) == (len(first), len(aside))
     told = (

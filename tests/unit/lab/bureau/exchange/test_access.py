@@ -11,8 +11,8 @@ import polars as pl
 import pytest
 
 from lab.bureau.configuration.home import BureauHome
-from lab.bureau.contracts.lifecycle import find_version
-from lab.bureau.data.register import find_snapshot, import_register
+from lab.bureau.contracts.repository import find_version
+from lab.bureau.data.register import RegisterLayout, find_snapshot, import_register
 from lab.bureau.exchange.matching.background_work import BackgroundWork
 from lab.bureau.exchange.matching.evaluated_register import EvaluatedRegister
 from lab.bureau.exchange.matching.index_store import ContractIndexes, IndexKey
@@ -55,13 +55,13 @@ def everyone(scene: Scene, contract: str) -> EvaluatedRegister:
     """The whole register under the contract's key, as the product never evaluates it for this contract."""
     with scene.bureau.store.begin_read() as session:
         snapshot = find_snapshot(session, "main")
-    return scene.bureau.evaluated.get_or_evaluate(
+    return scene.bureau.evaluated_registers.get_or_evaluate(
         MatchingKeyScope(contract, "match", ENGINE, 1), RowSelection(snapshot)
     )
 
 
 def batch(scene: Scene, contract: str, tags: np.ndarray, rows: list[int]) -> bytes:
-    sheet = BankSheet.from_json(scene.bureau.sheet(contract))
+    sheet = BankSheet.from_json(scene.bureau.jobs.sheet(contract))
     scene.bank.put_context(scene.bureau, contract)
     return scene.bank.batch(sheet, tags, scene.tables.bank[rows], contract)
 
@@ -74,7 +74,7 @@ def test_only_consenting_enterprises_match_and_score(scene_on_both: Scene) -> No
     matched = scene.bank.match(scene.bureau, contract, firms(scene, range(12)))
     assert matched.indices.tolist() == [0, 2, 4, 6, 8]
     rows = [0, 2, 4, 6, 8]
-    reply, receipt = scene.bureau.score(contract, "job-1", batch(scene, contract, matched.tags, rows))
+    reply, receipt = scene.bureau.scoring.score(contract, "job-1", batch(scene, contract, matched.tags, rows))
     assert reply and receipt.rows == 5
     everyone = scene.contract()
     assert len(scene.bank.match(scene.bureau, everyone, firms(scene, range(12)), "job-2").indices) == 12
@@ -87,12 +87,12 @@ def test_a_known_tag_of_one_that_did_not_consent_is_refused_as_a_stranger_s(scen
     told = []
     for tag in (tag_of(scene, contract, 5), np.full((1, 16), 7, dtype=np.uint8)):
         with pytest.raises(NotAllowed) as caught:
-            scene.bureau.score(
+            scene.bureau.scoring.score(
                 contract, "job-1", batch(scene, contract, np.vstack([matched.tags, tag]), [0, 1, 2, 3, 5])
             )
         told.append((caught.value.detail, caught.value.next_step))
     assert told[0] == told[1]
-    assert scene.bureau.allowance(contract)["scores"]["total"] == 0
+    assert scene.bureau.bank_contracts.allowance(contract)["scores"]["total"] == 0
 
 
 @pytest.mark.parametrize("how", ["withdrawn", "ended"])
@@ -107,12 +107,12 @@ def test_a_consent_that_ends_between_match_and_score_is_refused_in_the_same_word
     else:
         scene.later(days=2)
     with pytest.raises(NotAllowed) as gone:
-        scene.bureau.score(contract, "job-1", sent)
+        scene.bureau.scoring.score(contract, "job-1", sent)
     stranger = np.vstack([matched.tags[:4], np.full((1, 16), 7, dtype=np.uint8)])
     with pytest.raises(NotAllowed) as unknown:
-        scene.bureau.score(contract, "job-1", batch(scene, contract, stranger, list(range(5))))
+        scene.bureau.scoring.score(contract, "job-1", batch(scene, contract, stranger, list(range(5))))
     assert str(gone.value) == str(unknown.value)
-    assert scene.bureau.score(contract, "job-1", batch(scene, contract, matched.tags[:4], list(range(4))))
+    assert scene.bureau.scoring.score(contract, "job-1", batch(scene, contract, matched.tags[:4], list(range(4))))
 
 
 @pytest.mark.property(
@@ -128,7 +128,7 @@ def test_a_withdrawal_while_a_batch_is_evaluated_keeps_its_reply_back(
     give(scene, range(3))
     matched = scene.bank.match(scene.bureau, contract, firms(scene, range(3)))
     sent = batch(scene, contract, matched.tags, [0, 1, 2])
-    workers = scene.bureau._pools.scoring
+    workers = scene.bureau.workers.scoring
     run = workers.run
 
     def run_and_withdraw(*work, **more):
@@ -138,10 +138,10 @@ def test_a_withdrawal_while_a_batch_is_evaluated_keeps_its_reply_back(
 
     monkeypatch.setattr(workers, "run", run_and_withdraw)
     with pytest.raises(NotAllowed, match="not in the register under this contract"):
-        scene.bureau.score(contract, "job-1", sent)
+        scene.bureau.scoring.score(contract, "job-1", sent)
     monkeypatch.undo()
     assert "score.returned" in scene.ledger() and "score.answered" not in scene.ledger()
-    assert scene.bureau.allowance(contract)["scores"]["total"] == 0
+    assert scene.bureau.bank_contracts.allowance(contract)["scores"]["total"] == 0
     assert list((scene.home / "replies").iterdir()) == []
 
 
@@ -150,10 +150,10 @@ def test_an_answered_batch_is_not_given_again_after_a_withdrawal(scene: Scene) -
     give(scene, range(3))
     matched = scene.bank.match(scene.bureau, contract, firms(scene, range(3)))
     sent = batch(scene, contract, matched.tags, [0, 1, 2])
-    scene.bureau.score(contract, "job-1", sent)
+    scene.bureau.scoring.score(contract, "job-1", sent)
     scene.bureau.consents.withdraw(firms(scene, [1]), reason="by letter", by="person:steward", id_kind="opaque")
     with pytest.raises(NotAllowed, match="not in the register under this contract"):
-        scene.bureau.score(contract, "job-1", sent)
+        scene.bureau.scoring.score(contract, "job-1", sent)
 
 
 @pytest.mark.property(
@@ -170,15 +170,15 @@ def test_set_up_and_answers_are_functions_of_the_key_and_the_consenting_alone(
     give(scene, range(5))
     bureau, matcher_codes = scene.bureau, firms(scene, range(8))
     scene.bank.open_job(bureau, contract)
-    before = bureau.matching_setup(contract, "job-1")
+    before = bureau.matching.setup(contract, "job-1")
     asked = request(matcher_codes)
-    answer = bureau.match(contract, "job-1", asked)[0]
+    answer = bureau.matching.match(contract, "job-1", asked)[0]
     others = [row for row in range(len(scene.tables.codes)) if row != 6]
     source = scene.home.parent / "without.csv"
     scene.tables.public[others].select(pl.Series("id", firms(scene, others)), pl.all()).write_csv(source)
-    import_register(bureau.store, bureau.home, source, id_column="id", id_kind="opaque")
-    assert bureau.matching_setup(contract, "job-1") == before
-    assert bureau.match(contract, "job-1", asked)[0] == answer
+    import_register(bureau.store, bureau.home, source, RegisterLayout("id", "opaque"))
+    assert bureau.matching.setup(contract, "job-1") == before
+    assert bureau.matching.match(contract, "job-1", asked)[0] == answer
     made = list(bureau.home.path("evaluated").glob(f"by-contract/1/{ENGINE}/{contract}/match/main-*/*/sets/*/buckets"))
     assert len(made) == 2 and made[0].read_bytes() == made[1].read_bytes()
 
@@ -193,7 +193,7 @@ def test_the_index_holds_no_tag_of_the_others(scene: Scene) -> None:
         admitted = bureau.consents.consenting_rows(session, snapshot, held.contract, held.bank_id, scene.clock.now)
     assert admitted is not None
     statements = KeyStatements(bureau.store, bureau.keys)
-    indexes = ContractIndexes(bureau.home, bureau.snapshots, bureau.evaluated, statements, BackgroundWork())
+    indexes = ContractIndexes(bureau.home, bureau.snapshots, bureau.evaluated_registers, statements, BackgroundWork())
     use = MatchingKeyScope(contract, "match", ENGINE, 1)
     all_, narrowed = (indexes.get_or_make(IndexKey(use, RowSelection(snapshot, who))) for who in (None, admitted))
     assert all_.setup.entries == snapshot.rows and narrowed.setup.entries == 2
@@ -209,5 +209,5 @@ def test_evaluated_files_carry_their_epoch_and_go_with_it(scene: Scene) -> None:
     home: BureauHome = scene.bureau.home
     assert [path.name for path in home.path("evaluated/by-contract").iterdir()] == ["1"]
     shutil.copytree(home.path("evaluated/by-contract/1"), home.path("evaluated/by-contract/11"))
-    scene.bureau.evaluated.remove_epoch(1)
+    scene.bureau.evaluated_registers.remove_epoch(1)
     assert [path.name for path in home.path("evaluated/by-contract").iterdir()] == ["11"]

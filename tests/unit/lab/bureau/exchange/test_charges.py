@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import select
 
-from lab.bureau.contracts import lifecycle
 from lab.bureau.contracts.banks import register_bank
-from lab.bureau.contracts.lifecycle import ContractVersion
+from lab.bureau.contracts.draft_storage import insert_draft
+from lab.bureau.contracts.repository import ContractVersion
 from lab.bureau.exchange.charges import (
     allowance,
     charge_identifiers,
@@ -63,8 +63,8 @@ def held_in(store: Database, ceilings: Ceilings, name: str = "c-test-1", bank: B
         }
     )
     with store.begin() as session:
-        bank_id = register_bank(session, party, by="local", now=START, told=party.fingerprint)
-        return lifecycle.insert_draft(session, contract, bank_id=bank_id, officers_needed=1, author=AUTHOR, now=START)
+        bank_id = register_bank(session, party, by="local", now=START, fingerprint=party.fingerprint)
+        return insert_draft(session, contract, bank_id=bank_id, officers_needed=1, author=AUTHOR, now=START)
 
 
 def firms(*numbers: int) -> list[str]:

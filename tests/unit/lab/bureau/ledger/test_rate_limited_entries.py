@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import sqlalchemy
 
-from lab.bureau.ledger.rate_limited_entries import TALLY_WINDOW, record_or_count
+from lab.bureau.ledger.rate_limited_entries import TALLY_WINDOW, Tally, record_or_count
 from lab.bureau.store import Database
 from lab.bureau.store.tables import EntryTallyRow
 
@@ -18,7 +18,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 def note(store: Database, now: datetime) -> None:
     with store.begin() as session:
         about = {"operation": "match", "error": "refused"}
-        record_or_count(session, "refused", None, about, by="bureau", about=about, now=now)
+        record_or_count(session, "refused", None, about, Tally(about), by="bureau", now=now)
 
 
 def test_a_window_that_is_closed_at_the_same_moment_begins_anew(store: Database) -> None:

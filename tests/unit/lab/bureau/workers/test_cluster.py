@@ -39,8 +39,8 @@ def test_a_cluster_gives_the_same_scores_though_a_worker_is_killed(scene: Scene,
     contract = scene.contract()
     scene.bureau.close()
     scene.bureau = Bureau.open(scene.home, clock=scene.clock, changes={"cluster": cluster.scheduler_address})
-    assert scene.bureau.batches_at_once() == 2
-    sheet = BankSheet.from_json(scene.bureau.sheet(contract))
+    assert scene.bureau.workers.batches_at_once() == 2
+    sheet = BankSheet.from_json(scene.bureau.jobs.sheet(contract))
     codes = [scene.tables.codes[rows] for rows in SIZES]
     tags = [scene.bank.match(scene.bureau, contract, chosen, JOB).tags for chosen in codes]
     scene.bank.put_context(scene.bureau, contract, JOB)
@@ -48,7 +48,7 @@ def test_a_cluster_gives_the_same_scores_though_a_worker_is_killed(scene: Scene,
         scene.bank.batch(sheet, of, scene.tables.bank[rows], contract) for of, rows in zip(tags, SIZES, strict=True)
     ]
     with ThreadPoolExecutor(2) as threads:
-        waiting = [threads.submit(scene.bureau.score, contract, JOB, batch) for batch in batches]
+        waiting = [threads.submit(scene.bureau.scoring.score, contract, JOB, batch) for batch in batches]
         waiting[0].result()
         os.kill(next(iter(cluster.workers.values())).pid, signal.SIGKILL)
         replies = [one.result()[0] for one in waiting]

@@ -15,7 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lab.bureau.bureau import Bureau
-from lab.bureau.data.register import import_register
+from lab.bureau.data.register import RegisterLayout, import_register
 from models.bureau.model import Model
 from models.bureau.serialization import save_model
 from protocols.matching.bureau import REGISTER_CHUNK_ROWS
@@ -57,7 +57,7 @@ def lab(tmp_path: Path, tables: Tables) -> Lab:
     """A bureau with an imported register, made without commands because each takes seconds to start."""
     with Bureau.create(tmp_path / "bureau", name="Test bureau") as bureau:
         register = tables.register_csv(tmp_path / "register.csv")
-        import_register(bureau.store, bureau.home, register, id_column="id", id_kind="opaque")
+        import_register(bureau.store, bureau.home, register, RegisterLayout("id", "opaque"))
     return Lab(tmp_path / "bureau")
 
 
@@ -120,7 +120,7 @@ def test_a_model_file_that_reads_other_columns_is_refused(lab: Lab, tmp_path: Pa
     other = tmp_path / "other.csv"
     other.write_text("id,c\nx,1\n")
     with Bureau.open(lab.home) as bureau:
-        import_register(bureau.store, bureau.home, other, id_column="id", id_kind="opaque", name="other")
+        import_register(bureau.store, bureau.home, other, RegisterLayout("id", "opaque"), name="other")
     save_model(model, tmp_path / "model.json")
     detail = lab.fails(3, "model", "publish", "--file", tmp_path / "model.json", "--register", "other")
     assert "a, b" in detail

@@ -16,8 +16,8 @@ from sqlalchemy import select
 from lab.bureau.bureau import Bureau
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.contracts.draft_clauses import ContractOptions
-from lab.bureau.contracts.drafting import draft_contract, find_contract_models
-from lab.bureau.data.register import import_register
+from lab.bureau.contracts.drafting import ContractDraft, draft_contract, find_contract_models
+from lab.bureau.data.register import RegisterLayout, import_register
 from lab.bureau.exchange.matching.key_epochs import EpochState, current_epoch
 from lab.bureau.model_registry.registry import find_model, publish_model, save_model
 from lab.bureau.store.tables import EpochRow, LedgerEntryRow
@@ -61,10 +61,10 @@ def entries(bureau: Bureau) -> list[tuple[str, dict[str, object]]]:
 def score(scene: Scene, contract: str, job: str, tags: np.ndarray, first: int, rows: int) -> bytes:
     """Score the ``rows`` enterprises from ``first`` on, by their tags."""
     scene.bank.put_context(scene.bureau, contract, job)
-    sheet = BankSheet.from_json(scene.bureau.sheet(contract))
+    sheet = BankSheet.from_json(scene.bureau.jobs.sheet(contract))
     part = slice(first, first + rows)
     batch = scene.bank.batch(sheet, tags[part], scene.tables.bank[part], contract)
-    return scene.bureau.score(contract, job, batch)[0]
+    return scene.bureau.scoring.score(contract, job, batch)[0]
 
 
 def test_a_bureau_begins_in_its_first_epoch_and_says_so_once(scene_on_both: Scene) -> None:
@@ -126,7 +126,7 @@ def test_an_epoch_is_destroyed_when_its_jobs_have_ended_and_leaves_nothing(scene
     new = scene.bank.match(bureau, contract, codes, "new").tags
     assert bureau.epochs.destroy_closing() == []
     score(scene, contract, "old", old, 0, 5)
-    bureau.end_job(contract, "old")
+    bureau.jobs.end(contract, "old")
     bureau.sweep()
     assert states(bureau) == {1: EpochState.DESTROYED, 2: EpochState.CURRENT}
     assert entries(bureau)[-1] == ("epoch.destroyed", {"epoch": 1, "keys": 2, "jobs_cut_off": 0})
@@ -155,7 +155,7 @@ def test_what_may_be_resumed_keeps_its_keys_and_what_may_not_does_not(scene: Sce
     scene.resume(suspended)
     scene.bank.open_job(bureau, suspended, "job")
     score(scene, suspended, "job", tags, 0, 4)
-    bureau.end_job(suspended, "job")
+    bureau.jobs.end(suspended, "job")
     assert bureau.epochs.destroy_closing() == [1]
 
 
@@ -183,7 +183,7 @@ def test_another_process_sees_the_switch_and_the_end(scene_on_both: Scene) -> No
         rotate(operator)
         assert scene.bank.open_job(scene.bureau, contract, "new").epoch == 2
         scene.bank.match(scene.bureau, contract, codes, "new")
-        scene.bureau.end_job(contract, "old")
+        scene.bureau.jobs.end(contract, "old")
         assert operator.epochs.destroy_closing() == [1]
     with pytest.raises(ShulabError):
         scene.bank.match(scene.bureau, contract, codes, "old")
@@ -256,7 +256,7 @@ def two_registers(scene: Scene, tmp_path: Path) -> Scene:
     """A scene with contracts on two registers, so that preparing has two parts."""
     bureau, tables = scene.bureau, scene.tables
     source = tables.register_csv(tmp_path / "second.csv")
-    import_register(bureau.store, bureau.home, source, id_column="id", id_kind="opaque", name="second")
+    import_register(bureau.store, bureau.home, source, RegisterLayout("id", "opaque"), name="second")
     other = train_model(tables.public, tables.bank, tables.label, family="scorecard", name="other", version=1).model
     save_model(bureau.store, bureau.home, other, "second")
     publish_model(bureau.store, bureau.home, "other", 1)
@@ -265,9 +265,13 @@ def two_registers(scene: Scene, tmp_path: Path) -> Scene:
     scene.contract()
     choices, now = ContractOptions(detail=ResultDetail.TOTAL, term_days=30, recipients=(RECIPIENT,)), scene.clock.now
     with bureau.store.begin() as session:
-        works = find_contract_models(session, bureau.shelf, [("other", 1)])
+        works = find_contract_models(session, bureau.models, [("other", 1)])
         made = draft_contract(
-            session, bureau.party, scene.bank.party, works, choices, now, author=AUTHOR, told=scene.bank.told
+            session,
+            ContractDraft(bureau.party, scene.bank.party, works, choices),
+            now,
+            author=AUTHOR,
+            fingerprint=scene.bank.told,
         )
     scene.file(made)
     return scene

@@ -34,9 +34,9 @@ def test_a_key_is_stated_once_signed_and_in_every_manifest(scene: Scene) -> None
     contract = scene.contract()
     scene.bank.open_job(scene.bureau, contract)
     assert stated(scene) == []
-    setups = [bank.read_setup(scene.bureau.matching_setup(contract, "job-1")) for _ in range(2)]
-    scene.bureau.evaluated.remove_epoch(1)
-    setups.append(bank.read_setup(scene.bureau.matching_setup(contract, "job-1")))
+    setups = [bank.read_setup(scene.bureau.matching.setup(contract, "job-1")) for _ in range(2)]
+    scene.bureau.evaluated_registers.remove_epoch(1)
+    setups.append(bank.read_setup(scene.bureau.matching.setup(contract, "job-1")))
     assert len({setup.sha256 for setup in setups}) == 1
     ((named, facts),) = stated(scene)
     key = setups[0].signed_key
@@ -71,7 +71,7 @@ def test_under_consent_those_who_agree_are_evaluated_and_no_size_is_stated(scene
     (values,) = scene.bureau.home.path("evaluated/by-contract").rglob("values")
     assert values.stat().st_size == 7 * 32
     assert stated(scene)[0][1]["register_entries"] == 0
-    needed = scene.bureau.needed.required_evaluations(1)
+    needed = scene.bureau.evaluation_planner.required_evaluations(1)
     assert [(use.contract, extent.count) for use, extent in needed] == [(contract, 7)]
     assert ConsentClause() != CONSENT
 
@@ -105,11 +105,11 @@ def test_an_amendment_that_asks_for_no_consent_states_the_register_under_the_sam
     contract = scene.contract(consent=CONSENT)
     give(scene, range(7))
     scene.bank.open_job(scene.bureau, contract)
-    few = bank.read_setup(scene.bureau.matching_setup(contract, "job-1"))
+    few = bank.read_setup(scene.bureau.matching.setup(contract, "job-1"))
     MatchingKeyPins(tmp_path, contract, scene.bureau.party.public_key, register_size_stated=False).verify_key(few)
     scene.amend(contract, consent=ConsentClause(required=False, why="public records"))
     scene.bank.open_job(scene.bureau, contract, "job-2")
-    whole = bank.read_setup(scene.bureau.matching_setup(contract, "job-2"))
+    whole = bank.read_setup(scene.bureau.matching.setup(contract, "job-2"))
     MatchingKeyPins(tmp_path, contract, scene.bureau.party.public_key).verify_key(whole)
     assert (few.signed_key.register_entries, whole.signed_key.register_entries) == (0, 240)
     assert len(stated(scene)) == 2 and few.signed_key.public_key == whole.signed_key.public_key

@@ -50,7 +50,7 @@ class Twice:
         """What happens between the second's evaluation and its answer."""
 
     def ask(self) -> bytes:
-        return self.scene.bureau.match(self.contract, JOB, self.request)[0]
+        return self.scene.bureau.matching.match(self.contract, JOB, self.request)[0]
 
     def first(self, threads: ThreadPoolExecutor) -> Future[bytes]:
         asked = threads.submit(self.ask)
@@ -59,7 +59,7 @@ class Twice:
 
     @property
     def used(self) -> int:
-        return int(self.scene.bureau.allowance(self.contract)["identifiers"]["used"])
+        return int(self.scene.bureau.bank_contracts.allowance(self.contract)["identifiers"]["used"])
 
 
 def test_what_was_answered_stays_charged_though_the_first_to_ask_fails(
@@ -127,11 +127,11 @@ def test_a_cluster_answers_with_the_same_bytes(scene: Scene, opened_on: Callable
     contract = scene.contract()
     scene.bank.open_job(scene.bureau, contract)
     request = bank_matching.request([f"firm-{number:05d}" for number in range(9000)])
-    alone = scene.bureau.match(contract, JOB, request)[0]
+    alone = scene.bureau.matching.match(contract, JOB, request)[0]
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
     ) as cluster:
-        assert opened_on(cluster.scheduler_address).bureau.match(contract, JOB, request)[0] == alone
+        assert opened_on(cluster.scheduler_address).bureau.matching.match(contract, JOB, request)[0] == alone
     scene.reopen()
     assert scene.bureau.home.settings.cluster == ""  # it was for that once
 
@@ -140,5 +140,7 @@ def test_a_lost_cluster_costs_nothing_and_is_told(scene: Scene, opened_on: Calla
     contract = scene.contract()
     scene.bank.open_job(scene.bureau, contract)
     with pytest.raises(Unreachable, match="scheduler"):
-        opened_on("tcp://127.0.0.1:9").bureau.match(contract, JOB, bank_matching.request(scene.tables.codes[:5]))
-    assert scene.bureau.allowance(contract)["identifiers"]["used"] == 0
+        opened_on("tcp://127.0.0.1:9").bureau.matching.match(
+            contract, JOB, bank_matching.request(scene.tables.codes[:5])
+        )
+    assert scene.bureau.bank_contracts.allowance(contract)["identifiers"]["used"] == 0

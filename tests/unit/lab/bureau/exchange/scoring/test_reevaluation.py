@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lab.bureau.data.register import import_register
+from lab.bureau.data.register import RegisterLayout, import_register
 from lab.bureau.exchange import JobParameters
 from lab.bureau.model_registry.registry import publish_model, save_model
 from lab.terms.contract.document import Ceilings, PinnedModel, ResultDetail
@@ -33,7 +33,7 @@ def name_of(batch: bytes) -> str:
 def sent(scene: Scene, contract: str) -> bytes:
     """A batch that was answered in the first job; the second is open."""
     batch = batch_of(scene, contract)
-    scene.bureau.score(contract, JOB, batch)
+    scene.bureau.scoring.score(contract, JOB, batch)
     scene.bank.open_job(scene.bureau, contract, AGAIN, rows=6)
     return batch
 
@@ -46,15 +46,15 @@ def import_again(scene: Scene, *, by: int = 1, without: int | None = None) -> pl
         table = table.filter(pl.col("id") != scene.tables.codes[without])
     path = scene.home.parent / "again.csv"
     table.write_csv(path)
-    import_register(scene.bureau.store, scene.bureau.home, path, id_column="id", id_kind="opaque", name="main")
+    import_register(scene.bureau.store, scene.bureau.home, path, RegisterLayout("id", "opaque"), name="main")
     return changed
 
 
 def again(scene: Scene, contract: str, batch: bytes, job: str = AGAIN) -> bytes:
     """The reply to a batch in a later job."""
-    charge = scene.bureau.receive_rescoring(contract, job, name_of(batch))
-    scene.bureau.evaluate_batch(contract, job, charge.sha256)
-    answer = scene.bureau.batch_reply(contract, job, charge.sha256)
+    charge = scene.bureau.scoring.receive_rescoring(contract, job, name_of(batch))
+    scene.bureau.scoring.evaluate(contract, job, charge.sha256)
+    answer = scene.bureau.scoring.reply(contract, job, charge.sha256)
     assert answer is not None
     return answer[0]
 
@@ -74,36 +74,36 @@ def test_a_batch_is_evaluated_again_by_a_new_register_and_charged_once_for_each(
     contract = scene.contract()
     batch = sent(scene, contract)
     with pytest.raises(Conflict, match="Nothing has changed"):
-        scene.bureau.receive_rescoring(contract, AGAIN, name_of(batch))
-    assert scene.bureau.allowance(contract)["scores"]["total"] == 6
-    assert scene.bureau.job(contract, AGAIN).rows_used == 0
+        scene.bureau.scoring.receive_rescoring(contract, AGAIN, name_of(batch))
+    assert scene.bureau.bank_contracts.allowance(contract)["scores"]["total"] == 6
+    assert scene.bureau.jobs.find(contract, AGAIN).rows_used == 0
     public = import_again(scene)
-    assert scene.bureau.register(contract) == {"name": "main", "version": 2}
+    assert scene.bureau.jobs.register(contract) == {"name": "main", "version": 2}
     reply = again(scene, contract, batch)
     assert plain(scene, batch, reply, public) and not plain(scene, batch, reply, scene.tables.public)
     assert again(scene, contract, batch) == reply
-    assert scene.bureau.score(contract, JOB, batch)[0] != reply  # the first job's own reply stays
-    allowed = scene.bureau.allowance(contract)["scores"]
+    assert scene.bureau.scoring.score(contract, JOB, batch)[0] != reply  # the first job's own reply stays
+    allowed = scene.bureau.bank_contracts.allowance(contract)["scores"]
     assert (allowed["total"], allowed["used"]) == (12, 2)
-    assert scene.bureau.job(contract, AGAIN).rows_used == 6
+    assert scene.bureau.jobs.find(contract, AGAIN).rows_used == 6
     assert [scene.ledger().count(f"score.{kind}") for kind in ("charged", "answered", "returned")] == [2, 2, 0]
     scene.bank.open_job(scene.bureau, contract, "job-3")
     with pytest.raises(Conflict, match="job job-2"):
-        scene.bureau.receive_rescoring(contract, "job-3", name_of(batch))
+        scene.bureau.scoring.receive_rescoring(contract, "job-3", name_of(batch))
     with pytest.raises(Conflict, match="another job"):
-        scene.bureau.score(contract, "job-3", batch)
+        scene.bureau.scoring.score(contract, "job-3", batch)
 
 
 def test_what_was_never_answered_under_the_contract_is_not_evaluated_again(scene: Scene) -> None:
     contract, other = scene.contract(), scene.contract()
     batch = sent(scene, contract)
     waits = batch_of(scene, contract, slice(20, 26))
-    scene.bureau.receive_batch(contract, JOB, waits)
+    scene.bureau.scoring.receive(contract, JOB, waits)
     scene.bank.open_job(scene.bureau, other, AGAIN)
     import_again(scene)
     for which, one in ((contract, waits), (contract, b"never sent"), (other, batch)):
         with pytest.raises(NotFound, match="No answered batch"):
-            scene.bureau.receive_rescoring(which, AGAIN, name_of(one))
+            scene.bureau.scoring.receive_rescoring(which, AGAIN, name_of(one))
 
 
 def test_an_enterprise_that_left_the_register_refuses_its_batch_and_nothing_is_charged(scene: Scene) -> None:
@@ -111,8 +111,8 @@ def test_an_enterprise_that_left_the_register_refuses_its_batch_and_nothing_is_c
     batch = sent(scene, contract)
     import_again(scene, without=HERE.start)
     with pytest.raises(NotAllowed, match="1 of 6 enterprises in the batch are not in the register under this contract"):
-        scene.bureau.receive_rescoring(contract, AGAIN, name_of(batch))
-    assert scene.bureau.allowance(contract)["scores"]["total"] == 6
+        scene.bureau.scoring.receive_rescoring(contract, AGAIN, name_of(batch))
+    assert scene.bureau.bank_contracts.allowance(contract)["scores"]["total"] == 6
 
 
 def test_stopped_contracts_ceilings_and_ended_retention_refuse(scene: Scene) -> None:
@@ -122,46 +122,46 @@ def test_stopped_contracts_ceilings_and_ended_retention_refuse(scene: Scene) -> 
     import_again(scene)
     scene.suspend(contract)
     with pytest.raises(NotAllowed, match="suspended"):
-        scene.bureau.receive_rescoring(contract, AGAIN, name_of(batch))
+        scene.bureau.scoring.receive_rescoring(contract, AGAIN, name_of(batch))
     scene.resume(contract)
     scene.bank.open_job(scene.bureau, contract, AGAIN, rows=6)
     again(scene, contract, batch)
     import_again(scene, by=2)
     scene.bank.open_job(scene.bureau, contract, "job-3")
     with pytest.raises(NotAllowed, match="scores_per_enterprise"):
-        scene.bureau.receive_rescoring(contract, "job-3", name_of(batch))
+        scene.bureau.scoring.receive_rescoring(contract, "job-3", name_of(batch))
     scene.amend(contract, ceilings=Ceilings(scores_per_enterprise=9), retention_days=7)
     scene.later(days=5)  # of the second reply seven days are not over, of the bytes they are
     with pytest.raises(NotAllowed, match="retention_days"):
-        scene.bureau.receive_rescoring(contract, "job-3", name_of(batch))
+        scene.bureau.scoring.receive_rescoring(contract, "job-3", name_of(batch))
     assert scene.bureau.sweep().replies == 1
     with pytest.raises(NotAllowed, match="retention_days"):
-        scene.bureau.receive_rescoring(contract, "job-3", name_of(batch))
-    assert scene.bureau.allowance(contract)["scores"]["total"] == 12
+        scene.bureau.scoring.receive_rescoring(contract, "job-3", name_of(batch))
+    assert scene.bureau.bank_contracts.allowance(contract)["scores"]["total"] == 12
 
 
 def test_bytes_removed_before_the_evaluation_give_the_charge_back(scene: Scene) -> None:
     contract = scene.contract()
     batch = sent(scene, contract)
     import_again(scene)
-    scene.bureau.receive_rescoring(contract, AGAIN, name_of(batch))
+    scene.bureau.scoring.receive_rescoring(contract, AGAIN, name_of(batch))
     for path in (scene.home / "batches").iterdir():
         path.write_bytes(b"another")
-    assert scene.bureau.evaluate_batch(contract, AGAIN, name_of(batch)).state == "returned"
-    assert scene.bureau.allowance(contract)["scores"]["total"] == 6
+    assert scene.bureau.scoring.evaluate(contract, AGAIN, name_of(batch)).state == "returned"
+    assert scene.bureau.bank_contracts.allowance(contract)["scores"]["total"] == 6
     assert list((scene.home / "batches").iterdir())  # they are the first job's
 
 
 def test_after_new_matching_keys_a_batch_is_sent_afresh(scene: Scene) -> None:
     contract = scene.contract()
     batch = batch_of(scene, contract)
-    scene.bureau.score(contract, JOB, batch)
+    scene.bureau.scoring.score(contract, JOB, batch)
     scene.bureau.epochs.prepare()
     scene.bureau.epochs.switch()
     scene.bank.open_job(scene.bureau, contract, AGAIN)
     import_again(scene)
     with pytest.raises(NotAllowed, match="matching keys"):
-        scene.bureau.receive_rescoring(contract, AGAIN, name_of(batch))
+        scene.bureau.scoring.receive_rescoring(contract, AGAIN, name_of(batch))
 
 
 @pytest.mark.property(
@@ -186,12 +186,12 @@ def test_a_new_model_with_the_same_questions_is_a_new_evaluation_and_with_others
     scene.amend(contract, models=tuple(models))
     for version in (2, 3):
         terms = JobParameters(RECIPIENT, "credit", version, 6)
-        scene.bureau.open_job(contract, f"model-{version}", terms)
+        scene.bureau.jobs.open(contract, f"model-{version}", terms)
     assert isinstance(again(scene, contract, batch, "model-2"), bytes)
     with pytest.raises(NotAllowed, match="other questions"):
-        scene.bureau.receive_rescoring(contract, "model-3", name_of(batch))
+        scene.bureau.scoring.receive_rescoring(contract, "model-3", name_of(batch))
     assert (
-        BankSheet.from_json(scene.bureau.sheet(contract, "credit", 2)).columns_sha256
+        BankSheet.from_json(scene.bureau.jobs.sheet(contract, "credit", 2)).columns_sha256
         == scene.model.sheet(ResultDetail.TOTAL).columns_sha256
     )
 
@@ -214,12 +214,12 @@ def test_a_withdrawal_refuses_in_the_words_of_one_that_left(
     elif when == "while it is evaluated":
         meanwhile(withdraw)
     else:
-        scene.bureau.receive_rescoring(contract, AGAIN, name_of(batch))
-        assert scene.bureau.evaluate_batch(contract, AGAIN, name_of(batch)).state == "answered"
+        scene.bureau.scoring.receive_rescoring(contract, AGAIN, name_of(batch))
+        assert scene.bureau.scoring.evaluate(contract, AGAIN, name_of(batch)).state == "answered"
         withdraw()
     with pytest.raises(NotAllowed) as withdrawn:
         again(scene, contract, batch)
-    assert scene.bureau.allowance(contract)["scores"]["total"] == (12 if "fetched" in when else 6)
+    assert scene.bureau.bank_contracts.allowance(contract)["scores"]["total"] == (12 if "fetched" in when else 6)
     give(scene, rows, evidence="another sheet")
     import_again(scene, by=2, without=rows[0])
     scene.bank.open_job(scene.bureau, contract, "job-3")

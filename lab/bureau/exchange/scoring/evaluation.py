@@ -1,0 +1,48 @@
+"""Evaluating a validated batch: the model's weights for its register rows, and a worker that applies them."""
+
+from __future__ import annotations
+
+from lab.bureau.exchange.resources import ExchangeResources
+from lab.bureau.exchange.scoring.batch_validation import ValidatedBatch
+from lab.bureau.exchange.scoring.weight_cache import WeightCache, WeightCacheKey
+from lab.bureau.workers.pool import TaskExecutor
+from lab.terms.errors import InvalidInput, ShulabError
+from protocols.scoring.bureau import QuantizedWeights, evaluate_batch
+from protocols.scoring.parameters import find_parameters
+
+
+class BatchEvaluator:
+    """Computes replies. Safe to use from several threads."""
+
+    def __init__(self, resources: ExchangeResources, workers: TaskExecutor) -> None:
+        self._home, self._models, self._snapshots = resources.home, resources.models, resources.snapshots
+        self._workers, self._weights = workers, WeightCache()
+
+    def evaluate(self, work: ValidatedBatch, batch: bytes) -> bytes:
+        """The reply frame to a batch frame.
+
+        Raises ``InvalidInput`` if the ciphertexts do not evaluate, ``Unreachable`` if the workers do not answer.
+        """
+        access, snapshot = work.access, work.snapshot
+        version, step = access.model_version, access.contract.ceilings.precision
+        key = WeightCacheKey(snapshot.name, snapshot.version, snapshot.rows, version.sha256, access.detail, step)
+        model = self._models.load(version)
+        # With the identifier, because a model may use no public column, and its rows are counted all the same.
+        columns = [snapshot.id_column, *(feature.name for feature in model.public_features)]
+        table = self._snapshots.frame(snapshot, columns)
+        weights = self._weights.weights(key, model, work.rows, lambda rows: table[rows])
+        context = self._home.path(work.context_file).read_bytes()
+        try:
+            return self._workers.run(
+                evaluate_batch,
+                context,
+                batch,
+                QuantizedWeights(weights.columns, weights.outputs, weights.weights, weights.base),
+                find_parameters(access.contract.parameters),
+                access.contract.id,
+                sha256=work.head.sha256,
+            )
+        except ShulabError:
+            raise
+        except ValueError as error:
+            raise InvalidInput(f"The evaluation failed: {error}.", next_step="encrypt the batch again") from None
