@@ -190,7 +190,7 @@ class BankHome:
         pins = self.pins()
         if any(pin.bureau.name == bureau.name and pin.bureau.public_key != bureau.public_key for pin in pins):
             raise NotAuthentic(
-                f"This bureau's key (fingerprint {bureau.fingerprint}) is not the one that is pinned under its name.",
+                f"This bureau's key (fingerprint {bureau.fingerprint}) is not the one pinned under its name.",
                 next_step="ask the bureau by another channel; if it changed its key, delete the old pin in bureaus/",
             )
         return next((pin for pin in pins if pin.bureau.public_key == bureau.public_key), None)

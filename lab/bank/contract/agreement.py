@@ -209,7 +209,8 @@ def _own_version(home: BankHome, document: Contract, contract: str) -> SignedCon
         return home.contract(contract, document.version)
     except NotFound:
         raise NotFound(
-            f"The bureau's current version of contract {contract} is {document.version}; this bank has not signed it.",
+            f"Version {document.version} of contract {contract} is in force at the bureau; this bank has not "
+            "signed it.",
             next_step=f"run `lab bank sign {contract}`, which shows what changed",
         ) from None
 

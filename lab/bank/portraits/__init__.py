@@ -1,1 +1,1 @@
-"""Portraits of finished runs, as pages and in the terminal. Nothing is sent."""
+"""Portraits of finished runs, and comparisons of them. Nothing is sent."""

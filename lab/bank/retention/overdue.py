@@ -159,10 +159,14 @@ def _is_alive(home: BankHome, contract: str, ask: VersionLookup | None, now: dat
     except ShulabError:
         return None
     states = _states_at_bureau(contract, ask) if signed else {}
-    # A bureau that does not know what this bank signed is not believed about its end.
-    if signed and all(one.version in states and states[one.version].sha256 == one.sha256 for one in signed):
+    if signed and _covers(states, signed):
         return not all(one.ended for one in states.values())
     return False if signed and all(_is_over(one, now) for one in signed) else None
+
+
+def _covers(states: Mapping[int, ContractVersionStatus], signed: Sequence[Contract]) -> bool:
+    """Whether the bureau knows every version that this bank signed; otherwise it is not believed about their end."""
+    return all(one.version in states and states[one.version].sha256 == one.sha256 for one in signed)
 
 
 def _is_over(contract: Contract, now: datetime) -> bool:

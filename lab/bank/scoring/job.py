@@ -78,26 +78,10 @@ def score_portfolio(
             )
             write_result_table(scores, request.out)
         warnings = job.end_at_bureau() if portfolio.codes else []
-        manifest = (
-            {"schema": "shulab-run/1"}
-            | describe_contract(job)
-            | describe_model(active, receipts)
-            | _describe_scoring(job, portfolio, matched, len(indices))
-            | describe_portfolio(portfolio)
-            | describe_fork_detection(contract, evidence)
-            | {
-                "context_sha256": context.sha256,
-                "match_receipts": match_receipts,
-                "receipts": receipts,
-                "warnings": [
-                    *_portfolio_warnings(portfolio, active),
-                    *warnings,
-                    *unresumable_run_warnings(home.runs, contract.id),
-                ],
-                "out": str(request.out),
-            }
-            | describe_run(job, timer)
-        )
+        manifest = _build_manifest(job, portfolio, matched, len(indices), receipts)
+        manifest |= describe_fork_detection(contract, evidence) | describe_run(job, timer)
+        manifest |= {"context_sha256": context.sha256, "match_receipts": match_receipts, "out": str(request.out)}
+        manifest["warnings"] += warnings + unresumable_run_warnings(home.runs, contract.id)
         run.finish(
             scores=scores,
             outputs=_outputs_table(portfolio, indices, active, sums),
@@ -144,18 +128,28 @@ def _outputs_table(
     return pl.DataFrame({"code": codes} | {name: sums[row] for row, name in enumerate(output_names(active.sheet))})
 
 
-def _describe_scoring(
-    job: JobSession[ActiveScoringContract], portfolio: Portfolio, matched: Intersection, scored: int
+def _build_manifest(
+    job: JobSession[ActiveScoringContract],
+    portfolio: Portfolio,
+    matched: Intersection,
+    scored: int,
+    receipts: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    """How the job was computed, and how many enterprises matched and were scored."""
+    """The contract, the model and the portfolio, and how many of its rows matched and were scored."""
     return {
+        "schema": "shulab-run/1",
+        **describe_contract(job),
+        **describe_model(job.active, receipts),
         "engine": job.contract.engine,
         "parameters": job.active.params.name,
         "columns": len(job.active.sheet.columns),
+        **describe_portfolio(portfolio),
         "matched": len(matched.indices),
         "false_positive_rate": matched.false_positive_rate,
         "skipped": len(matched.indices) - scored,
         "scored": scored,
+        "receipts": receipts,
+        "warnings": _portfolio_warnings(portfolio, job.active),
     }
 
 

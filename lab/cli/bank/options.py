@@ -31,11 +31,15 @@ BureauUrlOption = Annotated[
 ]
 CaFileOption = Annotated[
     Path | None,
-    typer.Option("--ca-file", help="自有 CA 证书 Certificate authority of the bureau's service.", show_default=False),
+    typer.Option(
+        "--ca-file",
+        help="自有 CA 证书 The certificate authority of the bureau's service, as a PEM file.",
+        show_default=False,
+    ),
 ]
 InsecureHttpOption = Annotated[
     bool,
-    typer.Option("--insecure-http", help="允许明文 HTTP Allow plain http to another machine (protected networks)."),
+    typer.Option("--insecure-http", help="允许明文 HTTP Allow plain http to another machine, in a protected network."),
 ]
 ModelOption = Annotated[
     str | None,
@@ -50,7 +54,7 @@ RecipientOption = Annotated[
     str | None,
     typer.Option(
         "--recipient",
-        help="接收方 Who in the bank the results are for, as the contract names them [default: its first; the run's].",
+        help="接收方 The recipient in the bank, as the contract names it [default: its first; the run's].",
         show_default=False,
     ),
 ]
@@ -65,12 +69,12 @@ IdColumnOption = Annotated[
     str | None,
     typer.Option(
         "--id",
-        help="代码列 Column of the enterprises' codes (default: one named id, code, 统一社会信用代码).",
+        help="代码列 The column of the enterprises' codes (default: one named id, code or 统一社会信用代码).",
         show_default=False,
     ),
 ]
 ProcessesOption = Annotated[
-    int, typer.Option("--processes", min=0, max=256, help="进程数 Processes to match with (0: one for each core).")
+    int, typer.Option("--processes", min=0, max=256, help="进程数 Processes to compute with (0: one for each core).")
 ]
 
 

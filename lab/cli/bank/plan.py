@@ -1,4 +1,4 @@
-"""``lab bank plan``: the smallest contract under which a portfolio could be scored, for an officer to review."""
+"""``lab bank plan``: the smallest contract under which a portfolio could be scored, for the bureau to draft."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def plan(options: PlanOptions) -> None:
 
 
 def _choose_bureau(home: BankHome, url: str | None) -> tuple[str, str | None]:
-    """Address and pinned key of the bureau: the one named, or the only one this bank has a contract with."""
+    """The address and pinned key of the bureau: the one that was named, or the only one that this bank has pinned."""
     pins = home.pins()
     if url is None:
         if len(pins) != 1:
@@ -115,15 +115,15 @@ def _show_proposal(output: CommandOutput, found: ContractProposal) -> None:
         ("结果粒度 detail", found.detail.value),
         ("操作 operations", ", ".join(found.operations)),
         ("接收方 recipients", ", ".join(found.recipients)),
-        ("标识总数(含校验元素) identifiers in all, canaries included", f"{ceilings.identifiers:,}"),
-        ("每次匹配(含校验元素) identifiers a match, canaries included", f"{ceilings.identifiers_per_match:,}"),
+        ("标识总数(含校验元素) identifiers in total, canaries included", f"{ceilings.identifiers:,}"),
+        ("每次匹配(含校验元素) identifiers per match, canaries included", f"{ceilings.identifiers_per_match:,}"),
         (
-            "每户评分 scores an enterprise",
+            "每户评分 scores per enterprise",
             f"{ceilings.scores_per_enterprise:,} / {ceilings.period_days:,} 天 days",
         ),
-        ("每日任务 jobs a day", f"{ceilings.jobs_per_day:,}"),
-        ("每任务企业数 enterprises a job", f"{ceilings.rows_per_job:,}"),
-        ("每批企业数 enterprises a batch", f"{ceilings.rows_per_batch:,}"),
+        ("每日作业 jobs per day", f"{ceilings.jobs_per_day:,}"),
+        ("每作业企业数 enterprises per job", f"{ceilings.rows_per_job:,}"),
+        ("每批企业数 enterprises per batch", f"{ceilings.rows_per_batch:,}"),
         ("期限、保存(天) term, retention (days)", f"{found.days:,}, {found.retention_days:,}"),
     ]
     output.table("最小合同 Smallest contract", ("条款 term", "内容 content"), rows + _estimate_rows(found.estimate))
@@ -134,9 +134,9 @@ def _estimate_rows(estimate: JobEstimate | None) -> list[tuple[str, str]]:
         return []
     steps = ", ".join(f"{name} {value:.1f}" for name, value in estimate.seconds.items())
     return [
-        ("估计用时(秒) seconds, roughly", steps),
+        ("估计用时(秒) estimated seconds", steps),
         (
-            "估计上行、下行 up, down, roughly",
+            "估计上行、下行 estimated up, down",
             f"{estimate.bytes_up / 1e6:.1f} MB, {estimate.bytes_down / 1e6:.1f} MB",
         ),
     ]

@@ -1,4 +1,4 @@
-"""``lab bank rescore`` and ``lab bank drift``: new scores for a finished run, and what moved."""
+"""``lab bank rescore`` and ``lab bank drift``: new scores for a finished run, and two runs compared."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def drift(
     home: BankHomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """评分变动 What moved between two runs: stability of scores and dimensions, and grades. Nothing is sent."""
+    """评分变动 Compare two runs: stability of scores and dimensions, and changed grades. Nothing is sent."""
     from lab.bank.portraits.drift import compare_runs
     from lab.bank.portraits.pages.drift_page import drift_page
     from lab.bank.portraits.scored_run import ScoredRun
@@ -113,7 +113,7 @@ def _show_drift(output: CommandOutput, moved: DriftReport) -> None:
 
     output.table(
         f"评分变动 Drift {moved.old} → {moved.new}",
-        ("项目 of", "指数 PSI", "偶然上限 chance", "前次平均 before", "本次平均 now", "判读 reading"),
+        ("项目 number", "指数 PSI", "偶然上限 chance", "前次平均 before", "本次平均 now", "判读 reading"),
         [
             [
                 " ".join(stability_labels(shift.name)),
@@ -127,7 +127,7 @@ def _show_drift(output: CommandOutput, moved: DriftReport) -> None:
         ],
     )
     output.table(
-        "等级迁移 From grade to grade (前次 before ↓, 本次 now →)",
+        "等级迁移 Grades before and now (前次 before ↓, 本次 now →)",
         ("", *moved.grades),
         [
             [grade, *(f"{count:,}" if count else "·" for count in counts)]
@@ -135,7 +135,7 @@ def _show_drift(output: CommandOutput, moved: DriftReport) -> None:
         ],
     )
     output.say(
-        f"等级变动 another grade: {100 * moved.moved_share:.1f}% (上调 better {moved.better:,}, 下调 worse "
+        f"等级变动 changed grade: {100 * moved.moved_share:.1f}% (上调 better {moved.better:,}, 下调 worse "
         f"{moved.worse:,}; 界线误差内 within the error of a cut-off {moved.near:,})"
     )
     output.say(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,9 @@ from lab.bank.runs.metadata import RunKind, read_run_metadata
 from lab.cli.bank.options import BankHomeOption, JsonOption
 from lab.cli.terminal.output import CommandOutput
 from lab.terms.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from lab.bank.runs.store import FinishedRun
 
 _FORMER_VERSION_NOTE = (
     "由旧版本开始，无法继续；重新执行即为新作业，另行计费 "
@@ -51,17 +54,22 @@ def runs(
         return
     is_match = run is not None and (opened.matches / Path(run).name).is_dir()
     found = find_finished_run(opened.matches if is_match else opened.runs, run)
-    if is_match and html is not None:
-        raise InvalidInput(
-            f"Expected a scoring run for an overview page; run {found.folder.name} did not score.",
-            next_step="see `lab bank runs` without --html, or name a scoring run",
-        )
+    if html is not None:
+        _require_scoring_run(found, is_match)
     show = show_match if is_match else show_run
     show(output, found.manifest)
     if html is not None:
         replace_private(html.absolute(), overview_page(ScoredRun.open(found)).encode())
         output.say(f"总览网页 page: {html}")
     output.print_result(found.manifest | {"html": str(html) if html else None})
+
+
+def _require_scoring_run(found: FinishedRun, is_match: bool) -> None:
+    if is_match:
+        raise InvalidInput(
+            f"Expected a scoring run for an overview page; run {found.folder.name} did not score.",
+            next_step="see `lab bank runs` without --html, or name a scoring run",
+        )
 
 
 def _list(output: CommandOutput, home: BankHome) -> None:

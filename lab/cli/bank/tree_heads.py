@@ -1,4 +1,4 @@
-"""``lab bank heads export``: what bureaus have shown this bank of their ledgers, for others to compare with theirs."""
+"""``lab bank heads export``: the tree heads that bureaus have shown this bank, for others to compare with theirs."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def export(
     home: BankHomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """导出树头 Write the newest head of each bureau's ledger to a file: signed hashes, nothing of any enterprise.
+    """导出树头 Write the newest head of each bureau's ledger to a file: signed hashes, nothing about enterprises.
 
-    交给另一银行或审计方，用 `lab audit compare` 比对。 Give it to another bank or an auditor, who compares it with
-    theirs: a bureau that shows each its own ledger is found out.
+    交给另一银行或审计方，用 `lab audit compare` 比对。 Give the file to another bank or an auditor, who compares
+    it with theirs; this detects a bureau that shows each of them another ledger.
     """
     from lab.bank.contract.ledger_witness import stored_heads
     from lab.disk.private_files import replace_private
@@ -39,8 +39,8 @@ def export(
     heads = stored_heads(opened)
     replace_private(out.absolute(), write_heads(opened.name, heads))
     for bureau, head, checkpoint in heads:
-        told = "有联署 cosigned" if checkpoint is not None else "无联署 not cosigned"
-        output.say(f"{bureau.name}: {head.size} 条 entries, {told}")
+        state = "有联署 cosigned" if checkpoint is not None else "无联署 not cosigned"
+        output.say(f"{bureau.name}: {head.size} 条 entries, {state}")
     output.say(f"已写入 written: {out}")
     output.say("下一步 Next: lab audit compare THIS OTHER --card BUREAU.json --service URL")
     output.print_result({"out": str(out), "heads": [{"bureau": one[0].name, "size": one[1].size} for one in heads]})

@@ -1,1 +1,1 @@
-"""What a person at the bank looks at: portraits and portfolio overviews, as pages and in the terminal."""
+"""Portraits, overviews and comparisons of runs, as pages and in the terminal."""

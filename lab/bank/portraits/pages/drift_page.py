@@ -1,4 +1,4 @@
-"""Two runs as a page: how stable the scores and dimensions are, and who has another grade."""
+"""Two runs compared on a page: how stable scores and dimensions are, and how many grades changed."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from lab.bank.portraits.pages.rendering import render
 from lab.bank.portraits.pages.svg_charts import ACCENT, HAIRLINE, colour_swatch, paired_columns
 from models.shared.dimensions import DIMENSIONS
 
-LEVEL_LABELS = {"stable": ("稳定", "stable"), "watch": ("关注", "to be watched"), "moved": ("已偏移", "moved")}
-"""What an index is called, in both languages."""
+LEVEL_LABELS = {"stable": ("稳定", "stable"), "watch": ("关注", "watch"), "moved": ("已偏移", "moved")}
+"""The name of each level of stability, in both languages."""
 _WORDS = {"score": ("评分", "score")} | {one.code: (one.zh, one.en) for one in DIMENSIONS}
 
 
 def stability_labels(name: str) -> tuple[str, str]:
-    """What a shift is of, in both languages."""
+    """The name of the number that was measured, in both languages."""
     return _WORDS[name]
 
 

@@ -1,4 +1,4 @@
-"""A run as a page: how the portfolio scored, what was not scored and why, what went over the wire."""
+"""A run as a page: how the portfolio scored, which rows were not scored and why, and what was sent."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from markupsafe import Markup
 
 from lab.bank.portraits.pages.portrait_page import Language, format_percent, label_lines
 from lab.bank.portraits.pages.rendering import render
@@ -25,7 +26,7 @@ from lab.bank.runs.results import RowStatus
 from lab.terms.identifiers import RejectionReason
 from models.shared.dimensions import DIMENSIONS
 
-_BIN = 20  # points a column of the histogram
+_BIN = 20  # points in a column of the histogram
 _STATUS: tuple[tuple[RowStatus, str, str, str], ...] = (
     (RowStatus.SCORED, "已评分", "scored", ACCENT),
     (RowStatus.SKIPPED, "匹配未评分", "matched, not scored", "#8fa9b8"),
@@ -44,42 +45,58 @@ _SECONDS: tuple[tuple[str, str, str], ...] = (
 
 def overview_page(scored_run: ScoredRun, *, lang: Language = "both") -> str:
     """The page as text."""
-    manifest, outcome, sheet = scored_run.run.manifest, scored_run.outcome, scored_run.sheet
-    counts = dict(scored_run.scores["status"].value_counts().iter_rows())
-    score = outcome.score
-    edges = np.arange(sheet.scale.low, sheet.scale.high + _BIN, _BIN)
-    scored = len(score)
-    means = {code: float(np.nanmean(values)) for code, values in outcome.dimension_scores.items() if _any(values)}
-    context: dict[str, Any] = {
-        "lang": lang,
-        "manifest": manifest,
+    manifest = scored_run.run.manifest
+    return render(
+        "overview.html.j2",
+        lang=lang,
+        manifest=manifest,
+        **_score_figures(scored_run),
+        radar=_radar(scored_run, lang),
+        **_status_figures(scored_run.scores),
+        reasons=_reasons(scored_run.scores),
+        seconds=[(zh, en, manifest["seconds"][name]) for name, zh, en in _SECONDS],
+        receipts=[*manifest.get("match_receipts", []), *manifest["receipts"]],
+    )
+
+
+def _score_figures(scored_run: ScoredRun) -> dict[str, Any]:
+    """How many enterprises were scored, and how their scores and grades are distributed."""
+    outcome, scale = scored_run.outcome, scored_run.sheet.scale
+    edges = np.arange(scale.low, scale.high + _BIN, _BIN)
+    scored = len(outcome.score)
+    median = float(np.median(outcome.score)) if scored else None
+    counts = np.histogram(outcome.score, edges)[0].tolist()
+    by_grade = np.bincount(outcome.grade, minlength=len(scale.grades)).tolist()
+    return {
         "scored": scored,
-        "median": round(float(np.median(score))) if scored else None,
+        "median": None if median is None else round(median),
         "mean_pd": format_percent(float(outcome.pd.mean())) if scored else None,
         "near": int(outcome.near_cutoff.sum()),
-        "histogram": histogram(
-            np.histogram(score, edges)[0].tolist(),
-            sheet.scale.low,
-            sheet.scale.high,
-            mark=float(np.median(score)) if scored else None,
-        ),
-        "grades": grade_columns(
-            sheet.scale.grades, np.bincount(outcome.grade, minlength=len(sheet.scale.grades)).tolist()
-        ),
-        "radar": radar_chart([Axis(label_lines(lang, d.zh, d.en), means.get(d.code)) for d in DIMENSIONS])
-        if means
-        else None,
+        "histogram": histogram(counts, scale.low, scale.high, mark=median),
+        "grades": grade_columns(scale.grades, by_grade),
+    }
+
+
+def _radar(scored_run: ScoredRun, lang: Language) -> Markup | None:
+    """The mean of each dimension; None where the contract gives no dimensions."""
+    values = scored_run.outcome.dimension_scores
+    means = {code: float(np.nanmean(found)) for code, found in values.items() if _any(found)}
+    if not means:
+        return None
+    return radar_chart([Axis(label_lines(lang, one.zh, one.en), means.get(one.code)) for one in DIMENSIONS])
+
+
+def _status_figures(scores: pl.DataFrame) -> dict[str, Any]:
+    """How many rows ended in each status, as a bar and as a list."""
+    counts = dict(scores["status"].value_counts().iter_rows())
+    return {
         "share": share_bar([(counts.get(status.value, 0), colour) for status, _, _, colour in _STATUS]),
         "statuses": [
             (colour_swatch(colour), zh, en, counts.get(status.value, 0))
             for status, zh, en, colour in _STATUS
             if status is not RowStatus.NOT_RESCORED or status.value in counts
         ],
-        "reasons": _reasons(scored_run.scores),
-        "seconds": [(zh, en, manifest["seconds"][name]) for name, zh, en in _SECONDS],
-        "receipts": [*manifest.get("match_receipts", []), *manifest["receipts"]],
     }
-    return render("overview.html.j2", **context)
 
 
 def _any(values: np.ndarray[Any, np.dtype[np.float64]]) -> bool:
@@ -87,7 +104,7 @@ def _any(values: np.ndarray[Any, np.dtype[np.float64]]) -> bool:
 
 
 def _reasons(scores: pl.DataFrame) -> list[tuple[RejectionReason, int, str]]:
-    """Each reason for setting rows aside, how many, and the first row numbers."""
+    """Each reason for which rows were set aside, how many rows, and the first row numbers."""
     aside = scores.filter(pl.col("status") == RowStatus.SET_ASIDE.value)
     found = []
     for reason in RejectionReason:

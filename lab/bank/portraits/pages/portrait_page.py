@@ -1,4 +1,4 @@
-"""The portrait of one enterprise as a page: for a credit officer's screen and for the file, on A4."""
+"""The portrait of one enterprise as a page, for a credit officer's screen and for printing on A4."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class _DimensionSources:
 
 
 def portrait_page(portrait: Portrait, sheet: BankSheet, *, lang: Language = "both") -> str:
-    """The page as text. ``sheet`` is the one the portrait was computed with: it has the grade bounds."""
+    """The page as text; ``sheet``: the one that the portrait was computed with, for its grade bounds."""
     known = any(part.value is not None for part in portrait.dimensions)
     context: dict[str, Any] = {
         "lang": lang,
@@ -70,13 +70,13 @@ def score_bounds(sheet: BankSheet) -> list[float]:
 
 
 def grade_ranges(bounds: Sequence[float]) -> list[str]:
-    """The range of default probability of each grade, in words that fit under its name."""
+    """The range of default probability of each grade, short enough to fit under its name."""
     inner = [f"{_plain(low)}–{_plain(high)}%" for low, high in pairwise(bounds)]
     return [f"≤ {_plain(bounds[0])}%", *inner, f"> {_plain(bounds[-1])}%"] if bounds else ["0–100%"]
 
 
 def format_percent(probability: float) -> str:
-    """A probability as a person reads it: three digits, never a false zero."""
+    """A probability for a person: three digits, and never a false zero."""
     if probability < 0.0001:
         return "< 0.01%"
     if probability > 0.9999:
@@ -85,7 +85,7 @@ def format_percent(probability: float) -> str:
 
 
 def label_lines(lang: Language, zh: str, en: str) -> tuple[str, ...]:
-    """The labels to show, one a line."""
+    """The labels to show, one on each line."""
     if lang == "both" and zh != en:
         return (zh, en)
     return (en,) if lang == "en" else (zh,)
@@ -101,7 +101,7 @@ def _plain(probability: float) -> str:
 
 
 def _scale(portrait: Portrait, sheet: BankSheet) -> Markup:
-    """The grade scale; the mark stands by log-odds within the grade, since bounds about double at each step."""
+    """The grade scale; the mark is placed by log-odds within the grade, because bounds about double at each step."""
     current = portrait.grades.index(portrait.grade)
     edges = np.concatenate([[1e-4], np.asarray(sheet.scale.bounds), [0.9999]])
     odds = np.log(edges / (1 - edges))

@@ -1,8 +1,8 @@
-"""How a page is made: one template environment, one style sheet, and a policy under which nothing else may load or run.
+"""Renders pages: one template environment, one style sheet, and a policy under which nothing else can load or run.
 
-A page is one file. It refers to nothing outside itself, has no script, and its Content-Security-Policy allows the one
-style sheet by its hash, so that even a value that slipped through escaping could load nothing. Every value is escaped,
-and shown as ``lab.terms.text.escaping`` writes it: a name can neither hide a part of itself nor turn the line.
+A page is one file. It refers to nothing outside itself, has no script, and its Content-Security-Policy allows only the
+style sheet, by its hash, so that even a value that escaped wrongly could load nothing. Every value is escaped and shown
+as ``lab.terms.text.escaping`` writes it: a name cannot hide a part of itself or change the direction of the line.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def _environment() -> Environment:
 
 
 def make_visible(value: Any) -> Any:
-    """A value as a page shows it: text made visible; a drawing of ours, which was made from such text, as it is."""
+    """A value as a page shows it: text made visible; markup of our own drawings, built from such text, as it is."""
     return escape_hidden(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 

@@ -1,14 +1,14 @@
 """Drawings as inline SVG: dial, grade scale, radar, bars and histograms. Numbers in, markup out.
 
-Every text is made visible and escaped; colours and sizes are presentation attributes, so a page needs no inline style
-and no script. All drawings stay readable in grey: what a colour says is also said by position or by a word.
+Every text is made visible and escaped. Colours and sizes are presentation attributes, so a page needs no inline style
+and no script. All drawings are readable in grey: position or a word repeats what a colour says.
 """
 
 from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -18,7 +18,7 @@ from lab.terms.text.escaping import escape_hidden
 
 INK, MUTED, HAIRLINE, PAPER = "#17212b", "#5d6976", "#dde2e7", "#ffffff"
 ACCENT, FAINT, GOOD, BAD = "#1d4e6b", "#eef2f5", "#2c6e63", "#ab4631"
-# From safest to riskiest: teal over sand to brick, even in lightness so that no grade shouts.
+# From safest to riskiest: teal over sand to brick, even in lightness so that no grade stands out.
 GRADE_COLOURS: tuple[str, ...] = (
     "#2c6e63",
     "#4a8675",
@@ -34,7 +34,7 @@ GRADE_COLOURS: tuple[str, ...] = (
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis of a radar: its two labels and a value 0 to 100, or None where it is not known."""
+    """One axis of a radar: its labels and a value 0 to 100, or None if it is not known."""
 
     labels: tuple[str, ...]
     value: float | None
@@ -46,7 +46,7 @@ def grade_colour(index: int, count: int) -> str:
 
 
 def score_dial(score: int, low: int, high: int, bounds: Sequence[float], caption: str) -> Markup:
-    """A half circle from ``low`` to ``high`` cut at ``bounds`` (descending scores at which the grade changes)."""
+    """A half circle from ``low`` to ``high``, divided at ``bounds`` (descending scores at which the grade changes)."""
     width, centre_x, centre_y, radius, thick = 300, 150, 150, 122, 15
     clipped = [min(max(bound, low), high) for bound in bounds]
     edges = [float(high), *clipped, float(low)]
@@ -79,85 +79,104 @@ def grade_scale(
 ) -> Markup:
     """All grades from safest to riskiest with their ranges of probability; ``place`` 0 to 1 within the current one.
 
-    ``possible``: the grades that stand out, where it is not the current one alone.
+    ``possible``: the grades to mark, if not the current one alone.
     """
     width, height, gap = 620.0, 34.0, 3.0
     cell = (width - gap * (len(grades) - 1)) / len(grades)
+    marked = possible or (current,)
     parts = []
     for index, (grade, words) in enumerate(zip(grades, ranges, strict=True)):
-        x, here = index * (cell + gap), index in (possible or (current,))
+        x, here = index * (cell + gap), index in marked
         colour = grade_colour(index, len(grades))
         opacity = "1" if here else "0.28"
         parts.append(
             f'<rect x="{x:.1f}" y="18" width="{cell:.1f}" height="{height}" rx="2" fill="{colour}"'
             f' opacity="{opacity}"/>'
         )
-        # Dark text on the light middle of the ramp, white where it is dark enough.
-        label = (PAPER if index in (0, 1, len(grades) - 1, len(grades) - 2) else INK) if here else INK
+        # White text on the dark ends of the ramp, dark text on its light middle.
+        label = PAPER if here and min(index, len(grades) - 1 - index) < 2 else INK
         parts.append(_text(x + cell / 2, 40, grade, size=14, weight=700 if here else 400, colour=label))
-        parts.append(
-            _text(x + cell / 2, 68, words, size=10, colour=INK if here else MUTED, weight=600 if here else 400)
-        )
+        colour, weight = (INK, 600) if here else (MUTED, 400)
+        parts.append(_text(x + cell / 2, 68, words, size=10, colour=colour, weight=weight))
     x = current * (cell + gap) + cell * min(max(place, 0.06), 0.94)
     parts.append(f'<polygon points="{x - 5:.1f},6 {x + 5:.1f},6 {x:.1f},15" fill="{INK}"/>')
-    return _svg(width, 74, parts, f"grade {' or '.join(grades[index] for index in possible or (current,))}", "scale")
+    return _svg(width, 74, parts, f"grade {' or '.join(grades[index] for index in marked)}", "scale")
 
 
 def radar_chart(axes: Sequence[Axis]) -> Markup:
     """Values 0 to 100 on axes around a centre; rings at 25, 50, 75 and 100; unknown values leave a gap."""
-    width, height, centre_x, centre_y, radius = 440, 330, 220.0, 164.0, 108.0
-    count = len(axes)
-    angles = [math.pi / 2 - 2 * math.pi * index / count for index in range(count)]
-
-    def at(index: int, value: float) -> tuple[float, float]:
-        reach = radius * value / 100
-        return centre_x + reach * math.cos(angles[index]), centre_y - reach * math.sin(angles[index])
-
-    parts = []
-    for ring in (100, 75, 50, 25):
-        points = " ".join(f"{x:.1f},{y:.1f}" for x, y in (at(index, ring) for index in range(count)))
-        fill = FAINT if ring == 100 else "none"
-        stroke, dash = (MUTED, ' stroke-dasharray="2 3"') if ring == 50 else ("#cfd6dc", "")
-        parts.append(f'<polygon points="{points}" fill="{fill}" stroke="{stroke}" stroke-width="0.8"{dash}/>')
-    for index, axis in enumerate(axes):
-        dash = ' stroke-dasharray="3 3"' if axis.value is None else ""
-        x, y = at(index, 100)
-        parts.append(
-            f'<line x1="{centre_x}" y1="{centre_y}" x2="{x:.1f}" y2="{y:.1f}" stroke="#cfd6dc"'
-            f' stroke-width="0.8"{dash}/>'
-        )
-    known = [(index, axis.value) for index, axis in enumerate(axes) if axis.value is not None]
-    if len(known) >= 3:
-        points = " ".join(f"{x:.1f},{y:.1f}" for x, y in (at(index, value) for index, value in known))
-        parts.append(
-            f'<polygon points="{points}" fill="{ACCENT}" fill-opacity="0.16" stroke="{ACCENT}" stroke-width="2"'
-            ' stroke-linejoin="round"/>'
-        )
-    for index, value in known:
-        x, y = at(index, value)
-        parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.4" fill="{PAPER}" stroke="{ACCENT}" stroke-width="2"/>')
-    for index, axis in enumerate(axes):
-        parts += _axis_label(axis, angles[index], centre_x, centre_y, radius)
-    return _svg(width, height, parts, "radar of the dimensions, 0 to 100, higher is safer", "radar")
+    frame = _Radar(axes)
+    parts = [*frame.rings(), *frame.spokes(), *frame.values()]
+    for index in range(len(axes)):
+        parts += frame.label(index)
+    return _svg(440, 330, parts, "radar of the dimensions, 0 to 100, higher is safer", "radar")
 
 
-def _axis_label(axis: Axis, angle: float, centre_x: float, centre_y: float, radius: float) -> list[str]:
-    """The value and the labels at an axis's end; a second language goes below, smaller, wrapped."""
-    x, y = centre_x + (radius + 14) * math.cos(angle), centre_y - (radius + 14) * math.sin(angle)
-    side, height = math.cos(angle), math.sin(angle)
-    anchor = "middle" if abs(side) < 0.2 else ("start" if side > 0 else "end")
+class _Radar:
+    """The parts of a radar chart; axes start at the top and go clockwise."""
+
+    _X, _Y, _RADIUS = 220.0, 164.0, 108.0
+
+    def __init__(self, axes: Sequence[Axis]) -> None:
+        self._axes = axes
+        self._angles = [math.pi / 2 - 2 * math.pi * index / len(axes) for index in range(len(axes))]
+
+    def _at(self, index: int, value: float) -> tuple[float, float]:
+        reach = self._RADIUS * value / 100
+        return self._X + reach * math.cos(self._angles[index]), self._Y - reach * math.sin(self._angles[index])
+
+    def _points(self, values: Sequence[tuple[int, float]]) -> str:
+        return " ".join(f"{x:.1f},{y:.1f}" for x, y in (self._at(index, value) for index, value in values))
+
+    def rings(self) -> Iterator[str]:
+        for ring in (100, 75, 50, 25):
+            points = self._points([(index, ring) for index in range(len(self._axes))])
+            fill = FAINT if ring == 100 else "none"
+            stroke, dash = (MUTED, ' stroke-dasharray="2 3"') if ring == 50 else ("#cfd6dc", "")
+            yield f'<polygon points="{points}" fill="{fill}" stroke="{stroke}" stroke-width="0.8"{dash}/>'
+
+    def spokes(self) -> Iterator[str]:
+        for index, axis in enumerate(self._axes):
+            dash = ' stroke-dasharray="3 3"' if axis.value is None else ""
+            x, y = self._at(index, 100)
+            yield (
+                f'<line x1="{self._X}" y1="{self._Y}" x2="{x:.1f}" y2="{y:.1f}" stroke="#cfd6dc"'
+                f' stroke-width="0.8"{dash}/>'
+            )
+
+    def values(self) -> Iterator[str]:
+        known = [(index, axis.value) for index, axis in enumerate(self._axes) if axis.value is not None]
+        if len(known) >= 3:
+            yield (
+                f'<polygon points="{self._points(known)}" fill="{ACCENT}" fill-opacity="0.16" stroke="{ACCENT}"'
+                ' stroke-width="2" stroke-linejoin="round"/>'
+            )
+        for index, value in known:
+            x, y = self._at(index, value)
+            yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.4" fill="{PAPER}" stroke="{ACCENT}" stroke-width="2"/>'
+
+    def label(self, index: int) -> list[str]:
+        """The value and the labels at an axis's end; a second language is below, smaller, wrapped."""
+        axis, side, height = self._axes[index], math.cos(self._angles[index]), math.sin(self._angles[index])
+        x, y = self._X + (self._RADIUS + 14) * side, self._Y - (self._RADIUS + 14) * height
+        anchor = "middle" if abs(side) < 0.2 else ("start" if side > 0 else "end")
+        # Beside the radar there is room for about 16 Latin letters; above and below there is more.
+        lines = _label_lines(axis, 40 if anchor == "middle" else 16)
+        step = 14.5
+        above = len(lines) - 1 if height > 0.8 else (-0.6 if height < -0.8 else (len(lines) - 1) / 2)
+        return [
+            _text(x, y - step * above + step * row, words, size=size, weight=weight, colour=colour, anchor=anchor)
+            for row, (words, size, weight, colour) in enumerate(lines)
+        ]
+
+
+def _label_lines(axis: Axis, letters: int) -> list[tuple[str, float, int, str]]:
+    """The lines of an axis's label: text, size, weight and colour of each."""
     lines: list[tuple[str, float, int, str]] = [("—" if axis.value is None else f"{axis.value:.0f}", 16, 600, INK)]
     for index, label in enumerate(axis.labels):
-        # Beside the radar there is room for about 16 Latin letters; above and below there is more.
-        wide = 40 if anchor == "middle" else 16
         size, colour = (12.5, INK) if index == 0 else (10.5, MUTED)
-        lines += [(row, size, 400, colour) for row in textwrap.wrap(label, wide)]
-    step = 14.5
-    above = len(lines) - 1 if height > 0.8 else (-0.6 if height < -0.8 else (len(lines) - 1) / 2)
-    return [
-        _text(x, y - step * above + step * row, words, size=size, weight=weight, colour=colour, anchor=anchor)
-        for row, (words, size, weight, colour) in enumerate(lines)
-    ]
+        lines += [(row, size, 400, colour) for row in textwrap.wrap(label, letters)]
+    return lines
 
 
 def level_bar(value: float | None) -> Markup:
@@ -170,12 +189,12 @@ def level_bar(value: float | None) -> Markup:
 
 
 def points_bar(points: float, largest: float) -> Markup:
-    """A bar left (lowers the score) or right (raises it) of a middle line, by size against ``largest``."""
+    """A bar to the left (lowers the score) or right (raises it) of a middle line, relative to ``largest``."""
     half = 118.0
     size = half * min(abs(points) / largest, 1.0) if largest > 0 else 0.0
     x, colour = (130 - size, BAD) if points < 0 else (130.0, GOOD)
     number_x, anchor = (x - 5, "end") if points < 0 else (x + size + 5, "start")
-    if size > half - 34:  # no room outside: the number stands inside the bar
+    if size > half - 34:  # no room outside: the number is inside the bar
         number_x, anchor = (x + 6, "start") if points < 0 else (x + size - 6, "end")
     ink = PAPER if size > half - 34 else colour
     parts = [
@@ -213,7 +232,7 @@ def histogram(counts: Sequence[int], low: float, high: float, *, mark: float | N
 
 
 def grade_columns(grades: Sequence[str], counts: Sequence[int]) -> Markup:
-    """One column a grade, safest first, with its count."""
+    """One column for each grade, safest first, with its count."""
     width, height, gap = 620.0, 120.0, 8.0
     cell, top = (width - gap * (len(grades) - 1)) / len(grades), max([*counts, 1])
     parts = [_line(0, height, width, height, MUTED, 1)]
@@ -229,7 +248,7 @@ def grade_columns(grades: Sequence[str], counts: Sequence[int]) -> Markup:
 
 
 def paired_columns(labels: Sequence[str], before: Sequence[float], now: Sequence[float]) -> Markup:
-    """Two columns a bin, what was (light) and what is (dark), with the shares 0 to 1 in percent."""
+    """Two columns for each bin, before (light) and now (dark), with the shares 0 to 1 in percent."""
     width, height, gap = 620.0, 140.0, 10.0
     cell, top = (width - gap * (len(labels) - 1)) / len(labels), max(*before, *now, 1e-9)
     parts = [_line(0, height, width, height, MUTED, 1)]
@@ -246,7 +265,7 @@ def paired_columns(labels: Sequence[str], before: Sequence[float], now: Sequence
 
 
 def share_bar(parts_of: Sequence[tuple[int, str]]) -> Markup:
-    """One bar cut by counts, each (count, colour); zero counts are left out."""
+    """One bar divided by counts, each (count, colour); zero counts are left out."""
     width, total = 620.0, sum(count for count, _ in parts_of)
     drawn, x = [f'<rect x="0" y="0" width="{width}" height="16" rx="2" fill="{HAIRLINE}"/>'], 0.0
     for count, colour in parts_of:

@@ -17,10 +17,10 @@ _BAND_STYLES = {"strong": "green", "good": "cyan", "watch": "yellow", "weak": "r
 
 
 def draw_portrait_panel(portrait: Portrait) -> RenderableType:
-    """What ``rich`` prints."""
+    """The portrait as a panel that ``rich`` prints."""
     title = Text(escape_hidden(f"企业信用画像 Enterprise credit portrait · {portrait.enterprise}"))
     subtitle = Text(escape_hidden(f"{portrait.model} · 合同 contract {portrait.provenance.contract}"))
-    # A frame would cut what is longer than itself, so that stands inside.
+    # A frame would cut a title longer than itself, so such a title goes inside.
     inside = [part for words in (title, subtitle) if words.cell_len > _TITLE for part in (words, Text())]
     return Panel(
         Group(*inside, _head(portrait), Text(), _dimensions(portrait), Text(), _reasons(portrait)),
@@ -60,7 +60,7 @@ def _text(zh: str, en: str, style: str = "") -> Text:
 
 
 def _grid(columns: int) -> Table:
-    """A table without lines in which what is long is broken, and never cut."""
+    """A table without lines; long text is wrapped, never cut."""
     table = Table.grid(padding=(0, 2))
     for _ in range(columns):
         table.add_column(overflow="fold")
@@ -78,7 +78,7 @@ def _level(part: PortraitDimension) -> tuple[Text, str, Text]:
 
 
 def _points(points: float | None) -> Text:
-    """Score points against the mean, as the reasons give them."""
+    """Score points relative to the mean, as in the reasons."""
     if points is None:
         return Text()
     return Text(
@@ -87,7 +87,7 @@ def _points(points: float | None) -> Text:
 
 
 def _reasons(portrait: Portrait) -> Table:
-    """What moved the score: features where the contract gives them, for the rows above tell of the dimensions."""
+    """What moved the score: features where the contract gives them, because the rows above show the dimensions."""
     table = _grid(2)
     fine = tuple(reason for reason in portrait.reasons if reason.kind in ("feature", "public"))
     reasons: tuple[ScoreReason, ...] = fine or portrait.reasons

@@ -49,7 +49,7 @@ def test_code_column_is_named_or_found(tmp_path: Path) -> None:
     path = write(tmp_path, f"firm,x\n{GOOD},1\n")
     assert read_portfolio(path, kind="uscc").id_column == "firm"
     assert read_portfolio(path, kind="opaque", id_column="x").codes == ("1",)
-    with pytest.raises(InvalidInput, match="which column"):
+    with pytest.raises(InvalidInput, match="no column has a usual name"):
         read_portfolio(path, kind="opaque")
     with pytest.raises(InvalidInput, match="--id"):
         read_portfolio(path, kind="uscc", id_column="code")

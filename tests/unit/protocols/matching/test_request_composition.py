@@ -76,7 +76,7 @@ def test_a_request_has_its_canaries_where_and_as_they_are_written(engine: str) -
     for number in (0, 1, 63):
         own = material[piece * number : piece * (number + 1)]
         half = bureau.derive_contract_key.__globals__["bureau_engine"](engine)
-        assert elements[places[number]] == half.public_key(half.key_of(own))
+        assert elements[places[number]] == half.public_key(half.derive_key(own))
     others = [element for place, element in enumerate(elements) if place not in set(places)]
     blinding = bank.Blinding(engine, SECRET)
     blinded = blinding._half.blind(blinding._blinding, names)  # type: ignore[attr-defined]

@@ -153,7 +153,7 @@ def test_within_the_error_of_a_cut_off_pages_pick_no_side(full: ScoredRun) -> No
     near = replace(portrait, possible_grades=("A", "BBB"))
     told: tuple[tuple[Language, str, str], ...] = (
         ("zh", "误差范围之内：A、BBB 均有可能", "cut-off"),
-        ("en", "Within the error of the cut-off: A and BBB may each be right, so none is picked", "误差"),
+        ("en", "Within the error of a cut-off: A and BBB are possible, and none is chosen", "误差"),
     )
     for lang, wanted, absent in told:
         text = Elements(portrait_page(near, full.sheet, lang=lang)).text

@@ -277,7 +277,7 @@ def test_the_commands_list_a_match_and_remove_what_is_past_its_time_when_told_to
     ]
     assert listed["unfinished"] == [{"run": stopped.name, "kind": "match", "contract": contract.id}]
     assert lab("runs", run.name)["setup_entries"] == 400
-    with pytest.raises(InvalidInput, match="no overview"):
+    with pytest.raises(InvalidInput, match="for an overview page"):
         lab("runs", run.name, "--html", str(tmp_path / "o.html"))
     with pytest.raises(NotFound, match="not finished"):
         lab("runs", stopped.name)

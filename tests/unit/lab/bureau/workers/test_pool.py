@@ -146,8 +146,8 @@ def test_workers_do_not_outlive_a_killed_service() -> None:
         "from lab.bureau.workers.pool import WorkerPool\n"
         "if __name__ == '__main__':\n"
         "    pool = WorkerPool(1, job_seconds=600, memory_mib=1024)\n"
-        "    pool.warm()\n"
-        "    print(pool.template, flush=True)\n"
+        "    pool.warm_up()\n"
+        "    print(pool.fork_server_pid, flush=True)\n"
         "    pool.run(time.sleep, 600)\n"
     )
     with subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True) as service:

@@ -40,7 +40,7 @@ def about(detail: ResultDetail, step: int = 1, version: int = 1) -> WeightCacheK
 
 
 def same(one, other) -> bool:
-    pairs = ((one.columns, other.columns), (one.values, other.values), (one.base, other.base))
+    pairs = ((one.columns, other.columns), (one.weights, other.weights), (one.base, other.base))
     return one.outputs == other.outputs and all(np.array_equal(*pair) for pair in pairs)
 
 
@@ -77,5 +77,5 @@ def test_the_budget_holds(firms, model):
     small = WeightCache(budget=size - 1)
     for _ in range(2):
         found = small.weights(about(ResultDetail.TOTAL), model, rows, register)
-        assert same(found, model.terms(firms.public[rows], ResultDetail.TOTAL))
+        assert same(found, model.score_weights(firms.public[rows], ResultDetail.TOTAL))
     assert register.read == 250
