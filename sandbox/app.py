@@ -76,7 +76,7 @@ def create_app(
         redirect_slashes=False,  # a redirect would lose the signature
         lifespan=lifespan,
     )
-    app.state.parts = dependencies
+    app.state.dependencies = dependencies
     metrics.add_gauges(
         waiting=lambda: len(bureau.scoring.list_waiting()),
         places=lambda: dependencies.heavy_work_limit.free_slots,

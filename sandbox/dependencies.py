@@ -46,7 +46,7 @@ class ServiceDependencies:
 
 def get_dependencies(request: Request) -> ServiceDependencies:
     """The dependencies of the service that serves ``request``; for FastAPI's ``Depends``."""
-    parts = request.app.state.parts
-    if not isinstance(parts, ServiceDependencies):
+    service = request.app.state.dependencies
+    if not isinstance(service, ServiceDependencies):
         raise TypeError("Expected an application made by sandbox.app.create_app.")
-    return parts
+    return service

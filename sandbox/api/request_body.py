@@ -61,19 +61,19 @@ async def read_signed_body(
 
 @asynccontextmanager
 async def receive_signed_body(
-    request: Request, caller: ContractCaller, parts: ServiceDependencies, *, cap: int, media: str = FRAME_MEDIA
+    request: Request, caller: ContractCaller, service: ServiceDependencies, *, cap: int, media: str = FRAME_MEDIA
 ) -> AsyncIterator[ReceivedBody]:
     """The body of a bank's signed request, received but not yet read.
 
     Raises as ``receive_body`` and ``UploadLimiter.open`` do.
     """
-    settings = parts.settings
-    cap = min(cap, parts.uploads.share)
+    settings = service.settings
+    cap = min(cap, service.uploads.share)
     announced = request.headers.get("content-length", "")
     announced_bytes = int(announced) if announced.isdigit() else 0
     if announced_bytes > cap:
         raise _too_large(cap)
-    async with parts.uploads.open(caller.bank, announced_bytes) as upload:
+    async with service.uploads.open(caller.bank, announced_bytes) as upload:
         async for piece in _read_pieces(
             request, cap=cap, idle=settings.body_idle_seconds, media=media, rate=settings.body_bytes_per_second
         ):
@@ -166,8 +166,8 @@ def json_body(model: type[BodyModel], cap: int | None = None) -> Callable[..., A
     the dependency that authenticates the caller.
     """
 
-    async def read(request: Request, parts: Annotated[ServiceDependencies, Depends(get_dependencies)]) -> BodyModel:
-        settings = parts.settings
+    async def read(request: Request, service: Annotated[ServiceDependencies, Depends(get_dependencies)]) -> BodyModel:
+        settings = service.settings
         body = await receive_body(
             request, cap=cap or settings.document_bytes, idle=settings.body_idle_seconds, media=JSON_MEDIA
         )

@@ -56,49 +56,49 @@ class BankCaller:
 
 
 async def authenticate_contract_caller(
-    request: Request, contract_id: ContractId, parts: Annotated[ServiceDependencies, Depends(get_dependencies)]
+    request: Request, contract_id: ContractId, service: Annotated[ServiceDependencies, Depends(get_dependencies)]
 ) -> ContractCaller:
     """The caller under a contract; raises ``NotAuthentic``."""
-    verified, now = await _require_signature(request, parts)
-    owner = await run_in_threadpool(parts.bureau.banks.find_id_by_contract, contract_id)
-    known = await run_in_threadpool(parts.bureau.banks.find_by_key, verified.key)
+    verified, now = await _require_signature(request, service)
+    owner = await run_in_threadpool(service.bureau.banks.find_id_by_contract, contract_id)
+    known = await run_in_threadpool(service.bureau.banks.find_by_key, verified.key)
     if known is None or owner is None or known[0].id != owner:
         raise _unknown_contract()
     if not known[1].is_accepted(now):
-        await run_in_threadpool(parts.bureau.banks.record_ended_key_use, owner, known[1], contract_id)
+        await run_in_threadpool(service.bureau.banks.record_ended_key_use, owner, known[1], contract_id)
         raise _unknown_contract()
-    signed, state = await run_in_threadpool(parts.bureau.bank_contracts.find, contract_id)
+    signed, state = await run_in_threadpool(service.bureau.bank_contracts.find, contract_id)
     request.scope["state"]["contract"] = contract_id
     try:
-        await run_in_threadpool(parts.bureau.nonces.claim, verified.key, verified.nonce, now)
+        await run_in_threadpool(service.bureau.nonces.claim, verified.key, verified.nonce, now)
     except NotAuthentic as error:
         # A replay has the bank's own signature, so the contract's history records it. Other rejected requests are not
         # recorded: otherwise anybody could make the ledger grow.
-        await run_in_threadpool(parts.bureau.refusals.record, contract_id, "replay", error)
+        await run_in_threadpool(service.bureau.refusals.record, contract_id, "replay", error)
         raise
     return ContractCaller(contract_id, owner, signed, state, verified)
 
 
 async def authenticate_bank_caller(
-    request: Request, parts: Annotated[ServiceDependencies, Depends(get_dependencies)]
+    request: Request, service: Annotated[ServiceDependencies, Depends(get_dependencies)]
 ) -> BankCaller:
     """The registered bank that calls; raises ``NotAuthentic``."""
-    verified, now = await _require_signature(request, parts)
-    known = await run_in_threadpool(parts.bureau.banks.find_by_key, verified.key)
+    verified, now = await _require_signature(request, service)
+    known = await run_in_threadpool(service.bureau.banks.find_by_key, verified.key)
     if known is None:
         raise _unknown_bank()
     bank, key = known
     if not key.is_accepted(now):
-        await run_in_threadpool(parts.bureau.banks.record_ended_key_use, bank.id, key)
+        await run_in_threadpool(service.bureau.banks.record_ended_key_use, bank.id, key)
         raise _unknown_bank()
-    await run_in_threadpool(parts.bureau.nonces.claim, verified.key, verified.nonce, now)
+    await run_in_threadpool(service.bureau.nonces.claim, verified.key, verified.nonce, now)
     return BankCaller(bank.id, bank.name, key, verified)
 
 
-async def _require_signature(request: Request, parts: ServiceDependencies) -> tuple[VerifiedRequest, datetime]:
+async def _require_signature(request: Request, service: ServiceDependencies) -> tuple[VerifiedRequest, datetime]:
     now = datetime.now(UTC)
     try:
-        return await run_in_threadpool(_verify, request, parts.bureau_key, now), now
+        return await run_in_threadpool(_verify, request, service.bureau_key, now), now
     except SignatureRejected as error:
         raise NotAuthentic(f"The request is not accepted: {error}.", next_step=_NEXT_STEP) from None
 

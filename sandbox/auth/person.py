@@ -36,7 +36,7 @@ Dependencies = Annotated[ServiceDependencies, Depends(get_dependencies)]
 
 async def current_sign_in(
     request: Request,
-    parts: Dependencies,
+    service: Dependencies,
     bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
     cookie: Annotated[str | None, Depends(_COOKIE)],
 ) -> SignIn:
@@ -45,10 +45,10 @@ async def current_sign_in(
     token = bearer.credentials if bearer is not None else cookie
     if not token:
         raise NotAuthentic("You are not signed in.", next_step=_NEXT_STEP)
-    found = await run_in_threadpool(parts.bureau.accounts.find_sign_in, token)
+    found = await run_in_threadpool(service.bureau.accounts.find_sign_in, token)
     request.scope["state"]["person"] = found.account.name
     if bearer is None and request.method not in _SAFE:
-        check_origin(request, parts)
+        check_origin(request, service)
         if not found.verify_csrf(request.headers.get(CSRF_HEADER, "")):
             raise NotAuthentic(
                 f"Wanted the header {CSRF_HEADER} of this sign-in; it is missing or belongs to another sign-in.",
@@ -76,8 +76,8 @@ CurrentPerson = Annotated[AccountHolder, Depends(current_person)]
 def require_permission(permission: Permission) -> Callable[..., Awaitable[AccountHolder]]:
     """A dependency: the person who calls, if they have ``permission``; otherwise the refusal is recorded."""
 
-    async def check(person: CurrentPerson, parts: Dependencies) -> AccountHolder:
-        async with record_refusals(parts, person, permission.value):
+    async def check(person: CurrentPerson, service: Dependencies) -> AccountHolder:
+        async with record_refusals(service, person, permission.value):
             person.check_permission(permission)
         return person
 
@@ -86,13 +86,13 @@ def require_permission(permission: Permission) -> Callable[..., Awaitable[Accoun
 
 @asynccontextmanager
 async def record_refusals(
-    parts: ServiceDependencies, person: AccountHolder, operation: str, contract: str | None = None
+    service: ServiceDependencies, person: AccountHolder, operation: str, contract: str | None = None
 ) -> AsyncIterator[None]:
     """Record a ``NotAllowed`` of the block in its own transaction, and raise it again."""
     try:
         yield
     except NotAllowed as error:
-        await run_in_threadpool(parts.bureau.accounts.record_refusal, person, operation, error, contract)
+        await run_in_threadpool(service.bureau.accounts.record_refusal, person, operation, error, contract)
         raise
 
 
@@ -101,20 +101,22 @@ def request_bearer_token(request: Request) -> None:
     request.scope["state"]["challenge"] = 'Bearer realm="shulab"'
 
 
-def check_origin(request: Request, parts: ServiceDependencies) -> None:
+def check_origin(request: Request, service: ServiceDependencies) -> None:
     """Raise ``NotAuthentic`` unless the request comes from a page of this service's own origin.
 
     Without ``public_url`` the Host header names the origin, with either scheme, because a proxy may end TLS.
     """
     origin, host = request.headers.get("origin", ""), request.headers.get("host", "")
-    own = [parts.settings.public_url] if parts.settings.public_url else [f"https://{host}", f"http://{host}"]
+    own = [service.settings.public_url] if service.settings.public_url else [f"https://{host}", f"http://{host}"]
     if not any(hmac.compare_digest(origin.encode(), one.encode()) for one in own):
         raise NotAuthentic("Wanted a request from this service's own page; found another origin.", next_step=_NEXT_STEP)
 
 
-def set_sign_in_cookies(response: Response, request: Request, parts: ServiceDependencies, tokens: SignInTokens) -> None:
+def set_sign_in_cookies(
+    response: Response, request: Request, service: ServiceDependencies, tokens: SignInTokens
+) -> None:
     """Set a browser's sign-in: a cookie that no script can read, and one that this origin's scripts read."""
-    secure = request.url.scheme == "https" or parts.settings.public_url.startswith("https:")
+    secure = request.url.scheme == "https" or service.settings.public_url.startswith("https:")
     for name, value, hidden in ((COOKIE, tokens.token, True), (CSRF_COOKIE, tokens.csrf, False)):
         response.set_cookie(name, value, httponly=hidden, secure=secure, samesite="strict", path="/")
 

@@ -87,7 +87,7 @@ def draft(given: DraftCommandOptions) -> None:
         asked = asked.with_defaults(DraftOptions.from_proposal(proposal))
     if not asked.models:
         raise InvalidInput("Wanted a model; found none.", next_step="give --model NAME, or a plan with --from")
-    body = {"bank": bank.model_dump(), "wishes": _draft_body(asked), "submit": given.submit}
+    body = {"bank": bank.model_dump(), "clauses": _draft_body(asked), "submit": given.submit}
     with ServiceClient.open(given.session) as desk:
         confirmed = confirm_bank_fingerprint(desk, bank, given.fingerprint)
         drafted = desk.post("/v1/desk/contracts", body if confirmed is None else body | {"fingerprint": confirmed})
@@ -103,7 +103,7 @@ def amend(given: AmendCommandOptions) -> None:
     date stays.
     """
     out = CommandOutput(given.as_json)
-    body = {"wishes": _draft_body(parse_draft_options(given, given)), "submit": given.submit}
+    body = {"clauses": _draft_body(parse_draft_options(given, given)), "submit": given.submit}
     with ServiceClient.open(given.session) as desk:
         drafted = desk.post(f"{contract_url_path(given.contract)}/amend", body)
         fingerprint = _fingerprint(desk)

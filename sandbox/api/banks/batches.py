@@ -60,23 +60,23 @@ class BatchView(BaseModel):
     ),
 )
 async def put_batch(
-    request: Request, caller: CurrentContractCaller, parts: Dependencies, job_id: JobIdPath, sha256: Sha256Path
+    request: Request, caller: CurrentContractCaller, service: Dependencies, job_id: JobIdPath, sha256: Sha256Path
 ) -> Response:
     """Sending the same batch again changes nothing and is not charged. The path must contain the frame's hash."""
 
     def receive() -> BatchCharge:
         frame = body.read()
         _check_hash(frame, sha256)
-        return parts.bureau.scoring.receive(caller.contract, job_id, frame)
+        return service.bureau.scoring.receive(caller.contract, job_id, frame)
 
-    await run_in_threadpool(parts.bureau.scoring.check_queue_capacity, caller.contract, job_id, sha256)
-    parts.heavy_work_limit.check(caller.bank)
+    await run_in_threadpool(service.bureau.scoring.check_queue_capacity, caller.contract, job_id, sha256)
+    service.heavy_work_limit.check(caller.bank)
     async with (
-        receive_signed_body(request, caller, parts, cap=parts.settings.batch_bytes) as body,
-        parts.heavy_work_limit.acquire(caller.bank, wait=True) as slot,
+        receive_signed_body(request, caller, service, cap=service.settings.batch_bytes) as body,
+        service.heavy_work_limit.acquire(caller.bank, wait=True) as slot,
     ):
         charge = await slot.run(receive)
-    await run_in_threadpool(parts.enqueue_batch, charge)
+    await run_in_threadpool(service.enqueue_batch, charge)
     return JSONResponse({"sha256": sha256}, 202)
 
 
@@ -91,14 +91,14 @@ async def put_batch(
     | {202: {"description": "Charged in this job, now or earlier; fetch the reply.", "model": BatchView}},
 )
 async def rescore_batch(
-    request: Request, caller: CurrentContractCaller, parts: Dependencies, job_id: JobIdPath, sha256: Sha256Path
+    request: Request, caller: CurrentContractCaller, service: Dependencies, job_id: JobIdPath, sha256: Sha256Path
 ) -> Response:
     """No body: the bureau has the ciphertexts. 409, without a charge, if neither the register nor the model has
     changed."""
-    await require_empty_body(request, caller.verified, parts.settings)
-    async with parts.heavy_work_limit.acquire(caller.bank) as slot:
-        charge = await slot.run(parts.bureau.scoring.receive_rescoring, caller.contract, job_id, sha256)
-    await run_in_threadpool(parts.enqueue_batch, charge)
+    await require_empty_body(request, caller.verified, service.settings)
+    async with service.heavy_work_limit.acquire(caller.bank) as slot:
+        charge = await slot.run(service.bureau.scoring.receive_rescoring, caller.contract, job_id, sha256)
+    await run_in_threadpool(service.enqueue_batch, charge)
     return JSONResponse({"sha256": sha256}, 202)
 
 
@@ -118,16 +118,16 @@ async def rescore_batch(
 async def get_batch_reply(
     request: Request,
     caller: CurrentContractCaller,
-    parts: Dependencies,
+    service: Dependencies,
     job_id: JobIdPath,
     sha256: Sha256Path,
     wait: Wait = 0.0,
 ) -> Response:
     """If the evaluation was refused, the response is that problem, and the batch was not charged."""
-    await require_empty_body(request, caller.verified, parts.settings)
+    await require_empty_body(request, caller.verified, service.settings)
     timer = replace(_BACK_OFF, deadline=wait).start()
-    with parts.reply_wait_limit.try_acquire(caller.bank) as may_wait:
-        while (found := await run_in_threadpool(parts.bureau.scoring.reply, caller.contract, job_id, sha256)) is None:
+    with service.reply_wait_limit.try_acquire(caller.bank) as may_wait:
+        while (found := await run_in_threadpool(service.bureau.scoring.reply, caller.contract, job_id, sha256)) is None:
             if timer.is_expired or not may_wait or await request.is_disconnected():
                 return JSONResponse({"sha256": sha256}, 202, headers={"Retry-After": "1"})
             await asyncio.sleep(timer.next_wait())

@@ -144,14 +144,14 @@ class AllowanceView(BaseModel):
     responses=SIGNED_REQUEST_PROBLEMS | problem_responses("not-found"),
 )
 async def get_contract(
-    request: Request, caller: CurrentContractCaller, parts: Dependencies, version: ContractVersionQuery = None
+    request: Request, caller: CurrentContractCaller, service: Dependencies, version: ContractVersionQuery = None
 ) -> Response:
     """Also before both parties have signed, so that the bank can read it before it signs."""
-    await require_empty_body(request, caller.verified, parts.settings)
+    await require_empty_body(request, caller.verified, service.settings)
     signed, state = caller.signed, caller.state
     if version is not None:
-        signed, state = await run_in_threadpool(parts.bureau.bank_contracts.find, caller.contract, version)
-    versions = await run_in_threadpool(parts.bureau.bank_contracts.list_versions, caller.contract)
+        signed, state = await run_in_threadpool(service.bureau.bank_contracts.find, caller.contract, version)
+    versions = await run_in_threadpool(service.bureau.bank_contracts.list_versions, caller.contract)
     document = signed.model_dump(mode="json", by_alias=True)
     return JSONResponse({"signed": document, "state": state, "versions": versions})
 
@@ -169,13 +169,15 @@ async def get_contract(
         }
     },
 )
-async def sign_contract(request: Request, caller: CurrentContractCaller, parts: Dependencies) -> CountersignatureResult:
+async def sign_contract(
+    request: Request, caller: CurrentContractCaller, service: Dependencies
+) -> CountersignatureResult:
     """Sending the same signature again changes nothing."""
     body = await read_signed_body(
         request,
         caller.verified,
-        cap=parts.settings.document_bytes,
-        idle=parts.settings.body_idle_seconds,
+        cap=service.settings.document_bytes,
+        idle=service.settings.body_idle_seconds,
         media="application/json",
     )
     try:
@@ -185,7 +187,7 @@ async def sign_contract(request: Request, caller: CurrentContractCaller, parts: 
             "Wanted a member `signature` of 128 hexadecimal digits and optionally `version`; found something else.",
             next_step="sign with `lab bank sign`",
         ) from None
-    accept = parts.bureau.bank_contracts.accept_signature
+    accept = service.bureau.bank_contracts.accept_signature
     return CountersignatureResult(
         state=await run_in_threadpool(accept, caller.contract, given.signature, given.version)
     )
@@ -201,13 +203,13 @@ async def sign_contract(request: Request, caller: CurrentContractCaller, parts: 
 async def get_register_version(
     request: Request,
     caller: CurrentContractCaller,
-    parts: Dependencies,
+    service: Dependencies,
     model: ModelNameQuery = None,
     version: ModelVersionQuery = None,
 ) -> Any:
     """Tells a bank whether scoring again would give new results. Receipts name the version too."""
-    await require_empty_body(request, caller.verified, parts.settings)
-    return await run_in_threadpool(parts.bureau.jobs.register, caller.contract, model, version)
+    await require_empty_body(request, caller.verified, service.settings)
+    return await run_in_threadpool(service.bureau.jobs.register, caller.contract, model, version)
 
 
 @router.get(
@@ -229,13 +231,13 @@ async def get_register_version(
 async def get_model_sheet(
     request: Request,
     caller: CurrentContractCaller,
-    parts: Dependencies,
+    service: Dependencies,
     model: ModelNameQuery = None,
     version: ModelVersionQuery = None,
 ) -> Response:
     """The exact bytes whose hash both parties signed."""
-    await require_empty_body(request, caller.verified, parts.settings)
-    content = await run_in_threadpool(parts.bureau.jobs.sheet, caller.contract, model, version)
+    await require_empty_body(request, caller.verified, service.settings)
+    content = await run_in_threadpool(service.bureau.jobs.sheet, caller.contract, model, version)
     return Response(content, media_type="application/json")
 
 
@@ -246,7 +248,7 @@ async def get_model_sheet(
     response_model=AllowanceView,
     responses=SIGNED_REQUEST_PROBLEMS,
 )
-async def get_allowance(request: Request, caller: CurrentContractCaller, parts: Dependencies) -> Any:
+async def get_allowance(request: Request, caller: CurrentContractCaller, service: Dependencies) -> Any:
     """Only counts."""
-    await require_empty_body(request, caller.verified, parts.settings)
-    return await run_in_threadpool(parts.bureau.bank_contracts.allowance, caller.contract)
+    await require_empty_body(request, caller.verified, service.settings)
+    return await run_in_threadpool(service.bureau.bank_contracts.allowance, caller.contract)

@@ -105,13 +105,13 @@ class JobView(BaseModel):
         "requestBody": {"required": True, "content": {"application/json": {"schema": JobForm.model_json_schema()}}}
     },
 )
-async def open_job(request: Request, caller: CurrentContractCaller, parts: Dependencies, job_id: JobIdPath) -> Any:
+async def open_job(request: Request, caller: CurrentContractCaller, service: Dependencies, job_id: JobIdPath) -> Any:
     """Opening the same job again costs nothing; a job that was stopped with its contract continues."""
     body = await read_signed_body(
         request,
         caller.verified,
-        cap=parts.settings.document_bytes,
-        idle=parts.settings.body_idle_seconds,
+        cap=service.settings.document_bytes,
+        idle=service.settings.body_idle_seconds,
         media="application/json",
     )
     try:
@@ -122,7 +122,7 @@ async def open_job(request: Request, caller: CurrentContractCaller, parts: Depen
             next_step="compare the request with /v1/openapi.json",
         ) from None
     parameters = JobParameters(form.recipient, form.model, form.model_version, form.rows)
-    job = await run_in_threadpool(parts.bureau.jobs.open, caller.contract, job_id, parameters)
+    job = await run_in_threadpool(service.bureau.jobs.open, caller.contract, job_id, parameters)
     return job.as_dict()
 
 
@@ -133,10 +133,10 @@ async def open_job(request: Request, caller: CurrentContractCaller, parts: Depen
     response_model=JobView,
     responses=SIGNED_REQUEST_PROBLEMS | problem_responses("not-found"),
 )
-async def get_job(request: Request, caller: CurrentContractCaller, parts: Dependencies, job_id: JobIdPath) -> Any:
+async def get_job(request: Request, caller: CurrentContractCaller, service: Dependencies, job_id: JobIdPath) -> Any:
     """In any state of the contract."""
-    await require_empty_body(request, caller.verified, parts.settings)
-    found = await run_in_threadpool(parts.bureau.jobs.find, caller.contract, job_id)
+    await require_empty_body(request, caller.verified, service.settings)
+    found = await run_in_threadpool(service.bureau.jobs.find, caller.contract, job_id)
     return found.as_dict()
 
 
@@ -147,10 +147,10 @@ async def get_job(request: Request, caller: CurrentContractCaller, parts: Depend
     response_model=JobView,
     responses=SIGNED_REQUEST_PROBLEMS | problem_responses("not-found"),
 )
-async def end_job(request: Request, caller: CurrentContractCaller, parts: Dependencies, job_id: JobIdPath) -> Any:
+async def end_job(request: Request, caller: CurrentContractCaller, service: Dependencies, job_id: JobIdPath) -> Any:
     """After this, the job accepts no requests. Ending it again changes nothing."""
-    await require_empty_body(request, caller.verified, parts.settings)
-    ended = await run_in_threadpool(parts.bureau.jobs.end, caller.contract, job_id)
+    await require_empty_body(request, caller.verified, service.settings)
+    ended = await run_in_threadpool(service.bureau.jobs.end, caller.contract, job_id)
     return ended.as_dict()
 
 
@@ -170,12 +170,12 @@ async def end_job(request: Request, caller: CurrentContractCaller, parts: Depend
     },
 )
 async def stream_job_events(
-    request: Request, caller: CurrentContractCaller, parts: Dependencies, job_id: JobIdPath
+    request: Request, caller: CurrentContractCaller, service: Dependencies, job_id: JobIdPath
 ) -> StreamingResponse:
     """In any state of the contract. Only counts: no hash, no enterprise."""
-    await require_empty_body(request, caller.verified, parts.settings)
-    first = await run_in_threadpool(parts.bureau.jobs.progress, caller.contract, job_id)
-    stream = _stream_progress(request, parts, caller.contract, job_id, first)
+    await require_empty_body(request, caller.verified, service.settings)
+    first = await run_in_threadpool(service.bureau.jobs.progress, caller.contract, job_id)
+    stream = _stream_progress(request, service, caller.contract, job_id, first)
     opening = await anext(stream)  # here, so that a full limit gives its problem response
 
     async def events() -> AsyncIterator[bytes]:
@@ -190,16 +190,16 @@ async def stream_job_events(
 
 
 async def _stream_progress(
-    request: Request, parts: ServiceDependencies, contract: str, job_id: str, seen: dict[str, Any]
+    request: Request, service: ServiceDependencies, contract: str, job_id: str, seen: dict[str, Any]
 ) -> AsyncGenerator[bytes, None]:
-    async with parts.event_stream_limit.acquire(1):
+    async with service.event_stream_limit.acquire(1):
         yield _format_event(seen)
-        quiet, until = 0, asyncio.get_running_loop().time() + parts.settings.event_seconds
+        quiet, until = 0, asyncio.get_running_loop().time() + service.settings.event_seconds
         while seen["state"] == "open" and asyncio.get_running_loop().time() < until:
             await asyncio.sleep(_POLL_SECONDS)
             if await request.is_disconnected():
                 return
-            present = await run_in_threadpool(parts.bureau.jobs.progress, contract, job_id)
+            present = await run_in_threadpool(service.bureau.jobs.progress, contract, job_id)
             quiet = 0 if present != seen else quiet + 1
             if present != seen:
                 yield _format_event(present)

@@ -40,14 +40,14 @@ SetupHashPath = Annotated[
 async def get_matching_setup(
     request: Request,
     caller: CurrentContractCaller,
-    parts: Dependencies,
+    service: Dependencies,
     job: JobIdQuery,
     counting: CountingQuery = False,
 ) -> Response:
     """Reveals no identifier. While a large register is being evaluated the response is 503 `busy` with Retry-After."""
-    await require_empty_body(request, caller.verified, parts.settings)
-    async with parts.heavy_work_limit.acquire(caller.bank) as slot:
-        content = await slot.run(parts.bureau.matching.setup, caller.contract, job, counting=counting)
+    await require_empty_body(request, caller.verified, service.settings)
+    async with service.heavy_work_limit.acquire(caller.bank) as slot:
+        content = await slot.run(service.bureau.matching.setup, caller.contract, job, counting=counting)
     return Response(content, media_type=FRAME_MEDIA)
 
 
@@ -63,16 +63,16 @@ async def get_matching_setup(
 async def get_matching_shard(
     request: Request,
     caller: CurrentContractCaller,
-    parts: Dependencies,
+    service: Dependencies,
     job: JobIdQuery,
     sha256: SetupHashPath,
     first: Annotated[int, Query(ge=0, le=2**31, description="The first bucket.", examples=[0])],
     count: Annotated[int, Query(ge=1, le=64, description="How many buckets; fewer at the end.", examples=[16])],
 ) -> Response:
     """By hash and range, so that an interrupted download can continue where it stopped."""
-    await require_empty_body(request, caller.verified, parts.settings)
-    async with parts.heavy_work_limit.acquire(caller.bank) as slot:
-        content = await slot.run(parts.bureau.matching.shard, caller.contract, job, sha256, first, count)
+    await require_empty_body(request, caller.verified, service.settings)
+    async with service.heavy_work_limit.acquire(caller.bank) as slot:
+        content = await slot.run(service.bureau.matching.shard, caller.contract, job, sha256, first, count)
     return Response(content, media_type=FRAME_MEDIA)
 
 
@@ -88,7 +88,7 @@ async def get_matching_shard(
 async def get_matching_delta(
     request: Request,
     caller: CurrentContractCaller,
-    parts: Dependencies,
+    service: Dependencies,
     job: JobIdQuery,
     sha256: SetupHashPath,
     since: Annotated[
@@ -96,9 +96,9 @@ async def get_matching_delta(
     ],
 ) -> Response:
     """404 if there is no delta from that set-up; then fetch the whole set-up."""
-    await require_empty_body(request, caller.verified, parts.settings)
-    async with parts.heavy_work_limit.acquire(caller.bank) as slot:
-        content = await slot.run(parts.bureau.matching.delta, caller.contract, job, sha256, since)
+    await require_empty_body(request, caller.verified, service.settings)
+    async with service.heavy_work_limit.acquire(caller.bank) as slot:
+        content = await slot.run(service.bureau.matching.delta, caller.contract, job, sha256, since)
     return Response(content, media_type=FRAME_MEDIA)
 
 
@@ -115,15 +115,15 @@ async def get_matching_delta(
     ),
 )
 async def match_identifiers(
-    request: Request, caller: CurrentContractCaller, parts: Dependencies, job: JobIdQuery
+    request: Request, caller: CurrentContractCaller, service: Dependencies, job: JobIdQuery
 ) -> Response:
     """Charged once, before the response leaves: the same bytes again in the same key epoch cost nothing."""
-    parts.heavy_work_limit.check(caller.bank)
+    service.heavy_work_limit.check(caller.bank)
     async with (
-        receive_signed_body(request, caller, parts, cap=parts.settings.match_bytes) as body,
-        parts.heavy_work_limit.acquire(caller.bank, wait=True) as slot,
+        receive_signed_body(request, caller, service, cap=service.settings.match_bytes) as body,
+        service.heavy_work_limit.acquire(caller.bank, wait=True) as slot,
     ):
-        content, receipt = await slot.run(lambda: parts.bureau.matching.match(caller.contract, job, body.read()))
+        content, receipt = await slot.run(lambda: service.bureau.matching.match(caller.contract, job, body.read()))
     return Response(content, media_type=FRAME_MEDIA, headers={RECEIPT_HEADER: receipt.to_header()})
 
 
@@ -140,13 +140,13 @@ async def match_identifiers(
     ),
 )
 async def count_matches(
-    request: Request, caller: CurrentContractCaller, parts: Dependencies, job: JobIdQuery
+    request: Request, caller: CurrentContractCaller, service: Dependencies, job: JobIdQuery
 ) -> Response:
     """How many match, not which: the response is sorted. Needs the operation `count`."""
-    parts.heavy_work_limit.check(caller.bank)
+    service.heavy_work_limit.check(caller.bank)
     async with (
-        receive_signed_body(request, caller, parts, cap=parts.settings.match_bytes) as body,
-        parts.heavy_work_limit.acquire(caller.bank, wait=True) as slot,
+        receive_signed_body(request, caller, service, cap=service.settings.match_bytes) as body,
+        service.heavy_work_limit.acquire(caller.bank, wait=True) as slot,
     ):
-        content, receipt = await slot.run(lambda: parts.bureau.matching.count(caller.contract, job, body.read()))
+        content, receipt = await slot.run(lambda: service.bureau.matching.count(caller.contract, job, body.read()))
     return Response(content, media_type=FRAME_MEDIA, headers={RECEIPT_HEADER: receipt.to_header()})

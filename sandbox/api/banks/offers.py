@@ -38,10 +38,10 @@ class OfferList(BaseModel):
     responses=SIGNED_REQUEST_PROBLEMS,
     openapi_extra=SIGNATURE_SECURITY,
 )
-async def list_offers(request: Request, caller: CurrentBankCaller, parts: Dependencies) -> Any:
+async def list_offers(request: Request, caller: CurrentBankCaller, service: Dependencies) -> Any:
     """Needs no contract, only a key that the bureau accepts for a bank."""
-    await require_empty_body(request, caller.verified, parts.settings)
-    return {"offers": await run_in_threadpool(parts.bureau.offers.list_published)}
+    await require_empty_body(request, caller.verified, service.settings)
+    return {"offers": await run_in_threadpool(service.bureau.offers.list_published)}
 
 
 @router.get(
@@ -55,11 +55,11 @@ async def list_offers(request: Request, caller: CurrentBankCaller, parts: Depend
 async def get_offer(
     request: Request,
     caller: CurrentBankCaller,
-    parts: Dependencies,
+    service: Dependencies,
     model: ModelNamePath,
     version: OfferVersionQuery = None,
 ) -> Any:
     """Columns and outputs for each detail, the approximate size of the register, engines and parameter sets; no
     weights."""
-    await require_empty_body(request, caller.verified, parts.settings)
-    return await run_in_threadpool(parts.bureau.offers.find, model, version)
+    await require_empty_body(request, caller.verified, service.settings)
+    return await run_in_threadpool(service.bureau.offers.find, model, version)

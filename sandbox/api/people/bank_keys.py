@@ -120,10 +120,10 @@ class KeyRevocationForm(BaseModel):
     responses=SIGNED_REQUEST_PROBLEMS,
     openapi_extra=SIGNATURE_SECURITY,
 )
-async def get_own_bank(request: Request, caller: CurrentBankCaller, parts: Dependencies) -> Any:
+async def get_own_bank(request: Request, caller: CurrentBankCaller, service: Dependencies) -> Any:
     """The bank's id and keys. A bank can also see here whether its new key was accepted."""
-    await require_empty_body(request, caller.verified, parts.settings)
-    return _view_bank(await run_in_threadpool(parts.bureau.banks.find, caller.bank))
+    await require_empty_body(request, caller.verified, service.settings)
+    return _view_bank(await run_in_threadpool(service.bureau.banks.find, caller.bank))
 
 
 @router.post(
@@ -140,7 +140,7 @@ async def get_own_bank(request: Request, caller: CurrentBankCaller, parts: Depen
         }
     },
 )
-async def submit_key_succession(request: Request, caller: CurrentBankCaller, parts: Dependencies) -> Any:
+async def submit_key_succession(request: Request, caller: CurrentBankCaller, service: Dependencies) -> Any:
     """Both keys sign the statement; the old key signs the request.
 
     Sending the same statement again changes nothing. The old key is accepted for one more day.
@@ -148,14 +148,14 @@ async def submit_key_succession(request: Request, caller: CurrentBankCaller, par
     body = await read_signed_body(
         request,
         caller.verified,
-        cap=parts.settings.document_bytes,
-        idle=parts.settings.body_idle_seconds,
+        cap=service.settings.document_bytes,
+        idle=service.settings.body_idle_seconds,
         media=JSON_MEDIA,
     )
     signed = parse_key_succession(body)
     _check_signer(caller, signed)
-    await run_in_threadpool(parts.bureau.banks.replace_key, caller.bank, signed)
-    return _view_bank(await run_in_threadpool(parts.bureau.banks.find, caller.bank))
+    await run_in_threadpool(service.bureau.banks.replace_key, caller.bank, signed)
+    return _view_bank(await run_in_threadpool(service.bureau.banks.find, caller.bank))
 
 
 @router.get(
@@ -165,9 +165,9 @@ async def submit_key_succession(request: Request, caller: CurrentBankCaller, par
     response_model=BankList,
     responses=SIGNED_IN_PROBLEMS,
 )
-async def list_banks(person: BankReader, parts: Dependencies) -> Any:
+async def list_banks(person: BankReader, service: Dependencies) -> Any:
     """For officers, stewards, auditors and administrators."""
-    return {"banks": [_view_bank(bank) for bank in await run_in_threadpool(parts.bureau.banks.list_banks)]}
+    return {"banks": [_view_bank(bank) for bank in await run_in_threadpool(service.bureau.banks.list_banks)]}
 
 
 @router.post(
@@ -179,12 +179,12 @@ async def list_banks(person: BankReader, parts: Dependencies) -> Any:
     openapi_extra=openapi_json_body(NewBankKeyForm),
 )
 async def add_bank_key(
-    person: BankKeyManager, parts: Dependencies, form: Annotated[NewBankKeyForm, Depends(json_body(NewBankKeyForm))]
+    person: BankKeyManager, service: Dependencies, form: Annotated[NewBankKeyForm, Depends(json_body(NewBankKeyForm))]
 ) -> Any:
     """The ledger names who added it. Older keys stay valid until they are revoked."""
     party = Party(name=form.name, public_key=form.public_key)
     return _view_bank(
-        await run_in_threadpool(parts.bureau.banks.add_key, party, by=person, fingerprint=form.stated_fingerprint)
+        await run_in_threadpool(service.bureau.banks.add_key, party, by=person, fingerprint=form.stated_fingerprint)
     )
 
 
@@ -198,12 +198,12 @@ async def add_bank_key(
 )
 async def revoke_bank_key(
     person: BankKeyManager,
-    parts: Dependencies,
+    service: Dependencies,
     key: PublicKeyPath,
     form: Annotated[KeyRevocationForm, Depends(json_body(KeyRevocationForm))],
 ) -> Any:
     """Effective at once, without the extra day of a replaced key. Contracts signed with it stay signed."""
-    return _view_bank(await run_in_threadpool(parts.bureau.banks.revoke_key, key, form.reason, by=person))
+    return _view_bank(await run_in_threadpool(service.bureau.banks.revoke_key, key, form.reason, by=person))
 
 
 def _check_signer(caller: BankCaller, signed: SignedKeySuccession) -> None:

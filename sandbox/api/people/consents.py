@@ -193,9 +193,9 @@ class EnterpriseConsentList(BaseModel):
     response_model=ConsentTallyList,
     responses=SIGNED_IN_PROBLEMS,
 )
-async def tally_consents(person: ConsentReader, parts: Dependencies) -> Any:
+async def tally_consents(person: ConsentReader, service: Dependencies) -> Any:
     """For stewards, officers and auditors."""
-    return {"consents": await run_in_threadpool(parts.bureau.consents.summary)}
+    return {"consents": await run_in_threadpool(service.bureau.consents.summary)}
 
 
 @router.post(
@@ -213,17 +213,17 @@ async def tally_consents(person: ConsentReader, parts: Dependencies) -> Any:
     },
 )
 async def import_consents(
-    request: Request, person: ConsentManager, parts: Dependencies, id_kind: Annotated[IdKind, _KIND] = "uscc"
+    request: Request, person: ConsentManager, service: Dependencies, id_kind: Annotated[IdKind, _KIND] = "uscc"
 ) -> Any:
     """Valid rows take effect at once; importing the same file again adds nothing."""
-    consents, settings = parts.bureau.consents, parts.settings
-    parts.heavy_work_limit.check("")
+    consents, settings = service.bureau.consents, service.settings
+    service.heavy_work_limit.check("")
     with consents.incoming_file() as path:
         with path.open("wb") as file:
             await receive_body_to_file(
                 request, file, cap=settings.consent_bytes, idle=settings.body_idle_seconds, media=CSV_MEDIA
             )
-        async with parts.heavy_work_limit.acquire(wait=True) as slot:
+        async with service.heavy_work_limit.acquire(wait=True) as slot:
             found = await slot.run(consents.import_file, path, by=person.actor, id_kind=id_kind)
     return _view_import(found)
 
@@ -238,14 +238,14 @@ async def import_consents(
 )
 async def withdraw_consents(
     person: ConsentManager,
-    parts: Dependencies,
+    service: Dependencies,
     form: Annotated[ConsentWithdrawalForm, Depends(json_body(ConsentWithdrawalForm, WITHDRAWAL_BYTES))],
 ) -> Any:
     """After this response, nothing is matched or scored under these consents."""
     if form.purpose is not None and form.purpose not in set(Purpose):
         raise InvalidInput(f"Wanted one of the purposes {', '.join(Purpose)}.", next_step="check the purpose")
     return await run_in_threadpool(
-        parts.bureau.consents.withdraw,
+        service.bureau.consents.withdraw,
         form.codes,
         reason=form.reason,
         by=person.actor,
@@ -265,11 +265,11 @@ async def withdraw_consents(
 )
 async def list_enterprise_consents(
     person: ConsentReader,
-    parts: Dependencies,
+    service: Dependencies,
     form: Annotated[EnterpriseConsentsForm, Depends(json_body(EnterpriseConsentsForm))],
 ) -> Any:
     """The signatures are verified again."""
-    found = await run_in_threadpool(parts.bureau.consents.list_for_enterprise, form.code, id_kind=form.id_kind)
+    found = await run_in_threadpool(service.bureau.consents.list_for_enterprise, form.code, id_kind=form.id_kind)
     return {"consents": found}
 
 

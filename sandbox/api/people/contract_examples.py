@@ -86,12 +86,12 @@ WATCH_FINDING_EXAMPLE: dict[str, Any] = {
 }
 BANK_FORM_EXAMPLE: dict[str, Any] = {"name": "示例银行", "public_key": "22" * 32}
 AMENDMENT_FORM_EXAMPLE: dict[str, Any] = {
-    "wishes": {"retention_days": 30, "ceilings": {"jobs_per_day": 2}},
+    "clauses": {"retention_days": 30, "ceilings": {"jobs_per_day": 2}},
     "submit": True,
 }
 DRAFT_FORM_EXAMPLE: dict[str, Any] = {
     "bank": BANK_FORM_EXAMPLE,
-    "wishes": {"models": ["credit"], "detail": "dimensions", "days": 365, "recipients": ["信贷部 credit department"]},
+    "clauses": {"models": ["credit"], "detail": "dimensions", "days": 365, "recipients": ["信贷部 credit department"]},
     "fingerprint": FINGERPRINT_EXAMPLE,
     "submit": True,
 }

@@ -50,13 +50,13 @@ class SignInCodeForm(BaseModel):
 )
 async def begin_openid_sign_in(
     request: Request,
-    parts: Dependencies,
+    service: Dependencies,
     port: Annotated[int | None, Query(ge=1024, le=65535, description="A command line's port on 127.0.0.1.")] = None,
     code_challenge: Annotated[str | None, Query(pattern=_S256, description="S256 of its verifier.")] = None,
     state: Annotated[str | None, Query(pattern=_S256, description="Returned to it unchanged.")] = None,
 ) -> Response:
     """A browser is signed in on its return; with ``port``, a command line that listens there gets a code (RFC 8252)."""
-    provider = _require_provider(request, parts)
+    provider = _require_provider(request, service)
     if len({one is None for one in (port, code_challenge, state)}) > 1:
         raise InvalidInput("Wanted port, code_challenge and state together.", next_step="give all or none")
     loopback = LoopbackClient(port, code_challenge, state) if port and code_challenge and state else None
@@ -64,12 +64,12 @@ async def begin_openid_sign_in(
     response = RedirectResponse(authorization.url, 302)
     response.set_cookie(
         BROWSER_COOKIE,
-        parts.pending_sign_ins.begin(authorization, loopback),
+        service.pending_sign_ins.begin(authorization, loopback),
         max_age=int(SIGN_IN_SECONDS),
         path=CALLBACK_PATH,
         httponly=True,
         samesite="lax",  # the provider sends the browser back from another site
-        secure=request.url.scheme == "https" or parts.settings.public_url.startswith("https:"),
+        secure=request.url.scheme == "https" or service.settings.public_url.startswith("https:"),
     )
     return response
 
@@ -88,21 +88,21 @@ async def begin_openid_sign_in(
 )
 async def finish_openid_sign_in(
     request: Request,
-    parts: Dependencies,
+    service: Dependencies,
     state: Annotated[str, Query(max_length=200)],
     code: Annotated[str | None, Query(max_length=4096)] = None,
     iss: Annotated[str | None, Query(max_length=500)] = None,
     browser: Annotated[str, Cookie(alias=BROWSER_COOKIE, max_length=200)] = "",
 ) -> Response:
     """Accept the provider's callback only for a sign-in that this browser began."""
-    provider = _require_provider(request, parts)
-    pending = parts.pending_sign_ins.begun.take(state)
+    provider = _require_provider(request, service)
+    pending = service.pending_sign_ins.begun.take(state)
     if pending is None or not pending.is_from_browser(browser):
         raise NotAuthentic(
             "Wanted the callback of a sign-in that this browser began; found another.", next_step=_NEXT_STEP
         )
     try:
-        response = await _complete_sign_in(request, parts, provider, pending, code, iss)
+        response = await _complete_sign_in(request, service, provider, pending, code, iss)
     except ShulabError as error:
         if pending.loopback is None:
             raise
@@ -120,25 +120,25 @@ async def finish_openid_sign_in(
     openapi_extra=openapi_json_body(SignInCodeForm),
 )
 async def redeem_sign_in_code(
-    request: Request, parts: Dependencies, form: Annotated[SignInCodeForm, Depends(json_body(SignInCodeForm))]
+    request: Request, service: Dependencies, form: Annotated[SignInCodeForm, Depends(json_body(SignInCodeForm))]
 ) -> Any:
     """Possible once, within a minute, with the verifier."""
-    _require_provider(request, parts)
-    tokens = parts.pending_sign_ins.redeem_code(form.code, form.verifier)
+    _require_provider(request, service)
+    tokens = service.pending_sign_ins.redeem_code(form.code, form.verifier)
     if tokens is None:
         raise NotAuthentic("Wanted an unused code and its verifier; found another.", next_step="sign in again")
-    return sign_in_response(request, parts, tokens, cookie=False)
+    return sign_in_response(request, service, tokens, cookie=False)
 
 
 async def _complete_sign_in(
     request: Request,
-    parts: ServiceDependencies,
+    service: ServiceDependencies,
     provider: OidcProvider,
     pending: PendingSignIn,
     code: str | None,
     issuer: str | None,
 ) -> Response:
-    people = parts.bureau.accounts
+    people = service.bureau.accounts
     try:
         if code is None:
             raise NotAuthentic("The provider refused the sign-in.", next_step="sign in again")
@@ -149,10 +149,10 @@ async def _complete_sign_in(
     tokens = await run_in_threadpool(people.sign_in_with_oidc, subject)
     if pending.loopback is not None:
         return _redirect_to_loopback(
-            pending.loopback, code=parts.pending_sign_ins.issue_code(tokens, pending.loopback.challenge)
+            pending.loopback, code=service.pending_sign_ins.issue_code(tokens, pending.loopback.challenge)
         )
     response = HTMLResponse(_SIGNED_IN_PAGE)
-    set_sign_in_cookies(response, request, parts, tokens)
+    set_sign_in_cookies(response, request, service, tokens)
     return response
 
 
@@ -161,8 +161,8 @@ def _redirect_to_loopback(loopback: LoopbackClient, **facts: str) -> RedirectRes
     return RedirectResponse(f"http://127.0.0.1:{loopback.port}/signed-in?{query}", 302)
 
 
-def _require_provider(request: Request, parts: ServiceDependencies) -> OidcProvider:
+def _require_provider(request: Request, service: ServiceDependencies) -> OidcProvider:
     request_bearer_token(request)
-    if parts.oidc_provider is None:
+    if service.oidc_provider is None:
         raise NotFound("This bureau has no OpenID provider.", next_step="sign in with a password")
-    return parts.oidc_provider
+    return service.oidc_provider

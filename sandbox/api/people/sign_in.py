@@ -108,20 +108,20 @@ class SignOutResult(BaseModel):
     openapi_extra=openapi_json_body(SignInForm),
 )
 async def sign_in(
-    request: Request, parts: Dependencies, form: Annotated[SignInForm, Depends(json_body(SignInForm))]
+    request: Request, service: Dependencies, form: Annotated[SignInForm, Depends(json_body(SignInForm))]
 ) -> Any:
     """The response to a failed sign-in does not depend on the reason."""
     request_bearer_token(request)
-    if not parts.settings.local_accounts:
+    if not service.settings.local_accounts:
         raise NotAllowed(
             "At this bureau people sign in at its OpenID provider only.",
             next_step="sign in with `lab account sign-in --browser --service URL`",
         )
     if form.cookie:
-        check_origin(request, parts)
-    async with parts.sign_in_limit.acquire() as slot:
-        tokens = await slot.run(parts.bureau.accounts.sign_in, form.name, form.password, form.new_password)
-    return sign_in_response(request, parts, tokens, cookie=form.cookie)
+        check_origin(request, service)
+    async with service.sign_in_limit.acquire() as slot:
+        tokens = await slot.run(service.bureau.accounts.sign_in, form.name, form.password, form.new_password)
+    return sign_in_response(request, service, tokens, cookie=form.cookie)
 
 
 @router.post(
@@ -131,9 +131,9 @@ async def sign_in(
     response_model=SignOutResult,
     responses=SIGNED_IN_PROBLEMS,
 )
-async def sign_out(sign_in: CurrentSignIn, parts: Dependencies) -> Response:
+async def sign_out(sign_in: CurrentSignIn, service: Dependencies) -> Response:
     """The token is invalid afterwards."""
-    await run_in_threadpool(parts.bureau.accounts.sign_out, sign_in)
+    await run_in_threadpool(service.bureau.accounts.sign_out, sign_in)
     response = JSONResponse({"signed_out": True})
     clear_sign_in_cookies(response)
     return response
@@ -163,23 +163,23 @@ async def get_current_person(sign_in: CurrentSignIn) -> Any:
 async def change_password(
     request: Request,
     sign_in: CurrentSignIn,
-    parts: Dependencies,
+    service: Dependencies,
     form: Annotated[PasswordChangeForm, Depends(json_body(PasswordChangeForm))],
 ) -> Any:
     """All sign-ins of the account end, including this one; a new one begins."""
-    async with parts.sign_in_limit.acquire() as slot:
-        tokens = await slot.run(parts.bureau.accounts.change_password, sign_in, form.password, form.new_password)
+    async with service.sign_in_limit.acquire() as slot:
+        tokens = await slot.run(service.bureau.accounts.change_password, sign_in, form.password, form.new_password)
     return sign_in_response(
-        request, parts, tokens, cookie="authorization" not in request.headers and COOKIE in request.cookies
+        request, service, tokens, cookie="authorization" not in request.headers and COOKIE in request.cookies
     )
 
 
-def sign_in_response(request: Request, parts: ServiceDependencies, tokens: SignInTokens, *, cookie: bool) -> Response:
+def sign_in_response(request: Request, service: ServiceDependencies, tokens: SignInTokens, *, cookie: bool) -> Response:
     """A new sign-in, by cookie or in the body."""
     secrets = {"token": None if cookie else tokens.token, "csrf": tokens.csrf if cookie else None}
     response = JSONResponse(SignInResult(**_describe_account(tokens), **secrets).model_dump(mode="json"))
     if cookie:
-        set_sign_in_cookies(response, request, parts, tokens)
+        set_sign_in_cookies(response, request, service, tokens)
     return response
 
 

@@ -48,6 +48,6 @@ class BureauCardView(BaseModel):
     response_model=BureauCardView,
     responses=problem_responses("fault"),
 )
-async def get_bureau_card(parts: Dependencies) -> Any:
+async def get_bureau_card(service: Dependencies) -> Any:
     """The name, the public key, and what the bureau supports."""
-    return await run_in_threadpool(parts.bureau.identity)
+    return await run_in_threadpool(service.bureau.identity)

@@ -42,11 +42,11 @@ async def get_health() -> HealthView:
     summary="可以提供服务 / Ready to serve",
     responses=problem_responses("unreachable", "fault"),
 )
-async def get_readiness(parts: Dependencies) -> ReadinessView:
+async def get_readiness(service: Dependencies) -> ReadinessView:
     """503 until the bureau's database and keys are available; the log says why, the response does not."""
     try:
-        await run_in_threadpool(parts.bureau.readiness)
+        await run_in_threadpool(service.bureau.readiness)
     except Exception as error:  # any reason for not being ready
-        log_event(parts.logger, "not ready", error=error, why=error.code if isinstance(error, ShulabError) else "")
+        log_event(service.logger, "not ready", error=error, why=error.code if isinstance(error, ShulabError) else "")
         raise Unreachable("The bureau is not ready.", next_step="try again in a minute") from None
     return ReadinessView(status="ready")

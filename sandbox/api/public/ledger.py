@@ -155,13 +155,13 @@ class InquiryList(BaseModel):
     responses=PUBLIC_PROBLEMS,
 )
 async def get_tree_head(
-    parts: Dependencies,
+    service: Dependencies,
     size: Annotated[
         int | None, Query(ge=0, le=_MAX_LEDGER_SIZE, description="Number of entries; default: the newest head.")
     ] = None,
 ) -> Any:
     """The newest signed head; later entries are covered by the next one."""
-    return (await run_in_threadpool(parts.bureau.ledger.head, size)).as_dict()
+    return (await run_in_threadpool(service.bureau.ledger.head, size)).as_dict()
 
 
 @router.get(
@@ -172,12 +172,12 @@ async def get_tree_head(
     responses=PUBLIC_PROBLEMS,
 )
 async def get_consistency_proof(
-    parts: Dependencies,
+    service: Dependencies,
     first: Annotated[int, Query(alias="from", ge=1, le=_MAX_LEDGER_SIZE, examples=[1])],
     second: Annotated[int, Query(alias="to", ge=1, le=_MAX_LEDGER_SIZE, examples=[2])],
 ) -> Any:
     """Between any two sizes of this ledger; hashes only."""
-    proof = await run_in_threadpool(parts.bureau.ledger.prove_consistency, first, second)
+    proof = await run_in_threadpool(service.bureau.ledger.prove_consistency, first, second)
     return {"from": first, "to": second, "proof": proof}
 
 
@@ -196,7 +196,7 @@ async def get_consistency_proof(
     },
 )
 async def get_checkpoint(
-    parts: Dependencies,
+    service: Dependencies,
     covering: Annotated[int, Query(ge=0, le=_MAX_LEDGER_SIZE, description="At least this many entries.")] = 0,
     witness: Annotated[
         list[Annotated[str, Query(pattern=HEX32_PATTERN)]] | None,
@@ -204,7 +204,7 @@ async def get_checkpoint(
     ] = None,
 ) -> PlainTextResponse:
     """The newest of the checkpoints that the largest number of these witnesses have cosigned."""
-    found = await run_in_threadpool(parts.bureau.cosignatures.checkpoint, covering, witness or ())
+    found = await run_in_threadpool(service.bureau.cosignatures.checkpoint, covering, witness or ())
     return PlainTextResponse(str(found))
 
 
@@ -217,14 +217,14 @@ async def get_checkpoint(
 )
 async def list_entries(
     person: LedgerEntryReader,
-    parts: Dependencies,
+    service: Dependencies,
     after: Annotated[int, Query(ge=0, le=_MAX_LEDGER_SIZE, description="Entries after this number.")] = 0,
     kind: Annotated[str | None, Query(max_length=64, description=f"One of {', '.join(ENTRY_KINDS)}.")] = None,
     contract: Annotated[str | None, Query(max_length=64)] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_ENTRIES_LISTED)] = 100,
 ) -> Any:
     """For auditors."""
-    log = parts.bureau.ledger
+    log = service.bureau.ledger
     found = await run_in_threadpool(log.entries, after=after, kind=kind, contract=contract, limit=limit)
     return {"size": await run_in_threadpool(log.size), "entries": found}
 
@@ -238,11 +238,11 @@ async def list_entries(
 )
 async def get_inclusion_proof(
     person: LedgerEntryReader,
-    parts: Dependencies,
+    service: Dependencies,
     entry: Annotated[int, Query(ge=1, le=_MAX_LEDGER_SIZE, examples=[1])],
 ) -> Any:
     """With the newest head; a new head is signed if none covers the entry yet."""
-    return await run_in_threadpool(parts.bureau.ledger.entry_with_proof, entry)
+    return await run_in_threadpool(service.bureau.ledger.entry_with_proof, entry)
 
 
 @router.get(
@@ -258,9 +258,9 @@ async def get_inclusion_proof(
         }
     },
 )
-async def export_ledger(person: LedgerEntryReader, parts: Dependencies) -> StreamingResponse:
+async def export_ledger(person: LedgerEntryReader, service: Dependencies) -> StreamingResponse:
     """The last entry records the export and who made it."""
-    lines = await run_in_threadpool(parts.bureau.ledger.export, by=person.actor)
+    lines = await run_in_threadpool(service.bureau.ledger.export, by=person.actor)
     return StreamingResponse(lines, media_type=EXPORT_MEDIA)
 
 
@@ -273,10 +273,10 @@ async def export_ledger(person: LedgerEntryReader, parts: Dependencies) -> Strea
     openapi_extra=openapi_json_body(InquiryForm),
 )
 async def list_inquiries(
-    person: InquiryReader, parts: Dependencies, form: Annotated[InquiryForm, Depends(json_body(InquiryForm))]
+    person: InquiryReader, service: Dependencies, form: Annotated[InquiryForm, Depends(json_body(InquiryForm))]
 ) -> Any:
     """For the enterprise itself. The ledger records the reading, without the code."""
-    bureau = parts.bureau
+    bureau = service.bureau
     by = person.actor
     found = await run_in_threadpool(read_inquiries, bureau.store, form.code, bureau.keys, by=by)
     return {"inquiries": [one.as_dict() for one in found]}

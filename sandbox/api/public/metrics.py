@@ -19,14 +19,14 @@ router = APIRouter(tags=["health"])
 
 
 @router.get("/metrics", include_in_schema=False)
-async def get_metrics(request: Request, parts: Dependencies) -> Response:
+async def get_metrics(request: Request, service: Dependencies) -> Response:
     """Not part of the interface for banks and people, so not in the OpenAPI document. Needs the bearer token."""
-    if not _has_token(request, parts.settings.metrics_token.get_secret_value()):
+    if not _has_token(request, service.settings.metrics_token.get_secret_value()):
         raise NotAuthentic(
             "Wanted the bearer token for metrics; found none, or another.",
             next_step="send it in Authorization (`lab bureau metrics` shows how)",
         )
-    return Response(await run_in_threadpool(parts.metrics.render), media_type=MEDIA_TYPE)
+    return Response(await run_in_threadpool(service.metrics.render), media_type=MEDIA_TYPE)
 
 
 def _has_token(request: Request, token: str) -> bool:
