@@ -52,7 +52,7 @@ CONTRACT_STEPS: Mapping[str, ContractStep] = {
         ),
         ContractStep(
             *("return", "退回", "contract.returned", "合同退回修改", "contract returned to its author"),
-            who="an officer; approvals so far are void",
+            who="an officer. Approvals so far are void",
             help="退回 Return a version to its author as a draft; approvals so far are void.",
             needs_reason=True,
         ),
@@ -69,8 +69,8 @@ CONTRACT_STEPS: Mapping[str, ContractStep] = {
                 "合同批准并由数据局签署",
                 "contract approved and signed by the bureau",
             ),
-            who="officers who did not draft it: one, or two of different departments; from the second version on, by "
-            "the number of the version that they have read",
+            who="officers who did not draft it: one, or two of different departments. From the second version on they "
+            "name the version that they have read",
             help="批准 Approve a version; with the last approval needed, the bureau signs it. Not one that you drafted."
             "\n\n修订版须用 --version 写明你读过的版本；名称可疑时先警告，再询问。 From the second version on, name "
             "the one that you have read: --version. If a name in it looks odd, a warning is shown first.",
@@ -112,7 +112,7 @@ CONTRACT_STEPS: Mapping[str, ContractStep] = {
         ),
         ContractStep(
             *("retire", "退役", "contract.retired", "合同退役", "contract retired"),
-            who="an officer; an amendment that comes into force retires the former version",
+            who="an officer. An amendment that comes into force retires the former version",
             help="退役 Withdraw a draft, or the version in force.",
             needs_reason=True,
         ),

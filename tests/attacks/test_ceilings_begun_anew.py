@@ -7,6 +7,8 @@ keys.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from lab.bureau.exchange.scoring import batch_scoring
@@ -49,7 +51,7 @@ def test_without_lasting_pseudonyms_the_count_begins_anew(scene: Scene, monkeypa
         names = [bytes(tag).hex() for tag in work.head.tags]
         keys = type("Tags", (), {"pseudonyms": staticmethod(lambda *_: names)})
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(room, "_keys", keys)
+            patch.setattr(room, "_resources", replace(room._resources, keys=keys))
             return charge(room, session, work, passed, sent, now)
 
     monkeypatch.setattr(batch_scoring.ScoringService, "_charge", by_tag)

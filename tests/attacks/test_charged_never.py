@@ -81,13 +81,14 @@ def cheat(scene: Scene, answered: threading.Event) -> tuple[int, int]:
 def test_without_the_look_at_who_was_answered_the_values_are_free(
     scene: Scene, one_fails: Callable[[], threading.Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def careless(room: MatchingService, contract: str, key: tuple[str, int, str, bool], count: int, *_: object) -> None:
+    def careless(room: MatchingService, key: tuple[str, int, str, bool], *_: object) -> None:
         with room._store.begin() as session:
-            lock_contract(session, contract)
-            session.delete(session.get_one(MatchRequestRow, key))
-            refund_identifiers(session, contract, count)
+            lock_contract(session, key[0])
+            row = session.get_one(MatchRequestRow, key)
+            session.delete(row)
+            refund_identifiers(session, key[0], row.identifiers)
 
-    monkeypatch.setattr(MatchingService, "_give_back", careless)
+    monkeypatch.setattr(MatchingService, "_refund", careless)
     assert cheat(scene, one_fails()) == (30, 0)
 
 

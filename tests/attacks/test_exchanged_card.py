@@ -77,7 +77,7 @@ def test_without_the_fingerprint_the_exchanged_card_becomes_the_bank(
     monkeypatch: pytest.MonkeyPatch,
     door: str,
 ) -> None:
-    monkeypatch.setattr(banks, "_check_told", lambda told, party: None)
+    monkeypatch.setattr(banks, "_check_fingerprint", lambda told, party: None)
     doors(scene)[door](ARRIVED, None)
     assert ARRIVED.public_key in known_keys(scene)
 

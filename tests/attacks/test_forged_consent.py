@@ -100,7 +100,7 @@ def test_the_forged_consent_is_set_aside(scene: Scene, how: str) -> None:
 def test_without_the_comparison_a_consent_serves_another_use(
     scene: Scene, other: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ConsentService, "admitted", lambda *_: None)
+    monkeypatch.setattr(ConsentService, "consenting_rows", lambda *_: None)
     assert use_otherwise(scene, other) > 0
 
 

@@ -57,7 +57,7 @@ def test_without_the_signature_the_forgery_works(house: House, monkeypatch: pyte
 
     monkeypatch.setattr("sandbox.auth.bank.verify_request", believe)
     monkeypatch.setattr(VerifiedRequest, "check_body", lambda *_: None)
-    monkeypatch.setattr("lab.bureau.bureau.claim_nonce", lambda *_: None)
+    monkeypatch.setattr("lab.bureau.exchange.nonces.NonceStore.claim", lambda *_: None)
     contract = open_mine(house)
     assert forge(house, contract) == [200, 200]
     assert house.bureau.jobs.find(contract, "one").parameters.rows == 1000

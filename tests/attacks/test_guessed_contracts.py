@@ -66,7 +66,7 @@ def test_without_one_answer_the_ids_are_sorted_out(house: House, monkeypatch: py
             raise NotFound("There is no such contract.")
         return owner
 
-    monkeypatch.setattr(house.bureau.banks, "of_contract", frank)
+    monkeypatch.setattr(house.bureau.banks, "find_id_by_contract", frank)
     assert sort_out(house, guessed) == real
 
 

@@ -126,7 +126,7 @@ def test_with_an_entry_a_try_a_stranger_grows_the_ledger(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for room in (people_room, judging_room):
-        monkeypatch.setattr(room, "record_often", one_entry_each)
+        monkeypatch.setattr(room, "record_or_count", one_entry_each)
     for number in range(FLOOD):
         fails(people.sign_in, f"guess-{number}", WRONG)
     assert len(entries(store, "sign-in.failed")) == FLOOD
@@ -218,7 +218,7 @@ def test_with_an_entry_a_request_a_bank_grows_the_ledger(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(match_requests, "record_or_count", one_entry_each)
-    monkeypatch.setattr("lab.bureau.bureau.record_or_count", one_entry_each)
+    monkeypatch.setattr("lab.bureau.exchange.refusals.record_or_count", one_entry_each)
     before = scene.size()
     flood(scene, contract)
     assert scene.size() - before >= 3 * FLOOD
@@ -261,7 +261,7 @@ def answered_in_many_jobs(scene: Scene) -> int:
 def test_answered_in_any_number_of_jobs_one_request_is_any_number_of_entries(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(match_requests, "_check_answers", lambda *_: None)
+    monkeypatch.setattr(match_requests, "_check_answering_jobs", lambda *_: None)
     assert answered_in_many_jobs(scene) == FLOOD
 
 

@@ -42,7 +42,7 @@ def replay(house: House, target: str, headers: dict[str, str]) -> bytes | None:
 
 @pytest.mark.without_control("nonce")
 def test_without_nonces_the_replay_reads_the_sheet(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(house.bureau, "note_nonce", lambda *_: None)
+    monkeypatch.setattr(house.bureau.nonces, "claim", lambda *_: None)
     target, headers, sheet = captured(house)
     assert b'"credit"' in sheet and replay(house, target, headers) == sheet
 

@@ -72,7 +72,7 @@ def test_without_the_look_at_consents_who_withdrew_is_scored(
     original = scene.bureau.consents.withdraw
 
     def withdraw(*arguments, **named):
-        monkeypatch.setattr(ConsentService, "admitted", lambda *_: None)
+        monkeypatch.setattr(ConsentService, "consenting_rows", lambda *_: None)
         return original(*arguments, **named)
 
     monkeypatch.setattr(scene.bureau.consents, "withdraw", withdraw)

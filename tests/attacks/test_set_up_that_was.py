@@ -72,12 +72,12 @@ def look_under_another_contract(scene: Scene) -> bool:
 def any_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """Set-ups by their name alone, as a store of files would give them."""
 
-    def by_name(room: MatchingService, contract: str, job: str, sha256: str, now: object) -> ContractIndex:
+    def by_name(room: MatchingService, contract: str, job: str, sha256: str) -> ContractIndex:
         folders: list[Path] = [path.parent for path in room._indexes._home.path("evaluated").rglob(MANIFEST_FILE)]
         found = [index for index in map(open_index, folders) if index is not None and index.setup.sha256 == sha256]
         return found[0]
 
-    monkeypatch.setattr(MatchingService, "_named", by_name)
+    monkeypatch.setattr(MatchingService, "_find_index", by_name)
 
 
 @pytest.mark.without_control("present set-up")

@@ -35,7 +35,7 @@ def break_it(house: House, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
         raise RuntimeError(f"no column for {PLANTED}")
 
     contract = house.scene.contract()
-    monkeypatch.setattr(house.bureau, "sheet", fault)
+    monkeypatch.setattr(house.bureau.jobs, "sheet", fault)
     target = f"/v1/contracts/{contract}/sheet"
     answers = [house.send("GET", target, house.signed("GET", target)).text]
     answers.append(house.send("GET", f"/v1/contracts/{contract}/sheet?model={PLANTED}", {"x-code": PLANTED}).text)

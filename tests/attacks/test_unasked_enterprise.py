@@ -85,7 +85,7 @@ def test_without_the_consents_in_the_set_up_the_silent_one_matches(
     contract = scene.contract(consent=CONSENT)
     give(scene, range(5))
     scene.bank.open_job(scene.bureau, contract)
-    monkeypatch.setattr("lab.bureau.data.consents.ConsentService.admitted", lambda *_: None)
+    monkeypatch.setattr("lab.bureau.data.consents.ConsentService.consenting_rows", lambda *_: None)
     silent, nowhere = (learn(scene, contract, code) for code in (scene.tables.codes[SILENT], NOWHERE))
     assert (silent.matched, nowhere.matched) == (True, False) and silent.told == "scored"
 

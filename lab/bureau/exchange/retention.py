@@ -123,9 +123,7 @@ def _unlink_unnamed(store: Database, home: BureauHome, now: datetime) -> None:
             name = f"{folder}/{path.name}"
             if name in named or path.stat().st_mtime >= old:
                 continue
-            with (
-                store.begin() as session
-            ):  # in a writing transaction, so that no other names the file before it is removed
+            with store.begin() as session:  # writing: nobody names the file before it is removed
                 if not session.scalar(select(func.count()).where(column == name)):
                     path.unlink(missing_ok=True)
 

@@ -22,12 +22,13 @@ from lab.bureau.exchange import (
     access,
     job_requests,
 )
+from lab.bureau.exchange.scoring.evaluation import BatchEvaluator
 from lab.bureau.store.tables import ContractVersionRow, LedgerEntryRow
 from lab.terms.contract.document import Ceilings, ResultDetail
 from lab.terms.errors import Conflict, InvalidInput, NotAllowed, NotAuthentic, NotFound
 from lab.terms.ledger.receipt import verify_receipt
 from models.shared.sheet import BankSheet
-from protocols.matching.bureau import MIN_CANARIES
+from protocols.matching.bureau import MIN_CANARIES, MIN_COUNT_IDENTIFIERS
 from protocols.scoring.bank import KeyHolder, generate_secret_key
 from protocols.wire.frame import Frame, FrameKind
 from tests.support.bureau_scene import PARAMS, RECIPIENT, Bank, Scene
@@ -141,7 +142,7 @@ def test_a_batch_that_was_charged_before_the_service_died_is_answered_without_a_
     sheet = BankSheet.from_json(scene.bureau.jobs.sheet(contract))
     batch = scene.bank.batch(sheet, tags, scene.tables.bank[:4], contract)
     with monkeypatch.context() as patch:
-        patch.setattr(ScoringService, "_evaluate", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(BatchEvaluator, "evaluate", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             scene.bureau.scoring.score(contract, JOB, batch)
     scene.reopen()
@@ -275,6 +276,10 @@ def test_a_context_goes_under_its_own_hash_once(scene: Scene, contract_with_job:
 
 
 REQUEST = Frame(FrameKind.MATCH_REQUEST, {"engine": "x25519", "count": 1}, (b"\x09" + bytes(31),)).pack()
+FEWEST = MIN_COUNT_IDENTIFIERS + MIN_CANARIES
+COUNT_REQUEST = Frame(
+    FrameKind.MATCH_REQUEST, {"engine": "x25519", "count": FEWEST}, ((b"\x09" + bytes(31)) * FEWEST,)
+).pack()
 
 TERMS = JobParameters(RECIPIENT, "credit", 1, 10)
 OPERATIONS: dict[str, Callable[[Bureau, str], object]] = {
@@ -282,7 +287,7 @@ OPERATIONS: dict[str, Callable[[Bureau, str], object]] = {
     "MatchingService.shard": lambda bureau, contract: bureau.matching.shard(contract, JOB, "0" * 64, 0, 1),
     "MatchingService.delta": lambda bureau, contract: bureau.matching.delta(contract, JOB, "0" * 64, "1" * 64),
     "MatchingService.match": lambda bureau, contract: bureau.matching.match(contract, JOB, REQUEST),
-    "MatchingService.count": lambda bureau, contract: bureau.matching.count(contract, JOB, REQUEST),
+    "MatchingService.count": lambda bureau, contract: bureau.matching.count(contract, JOB, COUNT_REQUEST),
     "JobService.sheet": lambda bureau, contract: bureau.jobs.sheet(contract),
     "JobService.register": lambda bureau, contract: bureau.jobs.register(contract),
     "JobService.open": lambda bureau, contract: bureau.jobs.open(contract, JOB, TERMS),

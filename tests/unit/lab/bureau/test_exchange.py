@@ -18,7 +18,7 @@ from lab.bureau.data.register import RegisterLayout, import_register
 from lab.bureau.exchange import JobParameters
 from lab.bureau.exchange.delivered_results import list_deliveries
 from lab.bureau.exchange.retention import RetentionSweep
-from lab.bureau.exchange.scoring import batch_scoring
+from lab.bureau.exchange.scoring import evaluation
 from lab.bureau.model_registry.registry import save_model
 from lab.bureau.store.tables import BatchRow, ContextRow, InquiryRow
 from lab.bureau.workers.pool import WorkerPool
@@ -129,7 +129,7 @@ def test_what_replies_tell_adds_up_for_a_bank_and_model_over_contracts_and_is_re
         spent = session.scalars(select(BatchRow.spent)).one()
     counts = scene.model.weight_counts(ResultDetail.FULL)
     assert spent == PARAMETERS[DEFAULT_PARAMETERS].leakage_share(counts) > 0
-    monkeypatch.setattr(ParameterSet, "spent", lambda *_: 0.6)
+    monkeypatch.setattr(ParameterSet, "leakage_share", lambda *_: 0.6)
     for contract, batch in ((first, batches[1]), (second, batches[2])):
         if contract == first:
             scene.bureau.scoring.score(contract, JOB, batch)
@@ -383,7 +383,7 @@ def test_what_an_older_home_holds_ends_in_a_clear_state(scene: Scene, monkeypatc
     waits, answered = batch_of(scene, contract), batch_of(scene, contract, slice(16, 20))
     scene.bureau.scoring.score(contract, JOB, answered)
     with monkeypatch.context() as patch:  # charged, and the service ended before it was evaluated
-        patch.setattr(batch_scoring.ScoringService, "_evaluate", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(evaluation.BatchEvaluator, "evaluate", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             scene.bureau.scoring.score(contract, JOB, waits)
     _as_an_older_version_left_it(scene)
