@@ -44,7 +44,7 @@ def storm(house: House, monkeypatch: pytest.MonkeyPatch) -> int:
             under_way[0] -= 1
         return False
 
-    monkeypatch.setattr(Passwords, "fits", fits)
+    monkeypatch.setattr(Passwords, "verify", fits)
 
     def knock(number: int) -> int:
         with house.client() as client:
@@ -63,7 +63,7 @@ def test_without_places_the_crowd_is_let_in_together(house: House, monkeypatch: 
     async def everybody(places: ConcurrencyLimit):
         yield WorkSlot(crowd)
 
-    monkeypatch.setattr(ConcurrencyLimit, "take", everybody)
+    monkeypatch.setattr(ConcurrencyLimit, "acquire", everybody)
     assert storm(house, monkeypatch) > CROWD / 2
 
 

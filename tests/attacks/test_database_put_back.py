@@ -70,7 +70,7 @@ def test_without_the_kept_head_the_bank_goes_on(scene: Scene, bank: BankHome, mo
         head.verify(room._bureau.public_key)
         room._keep(head, room._file)
 
-    monkeypatch.setattr(LedgerWitness, "follow", forgetful)
+    monkeypatch.setattr(LedgerWitness, "advance_head", forgetful)
     assert put_back(scene, bank) == 0
 
 

@@ -110,7 +110,7 @@ def party(tmp_path: Path) -> Party:
 @pytest.mark.without_control("order and canaries")
 def test_without_order_and_canaries_the_spread_is_read(party: Party, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bank_protocol.Blinding, "_identifiers", unchecked)
-    monkeypatch.setattr(BankKeys, "order", in_order)
+    monkeypatch.setattr(BankKeys, "request_order", in_order)
     hostile = ManyKeys(MATCHED)
     found = party.match(hostile, CLIENTS)
     assert [CLIENTS[index] for index in found.match.indices] == MATCHED  # the bank notices nothing

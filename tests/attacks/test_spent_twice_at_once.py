@@ -38,7 +38,7 @@ pytestmark = pytest.mark.threat(
 @pytest.fixture
 def bank(open_scene: Callable[[str], Scene], postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Scene:
     """On PostgreSQL: SQLite has one writer at a time in any case. A batch spends more than half of all."""
-    monkeypatch.setattr(ParameterSet, "spent", lambda *_: 0.6)
+    monkeypatch.setattr(ParameterSet, "leakage_share", lambda *_: 0.6)
     return open_scene(new_database(postgres_url))
 
 

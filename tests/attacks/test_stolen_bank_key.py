@@ -42,7 +42,7 @@ def rob(house: House) -> str:
 
 @pytest.mark.without_control("key state")
 def test_without_the_keys_state_the_thief_goes_on(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(BankKey, "accepted", lambda *_: True)
+    monkeypatch.setattr(BankKey, "is_accepted", lambda *_: True)
     contract = rob(house)
     house.outlet().open_job(contract, "the-thiefs", CARD)
     assert b'"credit"' in house.outlet().sheet(contract)

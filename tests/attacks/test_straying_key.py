@@ -160,7 +160,7 @@ def test_where_canaries_are_looked_at_first_the_failure_tells_which_place_holds_
         except ValueError as error:
             raise MalformedFrame(str(error)) from None
 
-    monkeypatch.setattr(bank.Blinding, "finish", finish)
+    monkeypatch.setattr(bank.Blinding, "finalize", finish)
     assert taken(tmp_path, range(12)) == {"InvalidInput", "NotAuthentic"}
 
 
@@ -219,7 +219,7 @@ def wait_for_another(folder: Path) -> list[str]:
     @contextmanager
     def alone(self: EvaluationStore, waiting=lambda: None):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(EvaluationStore, "alone", real)
+            patch.setattr(EvaluationStore, "exclusive", real)
             with pytest.raises(NotAuthentic, match="canaries"):
                 party.match(hostile, CODES)
             hostile.strayed = ()
@@ -228,7 +228,7 @@ def wait_for_another(folder: Path) -> list[str]:
                 yield
 
     with pytest.MonkeyPatch.context() as patch, suppress(NotAuthentic):
-        patch.setattr(EvaluationStore, "alone", alone)
+        patch.setattr(EvaluationStore, "exclusive", alone)
         party.match(hostile, CODES, job="job-2")
     return hostile.calls
 

@@ -121,7 +121,7 @@ def test_where_receipts_alone_are_covered_a_run_without_any_ends_on_a_fork(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bank = begin_anew(tmp_path)
-    monkeypatch.setattr(LedgerWitness, "kept", lambda self: None)
+    monkeypatch.setattr(LedgerWitness, "stored_head", lambda self: None)
     assert bank.finish() is None
 
 

@@ -200,4 +200,4 @@ def test_a_generated_client_imports_and_calls(document, tmp_path, monkeypatch):
         with client_module.AuthenticatedClient(service.url, token="x") as client:
             refused = sheet.sync_detailed(CONTRACT, client=client)
         assert refused.status_code == 401
-        assert refused.verifier_key.to_dict()["type"] == "urn:shulab:error:not-authentic"
+        assert refused.parsed.to_dict()["type"] == "urn:shulab:error:not-authentic"

@@ -169,7 +169,7 @@ class ScoreReceipt(Receipt):
     """A receipt for an answered batch: batch, reply, enterprises, register and model."""
 
     __slots__ = ()
-    wanted = "a receipt of an answered batch"
+    expected = "a receipt of an answered batch"
 
     @property
     def batch_sha256(self) -> str:
@@ -216,7 +216,7 @@ class MatchReceipt(Receipt):
     """A receipt for an answered matching or counting request: request, response, identifiers, key epoch."""
 
     __slots__ = ()
-    wanted = "a receipt of an answered matching request"
+    expected = "a receipt of an answered matching request"
 
     @property
     def request_sha256(self) -> str:

@@ -144,7 +144,7 @@ from lab.bureau.bureau import Bureau
 from lab.bureau.data.register import find_snapshot
 from protocols.compute_pool import SerialComputePool
 
-evaluated_register.SHARD, left = int(sys.argv[2]), int(sys.argv[3])
+evaluated_register.REGISTER_CHUNK_ROWS, left = int(sys.argv[2]), int(sys.argv[3])
 real = os.fdatasync
 def sync(descriptor):
     global left

@@ -59,7 +59,7 @@ def indexes(room: Room, preparation: BackgroundWork) -> ContractIndexes:
 class Stating(KeyStatements):
     """States keys of a contract that is in no table."""
 
-    def of(self, use: MatchingKeyScope) -> SignedMatchingKey:
+    def get_or_make(self, use: MatchingKeyScope) -> SignedMatchingKey:
         return SignedMatchingKey(
             self._keys.matching_public_key(use.engine, use.epoch, use.contract, use.operation), 1, bytes(64)
         )
