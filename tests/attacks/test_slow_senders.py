@@ -162,7 +162,7 @@ def test_where_announced_sizes_are_reserved_two_who_send_nothing_take_all_room(
     @asynccontextmanager
     async def reserve(request: Any, caller: Any, service: Any, **named: Any) -> AsyncIterator[Any]:
         announced = int(request.headers["content-length"])
-        async with room.acquire(announced), matching_received(request, caller, parts, **named) as body:
+        async with room.acquire(announced), matching_received(request, caller, service, **named) as body:
             yield body
 
     monkeypatch.setattr(matching, "receive_signed_body", reserve)
