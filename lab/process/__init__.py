@@ -1,1 +1,1 @@
-"""What a process does to itself before it works: no memory dumps, and garbage collected seldom."""
+"""What a process sets for itself at its start: no memory dumps, rare garbage collection."""

@@ -1,4 +1,4 @@
-"""When cycles are collected: seldom, since a command loads thousands of modules that stay, and then ends."""
+"""Garbage collection of commands: rare, because a command loads thousands of modules that stay until it ends."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import atexit
 import gc
 
 _YOUNG = 50_000
-"""Objects made before the young ones are looked at. With Python's own 700, a start looks dozens of times through all
-that was loaded, which is a third of what it takes; cycles of so few objects are no memory worth speaking of."""
+"""New objects before a collection of the youngest generation. With Python's default of 700, dozens of collections run
+while modules load and take a third of a command's start; cycles among 50,000 objects waste little memory."""
 
 
 def tune_garbage_collection() -> None:
-    """Look for cycles seldom from now on, and not at all at this process's end, when all memory is given back."""
+    """Collect rarely from now on, and not at all when the process ends and returns all its memory."""
     gc.set_threshold(_YOUNG)
     atexit.register(gc.freeze)

@@ -1,9 +1,9 @@
-"""No memory of this process in a file, nor in the hands of another process of the same user; nor its secrets with the
-processes that it begins.
+"""Protects the memory of this process from core dumps and from other processes of the same user, and its secrets from
+its child processes.
 
-prctl(2), PR_SET_DUMPABLE: a process that cannot be dumped leaves no core, whatever takes cores on the machine, and only
-a privileged process can attach to it (ptrace(2)) or read its ``/proc/PID/mem`` and ``environ``. It is inherited by a
-fork, and lost when another program is executed.
+prctl(2), PR_SET_DUMPABLE: a process that is not dumpable leaves no core, whatever collects cores on the machine. Only a
+privileged process can attach to it (ptrace(2)) or read its ``/proc/PID/mem`` and ``environ``. A fork inherits the
+setting; execve(2) resets it.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import resource
 import sys
 
 _PR_SET_DUMPABLE = 4
-_OURS, _FOR_ALL = "SHULAB_", ("SHULAB_X25519",)
+_PREFIX, _NOT_SECRET = "SHULAB_", ("SHULAB_X25519",)
 
 
 def disable_core_dumps() -> None:
-    """From here on this process can neither be dumped nor read by others; raises ``OSError`` if the kernel refuses.
+    """Make this process undumpable and unreadable to others; raises ``OSError`` if the kernel refuses.
 
-    On another system than Linux the size of a core is limited to nothing, and that is all.
+    On systems other than Linux this only limits the size of a core to zero.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform != "linux":
@@ -32,12 +32,12 @@ def disable_core_dumps() -> None:
 
 
 def hide_environment_from_children() -> None:
-    """Let no process that this one begins inherit our variables, passwords and seal keys among them, unless it is given
-    them by name. They stay in ``os.environ``.
+    """Keep our variables, with their passwords and seal keys, out of the environment of child processes, except where a
+    child gets them by name. They stay in ``os.environ``.
 
-    Whoever begins there is another program at first, so that others of this user can read its ``environ`` again;
-    multiprocessing's tracker of resources stays so for as long as there is a crew.
+    A child is another program at first, and other processes of this user can read its ``environ``. The resource tracker
+    of multiprocessing stays such a child as long as there is a pool of processes.
     """
     for name in os.environ:
-        if name.startswith(_OURS) and name not in _FOR_ALL:
+        if name.startswith(_PREFIX) and name not in _NOT_SECRET:
             os.unsetenv(name)

@@ -1,5 +1,5 @@
-"""Signing in through a browser: the person does it at the provider, and the token comes back over a loopback address
-(RFC 8252), to whoever holds the verifier (RFC 7636) and no one else.
+"""Signing in through a browser (RFC 8252): the person signs in at the provider, and a code returns over a loopback
+address. Only the holder of the verifier (RFC 7636) can exchange the code for a token.
 """
 
 from __future__ import annotations
@@ -29,29 +29,29 @@ _AGAIN = "run the command again"
 def sign_in_by_browser(
     service: str, say: Callable[[str], None], *, ca_file: str = "", seconds: float = SIGN_IN_SECONDS
 ) -> dict[str, Any]:
-    """What the service answers when the person has signed in in a browser, token included.
+    """Let a person sign in with a browser; returns the service's response, with the token.
 
-    Raises ``Unreachable`` when nobody does within ``seconds``, ``NotAuthentic`` when they are not let in.
+    Raises ``Unreachable`` if nobody signs in within ``seconds``, ``NotAuthentic`` if the sign-in is refused.
     """
     state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(48)
     with (
         closing(ServiceConnection(service, ca_file=ca_file)) as connection,
         _CallbackServer(state, seconds) as listener,
     ):
-        asked = {"port": listener.port, "code_challenge": create_s256_code_challenge(verifier), "state": state}
-        url = f"{connection.service}/v1/sign-in/oidc?{urlencode(asked)}"
+        query = {"port": listener.port, "code_challenge": create_s256_code_challenge(verifier), "state": state}
+        url = f"{connection.service}/v1/sign-in/oidc?{urlencode(query)}"
         say(f"请在浏览器中登录 Sign in in the browser; if none opens, go to: {url}")
         # A browser named by BROWSER may hold its caller until it is closed.
         threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
-        found = listener.wait_for_code()
-        answer: dict[str, Any] = connection.request(
-            "POST", "/v1/sign-in/oidc/code", body={"code": found, "verifier": verifier}
+        code = listener.wait_for_code()
+        response: dict[str, Any] = connection.request(
+            "POST", "/v1/sign-in/oidc/code", body={"code": code, "verifier": verifier}
         )
-    return answer
+    return response
 
 
 class _CallbackServer(HTTPServer):
-    """Listens on this machine alone until a browser brings the right state."""
+    """Listens on the loopback address until a browser brings the right state."""
 
     def __init__(self, state: str, seconds: float) -> None:
         super().__init__(("127.0.0.1", 0), _CallbackHandler)
@@ -61,19 +61,19 @@ class _CallbackServer(HTTPServer):
         self._seconds = seconds
 
     def wait_for_code(self) -> str:
-        """The code that was brought."""
+        """The code that the browser brought; raises ``Unreachable`` or ``NotAuthentic``."""
         deadline = time.monotonic() + self._seconds
         while not self.callback_query:
             self.timeout = deadline - time.monotonic()
             if self.timeout <= 0:
-                raise Unreachable("Nobody signed in in the browser.", next_step=_AGAIN)
+                raise Unreachable("Nobody signed in with the browser in time.", next_step=_AGAIN)
             self.handle_request()
         if "code" not in self.callback_query:
-            raise NotAuthentic("The sign-in in the browser let nobody in.", next_step="ask an administrator")
+            raise NotAuthentic("The sign-in with the browser was refused.", next_step="ask an administrator")
         return self.callback_query["code"]
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A visitor who hangs up is no concern."""
+        """A visitor who hangs up is not an error."""
 
 
 class _CallbackHandler(BaseHTTPRequestHandler):
@@ -83,7 +83,7 @@ class _CallbackHandler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         parts = urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-        # Any page in the browser can come here; only the service knows the state.
+        # Any page in the browser can send a request here; only the service knows the state.
         fits = hmac.compare_digest(query.get("state", "").encode(), self.server.state.encode())
         right = fits and parts.path == "/signed-in"
         if right:
@@ -96,4 +96,4 @@ class _CallbackHandler(BaseHTTPRequestHandler):
             self.wfile.write(_PAGE)
 
     def log_message(self, *_: object) -> None:
-        """Its lines would show the code."""
+        """Log nothing: a line would show the code."""

@@ -1,4 +1,4 @@
-"""A signed-in person at work: requests to the service that the sign-in is of."""
+"""Requests of a signed-in person to the service."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _PIECE = 1024 * 1024
 
 
 class ServiceClient:
-    """Made by ``open`` or ``sign_in``; a context manager. Errors are the families of ``lab.terms.errors``."""
+    """A client from ``open`` or ``sign_in``; a context manager. It raises the families of ``lab.terms.errors``."""
 
-    def __init__(self, held: SavedSession, file: Path) -> None:
-        self.session = held
+    def __init__(self, session: SavedSession, file: Path) -> None:
+        self.session = session
         self.session_file = file
-        self._connection = ServiceConnection(held.service, token=held.token, ca_file=held.ca_file)
+        self._connection = ServiceConnection(session.service, token=session.token, ca_file=session.ca_file)
 
     @classmethod
     def open(cls, session_file: Path | None = None) -> ServiceClient:
-        """The sign-in kept in ``session_file`` (default: ``default_session_file()``); raises ``NotAuthentic`` without
-        one.
+        """Use the sign-in in ``session_file`` (default: ``default_session_file()``); raises ``NotAuthentic`` if there
+        is none.
         """
         file = session_file or default_session_file()
         return cls(SavedSession.read(file), file)
@@ -38,45 +38,47 @@ class ServiceClient:
     def sign_in(
         cls, service: str, name: str, password: str, session_file: Path | None = None, *, ca_file: str = ""
     ) -> tuple[ServiceClient, dict[str, Any]]:
-        """Sign in with a password and keep the sign-in; also returns what the service says of the person.
+        """Sign in with a password and save the session; also returns the facts about the person.
 
-        ``must_change`` in it says that ``change_password`` is all that goes.
+        With ``must_change`` among them, the service accepts ``change_password`` only.
         """
         connection = ServiceConnection(service, ca_file=ca_file)
         try:
-            answer = connection.request("POST", "/v1/sign-in", body={"name": name, "password": password})
+            response = connection.request("POST", "/v1/sign-in", body={"name": name, "password": password})
         finally:
             connection.close()
-        return cls.save_session(service, answer, session_file, ca_file=ca_file)
+        return cls.save_session(service, response, session_file, ca_file=ca_file)
 
     @classmethod
     def save_session(
-        cls, service: str, answer: dict[str, Any], session_file: Path | None = None, *, ca_file: str = ""
+        cls, service: str, response: dict[str, Any], session_file: Path | None = None, *, ca_file: str = ""
     ) -> tuple[ServiceClient, dict[str, Any]]:
-        """Keep the sign-in that the service has answered with, and go to work with it."""
+        """Save the session from the service's response, and use it."""
         file = session_file or default_session_file()
-        held = SavedSession(service, str(answer["account"]), str(answer["token"]), str(answer["expires_at"]), ca_file)
-        held.write(file)
-        return cls(held, file), {name: fact for name, fact in answer.items() if name not in ("token", "csrf")}
+        session = SavedSession(
+            service, str(response["account"]), str(response["token"]), str(response["expires_at"]), ca_file
+        )
+        session.write(file)
+        return cls(session, file), {name: fact for name, fact in response.items() if name not in ("token", "csrf")}
 
     def change_password(self, password: str, new_password: str) -> dict[str, Any]:
-        """Change the password; the sign-in that begins with it is kept in place of this one."""
-        answer = self.post("/v1/me/password", {"password": password, "new_password": new_password})
+        """Change the password; the new session replaces this one."""
+        response = self.post("/v1/me/password", {"password": password, "new_password": new_password})
         changed, facts = self.save_session(
-            self.session.service, answer, self.session_file, ca_file=self.session.ca_file
+            self.session.service, response, self.session_file, ca_file=self.session.ca_file
         )
         self.close()
         self.session, self._connection = changed.session, changed._connection
         return facts
 
     def sign_out(self) -> None:
-        """End the sign-in, at the service and here; one that has ended there is only forgotten here."""
+        """End the session at the service and delete its file."""
         with contextlib.suppress(NotAuthentic):
             self.post("/v1/sign-out", {})
         self.session_file.unlink(missing_ok=True)
 
     def get(self, path: str, **query: Any) -> Any:
-        """GET; a member of ``query`` that is None is left out."""
+        """GET; members of ``query`` that are None are left out."""
         return self._ask("GET", path, query=query)
 
     def post(self, path: str, body: dict[str, Any] | None = None, **query: Any) -> Any:
@@ -104,13 +106,13 @@ class ServiceClient:
         return found
 
     def upload(self, path: str, file: Path, media: str, **query: Any) -> Any:
-        """POST the bytes of ``file``, which is never held in memory whole; raises ``NotFound`` without one."""
+        """POST the bytes of ``file`` piece by piece; raises ``NotFound`` if there is no such file."""
         if not file.is_file():
             raise NotFound(f"Wanted the file {file.name}; there is none.", next_step="check the path")
         return self._ask("POST", path, content=_pieces(file), media=media, query=query)
 
     def stream(self, path: str, **query: Any) -> AbstractContextManager[Iterator[bytes]]:
-        """GET an answer of any length: ``with desk.stream(path) as pieces``."""
+        """GET a response of any length: ``with client.stream(path) as pieces``."""
         return self._stream(path, query)
 
     @contextlib.contextmanager
@@ -124,17 +126,17 @@ class ServiceClient:
 
     @contextlib.contextmanager
     def _next_step(self) -> Iterator[None]:
-        """A sign-in that has ended names the very command that begins another."""
+        """Where the session has ended, name the command that starts a new one."""
         try:
             yield
         except NotAuthentic as error:
-            if not error.next_step.startswith("sign in"):  # a password that does not fit, for one
+            if not error.next_step.startswith("sign in"):  # a wrong password, for example
                 raise
             step = f"lab account sign-in {self.session.account} --service {self.session.service}"
             raise NotAuthentic(error.detail, next_step=step) from None
 
     def close(self) -> None:
-        """Close the connections; the sign-in stays."""
+        """Close the connections; the session stays."""
         self._connection.close()
 
     def __enter__(self) -> Self:

@@ -15,7 +15,7 @@ from lab.transport.back_off import BackOff
 from lab.transport.problem_details import problem_kind, problem_to_error
 
 MAX_RESPONSE_BYTES = 64 * 1024 * 1024
-"""An answer that is read whole; longer ones are streamed."""
+"""The longest response that is read whole; longer ones are streamed."""
 _TRIES = 6
 _BACK_OFF = BackOff(first_wait=1.0, factor=1.0, longest_wait=5.0)
 """Waits of a person at a terminal: steady and short; a busy service says how long."""
@@ -24,7 +24,7 @@ _DOWN = "check that the bureau's service runs (`lab bureau serve`) and that the 
 
 
 class ServiceConnection:
-    """Requests to one service. ``token`` is the person's, or empty before signing in."""
+    """Requests to one service. ``token``: the person's, or empty before the sign-in."""
 
     def __init__(self, service: str, *, token: str = "", ca_file: str = "") -> None:
         self.service = check_service_url(service)
@@ -52,7 +52,8 @@ class ServiceConnection:
         media: str = "",
         query: Mapping[str, Any] | None = None,
     ) -> Any:
-        """The JSON that the service answers, None for an empty answer. A busy service is asked again for a while."""
+        """The service's JSON response, None if it is empty. While the service is busy the request is repeated, for a
+        while."""
         timer = _BACK_OFF.start()
         for left in range(_TRIES - 1, -1, -1):
             headers = {"content-type": media} if media else {}
@@ -62,7 +63,7 @@ class ServiceConnection:
                 )
             if response.status_code < 300:
                 return _read(response)
-            # Busy says that the request was not begun; a stream cannot be sent twice.
+            # "busy" means that the service did not begin the request. A stream cannot be sent twice.
             if left == 0 or problem_kind(response.content) != "busy" or isinstance(content, Iterator):
                 break
             timer.sleep(at_least=_retry_after(response))
@@ -70,7 +71,7 @@ class ServiceConnection:
 
     @contextlib.contextmanager
     def stream(self, method: str, path: str, query: Mapping[str, Any] | None = None) -> Iterator[Iterator[bytes]]:
-        """An answer of any length, piece by piece."""
+        """A response of any length, piece by piece."""
         request = self._client.build_request(method, _checked(path), params=_present(query))
         with self._failures():
             response = self._client.send(request, stream=True)
@@ -89,7 +90,9 @@ class ServiceConnection:
 
     def _error(self, status: int, content: bytes) -> ShulabError:
         if 300 <= status < 400:
-            return Unreachable(f"{self.service} leads elsewhere; wanted the service itself.", next_step=_DOWN)
+            return Unreachable(
+                f"{self.service} redirects to another address; wanted the service itself.", next_step=_DOWN
+            )
         return problem_to_error(status, content)
 
     @contextlib.contextmanager
@@ -113,7 +116,7 @@ def check_service_url(url: str) -> str:
 
 
 def _checked(path: str) -> str:
-    """A path of the service; one that names another host would take the token there."""
+    """A path of the service; another host in it would receive the token."""
     if not path.startswith("/v1/"):
         raise InvalidInput("Wanted a path of the service, /v1/…; found another.", next_step="report this")
     return path

@@ -1,1 +1,1 @@
-"""Tables that people export: read strictly about their shape, and written so that a spreadsheet runs nothing."""
+"""Reading and writing the tables that people exchange: strict about shape, and safe to open in a spreadsheet."""

@@ -1,13 +1,14 @@
-"""CSV that people open in a spreadsheet: written so that no cell of it becomes a formula, read so that nothing is lost.
+"""CSV that people open in a spreadsheet: no cell becomes a formula when it is written, and nothing is lost when it is
+read.
 
 A spreadsheet computes a cell that begins with one of ``= + - @``, tab, carriage return or line feed (OWASP, "CSV
-Injection"), also in full width as Chinese keyboards type them, and may cut cells at another separator than the file
-was written with. So an apostrophe, a spreadsheet's own mark of text, is put before such a beginning, at the start of a
-cell and after each separator, quotation mark and line end in it. A number below zero stays a number.
+Injection"), also in the full-width forms of Chinese keyboards. It may also split cells at another separator than the
+file was written with. So an apostrophe, the spreadsheet's own mark of text, is put before such a beginning: at the
+start of a cell and after each separator, quotation mark and line end inside it. A negative number stays a number.
 
-``unescape_formulas`` takes the apostrophe away again; ``lab.tables.table_reader`` reads every CSV by it. For any text,
-``unguarded(guarded(text)) == text``. What begins with an apostrophe and such a character in a file of somebody else's
-is read without that apostrophe, as a spreadsheet shows it.
+``unescape_formulas`` removes the apostrophe; ``lab.tables.table_reader`` applies it to every CSV. For any text,
+``unescape_formulas(escape_formulas(text)) == text``. In a file from elsewhere, a cell that begins with an apostrophe
+and such a character is read without the apostrophe, as a spreadsheet shows it.
 """
 
 from __future__ import annotations
@@ -17,25 +18,25 @@ from typing import IO, Final
 
 import polars as pl
 
-_BEGINS: Final = "=+\\-@＝＋－＠﹦﹢﹣﹫"
-_CUTS: Final = ',;|"\\t\\r\\n，；｜＂'
+_FORMULA_STARTS: Final = "=+\\-@＝＋－＠﹦﹢﹣﹫"
+_SEPARATORS: Final = ',;|"\\t\\r\\n，；｜＂'
 _QUOTES: Final = "'＇"
-_PASSED: Final = (
+_SKIPPED: Final = (
     r"\x00-\x08\x0b\x0c\x0e-\x20\x{7f}-\x{a0}\x{ad}"
     r"\x{2000}-\x{200f}\x{2028}-\x{202f}\x{205f}-\x{206f}\x{3000}\x{feff}"
 )
-"""What a reader of CSV may pass over or take away: spaces, controls, marks that are not drawn."""
-# The start of a cell, what a spreadsheet passes over, and what it computes.
-_START: Final = rf"(^|[{_CUTS}])([{_QUOTES}]*[{_PASSED}]*[{_BEGINS}])"
-_CONTROL: Final = rf"^([{_QUOTES}]*[{_PASSED}]*[\t\r\n])"
-_GUARDED_START: Final = rf"(^|[{_CUTS}])'([{_QUOTES}]*[{_PASSED}]*[{_BEGINS}])"
-_GUARDED_CONTROL: Final = rf"^'([{_QUOTES}]*[{_PASSED}]*[\t\r\n])"
+"""Characters that a CSV reader may skip or strip: spaces, controls, invisible marks."""
+# The start of a cell, the characters that a spreadsheet skips, and the character that makes it compute.
+_START: Final = rf"(^|[{_SEPARATORS}])([{_QUOTES}]*[{_SKIPPED}]*[{_FORMULA_STARTS}])"
+_CONTROL: Final = rf"^([{_QUOTES}]*[{_SKIPPED}]*[\t\r\n])"
+_GUARDED_START: Final = rf"(^|[{_SEPARATORS}])'([{_QUOTES}]*[{_SKIPPED}]*[{_FORMULA_STARTS}])"
+_GUARDED_CONTROL: Final = rf"^'([{_QUOTES}]*[{_SKIPPED}]*[\t\r\n])"
 _NUMBER: Final = r"^-[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?$"
-_LIKELY: Final = rf"[{_BEGINS}]|^[{_QUOTES}]*[{_PASSED}]*[\t\r\n]"
+_LIKELY: Final = rf"[{_FORMULA_STARTS}]|^[{_QUOTES}]*[{_SKIPPED}]*[\t\r\n]"
 
 
 def escape_formulas(column: pl.Series) -> pl.Series:
-    """A column of text as a spreadsheet may open it; other columns are returned as they are."""
+    """A column of text that is safe in a spreadsheet; columns of other types are returned unchanged."""
     if column.dtype != pl.String or not column.str.contains(_LIKELY).any():
         return column
     text = pl.col("text")
@@ -53,16 +54,16 @@ def unescape_formulas(column: pl.Series) -> pl.Series:
 
 
 def unescape_names(names: list[str]) -> list[str]:
-    """A header's names as they were before they were written."""
+    """The column names of a header as they were before ``escape_formulas``."""
     if not any("'" in name for name in names):
         return names
     return [str(name) for name in unescape_formulas(pl.Series("name", names, dtype=pl.String))]
 
 
 def write_csv(table: pl.DataFrame, file: IO[bytes], *, header: bool = True, mark: bool = True) -> None:
-    """Write a table, or the next rows of one (``header`` False), for people.
+    """Write a table for people, or with ``header`` False its next rows.
 
-    ``mark``: with the byte-order mark by which a spreadsheet knows UTF-8 and reads Chinese as it is.
+    ``mark``: begin with a byte-order mark, so that a spreadsheet recognises UTF-8 and shows Chinese correctly.
     """
     safe = pl.DataFrame([escape_formulas(column) for column in table.get_columns()])
     names = escape_formulas(pl.Series("name", table.columns, dtype=pl.String)).to_list()

@@ -1,4 +1,4 @@
-"""The first line of a table that somebody exported: what separates its fields, and whether it names its columns."""
+"""The header line of a table: its separator, and the rules for column names."""
 
 from __future__ import annotations
 
@@ -12,13 +12,27 @@ _SEPARATORS = (",", ";", "\t")
 
 
 def choose_separator(line: str) -> str:
-    """The separator that gives the header line the most fields; the comma on a draw."""
+    """The separator that splits the header line into the most fields; a comma in case of a tie."""
     outside_quotes = "".join(line.split('"')[::2])
     return max(_SEPARATORS, key=outside_quotes.count)
 
 
 def check_table_header(header: list[str], name: str) -> list[str]:
-    """The columns' names; raises ``InvalidInput`` where one is missing or repeated, or the line is one of data."""
+    """The column names; raises ``InvalidInput`` if one is missing or repeated, or if the line is a row of data."""
+    _check_names(header, name)
+    if len(header) > MAX_COLUMNS:
+        raise InvalidInput(
+            f"Wanted at most {MAX_COLUMNS:,} columns in {name}; found {len(header):,}.", next_step="select columns"
+        )
+    if all(_is_number(cell) for cell in header) or normalise_identifiers(header, "uscc").accepted_count:
+        raise InvalidInput(
+            f"Wanted column names in the first line of {name}; it looks like a row of data.",
+            next_step="add a header line",
+        )
+    return header
+
+
+def _check_names(header: list[str], name: str) -> None:
     unnamed = [str(i + 1) for i, cell in enumerate(header) if not cell]
     if unnamed:
         raise InvalidInput(
@@ -32,16 +46,6 @@ def check_table_header(header: list[str], name: str) -> list[str]:
             f"Wanted different column names in {name}; columns {', '.join(positions[:10])} share a name.",
             next_step="rename one of them",
         )
-    if len(header) > MAX_COLUMNS:
-        raise InvalidInput(
-            f"Wanted at most {MAX_COLUMNS:,} columns in {name}; found {len(header):,}.", next_step="select columns"
-        )
-    if all(_is_number(cell) for cell in header) or normalise_identifiers(header, "uscc").accepted_count:
-        raise InvalidInput(
-            f"Wanted column names in the first line of {name}; it looks like a row of data.",
-            next_step="add a header line",
-        )
-    return header
 
 
 def _is_number(cell: str) -> bool:

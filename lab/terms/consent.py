@@ -1,8 +1,8 @@
-"""An enterprise's consent: that a named bank may use what the bureau holds of it, for one purpose, for a time.
+"""An enterprise's consent: a named bank may use the bureau's records of it, for one purpose and a limited time.
 
-This is what an enterprise signs (Ed25519, RFC 8032, over the RFC 8785 form after ``DOMAIN``) and what the columns of a
-consent file mean. The bureau keeps a consent under a pseudonym of the enterprise, so this form, which holds its code,
-is made when it is needed and not kept.
+Here are the form that an enterprise signs (Ed25519, RFC 8032, over the RFC 8785 form after ``DOMAIN``) and the columns
+of a consent file. The bureau stores consents under pseudonyms. The signed form holds the enterprise's code, so it is
+built when it is needed and not stored.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("public_key", "企业公钥", "the enterprise's Ed25519 public key, 64 hexadecimal digits"),
     ("signature", "企业签名", "its Ed25519 signature of this consent, 128 hexadecimal digits"),
 )
-"""Columns of a consent file: name, Chinese, English. A row has evidence, or a key and a signature, or all three."""
+"""Columns of a consent file: name, Chinese, English. A row has evidence, a key with a signature, or both."""
 
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """One authorisation, as the enterprise gives it. ``bank`` is the bank's name at the bureau; times are aware."""
+    """One consent. ``bank``: the bank's name at the bureau; times are aware."""
 
     code: str
     bank: str
@@ -46,7 +46,9 @@ class Consent:
     expires: datetime
 
     def signing_input(self) -> bytes:
-        """The message an enterprise signs: domain, then RFC 8785 of the consent, its times in UTC to the second."""
+        """The bytes that an enterprise signs: the domain, then RFC 8785 of the consent, with times in UTC to the
+        second.
+        """
         document = {
             "schema": SCHEMA,
             "enterprise": self.code,
@@ -58,7 +60,7 @@ class Consent:
         return DOMAIN + rfc8785.dumps(document)
 
     def is_signed_by(self, public_key: str, signature: str) -> bool:
-        """Whether ``signature`` is that of the key's holder under this consent; both hexadecimal."""
+        """Whether ``signature`` is a signature of this consent under ``public_key``; both hexadecimal."""
         try:
             if is_forgeable(public_key):
                 return False
@@ -71,15 +73,15 @@ class Consent:
 
 @lru_cache(maxsize=4096)
 def format_consent_time(moment: datetime) -> str:
-    """A time as consents write it: UTC, to the second."""
+    """A time in the form that consents use: UTC, to the second."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @lru_cache(maxsize=4096)
 def parse_consent_time(text: str) -> datetime | None:
-    """A date (its midnight in UTC) or an RFC 3339 time to the second, as a UTC time; None for anything else.
+    """A date (midnight UTC) or an RFC 3339 time to the second, as a time in UTC; None for anything else.
 
-    A time without an offset could mean two moments, so it is not read.
+    A time without an offset is ambiguous, so it is not accepted.
     """
     found = _MOMENT.fullmatch(text.strip())
     try:
@@ -92,7 +94,7 @@ def parse_consent_time(text: str) -> datetime | None:
 
 
 def consent_file_template() -> str:
-    """A consent file's header and two examples: one by evidence, one by a signature (both made up)."""
+    """The header of a consent file and two made-up rows: one with evidence, one with a signature."""
     names = ",".join(name for name, _, _ in COLUMNS)
     by_evidence = "91990100MAEUJQ08XL,示例银行 Sample Bank,credit-approval,2026-01-01,2027-01-01,授权书 2026-000123,,"
     by_signature = (

@@ -1,15 +1,14 @@
-"""Which enterprise a row is about: identifiers in one written form, or the reason why a row has none.
+"""Identifiers of enterprises in one written form, or the reason why a row has no valid one.
 
-Bank and bureau both normalise with this module, so that two spellings of one code meet in matching. A unified social
-credit code (GB 32100-2015) is checked by python-stdnum's rules. Characters are never guessed: a letter that the
-alphabet leaves out because it looks like a digit (I, O, Z, S, V) is reported, not replaced.
+Bank and bureau normalise with the same functions, so that two spellings of one code match. A unified social credit code
+(GB 32100-2015) is checked by python-stdnum's rules. No character is guessed: the alphabet has no I, O, Z, S and V,
+because they look like digits, and such a letter is reported, not replaced.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import lru_cache
 
 import numpy as np
@@ -18,65 +17,46 @@ from numpy.typing import NDArray
 from stdnum.cn import uscc
 
 from lab.terms.names import IdKind
+from lab.terms.text.bilingual import BilingualEnum
 
 USCC_LENGTH = 18
-OPAQUE_MAX_CHARACTERS = 200  # more than any register number in use; caps what a stranger's file can make us hash
+OPAQUE_MAX_CHARACTERS = 200  # longer than any register number in use; bounds the text that is hashed
 
 _ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"  # GB 32100-2015, 4.1: without I, O, Z, S, V
 _LOOK_ALIKES = "IOZSV"
 _SEPARATORS = r"[\s\p{Pd}\p{Cf}\x{2212}]"  # white space, hyphens and dashes, zero-width marks, the minus sign
 
 
-class RejectionReason(StrEnum):
+class RejectionReason(BilingualEnum):
     """Why a row is set aside. The value is the code in files and JSON; ``zh`` and ``en`` are for people."""
 
-    EMPTY = "empty"
-    CHARACTERS = "characters"
-    LENGTH = "length"
-    LOOK_ALIKE = "look-alike"
-    FORMAT = "format"
-    CHECKSUM = "checksum"
-    TOO_LONG = "too-long"
-    DUPLICATE = "duplicate"
-    RAGGED = "ragged"
-
-    @property
-    def zh(self) -> str:
-        """The reason in Chinese."""
-        return _WORDS[self][0]
-
-    @property
-    def en(self) -> str:
-        """The reason in English."""
-        return _WORDS[self][1]
-
-
-_WORDS: dict[RejectionReason, tuple[str, str]] = {
-    RejectionReason.EMPTY: ("没有填写代码", "no code is given"),
-    RejectionReason.CHARACTERS: ("含有代码中不允许的字符", "contains characters that a code can't have"),
-    RejectionReason.LENGTH: ("不是 18 位", "is not 18 characters long"),
-    RejectionReason.LOOK_ALIKE: (
+    EMPTY = "empty", "没有填写代码", "no code is given"
+    CHARACTERS = "characters", "含有代码中不允许的字符", "contains characters that a code can't have"
+    LENGTH = "length", "不是 18 位", "is not 18 characters long"
+    LOOK_ALIKE = (
+        "look-alike",
         "含有易混淆字母 I、O、Z、S 或 V（标准不使用），未作猜测",
         "contains a look-alike letter I, O, Z, S or V, which the standard does not use; not guessed",
-    ),
-    RejectionReason.FORMAT: ("前 8 位不全是数字", "the first 8 characters are not all digits"),
-    RejectionReason.CHECKSUM: ("校验码不符", "the check character does not fit"),
-    RejectionReason.TOO_LONG: (
+    )
+    FORMAT = "format", "前 8 位不全是数字", "the first 8 characters are not all digits"
+    CHECKSUM = "checksum", "校验码不符", "the check character does not fit"
+    TOO_LONG = (
+        "too-long",
         f"超过 {OPAQUE_MAX_CHARACTERS} 个字符",
         f"is longer than {OPAQUE_MAX_CHARACTERS} characters",
-    ),
-    RejectionReason.DUPLICATE: (
+    )
+    DUPLICATE = (
+        "duplicate",
         "与前面某行代码相同，以首行为准",
         "the same code is in an earlier row; the first row counts",
-    ),
-    RejectionReason.RAGGED: ("列数与表头不符", "the number of fields differs from the header"),
-}
+    )
+    RAGGED = "ragged", "列数与表头不符", "the number of fields differs from the header"
 
 
 @dataclass(frozen=True, slots=True)
 class NormalisedIdentifiers:
-    """Codes in one written form, in input order; where a code is None, ``reasons`` holds a ``RejectionReason``, else
-    None.
+    """Codes in one written form, in input order. ``reasons`` holds a ``RejectionReason`` where the code is None, and
+    None elsewhere.
     """
 
     codes: tuple[str | None, ...]
@@ -91,9 +71,9 @@ class NormalisedIdentifiers:
 def normalise_identifiers(values: Sequence[str | None], kind: IdKind) -> NormalisedIdentifiers:
     """Bring identifiers to one written form.
 
-    ``uscc``: NFKC (full-width to half-width), white space and hyphens removed, upper case, then length, alphabet and
-    check character of GB 32100-2015. ``opaque``: outer white space removed, nothing else. A value that fails becomes
-    None with its reason; nothing is raised for data. About one second for 1,000,000 codes.
+    ``uscc``: NFKC (full-width to half-width), white space and hyphens removed, upper case; then length, alphabet and
+    check character of GB 32100-2015 are checked. ``opaque``: outer white space removed. A value that fails becomes
+    None with its reason; no data raises an error. 1,000,000 codes take about one second.
     """
     column = pl.Series("code", values, dtype=pl.String)
     codes, reasons = _uscc(column) if kind == "uscc" else _opaque(column)
@@ -151,18 +131,18 @@ def _uscc(column: pl.Series) -> tuple[pl.Series, pl.Series]:
 
 
 def _split(frame: pl.DataFrame, reason: pl.Expr | pl.Series) -> tuple[pl.Series, pl.Series]:
-    told = frame.select(code="code", reason=reason)
-    kept = pl.when(pl.col("reason").is_null()).then(pl.col("code"))
-    told = told.select(kept.alias("code"), pl.col("reason").cast(pl.String))
-    return told["code"], told["reason"]
+    judged = frame.select(code="code", reason=reason)
+    valid = pl.when(pl.col("reason").is_null()).then(pl.col("code"))
+    judged = judged.select(valid.alias("code"), pl.col("reason").cast(pl.String))
+    return judged["code"], judged["reason"]
 
 
 @lru_cache(maxsize=1)
 def _contributions() -> NDArray[np.uint8]:
     """What each character adds to the sum modulo 31 at each of the 17 places, [17, 256].
 
-    The sum of GB 32100-2015, 4.7 is linear in the characters, so python-stdnum's answers for codes with a single
-    non-zero character tell it completely; a table of them checks a million codes at once where stdnum takes 17 µs each.
+    The sum of GB 32100-2015, 4.7 is linear in the characters, so it follows from python-stdnum's results for codes with
+    a single non-zero character. A table of them checks a million codes at once; stdnum takes 17 µs for each.
     """
     table = np.zeros((USCC_LENGTH - 1, 256), dtype=np.uint8)
     for place in range(USCC_LENGTH - 1):
@@ -173,7 +153,7 @@ def _contributions() -> NDArray[np.uint8]:
 
 
 def _check_character_fits(codes: list[str]) -> NDArray[np.bool_]:
-    """Whether the 18th character is right, for well-formed codes; [n]."""
+    """Whether the 18th character of each well-formed code is right, [n]."""
     if not codes:
         return np.zeros(0, dtype=np.bool_)
     letters = np.array(codes, dtype=f"S{USCC_LENGTH}").view(np.uint8).reshape(-1, USCC_LENGTH)

@@ -1,7 +1,6 @@
-"""How long work tells how far it is, without knowing who watches.
+"""Progress of long work, reported without knowing who shows it.
 
-Rooms that do long work take a ``Progress`` and report stages; the command line draws bars from it, tests pass
-``SILENT``.
+Functions that work for long take a ``Progress`` and report stages. The command line draws bars; tests pass ``SILENT``.
 """
 
 from __future__ import annotations
@@ -12,17 +11,17 @@ from typing import Protocol
 
 
 class ProgressStage(Protocol):
-    """One stage under way; ``advance`` reports work units done since the last call."""
+    """A stage in progress; ``advance`` reports the units done since the last call."""
 
     def advance(self, units: int = 1) -> None:
         """Report that ``units`` more are done."""
 
 
 class Progress(Protocol):
-    """Someone who watches. ``stage(name, total)`` is a context manager around one stage of ``total`` units.
+    """A receiver of progress. ``stage(name, total)`` is a context manager around one stage of ``total`` units.
 
     Stage names are words of the job, not of the program: ``match``, ``encrypt``, ``score``, ``decrypt``, ``portrait``,
-    ``import``, ``train``. The command line has bilingual labels for them.
+    ``import``, ``train``. The command line has labels for them in both languages.
     """
 
     def stage(self, name: str, total: int) -> AbstractContextManager[ProgressStage]:

@@ -1,6 +1,6 @@
-"""Addresses of services: which are acceptable, whose certificates count, and what went wrong on the way there.
+"""Addresses of services: which addresses are accepted, which certificate authorities count, what went wrong.
 
-The bank's outlet and the client of people judge them by the same rules. Nothing is opened or asked here.
+The bank's client and the people's client share these rules. Nothing here opens a connection.
 """
 
 from __future__ import annotations
@@ -9,32 +9,39 @@ import ipaddress
 import re
 import ssl
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from lab.terms.errors import InvalidInput, NotAllowed
 
 
 def check_address(url: str, *, option: str, plain_http: bool, instead: str) -> str:
-    """The service's origin; https, or plain http to this machine alone unless ``plain_http``.
+    """The service's origin, ``scheme://host[:port]``. Plain http is accepted to this machine, and elsewhere only with
+    ``plain_http``.
 
-    ``option`` is where the person gave it, ``instead`` what to do about plain http. Raises ``InvalidInput`` for what is
-    no such address, ``NotAllowed`` for plain http to another machine.
+    ``option``: the option that held the address. ``instead``: the next step for plain http. Raises ``InvalidInput`` for
+    anything that is not such an address, ``NotAllowed`` for plain http to another machine.
     """
+    parts = _split(url, option)
+    if parts.scheme == "http" and not plain_http and not is_loopback(parts.hostname or ""):
+        raise NotAllowed("Wanted https to a service on another machine; found plain http.", next_step=instead)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _split(url: str, option: str) -> SplitResult:
+    """The parts of an address that has a scheme, a host and at most a port."""
     wrong = InvalidInput("Wanted the service's address as https://host[:port].", next_step=f"check {option}")
     try:
         parts = urlsplit(url)
-        parts.port  # noqa: B018 -- raises when it is no port
+        parts.port  # noqa: B018 -- raises ValueError for a wrong port
     except ValueError:
         raise wrong from None
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query or parts.fragment:
         raise wrong
     if parts.path not in ("", "/"):
         raise InvalidInput(
-            "Wanted the service's address without a path; the service stands at the root.", next_step=f"check {option}"
+            "Wanted the service's address without a path; the service is at the root.", next_step=f"check {option}"
         )
-    if parts.scheme == "http" and not plain_http and not is_loopback(parts.hostname):
-        raise NotAllowed("Wanted https to a service on another machine; found plain http.", next_step=instead)
-    return f"{parts.scheme}://{parts.netloc}"
+    return parts
 
 
 def is_loopback(host: str) -> bool:
@@ -56,7 +63,7 @@ def load_ca_file(file: Path) -> ssl.SSLContext:
 
 
 def is_certificate_error(error: BaseException) -> bool:
-    """Whether a certificate was the reason, wherever it stands in the chain of causes."""
+    """Whether a certificate failed to verify, anywhere in the chain of causes."""
     seen: BaseException | None = error
     while seen is not None and not isinstance(seen, ssl.SSLCertVerificationError):
         seen = seen.__cause__ or seen.__context__
@@ -64,5 +71,5 @@ def is_certificate_error(error: BaseException) -> bool:
 
 
 def describe_transport_error(error: Exception) -> str:
-    """A word for a failure of transport; its own text may repeat addresses and the like, its type does not."""
+    """A transport error in words, from its type alone: its text may repeat addresses."""
     return re.sub(r"(?<!^)(?=[A-Z])", " ", type(error).__name__).lower()

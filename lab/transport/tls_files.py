@@ -1,4 +1,4 @@
-"""Whether a service's certificate and key can be used, said before it starts to serve."""
+"""Checks a service's certificate and key before the service starts."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from lab.terms.errors import InvalidInput
 def check_tls_files(certificate: Path | None, key: Path | None, *, names: tuple[str, str]) -> None:
     """Raise ``InvalidInput`` unless both are absent, or both are PEM files that fit each other.
 
-    ``names``: how a person gives the two, such as ``("--tls-certificate", "--tls-key")``. A key that is sealed under a
-    password is refused: nobody is there to type it when the service starts by itself.
+    ``names``: the two options or settings, such as ``("--tls-certificate", "--tls-key")``. A key with a password is
+    refused: nobody could type it when the service restarts by itself.
     """
     if certificate is None and key is None:
         return
@@ -22,14 +22,14 @@ def check_tls_files(certificate: Path | None, key: Path | None, *, names: tuple[
         )
     for name, file in zip(names, (certificate, key), strict=True):
         if not file.is_file():
-            raise InvalidInput(f"Wanted a PEM file for {name}; {file.name} is none.", next_step="check the path")
+            raise InvalidInput(f"Wanted a PEM file for {name}; {file.name} is not a file.", next_step="check the path")
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=_no_password)
     except (OSError, ValueError):
         raise InvalidInput(
             f"Wanted a PEM chain for {names[0]} and its key, without a password, for {names[1]}; they cannot be read, "
-            "or do not fit each other.",
-            next_step="put the server's certificate first in the chain, and name the key that it was made for",
+            "or do not belong together.",
+            next_step="put the server's certificate first in the chain, and give the key of that certificate",
         ) from None
 
 

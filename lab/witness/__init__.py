@@ -1,4 +1,4 @@
-"""A witness of bureaus' ledgers (C2SP tlog-witness): sees one history of each, and cosigns no other.
+"""A witness of bureaus' ledgers (C2SP tlog-witness): it cosigns one history of each ledger and no other.
 
-It belongs to neither side: an auditor, a second bureau or a bank may run it. It learns sizes and hashes.
+It belongs to neither side: an auditor, a second bureau or a bank may run it. It learns sizes and hashes only.
 """

@@ -1,8 +1,8 @@
-"""What a witness does: it holds a checkpoint against the last one that it cosigned of that ledger, and cosigns it if it
-continues that (C2SP tlog-witness, section add-checkpoint).
+"""What a witness does: it compares a checkpoint with the last one that it cosigned of that ledger, and cosigns the new
+one if it continues the old one (C2SP tlog-witness, section add-checkpoint).
 
-Check, signature and file are one step under a lock, and the cosignature is given out only when the new checkpoint is on
-the disk under its name. A witness that is killed anywhere has therefore either told nobody, or remembers.
+Check, signature and write are one step under a lock, and the cosignature leaves only when the new checkpoint is on the
+disk. So a witness that is killed at any moment either has given nothing out, or remembers what it gave out.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from lab.witness.home import WitnessHome
 from lab.witness.keys import WitnessKey
 
 _EVIDENCE = 16
-"""Refused checkpoints that are kept for each ledger: the first say it all, and a quarrelsome log fills no disk. As many
-of those that came without a proof, the last."""
+"""The first refused checkpoints of a ledger are kept, and the last of those without a valid proof, at most so many of
+each: a hostile log cannot fill the disk."""
 _COSIGNED = "cosigned"
 
 
 @dataclass(frozen=True, slots=True)
 class WitnessResponse:
-    """What a request gets: an HTTP status, the body, and whether that is the size alone (``text/x.tlog.size``)."""
+    """The response to a request: HTTP status, body, and whether the body is a size (``text/x.tlog.size``)."""
 
     status: int
     body: str
@@ -45,67 +45,68 @@ class CheckpointCosigner:
         self._home, self._key, self._now = home, key, clock
 
     def add_checkpoint(self, body: bytes) -> WitnessResponse:
-        """Cosign the checkpoint in a request, or say why not; the statuses are the specification's."""
+        """Cosign the checkpoint in a request, or refuse it with a status of the specification."""
         try:
-            asked = AddCheckpointRequest.parse(body)
+            request = AddCheckpointRequest.parse(body)
         except InvalidInput as error:
             return WitnessResponse(400, f"{error.detail}\n")
-        log = self._home.find_log_key(asked.checkpoint.origin)
+        log = self._home.find_log_key(request.checkpoint.origin)
         if log is None:
             return WitnessResponse(404, "unknown log\n")
         try:
-            asked.signed_checkpoint.note.verify(log)
+            request.signed_checkpoint.note.verify(log)
         except NotAuthentic:
             return WitnessResponse(403, "no valid signature of the log's key\n")
-        if asked.old_size > asked.checkpoint.size:
+        if request.old_size > request.checkpoint.size:
             return WitnessResponse(400, "the old size is larger than the checkpoint's\n")
         folder = self._home.log_folder(log.name)
         with exclusive_lock(folder / "lock"):
-            return self._cosign(folder, asked, log)
+            return self._cosign(folder, request, log)
 
     def last_checkpoint_text(self, folder: str) -> str | None:
-        """The last cosigned checkpoint of a ledger, by the hash of its origin, with the cosignature; None if there is
-        none."""
+        """The last cosigned checkpoint of a ledger, or None. ``folder``: the hash of the ledger's origin."""
         path = self._home.folder / "logs" / folder / _COSIGNED
         return read_private(path).decode() if path.is_file() else None
 
     def last_checkpoint(self, folder: Path) -> SignedCheckpoint | None:
-        """The last cosigned checkpoint in a ledger's folder. Raises ``InvalidInput`` if it was damaged: to begin anew
-        would be to forget."""
+        """The last cosigned checkpoint in a ledger's folder, or None. Raises ``InvalidInput`` for a damaged file: a
+        witness that began again would forget what it cosigned."""
         path = folder / _COSIGNED
         return SignedCheckpoint.parse(read_private(path)) if path.exists() else None
 
     def conflicting_checkpoints(self, origin: str) -> tuple[Path, ...]:
-        """Checkpoints of a ledger, signed by its bureau, that contradict one that was cosigned: evidence."""
+        """Checkpoints that the bureau signed and that contradict a cosigned one: evidence."""
         return tuple(sorted(self._home.log_folder(origin).glob("refused-*")))
 
     def unproven_checkpoints(self, origin: str) -> tuple[Path, ...]:
-        """Checkpoints of a ledger, signed by its bureau, that came from whomever with a wrong proof: no evidence until
-        the bureau cannot give a right one (``lab audit compare``)."""
+        """Checkpoints that the bureau signed and that somebody sent with a wrong proof. They are evidence only if the
+        bureau cannot give a right proof (``lab audit compare``)."""
         return tuple(sorted(self._home.log_folder(origin).glob("unproven-*")))
 
-    def _cosign(self, folder: Path, asked: AddCheckpointRequest, log: NoteKey) -> WitnessResponse:
-        last, new = self.last_checkpoint(folder), asked.checkpoint
+    def _cosign(self, folder: Path, request: AddCheckpointRequest, log: NoteKey) -> WitnessResponse:
+        last, new = self.last_checkpoint(folder), request.checkpoint
         size, root = (last.size, bytes.fromhex(last.root)) if last is not None else (0, EMPTY_ROOT)
-        if asked.old_size != size:
+        if request.old_size != size:
             return WitnessResponse(409, f"{size}\n", is_size=True)
         if new.size == 0 and bytes.fromhex(new.root) != EMPTY_ROOT:
             return WitnessResponse(422, "the empty tree has another root\n")
-        if not is_consistent((size, root), (new.size, bytes.fromhex(new.root)), asked.proof):
+        if not is_consistent((size, root), (new.size, bytes.fromhex(new.root)), request.proof):
             if (new.size, new.root) != (size, root.hex()):
-                self._keep(folder, asked.signed_checkpoint, log, contradicts=new.size == size)
+                self._keep_refused(folder, request.signed_checkpoint, log, contradicts=new.size == size)
             return WitnessResponse(422, "the consistency proof does not verify\n")
         line = self._key.cosign(new, self._now())
-        self._persist(folder, SignedCheckpoint(new, SignedNote(new.text, (*_own(asked.signed_checkpoint, log), line))))
+        self._persist(
+            folder, SignedCheckpoint(new, SignedNote(new.text, (*_own(request.signed_checkpoint, log), line)))
+        )
         return WitnessResponse(200, f"{line}\n")
 
     def _persist(self, folder: Path, cosigned: SignedCheckpoint) -> None:
         replace_private(folder / _COSIGNED, str(cosigned).encode())
 
-    def _keep(self, folder: Path, signed: SignedCheckpoint, log: NoteKey, *, contradicts: bool) -> None:
-        """Keep a checkpoint that was not cosigned. Of the size of the last one, with another root, it ``contradicts``
-        that by itself. A larger one does not: anybody can send the log's newest with a wrong proof, so what is kept of
-        such neither counts as evidence nor takes its room."""
+    def _keep_refused(self, folder: Path, signed: SignedCheckpoint, log: NoteKey, *, contradicts: bool) -> None:
+        """Keep a checkpoint that was refused. One of the same size as the last but with another root ``contradicts``
+        it. A larger one does not: anybody can send the log's newest checkpoint with a wrong proof. Those are no
+        evidence and are kept apart, so that they cannot displace evidence."""
         stem = "refused" if contradicts else "unproven"
         kept = sorted(folder.glob(f"{stem}-*"), key=lambda path: path.stat().st_mtime_ns)
         content = str(SignedCheckpoint(signed.checkpoint, SignedNote(signed.note.text, _own(signed, log)))).encode()
@@ -118,5 +119,5 @@ class CheckpointCosigner:
 
 
 def _own(signed: SignedCheckpoint, log: NoteKey) -> tuple[NoteSignature, ...]:
-    """The log's own signature, which was verified; a stranger's lines are not kept."""
+    """The log's own signature, which was verified; lines of other keys are not kept."""
     return tuple(one for one in signed.note.signatures if one.claims_key(log))[:1]

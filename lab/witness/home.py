@@ -1,9 +1,9 @@
-"""A witness's folder: who it is, which ledgers it watches, and what it cosigned last of each.
+"""A witness's folder: its name and key, the ledgers that it watches, and the last cosigned checkpoint of each.
 
 Layout: ``witness.toml`` (name, public key, how the key is sealed), ``witness.sealed``, ``seal.key`` (unless a
 passphrase seals), ``logs/<hash of the origin>/``: ``log.json`` (whose ledger), ``cosigned`` (the last checkpoint with
-the cosignature), ``refused-N`` (evidence), ``unproven-N`` (none by itself), ``lock``. The folder and all in it are the
-owner's alone.
+the cosignature), ``refused-N`` (evidence), ``unproven-N`` (no evidence by itself), ``lock``. Only the owner may read
+the folder and its files.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def default_folder() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class WitnessHome:
-    """An existing folder. Made by ``create`` or ``open``."""
+    """An existing witness's folder, from ``create`` or ``open``."""
 
     folder: Path
     name: str
@@ -44,9 +44,9 @@ class WitnessHome:
 
     @classmethod
     def create(cls, folder: Path, *, name: str, passphrase: str | None = None) -> WitnessHome:
-        """A new witness with a fresh key, sealed under ``passphrase`` or else a key file beside it (mode 0600).
+        """Make a witness with a fresh key, sealed under ``passphrase`` or else under a key file beside it (mode 0600).
 
-        Raises ``Conflict`` if a witness lives there, ``InvalidInput`` for a name that cannot stand in a note.
+        Raises ``Conflict`` if the folder holds a witness, ``InvalidInput`` for a name that a signed note cannot hold.
         """
         if not is_key_name(name) or len(name) > 100:
             raise InvalidInput(
@@ -55,7 +55,7 @@ class WitnessHome:
             )
         folder = folder.expanduser().absolute()
         if (folder / _SETTINGS).exists():
-            raise Conflict("A witness lives in this folder already.", next_step="use it, or choose another --home")
+            raise Conflict("This folder holds a witness already.", next_step="use it, or choose another --home")
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         check_private(folder)
         (folder / "logs").mkdir(mode=0o700, exist_ok=True)
@@ -63,7 +63,8 @@ class WitnessHome:
             replace_private(folder / _SEAL, os.urandom(32))
         key = WitnessKey.create(folder, name, _seal_key(folder, passphrase))
         home = cls(folder, name, key.note_key.public_key, passphrase is not None)
-        # A JSON string of printable ASCII is a TOML basic string. The settings are last: who has them has all.
+        # A JSON string of printable ASCII is a TOML basic string. The settings are written last: a folder with settings
+        # is complete.
         lines = [f"name = {json.dumps(name)}", f"public_key = {json.dumps(home.public_key)}"]
         lines.append(f"sealed_by = {json.dumps('passphrase' if home.is_passphrase_sealed else 'file')}")
         replace_private(folder / _SETTINGS, ("\n".join(lines) + "\n").encode())
@@ -71,10 +72,10 @@ class WitnessHome:
 
     @classmethod
     def open(cls, folder: Path) -> WitnessHome:
-        """The witness in ``folder``; raises ``NotFound``, ``NotAllowed`` when others may read it, ``InvalidInput``."""
+        """The witness in ``folder``; raises ``NotFound``, ``NotAllowed`` if others may read it, or ``InvalidInput``."""
         folder = folder.expanduser().absolute()
         if not (folder / _SETTINGS).is_file():
-            raise NotFound("No witness lives in this folder.", next_step="run `lab witness init`, or give --home")
+            raise NotFound("This folder holds no witness.", next_step="run `lab witness init`, or give --home")
         check_private(folder)
         try:
             found = tomllib.loads(read_private(folder / _SETTINGS).decode())
@@ -90,8 +91,8 @@ class WitnessHome:
         return cls(folder, party.name, party.public_key, sealed_by == "passphrase")
 
     def open_key(self, passphrase: str | None = None) -> WitnessKey:
-        """The opened key; ``passphrase`` where that seals it. Raises ``NotAuthentic``, or ``InvalidInput`` if the key
-        is not the one that the settings name."""
+        """The opened key; ``passphrase`` if one seals it. Raises ``NotAuthentic`` for a wrong seal key,
+        ``InvalidInput`` if the settings name another key."""
         key = WitnessKey.open(
             self.folder, self.name, _seal_key(self.folder, passphrase if self.is_passphrase_sealed else None)
         )
@@ -107,7 +108,8 @@ class WitnessHome:
         return NoteKey(self.name, self.public_key, SIGNATURE_COSIGNATURE)
 
     def watch_bureau(self, bureau: Party) -> str:
-        """Watch this bureau's ledger from now on; its origin. Raises ``Conflict`` for a known name with another key."""
+        """Watch this bureau's ledger from now on; returns its origin. Raises ``Conflict`` for a known name with another
+        key."""
         if any(log.name == bureau.name and log.public_key != bureau.public_key for log in self.watched_bureaus()):
             raise Conflict(
                 "A bureau of this name has another key here.",
@@ -131,7 +133,7 @@ class WitnessHome:
         return key if key.name == origin else None
 
     def log_folder(self, origin: str) -> Path:
-        """Where a ledger's state lies."""
+        """The folder of a ledger's state."""
         return self.folder / "logs" / hash_origin(origin)
 
     def _log(self, path: Path) -> Party:

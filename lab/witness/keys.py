@@ -1,7 +1,6 @@
-"""The only home of a witness's secret: its Ed25519 key, sealed at rest (``lab.terms.keys.sealing``).
+"""A witness's Ed25519 key (RFC 8032), sealed at rest (``lab.terms.keys.sealing``).
 
-The object cannot be printed, pickled or copied, and the key leaves it in no way; it signs cosignatures alone, so what
-it is asked to sign can never be anything else.
+The key object cannot be printed, pickled or copied, and it signs nothing but cosignatures.
 """
 
 from __future__ import annotations

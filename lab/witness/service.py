@@ -1,8 +1,8 @@
 """The witness over HTTP: ``POST /add-checkpoint`` and ``GET /<hash of the origin>/checkpoint`` (C2SP tlog-witness).
 
-Nothing here is secret, and requests are as good as the signatures in them, so there is no sign-in. Bodies are bounded
-in size and time, and few requests are served at once. Whoever holds connections open and sends no whole request holds
-nobody up: there may be so many of those, and the oldest make room.
+Nothing here is secret, and a request counts by the signatures in it, so there is no sign-in. Bodies are bounded in size
+and time, and few requests are served at once. Connections without a complete request cannot block others: beyond a
+fixed number, the oldest is closed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _HEAD_SECONDS = 10.0
 _AT_ONCE, _UNFINISHED = 64, 48
 
 
-def create_app(watching: CheckpointCosigner) -> FastAPI:
+def create_app(cosigner: CheckpointCosigner) -> FastAPI:
     """The application over an opened witness."""
     app = FastAPI(title="Shulab witness", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
 
@@ -46,19 +46,19 @@ def create_app(watching: CheckpointCosigner) -> FastAPI:
             return PlainTextResponse("broken off\n", 400)
         if body is None:
             return PlainTextResponse(f"at most {MAX_REQUEST_BYTES} bytes\n", 413)
-        answer = await run_in_threadpool(watching.add_checkpoint, body)
-        media = SIZE_MEDIA if answer.is_size else "text/plain; charset=utf-8"
-        return Response(answer.body.encode(), answer.status, headers={"content-type": media})
+        response = await run_in_threadpool(cosigner.add_checkpoint, body)
+        media = SIZE_MEDIA if response.is_size else "text/plain; charset=utf-8"
+        return Response(response.body.encode(), response.status, headers={"content-type": media})
 
     @app.get("/{folder}/checkpoint")
     async def checkpoint(folder: str) -> Response:
-        found = await run_in_threadpool(watching.last_checkpoint_text, folder) if is_hex32(folder) else None
+        found = await run_in_threadpool(cosigner.last_checkpoint_text, folder) if is_hex32(folder) else None
         return PlainTextResponse("nothing cosigned\n", 404) if found is None else PlainTextResponse(found)
 
     @app.exception_handler(ShulabError)
     async def failed(_: Request, error: ShulabError) -> Response:
-        """What is wrong with the witness's own folder is for its operator to see, not for a stranger."""
-        return PlainTextResponse("the witness cannot work; its operator has to look\n", 500)
+        """A fault of the witness's own folder concerns its operator; a caller learns no more than that there is one."""
+        return PlainTextResponse("the witness cannot work; its operator must look into it\n", 500)
 
     return app
 
@@ -73,8 +73,8 @@ async def _read(request: Request) -> bytes | None:
 
 
 class _RequestDeadlineProtocol(H11Protocol):
-    """A connection that is closed if the head of a request does not come in time, and when it is the oldest of too many
-    on which no whole request has come yet."""
+    """A connection that is closed when the head of a request is late, or when it is the oldest of too many connections
+    without a complete request."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -103,7 +103,7 @@ class _RequestDeadlineProtocol(H11Protocol):
         return not self.transport.is_closing() and (self._is_headless() or self.cycle.more_body)
 
     def _watch(self) -> None:
-        """Let the time for a head run while one is to come."""
+        """Run the timer for a request's head while the head is incomplete."""
         if not self._is_headless():
             if self._late is not None:
                 self._late.cancel()
@@ -118,7 +118,7 @@ class _RequestDeadlineProtocol(H11Protocol):
 
 
 class _WitnessServer(uvicorn.Server):
-    """Writes the port to a file when it listens."""
+    """A server that writes its port to a file once it listens."""
 
     def __init__(self, config: uvicorn.Config, port_file: Path | None) -> None:
         super().__init__(config)
@@ -133,11 +133,11 @@ class _WitnessServer(uvicorn.Server):
 
 
 def server_config(
-    watching: CheckpointCosigner, *, certificate: Path | None = None, key: Path | None = None
+    cosigner: CheckpointCosigner, *, certificate: Path | None = None, key: Path | None = None
 ) -> uvicorn.Config:
-    """How uvicorn serves a witness."""
+    """The configuration of uvicorn for a witness."""
     return uvicorn.Config(
-        create_app(watching),
+        create_app(cosigner),
         http=_RequestDeadlineProtocol,
         log_level="warning",
         access_log=False,
@@ -153,7 +153,7 @@ def server_config(
 
 
 def serve(
-    watching: CheckpointCosigner,
+    cosigner: CheckpointCosigner,
     host: str,
     port: int,
     *,
@@ -161,9 +161,9 @@ def serve(
     certificate: Path | None = None,
     key: Path | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT. ``port`` 0 takes a free one; ``certificate`` and ``key`` are PEM files for TLS.
+    """Serve until SIGTERM or SIGINT. ``port`` 0: a free port. ``certificate`` and ``key``: PEM files for TLS.
 
-    Raises ``Conflict`` when it cannot listen there.
+    Raises ``Conflict`` if it cannot listen there.
     """
     try:
         listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
@@ -172,7 +172,7 @@ def serve(
             f"Wanted to listen on port {port} of {host}; it is taken, not allowed, or not of this machine.",
             next_step="choose another --port (0 takes a free one) or --host",
         ) from None
-    config = server_config(watching, certificate=certificate, key=key)
+    config = server_config(cosigner, certificate=certificate, key=key)
     # uvicorn raises the signal again when it has shut down; with these handlers that means: return.
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda number, frame: None)

@@ -7,10 +7,11 @@ from typing import Annotated
 
 from pydantic import Field
 
+from lab.terms.text.bilingual import BilingualText
 from models.shared.canonical_json import STRICT_CONFIG
 from models.shared.sheet import NamedValue, Text
 
-METRIC_LABELS: dict[str, tuple[str, str]] = {
+METRIC_LABELS: dict[str, BilingualText] = {
     "auc_model": ("本模型 AUC", "AUC of this model"),
     "auc_bank_only": ("仅银行特征 AUC", "AUC of bank features alone"),
     "auc_bureau_only": ("仅公共特征 AUC", "AUC of bureau features alone"),
@@ -63,7 +64,7 @@ class ModelCard:
         """The figure of this name, if the card has it."""
         return next((fact.value for fact in self.facts if fact.name == name), None)
 
-    def text_lines(self) -> list[tuple[str, str]]:
+    def text_lines(self) -> list[BilingualText]:
         """The card for a person, (Chinese, English) lines."""
         share = 100 * self.positives / self.rows if self.rows else 0.0
         lines = [

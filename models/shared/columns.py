@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from lab.terms.text.bilingual import BilingualText
 from models.shared.canonical_json import STRICT_CONFIG, require
 from models.shared.features import MAX_NUMBER, OTHER_EN, OTHER_ZH, Feature
 
@@ -120,9 +121,7 @@ def check_columns(
             )
 
 
-def describe_column(
-    features: Sequence[Feature], binnings: Sequence[Binning], column: IndicatorColumn
-) -> tuple[str, str]:
+def describe_column(features: Sequence[Feature], binnings: Sequence[Binning], column: IndicatorColumn) -> BilingualText:
     """What a column asks, in Chinese and in English, for a person who checks what is encrypted."""
     zh, en = [], []
     for index, allowed in column.tests:
@@ -133,7 +132,7 @@ def describe_column(
     return " 且 ".join(zh), " and ".join(en)
 
 
-def _bin_words(feature: Feature, binning: Binning, number: int) -> tuple[str, str]:
+def _bin_words(feature: Feature, binning: Binning, number: int) -> BilingualText:
     cells = [cell for cell, owner in enumerate(binning.cells) if owner == number]
     zh, en = [], []
     if feature.kind == "categorical":

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from lab.terms.contract.document import ResultDetail
 from lab.terms.errors import InvalidInput
+from lab.terms.text.bilingual import BilingualText
 from models.shared.dimensions import DIMENSIONS
 from models.shared.sheet import BankSheet, PublicItem, ReferenceDistribution, ScoreOutput
 
@@ -93,7 +94,7 @@ class PortraitDimension:
     band_zh: str
     band_en: str
     points: float | None
-    sources: tuple[tuple[str, str], ...]
+    sources: tuple[BilingualText, ...]
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ class Portrait:
     model: str
     detail: str
     items: tuple[PublicItem, ...]
-    bank_inputs: tuple[tuple[str, str], ...]
+    bank_inputs: tuple[BilingualText, ...]
     provenance: PortraitProvenance
 
     @property
@@ -303,7 +304,7 @@ def _reasons(sheet: BankSheet, outcome: PortfolioScores, row: int) -> tuple[Scor
     return tuple(sorted(reasons, key=lambda reason: (not reason.adverse, -abs(reason.points))))
 
 
-def _output_words(sheet: BankSheet) -> dict[ScoreOutput, tuple[str, str]]:
+def _output_words(sheet: BankSheet) -> dict[ScoreOutput, BilingualText]:
     words = {ScoreOutput("dimension", dimension.code): (dimension.zh, dimension.en) for dimension in DIMENSIONS}
     words |= {ScoreOutput("feature", feature.name): (feature.label_zh, feature.label_en) for feature in sheet.features}
     words[ScoreOutput("public", "public")] = ("公共数据合计", "Public records together")

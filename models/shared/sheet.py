@@ -22,6 +22,7 @@ from pydantic import Field
 from lab.terms.contract.document import ResultDetail
 from lab.terms.field_types import Slug
 from lab.terms.names import ModelRef
+from lab.terms.text.bilingual import BilingualText
 from models.shared.calibration import Calibration, ScoreScale, check_scale
 from models.shared.canonical_json import STRICT_CONFIG, dump_canonical, parse_strict, require
 from models.shared.columns import (
@@ -128,7 +129,7 @@ class BankSheet:
         """The model that the sheet is of."""
         return ModelRef(self.model, self.version)
 
-    def describe_columns(self) -> list[tuple[str, str]]:
+    def describe_columns(self) -> list[BilingualText]:
         """What each column asks, (Chinese, English): for a bank that checks what it encrypts."""
         return [describe_column(self.features, self.binnings, column) for column in self.columns]
 

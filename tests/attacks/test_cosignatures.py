@@ -263,7 +263,7 @@ def test_a_bank_that_waits_and_then_goes_on_is_none_the_wiser(tmp_path: Path, mo
 @pytest.mark.with_control("no end without a quorum")
 def test_a_bureau_that_leaves_cosignatures_out_ends_no_run(tmp_path: Path) -> None:
     detail = refused(silent(tmp_path))
-    assert "The run is not finished" in detail and "Without: w0.example, w1.example, w2.example" in detail
+    assert "The run is not finished" in detail and "Missing: w0.example, w1.example, w2.example" in detail
 
 
 def test_receipts_and_cosigned_checkpoint_together_are_evidence_for_ever(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_without_a_later_head_the_cut_passes(tmp_path: Path) -> None:
 def test_with_a_receipts_head_the_cut_is_named(tmp_path: Path) -> None:
     path, later = cut(tmp_path)
     with pytest.raises(LedgerFault) as found:
-        verify_export(path, PUBLIC, held=[later])
+        verify_export(path, PUBLIC, known_heads=[later])
     assert (found.value.kind, found.value.entry) == (LedgerFaultKind.DROPPED, 2 * HEAD_EVERY + 1)
 
 

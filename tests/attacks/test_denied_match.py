@@ -123,7 +123,7 @@ def test_no_answer_is_taken_that_the_ledger_does_not_tell_of(bank: Bank, lie: st
     with begun(bank) as run, pytest.raises(NotAuthentic):
         counterpart(bank, run, **LIES[lie]).match(REQUEST)
     with begun(bank) as run:
-        assert run.receipts() == []
+        assert run.matching_receipts() == []
 
 
 @pytest.mark.with_control("match receipt")
@@ -133,7 +133,7 @@ def test_what_is_kept_proves_the_answer_for_ever(bank: Bank, counting: bool) -> 
         asking = counterpart(bank, run)
         ask = asking.count if counting else asking.match
         assert ask(REQUEST) == RESPONSE == ask(REQUEST)  # again: another receipt, as good as the first
-        (kept,) = run.receipts()
+        (kept,) = run.matching_receipts()
     receipt = MatchReceipt.read(kept)
     verify_receipt(receipt, bank.ledger.public)
     assert (receipt.identifiers, receipt.is_count, receipt.epoch) == (ASKED, counting, EPOCH)

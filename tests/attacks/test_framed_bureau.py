@@ -63,7 +63,7 @@ def test_where_a_wrong_proof_is_evidence_a_stranger_makes_it(tmp_path: Path, mon
         if len(kept) < 16:
             replace_private(folder / f"refused-{len(kept) + 1}", str(signed).encode())
 
-    monkeypatch.setattr(CheckpointCosigner, "_keep", keep)
+    monkeypatch.setattr(CheckpointCosigner, "_keep_refused", keep)
     before, fork, after = play(tmp_path)
     assert len(before) == 16 and fork not in after
 

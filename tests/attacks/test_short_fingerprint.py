@@ -92,7 +92,7 @@ def test_a_part_of_it_is_not_enough(cut: int) -> None:
 def test_what_was_read_out_in_the_former_form_is_no_longer_taken() -> None:
     with pytest.raises(NotAuthentic, match="whole fingerprint") as refused:
         check_fingerprint(legacy_fingerprint(HONEST), HONEST, whose="the bureau")
-    assert "16 digits are of before" in refused.value.next_step
+    assert "16 digits are out of use" in refused.value.next_step
 
 
 def test_however_it_is_typed_it_is_the_same() -> None:

@@ -98,7 +98,7 @@ def test_without_a_look_at_the_canaries_it_goes_unnoticed(
     hostile.strayed = tuple(range(200))
     found = Party(tmp_path).match(hostile, CODES)
     assert (
-        0 < len(found.match.indices) < len(CODES)
+        0 < len(found.intersection.indices) < len(CODES)
     )  # some clients are lost, chosen by the bureau; the bank sees a match
 
 

@@ -75,11 +75,11 @@ def test_the_first_line_that_is_not_the_bureaus_is_named(edits: list[tuple[str, 
         held = [SignedTreeHead.read(GOOD.heads[-1])]
         if first is None:
             if covered:
-                assert verify_export(path, PUBLIC, held=held).size == COUNT
+                assert verify_export(path, PUBLIC, known_heads=held).size == COUNT
                 return
             first = COUNT + 1
         with pytest.raises(LedgerFault) as raised:
-            verify_export(path, PUBLIC, held=held)
+            verify_export(path, PUBLIC, known_heads=held)
     assert raised.value.entry == first
     assert raised.value.kind in (
         LedgerFaultKind.ALTERED,

@@ -214,7 +214,7 @@ def test_the_command_tells_what_moved(bank: Fresh) -> None:
     bank.change()
     done = lab("rescore", *where)
     assert done.returncode == 0 and "稳定性" not in done.stderr
-    assert "From grade to grade" in done.stdout and "Siddiqi" in done.stdout + done.stderr
+    assert "Grades before and now" in done.stdout and "Siddiqi" in done.stdout + done.stderr
     latest = finished_runs(bank.home.runs)[0]
     assert latest.manifest["rescored_from"] == run
     moved = json.loads(lab("drift", run, latest.folder.name, "--home", bank.home.folder, "--json").stdout)

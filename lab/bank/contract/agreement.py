@@ -29,7 +29,7 @@ _NEXT_STEP_BY_STATE = {
     "submitted": "another officer of the bureau has to approve it (`lab officer approve`)",
     "under-review": "another officer of the bureau has to approve it (`lab officer approve`)",
     "approved": "sign it with `lab bank sign`",
-    "suspended": "ask the bureau; when it is resumed, the same command goes on at no new charge",
+    "suspended": "ask the bureau; when the contract is resumed, the same command resumes the job at no new charge",
 }
 """What to do about a contract that is not active, by its state; in any other state only a new contract helps."""
 

@@ -70,7 +70,7 @@ class MatchingKeyPins:
         """
         pattern = f"{self.contract}.e*.{matching_operation(setup.for_counting)}.strayed.json"
         if any(self.folder.glob(pattern)):
-            raise self._stop(setup, "has answered under another key than the published one")
+            raise self._stop(setup, "answered under another key than the published one before")
 
     def record_canary_failure(self, setup: SetupManifest, request_sha256: str, found: CanaryMismatch) -> NotAuthentic:
         """Record a failed canary, so that nothing more is sent under this contract and operation; returns the error."""

@@ -87,12 +87,12 @@ class RetentionReport:
 
 
 def check_retention(
-    home: BankHome, ask: VersionLookup | None, *, now: datetime, progress: Progress = SILENT
+    home: BankHome, lookup: VersionLookup | None, *, now: datetime, progress: Progress = SILENT
 ) -> RetentionReport:
-    """Check everything that the bank keeps; ``ask`` asks a contract's bureau for its state, None asks no bureau."""
+    """Check everything that the bank keeps; ``lookup`` asks a contract's bureau for its state, None asks nobody."""
     unfinished = [(path, read_run_metadata(path)) for path in unfinished_run_folders(home.runs, home.matches)]
     items = [*_runs(home, unfinished, now), *_evaluation_stores(home, unfinished), *_setups(home)]
-    alive = _contracts_alive(home, items, ask, now, progress)
+    alive = _contracts_alive(home, items, lookup, now, progress)
     running = {metadata.contract for path, metadata in unfinished if metadata is not None and is_running(path)}
     due: list[RetainedItem] = []
     on_hold: list[RetainedItem] = []
@@ -140,25 +140,25 @@ def _removal_or_hold_reason(
 
 
 def _contracts_alive(
-    home: BankHome, items: Sequence[_StoredItem], ask: VersionLookup | None, now: datetime, progress: Progress
+    home: BankHome, items: Sequence[_StoredItem], lookup: VersionLookup | None, now: datetime, progress: Progress
 ) -> dict[str, bool | None]:
     """Whether each contract that decides over an item is alive; None where that is unknown."""
     contracts = sorted({item.contract for item in items if item.contract is not None and item.depends_on_contract})
     alive: dict[str, bool | None] = {}
     with progress.stage("standing", len(contracts)) as stage:
         for contract in contracts:
-            alive[contract] = _is_alive(home, contract, ask, now)
+            alive[contract] = _is_alive(home, contract, lookup, now)
             stage.advance()
     return alive
 
 
-def _is_alive(home: BankHome, contract: str, ask: VersionLookup | None, now: datetime) -> bool | None:
+def _is_alive(home: BankHome, contract: str, lookup: VersionLookup | None, now: datetime) -> bool | None:
     """Whether a contract is in force or can still be; None if that is unknown."""
     try:
         signed = [home.contract(contract, version).contract for version in home.versions(contract)]
     except ShulabError:
         return None
-    states = _states_at_bureau(contract, ask) if signed else {}
+    states = _states_at_bureau(contract, lookup) if signed else {}
     if signed and _covers(states, signed):
         return not all(one.ended for one in states.values())
     return False if signed and all(_is_over(one, now) for one in signed) else None
@@ -177,12 +177,12 @@ def _is_over(contract: Contract, now: datetime) -> bool:
         return False
 
 
-def _states_at_bureau(contract: str, ask: VersionLookup | None) -> dict[int, ContractVersionStatus]:
+def _states_at_bureau(contract: str, lookup: VersionLookup | None) -> dict[int, ContractVersionStatus]:
     """The versions of a contract at its bureau; none if it does not answer, because it may be gone for good."""
-    if ask is None:
+    if lookup is None:
         return {}
     try:
-        return {one.version: one for one in ask(contract)}
+        return {one.version: one for one in lookup(contract)}
     except ShulabError:
         return {}
 

@@ -116,7 +116,7 @@ def compare(
             next_step="ask another bank or the auditor for theirs (`lab bank heads export`)",
         )
     if export is not None:
-        verify_export(export, bureau, held=[one.head for one in shown], progress=output.progress)
+        verify_export(export, bureau, known_heads=[one.head for one in shown], progress=output.progress)
     sizes = _count_sizes(shown, service)
     if sizes > 1 and service is None and export is None:
         output.say(f"{len(shown)} 个树头 heads, {sizes} 种大小 sizes")

@@ -184,7 +184,7 @@ def verify(given: VerifyOptions) -> None:
     checkpoints, cosigned = _read_checkpoints(given, bureau)
     kept: list[VerifiableTreeHead] = [*(read_tree_head(file) for file in given.head or ()), *checkpoints]
     try:
-        found = verify_export(given.export, bureau, held=kept, thorough=given.thorough, progress=output.progress)
+        found = verify_export(given.export, bureau, known_heads=kept, thorough=given.thorough, progress=output.progress)
     except LedgerFault as fault:
         where = f"第 {fault.entry} 条 entry {fault.entry}: " if fault.entry else ""
         output.say(f"台账不可信 Not as the bureau wrote it: {where}{fault.kind.zh} {fault.kind.value}")

@@ -102,14 +102,14 @@ def _report_signed(output: CommandOutput, signed: SignedContract, warnings: list
 
 
 @dataclass(frozen=True, kw_only=True)
-class ContractOptions(BureauOptions):
+class ContractStatusOptions(BureauOptions):
     """What ``lab bank contract`` takes."""
 
     contract: ContractArgument
 
 
-@take_options(ContractOptions)
-def contract(options: ContractOptions) -> None:
+@take_options(ContractStatusOptions)
+def contract(options: ContractStatusOptions) -> None:
     """查看合同与余量 Show a signed contract's terms, its state at the bureau, and what is left under it."""
     from lab.bank.contract.agreement import verify_contract_text
 

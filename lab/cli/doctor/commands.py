@@ -17,6 +17,7 @@ from lab.cli.doctor.installation import check_installation
 from lab.cli.doctor.machine import check_machine
 from lab.cli.terminal.option_types import JsonOption
 from lab.cli.terminal.output import CommandOutput
+from lab.terms.text.bilingual import BilingualText
 from lab.terms.text.escaping import join_visible_lines
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="体检 Doctor.")
@@ -78,6 +79,6 @@ def _finding_row(finding: DoctorFinding) -> tuple[str, ...]:
     )
 
 
-def _join_languages(words: tuple[str, str]) -> str:
+def _join_languages(words: BilingualText) -> str:
     zh, en = words
     return zh if zh == en else join_visible_lines((zh, en))

@@ -6,7 +6,8 @@ note elsewhere.
 
 from __future__ import annotations
 
-from lab.cli.doctor.findings import BilingualText, DoctorFinding, DoctorVerdict
+from lab.cli.doctor.findings import DoctorFinding, DoctorVerdict
+from lab.terms.text.bilingual import BilingualText
 from protocols.confinement.probe import ProtectionStatus, probe_protections
 
 PROTECTION_LABELS: dict[str, BilingualText] = {

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-BilingualText = tuple[str, str]
-"""A sentence or a word: Chinese, English."""
+from lab.terms.text.bilingual import BilingualText
+
 NO_TEXT: BilingualText = ("", "")
 
 
@@ -50,8 +50,3 @@ class DoctorFinding:
             "found": {"zh": self.found[0], "en": self.found[1]},
             "next_step": {"zh": self.next_step[0], "en": self.next_step[1]},
         }
-
-
-def same_in_both(text: str) -> BilingualText:
-    """A text that is the same in both languages: a version, a number."""
-    return text, text

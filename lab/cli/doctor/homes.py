@@ -15,7 +15,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from lab.cli.doctor.findings import NO_TEXT, BilingualText, DoctorFinding, DoctorVerdict
+from lab.cli.doctor.findings import NO_TEXT, DoctorFinding, DoctorVerdict
+from lab.disk.private_files import PrivacyFault, find_privacy_fault
+from lab.terms.text.bilingual import BilingualText
 
 _SQLITE = b"SQLite format 3\x00"
 _Fault = tuple[DoctorVerdict, BilingualText, BilingualText]
@@ -89,7 +91,7 @@ def _join_faults(line: DoctorFinding, folder: Path, faults: Sequence[_Fault]) ->
 
 
 def _find_faults(party: HomeLayout, folder: Path) -> Iterator[_Fault]:
-    yield from _check_private(folder, folder, 0o700)
+    yield from _describe_privacy_fault(folder, folder, is_folder=True)
     settings = _read(folder / party.settings_file)
     if settings is None or not all(isinstance(settings.get(name), str) for name in party.required_settings):
         yield (
@@ -109,9 +111,9 @@ def _find_faults(party: HomeLayout, folder: Path) -> Iterator[_Fault]:
             ("从备份恢复 keys/", "restore keys/ from a backup"),
         )
         return
-    yield from _check_private(keys, folder, 0o700)
+    yield from _describe_privacy_fault(keys, folder, is_folder=True)
     for path in sorted(keys.rglob("*")):
-        yield from _check_private(path, folder, 0o700 if path.is_dir() and not path.is_symlink() else 0o600)
+        yield from _describe_privacy_fault(path, folder, is_folder=path.is_dir() and not path.is_symlink())
     if party is BANK_HOME:
         named = settings.get("key_file")
         yield from _check_key_file(Path(named), folder) if isinstance(named, str) else ()
@@ -127,26 +129,22 @@ def _read(path: Path) -> Mapping[str, Any] | None:
         return None
 
 
-def _check_private(path: Path, folder: Path, wanted: int) -> Iterator[_Fault]:
-    """What is wrong with a folder (``wanted`` 0700) or a file (0600) that only its owner may read."""
+def _describe_privacy_fault(path: Path, folder: Path, *, is_folder: bool) -> Iterator[_Fault]:
+    """What is wrong with a folder (mode 0700) or file (mode 0600) that must be private, if anything."""
     name = str(path.relative_to(folder)) if path != folder and path.is_relative_to(folder) else str(path)
     found = path.lstat()
-    mode = stat.S_IMODE(found.st_mode)
-    right = stat.S_ISDIR(found.st_mode) if wanted == 0o700 else stat.S_ISREG(found.st_mode)
-    if not right:
-        step = "put the file or folder itself there; links are not accepted"
-        yield (
-            DoctorVerdict.WRONG,
-            (f"{name} 是链接或其他类型", f"{name} is a link or of another kind"),
-            ("放回原件", step),
-        )
-    elif found.st_uid != os.geteuid():
-        step = f"chown it, or run as its owner: {path}"
-        yield DoctorVerdict.WRONG, (f"{name} 属于其他用户", f"{name} is another user's"), (f"更正所有者：{path}", step)
-    elif mode & 0o077:
-        step = f"chmod {wanted:o} {path}"
-        words = (f"{name} 可被他人读取（{mode:04o}）", f"other users can read {name} (mode {mode:04o})")
-        yield DoctorVerdict.WRONG, words, (step, f"{step}, and find out who could read it until now")
+    match find_privacy_fault(found, folder=is_folder):
+        case PrivacyFault.KIND:
+            step = ("放回原件", "put the file or folder itself there; links are not accepted")
+            yield DoctorVerdict.WRONG, (f"{name} 是链接或其他类型", f"{name} is a link or of another kind"), step
+        case PrivacyFault.OWNER:
+            step = (f"更正所有者：{path}", f"chown it, or run as its owner: {path}")
+            yield DoctorVerdict.WRONG, (f"{name} 属于其他用户", f"{name} belongs to another user"), step
+        case PrivacyFault.MODE:
+            mode = stat.S_IMODE(found.st_mode)
+            command = f"chmod {0o700 if is_folder else 0o600:o} {path}"
+            words = (f"{name} 可被他人读取（{mode:04o}）", f"other users can read {name} (mode {mode:04o})")
+            yield DoctorVerdict.WRONG, words, (command, f"{command}, and find out who could read it until now")
 
 
 def _check_key_file(path: Path, folder: Path) -> Iterator[_Fault]:
@@ -154,7 +152,7 @@ def _check_key_file(path: Path, folder: Path) -> Iterator[_Fault]:
         step = ("找回密钥文件", "bring the key file back, or correct key_file in the settings")
         yield DoctorVerdict.WRONG, (f"密钥文件 {path} 不存在", f"the key file {path} is missing"), step
         return
-    yield from _check_private(path, folder, 0o600)
+    yield from _describe_privacy_fault(path, folder, is_folder=False)
 
 
 def _check_seal(settings: Mapping[str, Any], folder: Path) -> Iterator[_Fault]:

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from lab.cli.doctor.findings import BilingualText, DoctorFinding, DoctorVerdict
+from lab.cli.doctor.findings import DoctorFinding, DoctorVerdict
+from lab.terms.text.bilingual import BilingualText
 
 REINSTALL: BilingualText = ("重新安装：sh setup run", "install again: sh setup run")
 _PROBE = "import importlib, sys; importlib.import_module(sys.argv[1])"

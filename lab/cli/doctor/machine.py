@@ -13,7 +13,8 @@ from pathlib import Path
 import psutil
 
 import lab
-from lab.cli.doctor.findings import BilingualText, DoctorFinding, DoctorVerdict, same_in_both
+from lab.cli.doctor.findings import DoctorFinding, DoctorVerdict
+from lab.terms.text.bilingual import BilingualText, same_in_both
 from protocols.wire.http_signatures import MAX_AGE
 
 SUPPORTED_PYTHONS = ((3, 11), (3, 13))

@@ -15,7 +15,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from lab.tables.table_reader import TextTable, read_table
+from lab.tables.table_file import TextTable
+from lab.tables.table_reader import read_table
 from lab.terms.errors import InvalidInput
 from lab.terms.identifiers import RejectionReason, normalise_identifiers
 from lab.terms.names import IdKind

@@ -28,16 +28,17 @@ from lab.simulation.trial.charts import (
     stacked_bar,
 )
 from lab.simulation.trial.score_metrics import DiscriminationMetrics
+from lab.terms.text.bilingual import BilingualText
 from lab.terms.text.escaping import escape_hidden
 
-MODEL_LABELS: Mapping[str, tuple[str, str]] = {
+MODEL_LABELS: Mapping[str, BilingualText] = {
     "encrypted": ("联合模型，密文评分", "joint model, encrypted scores"),
     "plain": ("同一模型，明文评分", "the same model in clear"),
     "free": ("不受约束的联合模型，明文", "unconstrained joint model, in clear"),
     "bureau_only": ("仅数据局数据", "bureau's data alone"),
     "bank_only": ("仅银行数据", "bank's data alone"),
 }
-STEP_LABELS: Mapping[str, tuple[str, str]] = {
+STEP_LABELS: Mapping[str, BilingualText] = {
     "import": ("导入登记库", "import the register"),
     "train": ("训练模型", "train the model"),
     "match": ("隐私求交", "match"),
@@ -45,7 +46,7 @@ STEP_LABELS: Mapping[str, tuple[str, str]] = {
     "score": ("密文评分", "score"),
     "decrypt": ("银行解密", "decrypt"),
 }
-FIGURE_LABELS: Mapping[str, tuple[str, str]] = {
+FIGURE_LABELS: Mapping[str, BilingualText] = {
     "rows_bureau": ("数据局文件行数", "rows of the bureau's file"),
     "rows_bank": ("银行文件行数", "rows of the bank's file"),
     "matched": ("求交命中", "matched"),
@@ -82,7 +83,7 @@ class TrialReport:
     labels: NDArray[np.int8]
     row_outcomes: Sequence[tuple[str, int]]
     set_aside: Sequence[tuple[str, str, str, int]]
-    warnings: Sequence[tuple[str, str]] = ()
+    warnings: Sequence[BilingualText] = ()
     made_at: datetime = field(default_factory=lambda: datetime.now().astimezone())
 
 

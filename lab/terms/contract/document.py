@@ -1,10 +1,10 @@
-"""The data-use contract: what a bureau lets one bank do with which items, for which purpose, until when.
+"""The data-use contract: what a bureau allows one bank to do with which items, for which purpose, until when.
 
-A contract document never changes: an amendment is a new version with the same id, signed again by both. The parties
-sign the same bytes, the RFC 8785 (JSON Canonicalization Scheme) form of the document, with Ed25519 (RFC 8032). Where a
-version stands at the bureau (draft, approved, active, ...) is not part of it (``lab.bureau.contracts.workflow``).
-``lab.terms.contract.odrl`` tells the same document as a W3C ODRL 2.2 Agreement, ``lab.terms.contract.plain_language``
-in Chinese and English.
+A contract document never changes: an amendment is a new version with the same id, which both parties sign again. They
+sign the same bytes, the RFC 8785 (JSON Canonicalization Scheme) form of the document, with Ed25519 (RFC 8032). The
+state of a version at the bureau (draft, approved, active and so on) is not part of it
+(``lab.bureau.contracts.workflow``). ``lab.terms.contract.odrl`` writes the same document as a W3C ODRL 2.2 Agreement,
+``lab.terms.contract.plain_language`` in Chinese and English.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SCHEMA = "shulab-contract/2"
 
 
 class Purpose(StrEnum):
-    """Coded purposes; the list is closed so that a purpose can be compared by machine."""
+    """The closed list of purposes, so that programs can compare them."""
 
     CREDIT_APPROVAL = "credit-approval"
     POST_LOAN_MONITORING = "post-loan-monitoring"
@@ -40,12 +40,12 @@ class Purpose(StrEnum):
 
 
 class Operation(StrEnum):
-    """What can be asked for under a contract.
+    """What a bank can ask for under a contract.
 
-    ``COUNT`` gives how many of the bank's identifiers the register holds, and nothing of which: for the first
-    conversation, before a contract names items. ``MATCH`` gives which; neither includes the other. ``SCORE`` gives
-    totals; ``PORTRAIT`` adds the subtotals from which a bank draws portraits (any detail but total);
-    ``RESEARCH_RUN`` is a researcher's code on the real data, inside the lab.
+    ``COUNT``: how many of the bank's identifiers the register holds, but not which, for a first talk before a contract
+    names items. ``MATCH``: which ones; neither operation includes the other. ``SCORE``: totals. ``PORTRAIT``: subtotals
+    too, from which the bank draws portraits (any detail but total). ``RESEARCH_RUN``: a researcher's code on the real
+    data, inside the lab.
     """
 
     COUNT = "count"
@@ -56,10 +56,10 @@ class Operation(StrEnum):
 
 
 class ResultDetail(StrEnum):
-    """How fine a reply is. Every finer form adds up to the total exactly; each gives a dishonest bank more equations.
+    """How detailed a reply is. Subtotals always add up to the total; each gives a dishonest bank more equations.
 
-    ``TOTAL_OUTPUT``: one number an enterprise. ``DIMENSIONS``: a subtotal for each dimension. ``FEATURES``: a subtotal
-    for each bank feature, and what the public records alone add. ``FULL``: dimension subtotals and feature subtotals.
+    ``TOTAL``: one number an enterprise. ``DIMENSIONS``: a subtotal for each dimension. ``FEATURES``: a subtotal for
+    each bank feature, and one for the public records. ``FULL``: subtotals of dimensions and features.
     """
 
     TOTAL = "total"
@@ -69,11 +69,11 @@ class ResultDetail(StrEnum):
 
 
 class ReleaseForm(StrEnum):
-    """In which form an item may be used, from the least to the most: each allows what stands before it.
+    """In which form an item may be used, from least to most: each form allows those before it.
 
     ``NONE``: not at all. ``MODEL_INPUT_ONLY``: as an input of a model's encrypted evaluation. ``BAND``: a coarse band
-    of its value may leave the bureau. ``EXACT``: its value may. No operation of this version releases an item's value
-    or band: the two are terms that later operations are held against.
+    of its value may leave the bureau. ``EXACT``: its value may. No operation of this version releases a value or a
+    band; later operations will have to respect the two forms.
     """
 
     NONE = "none"
@@ -95,10 +95,10 @@ class ContractItem(FrozenDocument):
 
 
 class Ceilings(FrozenDocument):
-    """Limits the bureau counts, over all versions of the contract and all jobs of the bank under it.
+    """Limits that the bureau enforces over all versions of the contract and all jobs of the bank under it.
 
-    ``identifiers``: blinded identifiers evaluated over the whole term; the bureau cannot see whether two are the same,
-    nor which are canaries (``protocols/matching``), so both count.
+    ``identifiers``: blinded identifiers evaluated over the whole term. The bureau cannot see repeated identifiers or
+    canaries (``protocols/matching``), so both count.
     ``scores_per_enterprise``: within any ``period_days`` days. ``jobs_per_day``: jobs opened within any 24 hours.
     ``precision``: the smallest step between two replies, in the model's quanta (1: as the model computes).
     """
@@ -114,15 +114,15 @@ class Ceilings(FrozenDocument):
 
 
 class ConsentClause(FrozenDocument):
-    """Whether the enterprise itself must have agreed, and why, or why not."""
+    """Whether each enterprise must have agreed, and the reason."""
 
     required: bool = False
     why: Annotated[str, Field(min_length=1, max_length=1000)] = "公共记录 public records"
-    """As it stands, nobody gave a reason: a draft then says it by what may be asked for."""
+    """The default means that nobody gave a reason; a draft then derives one from the operations."""
 
 
 class PinnedModel(FrozenDocument):
-    """A model version the contract allows; ``sheet_sha256`` pins what the bank is told of it."""
+    """A model version that the contract allows; ``sheet_sha256`` pins the sheet that the bank gets."""
 
     name: Slug
     version: PositiveCount
@@ -142,21 +142,21 @@ class Contract(FrozenDocument):
     bank: Party
     purpose: Purpose
     recipients: Annotated[tuple[Name, ...], Field(min_length=1, max_length=100)]
-    """Who in the bank may receive results: departments or systems by name."""
+    """Departments or systems of the bank that may receive results."""
     items: tuple[ContractItem, ...]
     operations: tuple[Operation, ...]
     detail: ResultDetail
     models: Annotated[tuple[PinnedModel, ...], Field(min_length=1, max_length=20)]
-    """Model versions allowed; the first is the one meant when a job names none."""
+    """Allowed model versions; the first is the default of a job."""
     id_kind: IdKind
     engine: Slug
     parameters: Slug
     ceilings: Ceilings
     consent: ConsentClause = ConsentClause()
     retention_days: Annotated[int, Field(ge=1, le=36_600)] = 365
-    """How long either side may keep what a job left with it."""
+    """How long either side may keep the data of a job."""
     witnesses: WitnessQuorum | None = None
-    """Who cosigns the bureau's ledger; none: a ledger made for one bank is not found out by receipts."""
+    """Who cosigns the bureau's ledger; with None, receipts do not reveal a separate ledger for one bank."""
     starts: AwareDatetime
     expires: AwareDatetime
 
@@ -168,19 +168,23 @@ class Contract(FrozenDocument):
             raise ValueError("a contract must expire after it starts")
         if not self.operations:
             raise ValueError("a contract must allow at least one operation")
+        if self.detail is not ResultDetail.TOTAL and Operation.PORTRAIT not in self.operations:
+            raise ValueError("replies finer than totals need the operation portrait")
+        return self
+
+    @model_validator(mode="after")
+    def _check_repetitions(self) -> Contract:
         if len({item.code for item in self.items}) != len(self.items):
             raise ValueError("a contract names each item once")
         if len({str(model) for model in self.models}) != len(self.models):
             raise ValueError("a contract names each model version once")
-        if self.detail is not ResultDetail.TOTAL and Operation.PORTRAIT not in self.operations:
-            raise ValueError("replies finer than totals need the operation portrait")
         keys = {party.public_key for party in self.witnesses.parties} if self.witnesses is not None else set()
         if keys & {self.bureau.public_key, self.bank.public_key}:
             raise ValueError("a witness has a key of its own, neither the bureau's nor the bank's")
         return self
 
     def find_model(self, name: str | None = None, version: int | None = None) -> PinnedModel:
-        """The model version named, or the first; raises ``NotAllowed`` (term: models) if it is not allowed."""
+        """The named model version, or the first; raises ``NotAllowed`` (term: models) if it is not allowed."""
         for model in self.models:
             if (name is None or model.name == name) and (version is None or model.version == version):
                 return model
@@ -191,7 +195,7 @@ class Contract(FrozenDocument):
         )
 
     def free_texts(self) -> Iterator[tuple[str, str]]:
-        """Every text that somebody chose freely, by its term."""
+        """Every freely chosen text, with its clause."""
         yield "bureau", self.bureau.name
         yield "bank", self.bank.name
         for recipient in self.recipients:
@@ -203,22 +207,21 @@ class Contract(FrozenDocument):
             yield "witnesses", witness.name
 
     def check_free_texts(self) -> None:
-        """Raise ``InvalidInput``, naming term and character, if a text hides something (``lab.terms.text.escaping``):
-        who signs must be able to see all that is signed."""
+        """Raise ``InvalidInput``, naming clause and character, if a text has hidden characters
+        (``lab.terms.text.escaping``): whoever signs must see all of it."""
         for term, text in self.free_texts():
             char = find_hidden(text)
             if char:
                 place = " at an end or twice in a row" if char == " " else ""
                 raise InvalidInput(
-                    f"Wanted texts of which everything is seen; contract {self.id} holds "
-                    f"{describe_character(char)}{place} "
-                    f"in its term {term}.",
-                    next_step="have it drafted anew without that character",
+                    f"Wanted texts without hidden characters; contract {self.id} holds "
+                    f"{describe_character(char)}{place} in its term {term}.",
+                    next_step="have it drafted again without that character",
                 )
 
     def canonical_bytes(self) -> bytes:
-        """The bytes that are signed: RFC 8785 of the document; a term ``witnesses`` that names none is left out, so a
-        contract from before there was one has the bytes that it had."""
+        """The signed bytes: RFC 8785 of the document. ``witnesses`` is left out if it is None, so that contracts from
+        before that field keep their bytes."""
         document = self.model_dump(mode="json", by_alias=True)
         if self.witnesses is None:
             del document["witnesses"]
@@ -226,7 +229,7 @@ class Contract(FrozenDocument):
 
     @property
     def counts_only(self) -> bool:
-        """Whether it allows a count and nothing else; its models then only name the register that is counted in."""
+        """Whether it allows counts only; its models then only name the register."""
         return counts_only(self.operations)
 
     @property
@@ -235,21 +238,21 @@ class Contract(FrozenDocument):
         return hashlib.sha256(self.canonical_bytes()).hexdigest()
 
     def in_force(self, now: datetime) -> bool:
-        """Whether ``now`` (aware) lies within the term."""
+        """Whether ``now`` (aware) is within the term."""
         return self.starts <= now < self.expires
 
 
 class SignedContract(FrozenDocument):
-    """A contract and the signatures (hexadecimal Ed25519) of its parties; either may still be missing."""
+    """A contract and its parties' signatures (Ed25519, hexadecimal); None for a missing one."""
 
     contract: Contract
     bureau_signature: str | None = None
     bank_signature: str | None = None
 
     def verify(self, *, require: tuple[Literal["bureau", "bank"], ...] = ("bureau", "bank")) -> None:
-        """Check the signatures named in ``require``.
+        """Verify the signatures named in ``require``.
 
-        Raises ``NotAuthentic`` when one is missing or does not verify under the party's key in the document.
+        Raises ``NotAuthentic`` if one is missing or does not verify under the party's key in the document.
         """
         message = signing_input(self.contract)
         for role in require:
@@ -265,21 +268,20 @@ class SignedContract(FrozenDocument):
 
 
 def counts_only(operations: Iterable[Operation]) -> bool:
-    """Whether these operations give a count and nothing else: no item is used, and nothing comes back that has a
-    detail."""
+    """Whether these operations are counts only: then no item is used, and the reply has no detail."""
     return set(operations) == {Operation.COUNT}
 
 
 def signing_input(contract: Contract) -> bytes:
-    """Domain-separated message that both parties sign."""
+    """The domain-separated bytes that both parties sign."""
     return b"shulab contract v2\x00" + contract.canonical_bytes()
 
 
 def parse_contract(text: str | bytes, *, kept: bool = False) -> SignedContract:
-    """Strictly parse a signed contract from JSON; raises ``InvalidInput`` naming the fields, never their values.
+    """Read a signed contract from JSON strictly; raises ``InvalidInput`` naming the fields, never their values.
 
-    Its texts must hide nothing (``Contract.check_texts``), unless it was ``kept`` here from before and is to be shown
-    or ended.
+    Texts with hidden characters are refused (``Contract.check_free_texts``), unless the contract was ``kept`` here and
+    is to be shown or ended.
     """
     try:
         signed = SignedContract.model_validate_json(text)

@@ -1,7 +1,7 @@
-"""Wishes: what an officer would have a contract say; whatever is left out stays as it is, or as the bureau does it.
+"""Options of a draft: what an officer wants a contract to say. An omitted option keeps the present or default value.
 
-An officer's command sends them with a new draft or an amendment; a bank's proposal becomes wishes when it is drafted
-from. They bind nobody.
+An officer's command sends them with a new draft or an amendment; a bank's proposal can be turned into them. They bind
+nobody.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ CeilingName = Literal[
 
 
 class DraftOptions(BaseModel):
-    """Terms by name; None is no wish. ``models`` are NAME (newest published) or NAME@VERSION."""
+    """Clauses by name; None: not chosen. ``models`` are NAME (newest published) or NAME@VERSION."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -47,17 +47,17 @@ class DraftOptions(BaseModel):
     consent: ConsentClause | None = None
     retention_days: Annotated[int, Field(ge=1, le=36_600)] | None = None
     days: Annotated[int, Field(ge=1, le=36_600)] | None = None
-    """The term, from the drafting on."""
+    """The term in days, from the day of drafting."""
     id_kind: IdKind | None = None
-    """Which identifiers the register must hold; nothing can be chosen here."""
+    """The kind of identifiers that the register must hold; the register decides it."""
     engine: Slug | None = None
     parameters: Slug | None = None
     witnesses: WitnessQuorum | Literal["none"] | None = None
-    """Who cosigns the bureau's ledger; ``none``: nobody, also where the contract to amend names some."""
+    """Who cosigns the bureau's ledger; ``none``: nobody, even if the contract to amend names witnesses."""
 
     @classmethod
     def from_proposal(cls, proposal: ContractProposal) -> Self:
-        """What a proposal asks for."""
+        """The options that a proposal asks for."""
         return cls(
             models=(str(ModelRef(proposal.model, proposal.model_version)),),
             purpose=proposal.purpose,
@@ -74,13 +74,13 @@ class DraftOptions(BaseModel):
         )
 
     def with_defaults(self, others: DraftOptions) -> DraftOptions:
-        """These wishes where there are any, else the others'."""
+        """These options, and the others' where these are not chosen."""
         mine = self.model_dump(exclude_none=True, exclude={"ceilings"})
         ceilings = others.ceilings | self.ceilings
         return DraftOptions.model_validate(others.model_dump(exclude_none=True) | mine | {"ceilings": ceilings})
 
     def apply_to_ceilings(self, ceilings: Ceilings) -> Ceilings:
-        """The ceilings with those wished for; raises ``InvalidInput`` naming those that cannot be."""
+        """``ceilings`` with the chosen ones; raises ``InvalidInput`` naming those out of their limits."""
         try:
             return Ceilings.model_validate(ceilings.model_dump() | self.ceilings)
         except ValueError as error:

@@ -1,7 +1,7 @@
-"""An offer: what a bureau tells a registered bank of a published model, so that the bank can plan a job.
+"""An offer: the facts about a published model from which a registered bank can plan a job.
 
-It counts columns and outputs and names engines and parameter sets. It holds no weight, no cut point, no feature and no
-item; the number of enterprises in the register is rounded up to two digits.
+It has numbers of columns and outputs and names of engines and parameter sets. It has no weight, cut point, feature or
+item. The number of enterprises in the register is rounded up to two digits.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ OFFER_EXAMPLE: dict[str, Any] = {
 
 
 class DetailCost(BaseModel):
-    """What one detail of a model costs: ciphertext columns up and outputs down, in each batch."""
+    """The cost of one detail in each batch: ciphertext columns up, outputs down."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -50,7 +50,7 @@ class ModelOffer(BaseModel):
 
 
 def parse_offer(found: Any) -> ModelOffer:
-    """An offer from parsed JSON; raises ``InvalidInput``."""
+    """Read an offer from a JSON object; raises ``InvalidInput``."""
     try:
         return ModelOffer.model_validate(found)
     except ValidationError:

@@ -1,8 +1,8 @@
-"""What is odd about the names in a contract, so that whoever signs or approves it looks twice.
+"""Warnings about unusual names in a contract, for whoever signs or approves it.
 
-Chinese beside Latin is ordinary here. Of letters of other scripts, and of names that only look alike, a reader sees
-nothing: they are pointed out, not forbidden, since a party may be called so. The rule is the level "highly restrictive"
-of UTS #39, section 5.2, without its exception for names in one script alone: a name written in Cyrillic throughout can
+Chinese beside Latin is normal here. A reader does not notice letters of other scripts, or names that only look alike,
+so both cause a warning. They are not forbidden, because a party may have such a name. The rule is the level "highly
+restrictive" of UTS #39, section 5.2, without its exception for names in a single script: a name in Cyrillic alone can
 look like one in Latin. Scripts and look-alikes come from the Unicode tables in ``confusable_homoglyphs``.
 """
 
@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
-from lab.terms.contract.clauses import CLAUSES, BilingualText
+from lab.terms.contract.clauses import CLAUSES
 from lab.terms.contract.document import Contract
+from lab.terms.text.bilingual import BilingualText
 from lab.terms.text.escaping import VisibleText, describe_character, escape_hidden, find_hidden
 
 _ORDINARY = frozenset({"COMMON", "INHERITED", "LATIN", "HAN"})
 _BESIDE_THEM = (frozenset({"HIRAGANA", "KATAKANA"}), frozenset({"BOPOMOFO"}), frozenset({"HANGUL"}))
-"""What may stand beside Latin and Han, each by itself (UTS #39, table of restriction levels)."""
+"""Scripts that may appear beside Latin and Han, one group at a time (UTS #39, table of restriction levels)."""
 _SCRIPTS: dict[str, str] = {
     "CYRILLIC": "西里尔",
     "GREEK": "希腊",
@@ -36,15 +37,15 @@ _SCRIPTS: dict[str, str] = {
 }
 _ALIKE = str.maketrans("01|Ⅰ", "olll")
 _TURNING = frozenset({"R", "AL", "AN"})
-"""Classes of UAX #9 that turn the direction of writing, marks that all scripts share among them."""
+"""Classes of UAX #9 that change the direction of writing, including marks that scripts share."""
 _RADICALS = (0x2E80, 0x2FDF)
-"""Parts of Han signs as signs of their own: drawn like the whole sign that each is or stands for."""
+"""Han radicals as characters of their own, which look like ordinary Han characters."""
 _SPACES = re.compile(r"\s+")
 
 
 @dataclass(frozen=True, slots=True)
 class NameWarning:
-    """One thing to look at twice: the term it is in, and what it is."""
+    """One warning: its clause, and its text in both languages."""
 
     clause: str
     zh: VisibleText
@@ -52,20 +53,24 @@ class NameWarning:
 
     @property
     def label(self) -> BilingualText:
-        """What the term is called."""
+        """The clause's name in both languages."""
         return CLAUSES[self.clause].label
 
     def as_dict(self) -> dict[str, str]:
-        """The oddity as a program reads it."""
+        """The warning as a JSON object."""
         return {"term": self.clause, "zh": self.zh, "en": self.en}
 
 
 def find_name_warnings(contract: Contract, before: Contract | None = None) -> tuple[NameWarning, ...]:
-    """What is odd about the texts of a contract, in the order of its terms.
+    """The warnings about the texts of a contract, in the order of its clauses.
 
-    ``before``: the version that it amends; a name that only looks like one of that version is odd as well.
+    ``before``: the version that it amends; a name that only looks like a name of that version causes a warning too.
     """
-    found = [NameWarning(term, *map(VisibleText, words)) for term, text in contract.free_texts() for words in _of(text)]
+    found = [
+        NameWarning(term, *map(VisibleText, words))
+        for term, text in contract.free_texts()
+        for words in _text_warnings(text)
+    ]
     former = _names(before) if before is not None else []
     groups: dict[str, list[tuple[str, str]]] = {}
     for term, name in dict.fromkeys([*_names(contract), *former]):
@@ -75,21 +80,22 @@ def find_name_warnings(contract: Contract, before: Contract | None = None) -> tu
             if one != other:
                 this, that = escape_hidden(one), escape_hidden(other)
                 zh = f"“{this}”与“{that}”看起来相似而并不相同（大小写、全半角、空格或形近字）"
-                en = f'"{this}" looks like "{that}" and is another (case, width, spaces, look-alikes)'
+                en = f'"{this}" looks like "{that}" but differs (case, width, spaces, look-alikes)'
                 found.append(NameWarning(term, VisibleText(zh), VisibleText(en)))
     return tuple(dict.fromkeys(found))
 
 
 def warnings_as_dicts(found: Sequence[NameWarning]) -> list[dict[str, str]]:
-    """Oddities as a program reads them: the field ``warnings`` of an answer."""
+    """Warnings as JSON objects: the field ``warnings`` of a response."""
     return [one.as_dict() for one in found]
 
 
 @lru_cache(maxsize=4096)
 def confusable_skeleton(name: str) -> str:
-    """What a name comes to for a hurried reader: compatibility forms, case, marks and spaces undone, and look-alikes
-    taken for one: of Latin letters for them, of others for the one that stands first in Unicode. Two names that look
-    the same need not come out the same."""
+    """The skeleton of a name, equal for names that look alike: without compatibility forms, case, marks and spaces;
+    each look-alike becomes the Latin letter that it resembles, or else the first resembling character in Unicode. Some
+    names that look alike still have different skeletons.
+    """
     letters = unicodedata.normalize("NFKC", name).translate(_ALIKE)
     latin = "".join(char if char.isascii() else _first_alike(char) for char in letters)
     plain = unicodedata.normalize("NFKD", latin.casefold())
@@ -101,33 +107,23 @@ def _names(contract: Contract) -> list[tuple[str, str]]:
 
 
 @lru_cache(maxsize=4096)
-def _of(text: str) -> tuple[BilingualText, ...]:
-    return tuple(_odd(text))
+def _text_warnings(text: str) -> tuple[BilingualText, ...]:
+    return tuple(_find_text_warnings(text))
 
 
-def _odd(text: str) -> Iterator[BilingualText]:
+def _find_text_warnings(text: str) -> Iterator[BilingualText]:
     char = find_hidden(text)
     if char:
         yield (
             f"“{escape_hidden(text)}”含有不可见或不当的字符 {describe_character(char)}，以转义形式显示",
-            f'"{escape_hidden(text)}" holds {describe_character(char)}, which is not seen or out of place; '
-            "it is shown as its escape",
+            f'"{escape_hidden(text)}" holds {describe_character(char)}, which is hidden or out of place; '
+            "it is shown as an escape",
         )
     if text.isascii():
         return
     foreign = _foreign(text)
     if foreign:
-        zh = "、".join(
-            f"{_SCRIPTS.get(script, script)}（{'、'.join(map(describe_character, chars))}）"
-            for script, chars in foreign
-        )
-        en = ", ".join(
-            f"{script.capitalize()} ({', '.join(map(describe_character, chars))})" for script, chars in foreign
-        )
-        yield (
-            f"“{escape_hidden(text)}”含有本处不常用的文字：{zh}",
-            f'"{escape_hidden(text)}" holds letters of scripts unusual here: {en}',
-        )
+        yield _describe_foreign(text, foreign)
     wide = sorted({one for one in text if _is_unusual(one)})
     if wide or not unicodedata.is_normalized("NFC", text):
         found = ", ".join(map(describe_character, wide[:5])) or "NFD"
@@ -137,16 +133,27 @@ def _odd(text: str) -> Iterator[BilingualText]:
         )
 
 
+def _describe_foreign(text: str, foreign: list[tuple[str, list[str]]]) -> BilingualText:
+    zh = "、".join(
+        f"{_SCRIPTS.get(script, script)}（{'、'.join(map(describe_character, chars))}）" for script, chars in foreign
+    )
+    en = ", ".join(f"{script.capitalize()} ({', '.join(map(describe_character, chars))})" for script, chars in foreign)
+    return (
+        f"“{escape_hidden(text)}”含有本处不常用的文字：{zh}",
+        f'"{escape_hidden(text)}" holds letters of scripts unusual here: {en}',
+    )
+
+
 def _is_unusual(char: str) -> bool:
-    """Whether it is a letter, digit or sign in a form that is not the one usually written."""
+    """Whether a letter, digit or Han character has an unusual form."""
     if _RADICALS[0] <= ord(char) <= _RADICALS[1]:
         return True
     return char.isalnum() and unicodedata.normalize("NFKC", char) != char
 
 
 def _foreign(text: str) -> list[tuple[str, list[str]]]:
-    """What does not belong beside the others, by script: letters of other scripts, marks that turn the line, and kana
-    that all look like Han signs beside such signs."""
+    """Characters that do not belong beside the others, by script: letters of other scripts, marks that change the
+    direction, and, beside Han characters, kana that all look like Han characters."""
     by_script: dict[str, list[str]] = {}
     for char in text:
         script = _script(char)
@@ -161,7 +168,7 @@ def _foreign(text: str) -> list[tuple[str, list[str]]]:
 def _script(char: str) -> str:
     if char.isascii():
         return "COMMON"
-    from confusable_homoglyphs.categories import alias  # a table that most commands do not need
+    from confusable_homoglyphs.categories import alias  # slow to import, and most commands do not need it
 
     return str(alias(char)).upper()
 
@@ -174,16 +181,20 @@ def _all_like_han(text: str, by_script: dict[str, list[str]]) -> bool:
 
 @lru_cache(maxsize=4096)
 def _first_alike(char: str, script: str = "") -> str:
-    """The Latin letter or ASCII digit that a character may be taken for; else the first in Unicode of those that it may
-    be taken for (of ``script``, where one is named) and itself."""
-    from confusable_homoglyphs.confusables import confusables_data
-
-    alike = [one["c"] for one in confusables_data.get(char, ()) if len(one["c"]) == 1]
+    """The Latin letter or ASCII digit that a character resembles; otherwise the first in Unicode of the character
+    itself and those that it resembles (in ``script``, if one is given).
+    """
+    alike = _look_alikes(char)
     if script:
         return next((one for one in alike if _script(one) == script), char)
-    latin = next((one for one in alike if one.isascii() and one.isalnum()), "")
-    first = min(
-        [*(one for one in alike if one.isalnum()), *([char] if char.isalnum() or not alike else [])], default=char
-    )
-    # What it looks like may look like others again: 囗 like 口, and that like ロ.
+    letters = [one for one in alike if one.isalnum()]
+    latin = next(filter(str.isascii, letters), "")
+    first = min([*letters, *([char] if char.isalnum() or not alike else [])], default=char)
+    # A look-alike may have look-alikes again: 囗 resembles 口, which resembles ロ.
     return latin or (first if first >= char else _first_alike(first))
+
+
+def _look_alikes(char: str) -> list[str]:
+    from confusable_homoglyphs.confusables import confusables_data
+
+    return [text for text in (one["c"] for one in confusables_data.get(char, ())) if len(text) == 1]

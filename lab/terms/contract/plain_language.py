@@ -1,4 +1,4 @@
-"""A contract in plain Chinese and English, and what two versions of it differ in."""
+"""A contract in plain Chinese and English, and the differences between two versions."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lab.terms.contract.clauses import CLAUSES, BilingualText, ClauseDefinition, join_words
+from lab.terms.contract.clauses import CLAUSES, ClauseDefinition
 from lab.terms.contract.document import Contract
+from lab.terms.text.bilingual import BilingualText, join_words
 from lab.terms.text.escaping import VisibleText
 
 
 @dataclass(frozen=True, slots=True)
 class ClauseText:
-    """One term of a contract, said to a person who is no programmer."""
+    """One clause of a contract in plain language."""
 
     clause: str
     zh: VisibleText
@@ -22,8 +23,8 @@ class ClauseText:
 
 @dataclass(frozen=True, slots=True)
 class ClauseChange:
-    """One term that two versions differ in. ``widens``: the new one alone allows more (True), less (False), or it
-    can't be said (None)."""
+    """One clause in which two versions differ. ``widens``: whether the new clause by itself allows more (True) or less
+    (False); None if that cannot be decided."""
 
     clause: str
     zh: VisibleText
@@ -37,30 +38,30 @@ class ClauseChange:
 
 
 def render_clauses(contract: Contract) -> list[ClauseText]:
-    """Every term of the contract, in the order of the document."""
+    """Every clause of the contract, in the order of the document."""
     return [ClauseText(term, *map(VisibleText, row.describe(contract))) for term, row in CLAUSES.items()]
 
 
 def diff_contracts(old: Contract, new: Contract) -> list[ClauseChange]:
-    """The terms that differ; empty if and only if the two documents are the same, byte for byte."""
+    """The clauses that differ; empty if and only if the two documents are equal, byte for byte."""
     before, after = _flat(old), _flat(new)
     return [_change(term, row, old, new) for term, row in CLAUSES.items() if before[term] != after[term]]
 
 
 def clause_label(term: str) -> BilingualText:
-    """What a term is called."""
+    """The name of a clause in both languages."""
     return CLAUSES[term].label
 
 
 def format_clauses(lines: Iterable[ClauseText | ClauseChange]) -> str:
-    """Clauses or changes as text: the term, then Chinese, then English, each on a line."""
+    """Clauses or changes as text: the clause's name, then Chinese, then English, each on a line."""
     return "".join(
         f"{' '.join(clause_label(line.clause))} [{line.clause}]\n  {line.zh}\n  {line.en}\n" for line in lines
     )
 
 
 def _flat(contract: Contract) -> dict[str, Any]:
-    """The document by terms, as it is signed; a ceiling or part of the consent is a term of its own."""
+    """The signed document by clauses; each ceiling and each part of the consent is a clause of its own."""
     found: dict[str, Any] = {}
     for name, value in contract.model_dump(mode="json", by_alias=True).items():
         if name in ("ceilings", "consent"):
@@ -80,15 +81,20 @@ def _change(term: str, row: ClauseDefinition, old: Contract, new: Contract) -> C
 
 
 def _members(old: Sequence[tuple[str, BilingualText]], new: Sequence[tuple[str, BilingualText]]) -> BilingualText:
-    """What was added to a list, what was taken away, what is said otherwise; else only its order is another."""
+    """What was added to a list, removed from it, and changed in it; otherwise only the order differs."""
     before, after = dict(old), dict(new)
-    added = [after[key] for key in after if key not in before]
-    gone = [before[key] for key in before if key not in after]
-    other = [(before[key], after[key]) for key in before if key in after and before[key] != after[key]]
-    zh = [f"新增：{join_words(added, 0)}。"] * bool(added) + [f"删去：{join_words(gone, 0)}。"] * bool(gone)
-    en = [f"Added: {join_words(added, 1)}."] * bool(added) + [f"Taken away: {join_words(gone, 1)}."] * bool(gone)
-    zh += [f"“{was[0]}”改为“{now[0]}”。" for was, now in other]
-    en += [f"'{was[1]}' becomes '{now[1]}'." for was, now in other]
+    zh, en = [], []
+    for members, others, form in (
+        (after, before, ("新增：{}。", "Added: {}.")),
+        (before, after, ("删去：{}。", "Removed: {}.")),
+    ):
+        only = [words for key, words in members.items() if key not in others]
+        if only:
+            zh.append(form[0].format(join_words(only, 0)))
+            en.append(form[1].format(join_words(only, 1)))
+    changed = [(was, after[key]) for key, was in before.items() if after.get(key, was) != was]
+    zh += [f"“{was[0]}”改为“{now[0]}”。" for was, now in changed]
+    en += [f"'{was[1]}' becomes '{now[1]}'." for was, now in changed]
     if not zh:
         return "内容相同，次序或重复不同。", "The same members in another order or number."
     return "".join(zh), " ".join(en)

@@ -1,7 +1,7 @@
-"""The proposal: what a bank, or an officer for it, would like a contract to say, before anybody has drafted one.
+"""The proposal: what a bank, or an officer for it, wants a contract to say before it is drafted.
 
-`lab bank plan` writes it from a portfolio; `lab officer draft --from` reads it. It asks for terms and binds nobody: the
-bureau fills in the items, the sheet's hash and its own key when it drafts, and an officer reviews what comes out.
+`lab bank plan` writes it from a portfolio; `lab officer draft --from` reads it. It binds nobody: when the bureau
+drafts, it adds the items, the sheet's hash and its own key, and an officer reviews the draft.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class _ProposalPart(BaseModel):
 
 
 class JobEstimate(_ProposalPart):
-    """What the job is expected to take: enterprises, seconds by step (bank and bureau together), bytes both ways."""
+    """The expected cost of the job: enterprises, seconds by step (bank and bureau together), bytes up and down."""
 
     rows: Annotated[int, Field(ge=1, le=2**53 - 1)]
     seconds: Annotated[dict[Slug, _Seconds], Field(max_length=20)]
@@ -37,14 +37,14 @@ class JobEstimate(_ProposalPart):
 
     @property
     def total_seconds(self) -> float:
-        """All steps one after another: encrypting and scoring overlap, so the job is rather faster."""
+        """The sum of all steps; encryption and scoring overlap, so the job takes less."""
         return sum(self.seconds.values())
 
 
 class ContractProposal(_ProposalPart):
-    """Terms that are asked for. ``model_version`` None means the newest published one.
+    """The proposed clauses. ``model_version`` None: the newest published one.
 
-    ``engine`` and ``parameters`` None leave the choice to the bureau. ``days`` run from the drafting.
+    ``engine`` and ``parameters`` None: the bureau chooses. ``days``: the term, from the day of drafting.
     """
 
     schema_: Annotated[Literal["shulab-proposal/1"], Field(alias="schema")] = "shulab-proposal/1"
@@ -69,18 +69,18 @@ class ContractProposal(_ProposalPart):
         if len(set(self.operations)) != len(self.operations):
             raise ValueError("a proposal names each operation once")
         if not is_visible_line(self.bank.name) or not is_visible_line(self.consent.why):
-            raise ValueError("a proposal hides nothing in its texts")
+            raise ValueError("the texts of a proposal have no hidden characters")
         if self.detail is not ResultDetail.TOTAL and Operation.PORTRAIT not in self.operations:
             raise ValueError("replies finer than totals need the operation portrait")
         return self
 
     def to_json(self) -> str:
-        """The document as a file holds it."""
+        """The document as the content of a file."""
         return self.model_dump_json(by_alias=True, indent=1) + "\n"
 
 
 def parse_proposal(text: str | bytes) -> ContractProposal:
-    """Strictly parse a proposal; raises ``InvalidInput`` naming the parts that do not fit, never their values."""
+    """Read a proposal strictly; raises ``InvalidInput`` naming the parts that do not fit, never their values."""
     if len(text) > MAX_PROPOSAL_BYTES:
         raise InvalidInput(
             f"Wanted a proposal ({SCHEMA}) of at most {MAX_PROPOSAL_BYTES} bytes; found more.",

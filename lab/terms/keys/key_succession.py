@@ -1,7 +1,7 @@
-"""A bank's statement that its next key takes the place of its old one, signed by both keys.
+"""A bank's statement that its next key replaces its old one, signed by both keys.
 
-The old key's signature says who hands over, the new key's that whoever holds it agrees: nobody can pass another's key
-off as its own. The parties sign the RFC 8785 form of the statement with Ed25519 (RFC 8032), behind a domain of its own.
+The old key's signature shows who hands over; the new key's shows that its holder agrees, so nobody can claim another's
+key. Both keys sign the RFC 8785 form of the statement with Ed25519 (RFC 8032), after a domain of its own.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _BYTES = 4096
 
 
 class KeySuccession(BaseModel):
-    """Which bank (its id at the bureau of this key) goes over from which key to which, and when it said so."""
+    """Which bank replaces which key by which, and when. ``bureau``: the bureau's key; ``bank``: the bank's id there."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
@@ -34,12 +34,12 @@ class KeySuccession(BaseModel):
     time: AwareDatetime
 
     def signing_input(self) -> bytes:
-        """What both keys sign."""
+        """The bytes that both keys sign."""
         return _DOMAIN + rfc8785.dumps(self.model_dump(mode="json", by_alias=True))
 
     @property
     def sha256(self) -> str:
-        """The hash of what is signed."""
+        """The SHA-256 of the signed bytes, hexadecimal."""
         return hashlib.sha256(self.signing_input()).hexdigest()
 
 
@@ -69,6 +69,6 @@ def parse_key_succession(data: bytes) -> SignedKeySuccession:
         return SignedKeySuccession.model_validate_json(data)
     except (ValidationError, ValueError, RecursionError):
         raise InvalidInput(
-            "Wanted a statement of succession with two signatures; found something else.",
+            "Wanted a statement of key succession with two signatures; found something else.",
             next_step="make it with `lab bank rotate-key`",
         ) from None

@@ -1,9 +1,9 @@
-"""What a bureau states, signed, of a matching key: for which contract, operation, engine and epoch, and its public key.
+"""A bureau's signed statement of a matching key: its contract, operation, engine and epoch, and its public key.
 
-Signed is ``"shulab matching key statement v1" 0x00`` and the RFC 8785 (JSON Canonicalization Scheme) form of the
-object that ``as_dict`` gives, with the bureau's Ed25519 key (RFC 8032), which contracts name. There is one key for a
-contract, operation, engine and epoch, for the epoch's whole life; two statements of different keys are a contradiction
-that the bureau has signed, whoever holds them. The size may differ: registers grow.
+The bureau's Ed25519 key (RFC 8032), which contracts name, signs ``"shulab matching key statement v1" 0x00`` and the RFC
+8785 (JSON Canonicalization Scheme) form of the object from ``as_dict``. A contract, operation, engine and epoch have
+one key for the whole epoch. Two statements with different keys are a contradiction that the bureau signed, and anybody
+can show it. The register's size may differ, because registers grow.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _DOMAIN = b"shulab matching key statement v1\x00"
 
 @dataclass(frozen=True, slots=True)
 class MatchingKeyStatement:
-    """A statement without its signature. ``public_key``: P = s·B in the engine's encoding, hexadecimal;
-    ``register_entries``: the register's size when it was stated, rounded up to two digits; 0 where the contract
-    requires consent."""
+    """A statement without its signature. ``public_key``: P = s·B in the engine's encoding, hexadecimal.
+    ``register_entries``: the register's size at that time, rounded up to two digits; 0 if the contract requires
+    consent."""
 
     contract: str
     operation: str
@@ -41,5 +41,5 @@ class MatchingKeyStatement:
         return _DOMAIN + rfc8785.dumps(self.as_dict())
 
     def verify(self, bureau_key: str, signature: str) -> None:
-        """Raises ``NotAuthentic`` unless ``signature`` (hexadecimal) is this statement's under the bureau's key."""
+        """Raise ``NotAuthentic`` unless ``signature`` is the bureau's on this statement; both arguments hexadecimal."""
         verify_signature(bureau_key, signature, self.signing_input(), what="the bureau's statement of its matching key")

@@ -24,5 +24,5 @@ class Party(FrozenDocument):
 
     @property
     def fingerprint(self) -> str:
-        """The key's fingerprint, to be read aloud (``lab.terms.keys.fingerprint``)."""
+        """The key's fingerprint, for reading aloud (``lab.terms.keys.fingerprint``)."""
         return key_fingerprint(self.public_key)

@@ -1,5 +1,5 @@
-"""A party's card: its name and public key. A bank's is written by `lab bank card` and read by an officer's command, a
-bureau's is what its service says at /v1/bureau, and is read by a witness's.
+"""A party's card: its name and public key. `lab bank card` writes a bank's card, which officers read; a bureau's
+service gives its card at /v1/bureau, which witnesses read.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from lab.terms.text.visible_line import check_visible_line
 
 MAX_CARD_BYTES = 16_384
 
-
-_TAKEN_FROM = {
+_SOURCES = {
     "bank": "ask the bank for the output of `lab bank card`",
     "bureau": "take it from the bureau's /v1/bureau",
 }
@@ -32,7 +31,7 @@ def read_party_card(path: Path, *, of: Literal["bank", "bureau"] = "bank") -> Pa
         party = Party(name=card["name"], public_key=card["public_key"])
     except (ValueError, KeyError, TypeError, RecursionError):
         raise InvalidInput(
-            f"Wanted {path.name} to be a {of} card with name and public_key; it is not.", next_step=_TAKEN_FROM[of]
+            f"Wanted {path.name} to be a {of} card with name and public_key; it is not.", next_step=_SOURCES[of]
         ) from None
     check_visible_line(party.name, f"a {of}'s name")
     return party

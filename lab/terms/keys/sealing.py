@@ -37,7 +37,7 @@ _BITS = 256
 
 
 class SealKey:
-    """What a person or a machine opens sealed secrets with; never printed, pickled or copied."""
+    """The key that opens sealed secrets; it cannot be printed, pickled or copied."""
 
     __slots__ = ("_derive", "_source")
 
@@ -47,7 +47,7 @@ class SealKey:
 
     @classmethod
     def from_passphrase(cls, passphrase: str) -> SealKey:
-        """From words a person remembers; at least 8 characters, else ``InvalidInput``."""
+        """From a passphrase of at least 8 characters; raises ``InvalidInput`` for a shorter one."""
         if len(passphrase) < 8:
             raise InvalidInput("Wanted a passphrase of at least 8 characters.", next_step="choose a longer one")
         secret = passphrase.encode()
@@ -55,7 +55,7 @@ class SealKey:
 
     @classmethod
     def from_file_bytes(cls, content: bytes) -> SealKey:
-        """From the bytes of a key file; at least 32, else ``InvalidInput``."""
+        """From a key file of at least 32 bytes; raises ``InvalidInput`` for a shorter one."""
         if len(content) < _KEY_FILE_MIN:
             raise InvalidInput(
                 f"Wanted a key file of at least {_KEY_FILE_MIN} bytes; found {len(content)}.",
@@ -65,25 +65,25 @@ class SealKey:
 
     @classmethod
     def from_environment(cls, value: str) -> SealKey:
-        """From a variable that holds at least 32 random bytes in base64, else ``InvalidInput``."""
+        """From a variable with base64 of at least 32 random bytes; raises ``InvalidInput`` for anything else."""
         try:
             content = base64.b64decode(value.strip(), validate=True)
         except ValueError:
             content = b""
         if len(content) < _KEY_FILE_MIN:
             raise InvalidInput(
-                f"Wanted base64 of at least {_KEY_FILE_MIN} random bytes in the environment; found less, or no base64.",
+                f"Wanted base64 of at least {_KEY_FILE_MIN} random bytes in the environment; found other text.",
                 next_step="make it with `head -c 32 /dev/urandom | base64`",
             )
         return cls(b"E", lambda salt: _expand(content, salt, b"shulab seal key environment"))
 
     @classmethod
     def from_token(cls, hmac: Callable[[bytes], bytes]) -> SealKey:
-        """From a key that stays where it is: ``hmac`` is its HMAC-SHA-256 at work."""
+        """From a key that stays in its token: ``hmac`` computes HMAC-SHA-256 with it."""
         return cls(b"T", lambda salt: hmac(token_kdf_input(salt)))
 
     def derive(self, source: bytes, salt: bytes) -> bytes:
-        """The AES key for one sealed value (32 bytes)."""
+        """The AES key for one sealed value, 32 bytes; raises ``NotAuthentic`` if ``source`` is not this key's."""
         if source != self._source:
             wanted = _SOURCES.get(source, "source that this version does not know")
             raise NotAuthentic(
@@ -108,7 +108,7 @@ class SealKey:
 
 
 def token_kdf_input(salt: bytes) -> bytes:
-    """[1]_32 | Label | 0x00 | Context | [L]_32 of SP 800-108r1: one block of counter mode makes the 256 bits wanted."""
+    """[1]_32 | Label | 0x00 | Context | [L]_32 of SP 800-108r1, section 4.1: one block gives all 256 bits."""
     return (1).to_bytes(4, "big") + _TOKEN_LABEL + b"\x00" + salt + _BITS.to_bytes(4, "big")
 
 

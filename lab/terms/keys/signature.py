@@ -1,4 +1,4 @@
-"""Ed25519 signatures (RFC 8032) on documents, verified the same way everywhere."""
+"""The one check of Ed25519 signatures (RFC 8032) on documents."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Which Ed25519 public keys cannot stand for anybody: the points of small order.
+"""Ed25519 public keys of small order, under which anybody can forge signatures.
 
-Under such a key signatures verify that nobody made with a secret (all zeros is one, for every fourth message), and
-OpenSSL takes them, as RFC 8032 lets it. A key that is to name a party is looked up here first. The list is the one of
-libsodium (``ge25519_has_small_order``): every encoding, canonical or not, of the eight points, without the sign bit.
+Under such a key, signatures verify that were made without a secret: a signature of zeros does for every fourth message.
+OpenSSL accepts these keys, as RFC 8032 allows. So every key of a party is looked up here first. The list is that of
+libsodium (``ge25519_has_small_order``): all encodings, canonical or not, of the eight points, without the sign bit.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _SMALL_ORDER = frozenset(
 
 
 def is_forgeable(public_key: str) -> bool:
-    """Whether anybody can sign under this public key (64 hexadecimal digits)."""
+    """Whether anybody can forge signatures under this public key (64 hexadecimal digits)."""
     encoding = bytearray.fromhex(public_key)
     encoding[-1] &= 0x7F
     return bytes(encoding) in _SMALL_ORDER

@@ -14,7 +14,7 @@ from lab.terms.contract_steps import CONTRACT_STEPS
 
 @dataclass(frozen=True, slots=True)
 class EntryKind:
-    """A kind of entry: its code (``noun.what-happened``), and what a person reads."""
+    """A kind of entry: its code (``noun.what-happened``) and its phrase in both languages."""
 
     code: str
     zh: str
@@ -48,7 +48,7 @@ ENTRY_KINDS: Mapping[str, EntryKind] = {
         EntryKind("match.answered", "求交答复", "match answered"),
         EntryKind("match.repeated", "求交重复答复", "match answered again, not charged"),
         EntryKind("match.returned", "求交计数退回", "match not answered, charge returned"),
-        EntryKind("context.kept", "公开上下文存入", "public context kept"),
+        EntryKind("context.kept", "公开上下文存入", "public context stored"),
         EntryKind("score.charged", "评分计数", "score batch charged"),
         EntryKind("score.answered", "评分答复", "score batch answered"),
         EntryKind("score.returned", "评分计数退回", "score batch not answered, charge returned"),
@@ -59,7 +59,7 @@ ENTRY_KINDS: Mapping[str, EntryKind] = {
         EntryKind("epoch.current", "密钥期启用", "key epoch in use"),
         EntryKind("epoch.closing", "密钥期收尾", "key epoch closing"),
         EntryKind("epoch.destroyed", "密钥期密钥销毁", "keys of an epoch destroyed"),
-        EntryKind("keys.resealed", "密钥重新封存", "keys sealed anew"),
+        EntryKind("keys.resealed", "密钥重新封存", "keys sealed again"),
         EntryKind("pseudonyms.rotated", "企业假名更换", "enterprises' pseudonyms changed"),
         EntryKind("account.added", "账户新增", "account added"),
         EntryKind("account.changed", "账户变更", "account changed"),
@@ -70,7 +70,7 @@ ENTRY_KINDS: Mapping[str, EntryKind] = {
         EntryKind("password.changed", "口令更改", "password changed"),
         EntryKind("sign-in.done", "登录", "signed in"),
         EntryKind("sign-in.failed", "登录失败", "sign-in failed"),
-        # Of earlier versions: a lock is told by the failed sign-in that led to it.
+        # Written by earlier versions; now the failed sign-in that led to a lock says so.
         EntryKind("sign-in.locked", "账户锁定", "account locked after failed sign-ins"),
         EntryKind("sign-in.ended", "退出登录", "session ended"),
         EntryKind("refused", "拒绝", "refused"),
@@ -79,8 +79,8 @@ ENTRY_KINDS: Mapping[str, EntryKind] = {
         EntryKind("configuration.changed", "配置变更", "configuration changed"),
         EntryKind("register.imported", "登记导入", "register imported"),
         EntryKind("register.evaluated", "登记求值", "register evaluated for matching"),
-        EntryKind("model.kept", "模型存入", "model kept"),
+        EntryKind("model.kept", "模型存入", "model stored"),
         EntryKind("model.published", "模型发布", "model published"),
-        EntryKind("retention.swept", "到期数据清除", "what was kept for its time removed"),
+        EntryKind("retention.swept", "到期数据清除", "expired data removed"),
     )
 }

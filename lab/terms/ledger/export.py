@@ -1,10 +1,10 @@
-"""An exported ledger, and its check by whoever holds the bureau's public key: no network, no database, no trust.
+"""An exported ledger, and its verification with the bureau's public key alone: no network, no database, no trust.
 
-The file is JSON lines, each in RFC 8785 canonical form: a header, one line an entry (``entry``, ``leaf``,
-``signature``), then all signed tree heads, the last of which covers the last entry. The fast way computes the tree once
-and holds it against every head. Only where something does not fit, signatures of single entries name the first entry
-that was altered, dropped, moved or put in. An export that was cut off at an earlier head looks like an older export:
-that takes a later head, which a bank or an auditor kept.
+The file is JSON lines, each in RFC 8785 canonical form: a header; a line an entry (``entry``, ``leaf``, ``signature``);
+then all signed tree heads, the last of which covers the last entry. Verification computes the tree once and compares it
+with every head. Only if something differs, the signatures of single entries show the first entry that was altered,
+dropped, moved or inserted. An export that was cut off at an earlier head looks like an older export; a later head,
+which a bank or an auditor kept, reveals it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _STEP = 4096
 
 @dataclass(frozen=True, slots=True)
 class ExportVerification:
-    """What was checked: entries, the root over them, signed heads, entries by kind, and the first and last time."""
+    """A verified export: number of entries, root over them, signed heads, entries by kind, first and last time."""
 
     size: int
     root: str
@@ -44,7 +44,7 @@ class ExportVerification:
 
 @dataclass
 class _ExportScan:
-    """What one reading of the file found; ``odd`` is the first entry that does not stand as it should by itself."""
+    """The result of reading the file once. ``first_odd_entry``: the first entry that is wrong by itself."""
 
     tree: MerkleTree = field(default_factory=MerkleTree)
     kinds: Counter[str] = field(default_factory=Counter)
@@ -65,7 +65,7 @@ def encode_export_header(bureau: Party, time: datetime) -> bytes:
 
 
 def encode_export_entry(body: bytes, leaf: str, signature: str) -> bytes:
-    """The line of an entry; ``body`` stands in it as the very bytes that were hashed and signed."""
+    """The line of an entry; it holds ``body`` byte for byte, as it was hashed and signed."""
     return b'{"entry":%b,"leaf":"%b","signature":"%b"}\n' % (body, leaf.encode(), signature.encode())
 
 
@@ -73,40 +73,49 @@ def verify_export(
     path: Path,
     bureau_key: str,
     *,
-    held: Sequence[VerifiableTreeHead] = (),
+    known_heads: Sequence[VerifiableTreeHead] = (),
     thorough: bool = False,
     progress: Progress = SILENT,
 ) -> ExportVerification:
-    """Check an exported ledger against the bureau's public key (hexadecimal) and the heads that the caller ``held``.
+    """Verify an exported ledger under the bureau's public key (hexadecimal) and against heads kept earlier.
 
-    ``thorough`` checks the signature of every entry too, which the tree makes unnecessary. Raises ``LedgerFault``
-    (a ``NotAuthentic``) naming the first entry that is not as the bureau wrote it, ``InvalidInput`` for a file that is
-    no export, ``NotFound`` without one. About 10 seconds for 1,000,000 entries.
+    ``thorough`` also verifies the signature of every entry, which the tree makes unnecessary. Raises ``LedgerFault``
+    (a ``NotAuthentic``) naming the first entry that differs from what the bureau wrote, ``InvalidInput`` for another
+    file, ``NotFound`` if there is none. 1,000,000 entries take about 10 seconds.
     """
-    if not path.is_file():
-        raise NotFound(f"Wanted an exported ledger in {path.name}; there is none.", next_step="check the path")
     _check_header(path, bureau_key)
     with progress.stage("verify", path.stat().st_size) as stage:
         found = _read(path, stage)
     size = len(found.tree)
-    heads: list[VerifiableTreeHead] = sorted([*found.heads, *held], key=lambda head: head.size)
+    heads: list[VerifiableTreeHead] = sorted([*found.heads, *known_heads], key=lambda head: head.size)
     good, fault = _check_heads(found.tree, heads, bureau_key)
-    if not any(head.size == size for head in found.heads):
-        fault = fault or LedgerFault(
+    if fault is None and size not in {head.size for head in found.heads}:
+        fault = LedgerFault(
             LedgerFaultKind.DROPPED,
             size + 1,
             f"Entry {size + 1} is missing: no signed tree head covers the last of {size} entries.",
         )
-    if thorough or fault is not None or found.first_odd_entry is not None:
-        start = 1 if thorough else min(good + 1, found.first_odd_entry or size + 1)
-        entry_fault = find_ledger_fault(lambda: _entry_lines(path), bureau_key, start)
-        if entry_fault is not None or fault is not None:
-            raise entry_fault or fault  # type: ignore[misc]  # one of the two is there
+    start = _first_doubtful_entry(found, good, fault, thorough)
+    if start is not None:
+        fault = find_ledger_fault(lambda: _entry_lines(path), bureau_key, start) or fault
+    if fault is not None:
+        raise fault
     root: str = found.tree.get_root().hex()
     return ExportVerification(size, root, len(found.heads), dict(found.kinds), found.first, found.last)
 
 
+def _first_doubtful_entry(found: _ExportScan, good: int, fault: LedgerFault | None, thorough: bool) -> int | None:
+    """The entry from which on signatures are to be verified, or None if the tree shows that all are right."""
+    if thorough:
+        return 1
+    if fault is None and found.first_odd_entry is None:
+        return None
+    return min(good + 1, found.first_odd_entry or len(found.tree) + 1)
+
+
 def _check_header(path: Path, bureau_key: str) -> None:
+    if not path.is_file():
+        raise NotFound(f"Wanted an exported ledger in {path.name}; there is none.", next_step="check the path")
     with path.open("rb") as file:
         try:
             header = json.loads(file.readline())
@@ -117,7 +126,8 @@ def _check_header(path: Path, bureau_key: str) -> None:
         raise InvalidInput(f"Wanted a ledger export ({SCHEMA}); found another file.", next_step="check the path")
     if header["bureau"]["public_key"] != bureau_key:
         raise InvalidInput(
-            "The export is of another bureau than the key given.", next_step="give this bureau's own key or card"
+            "The export is of another bureau than the key given.",
+            next_step="give the key or card of the export's bureau",
         )
 
 
@@ -138,7 +148,7 @@ def _read_head(line: bytes, number: int) -> SignedTreeHead:
     try:
         return SignedTreeHead.read(line)
     except InvalidInput:
-        raise LedgerFault(LedgerFaultKind.HEAD, None, f"Line {number} of the tree heads is no tree head.") from None
+        raise LedgerFault(LedgerFaultKind.HEAD, None, f"Line {number} of the tree heads is not a tree head.") from None
 
 
 def _read(path: Path, stage: ProgressStage) -> _ExportScan:
@@ -173,7 +183,7 @@ def _read(path: Path, stage: ProgressStage) -> _ExportScan:
 def _check_heads(
     tree: MerkleTree, heads: Sequence[VerifiableTreeHead], bureau_key: str
 ) -> tuple[int, LedgerFault | None]:
-    """The largest size up to which a signed head fits the tree, and what is wrong with the first that does not."""
+    """The largest size of a signed head that fits the tree, and the fault of the first head that does not, or None."""
     good, fault = 0, None
     for head in heads:
         try:
@@ -188,7 +198,7 @@ def _check_heads(
                 LedgerFaultKind.DROPPED,
                 len(tree) + 1,
                 f"Entry {len(tree) + 1} is missing: the bureau signed a tree head of {head.size} entries. "
-                "(An export that was made before that head ends too early without any fault: export anew.)",
+                "(An export from before that head ends earlier without a fault: export again.)",
             )
         elif tree.get_root(head.size).hex() == head.root:
             good = head.size
@@ -197,6 +207,6 @@ def _check_heads(
                 LedgerFaultKind.REWRITTEN,
                 None,
                 f"All entries are signed, but they are not those of the bureau's tree head of {head.size}: "
-                f"the bureau signed two histories that part after entry {good}.",
+                f"the bureau signed two histories that differ after entry {good}.",
             )
     return good, fault

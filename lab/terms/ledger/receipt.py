@@ -1,9 +1,8 @@
-"""What a bank gets beside each answer: the ledger entry that tells of it, the proof that it is in the ledger, and the
-signed tree head that the proof leads to.
+"""Receipts: with each response a bank gets the ledger entry about it, the proof that the entry is in the ledger, and
+the signed tree head of that proof.
 
-A receipt says one thing once: which batch and reply, or which request and response, is what the entry says. It can be
-checked for ever with nothing but the bureau's public key. Each kind of entry that receipts are given for has its facts
-in one table here (``_FACTS``).
+The entry says which batch and reply, or which request and response, it is about. Anybody can verify a receipt at any
+time with the bureau's public key alone. ``_FACTS`` lists the kinds of entries that have receipts, and their facts.
 """
 
 from __future__ import annotations
@@ -26,11 +25,11 @@ from lab.terms.names import ModelRef
 
 SCHEMA = "shulab-receipt/2"
 MAX_HEADER_BYTES = 8192
-"""The longest receipt that is read from a header; with 2^40 entries one has about 5,600."""
+"""The longest accepted receipt in a header; with 2^40 entries in the ledger, a receipt has about 5,600 bytes."""
 
 
 class _ReceiptFacts(BaseModel):
-    """The facts of an entry that a receipt rests on; the entry may have more."""
+    """The facts that a receipt needs; the entry may have more."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
@@ -57,7 +56,7 @@ class _MatchFacts(_ReceiptFacts):
 
 SCORE_ANSWERED, MATCH_ANSWERED = "score.answered", "match.answered"
 _FACTS: Mapping[str, type[_ReceiptFacts]] = {SCORE_ANSWERED: _ScoreFacts, MATCH_ANSWERED: _MatchFacts}
-"""The kinds of entries that receipts are given for."""
+"""The kinds of entries that have receipts."""
 
 
 class _ReceiptEntry(BaseModel):
@@ -74,10 +73,10 @@ class _ReceiptEntry(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A receipt, made by ``lab.bureau.ledger`` or read by ``read``; only ``verify_receipt`` makes it worth something.
+    """A receipt from ``lab.bureau.ledger`` or ``read``; it proves nothing until ``verify_receipt`` has passed.
 
-    ``body`` is the entry. One of the kind ``score.answered`` is a ``ScoreReceipt``, one of ``match.answered`` a
-    ``MatchReceipt``; ``Receipt.read`` gives whichever it is, a class's own ``read`` that class alone.
+    ``body``: the entry. ``Receipt.read`` returns a ``ScoreReceipt`` or a ``MatchReceipt`` by the entry's kind; ``read``
+    of a subclass accepts only that kind.
     """
 
     expected: ClassVar[str] = "a receipt"
@@ -92,7 +91,7 @@ class Receipt:
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """What the entry says of the exchange."""
+        """The entry's facts about the exchange."""
         facts: Mapping[str, Any] = self.body["facts"]
         return facts
 
@@ -118,11 +117,11 @@ class Receipt:
 
     @property
     def job(self) -> str:
-        """The job's id, as the bank chose it."""
+        """The job's id, which the bank chose."""
         return str(self.facts["job"])
 
     def as_dict(self) -> dict[str, Any]:
-        """The receipt as JSON members."""
+        """The receipt as a JSON object."""
         return {
             "schema": SCHEMA,
             "entry": dict(self.body),
@@ -131,12 +130,12 @@ class Receipt:
         }
 
     def to_header(self) -> str:
-        """The receipt as the header ``Shulab-Receipt`` has it: base64 of JSON."""
+        """The receipt as the value of the header ``Shulab-Receipt``: base64 of JSON."""
         return base64.b64encode(json.dumps(self.as_dict(), separators=(",", ":")).encode()).decode()
 
     @classmethod
     def read(cls, found: object) -> Self:
-        """Strictly parse a receipt's JSON; raises ``InvalidInput``. Nothing is verified here."""
+        """Read a receipt's JSON object strictly; raises ``InvalidInput``. Verifies nothing."""
         try:
             if not isinstance(found, Mapping) or set(found) != {"schema", "entry", "inclusion", "head"}:
                 raise ValueError
@@ -166,7 +165,7 @@ class Receipt:
 
 
 class ScoreReceipt(Receipt):
-    """A receipt for an answered batch: batch, reply, enterprises, register and model."""
+    """A receipt of a scored batch."""
 
     __slots__ = ()
     expected = "a receipt of an answered batch"
@@ -213,7 +212,7 @@ class ScoreReceipt(Receipt):
 
 
 class MatchReceipt(Receipt):
-    """A receipt for an answered matching or counting request: request, response, identifiers, key epoch."""
+    """A receipt of an answered matching or counting request."""
 
     __slots__ = ()
     expected = "a receipt of an answered matching request"
@@ -230,7 +229,7 @@ class MatchReceipt(Receipt):
 
     @property
     def identifiers(self) -> int:
-        """How many identifiers were asked about."""
+        """How many identifiers the request held."""
         return int(self.facts["identifiers"])
 
     @property
@@ -248,10 +247,10 @@ _CLASSES: Mapping[str, type[Receipt]] = {SCORE_ANSWERED: ScoreReceipt, MATCH_ANS
 
 
 def verify_receipt(receipt: Receipt, bureau_key: str) -> None:
-    """Check the head's signature under ``read_bureau_key`` (hexadecimal) and the proof that the entry is in its tree.
+    """Verify the head's signature under ``bureau_key`` (hexadecimal) and the proof that the entry is in its tree.
 
-    Raises ``NotAuthentic``. What the entry says is then what the bureau put into its ledger; whether that is what was
-    sent and came back is for the bank to compare (``lab.bank.contract.ledger_witness``).
+    Raises ``NotAuthentic``. A verified entry is what the bureau wrote into its ledger. Whether it matches what was sent
+    and received is for the bank to compare (``lab.bank.contract.ledger_witness``).
     """
     receipt.head.verify(bureau_key)
     try:

@@ -1,14 +1,13 @@
-"""Which entry of an exported ledger was tampered with, and how: told from the bureau's signature on each entry.
+"""Finds the first entry of an exported ledger that somebody tampered with, by the bureau's signature on each entry.
 
-An entry's number is part of what is signed. So every line tells where it belongs, also when somebody renumbered it: the
-numbers nearby are tried until the signature fits.
+The bureau signs an entry together with its number. So the place of a renumbered entry can still be found: nearby
+numbers are tried until the signature verifies.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 import rfc8785
@@ -18,54 +17,43 @@ from pydantic_core import from_json
 
 from lab.terms.errors import NotAuthentic
 from lab.terms.ledger.tree import entry_signing_input, hash_leaf
+from lab.terms.text.bilingual import BilingualEnum
 
 _PREFIX = b'{"entry":'
 _LEAF, _SIGNATURE, _END = b',"leaf":"', b'","signature":"', b'"}'
 _LEAF_AT = len(_LEAF) + 64 + len(_SIGNATURE) + 128 + len(_END)
 _REACH = 16
-"""How far from its place a renumbered entry is looked for."""
+"""How far from its place a renumbered entry is searched."""
 
 
-class LedgerFaultKind(StrEnum):
+class LedgerFaultKind(BilingualEnum):
     """What happened to the ledger."""
 
-    ALTERED = "altered"
-    DROPPED = "dropped"
-    REORDERED = "reordered"
-    INSERTED = "inserted"
-    HEAD = "head"
+    ALTERED = "altered", "被改动", "altered"
+    DROPPED = "dropped", "被删除", "dropped"
+    REORDERED = "reordered", "被调换次序", "reordered"
+    INSERTED = "inserted", "被插入", "inserted"
+    HEAD = "head", "树头被改动", "head"
     """A tree head was altered; the entries are as the bureau signed them."""
-    REWRITTEN = "rewritten"
+    REWRITTEN = "rewritten", "台账被重写", "rewritten"
     """The bureau itself signed two histories."""
-
-    @property
-    def zh(self) -> str:
-        """In Chinese."""
-        return {
-            LedgerFaultKind.ALTERED: "被改动",
-            LedgerFaultKind.DROPPED: "被删除",
-            LedgerFaultKind.REORDERED: "被调换次序",
-            LedgerFaultKind.INSERTED: "被插入",
-            LedgerFaultKind.HEAD: "树头被改动",
-            LedgerFaultKind.REWRITTEN: "台账被重写",
-        }[self]
 
 
 class LedgerFault(NotAuthentic):
-    """An exported ledger is not as the bureau wrote it. ``entry`` is the first that is not, where one can be named."""
+    """An exported ledger differs from what the bureau wrote. ``entry``: the first that differs, if it is known."""
 
     def __init__(self, how: LedgerFaultKind, entry: int | None, detail: str) -> None:
         super().__init__(detail, next_step="keep the file as evidence; ask the bureau for a new export")
         self.kind, self.entry = how, entry
 
     def as_dict(self) -> dict[str, Any]:
-        """The error as a program reads it, with ``how`` and ``entry``."""
+        """The error for programs, with ``how`` and ``entry``."""
         return {**super().as_dict(), "how": self.kind.value, "entry": self.entry}
 
 
 @dataclass(frozen=True, slots=True)
 class EntryLine:
-    """A line of an export, cut into what was signed (bytes as they stand), the leaf's hash and the signature."""
+    """A line of an export: the signed bytes, the leaf's hash and the signature (both hexadecimal)."""
 
     body: bytes
     leaf: str
@@ -73,7 +61,7 @@ class EntryLine:
 
     @classmethod
     def split(cls, line: bytes) -> EntryLine:
-        """Cut a line by its fixed lengths; one of another form has an empty leaf and signature."""
+        """Split a line by its fixed lengths; a malformed line gets an empty leaf and signature."""
         line = line.rstrip(b"\n")
         body, rest = line[len(_PREFIX) : -_LEAF_AT], line[-_LEAF_AT:]
         leaf, signature = rest[len(_LEAF) : len(_LEAF) + 64], rest[-128 - len(_END) : -len(_END)]
@@ -83,7 +71,7 @@ class EntryLine:
         return cls(body, leaf.decode(), signature.decode())
 
     def parse(self) -> dict[str, Any] | None:
-        """The body as JSON members, or None if it is no object."""
+        """The body as a JSON object, or None."""
         try:
             found = from_json(self.body)  # half the time of json.loads, over a million lines
         except ValueError:
@@ -92,7 +80,7 @@ class EntryLine:
 
 
 class _EntryVerifier:
-    """Tells of a line which number the bureau signed it under."""
+    """Finds the number under which the bureau signed a line."""
 
     def __init__(self, bureau_key: str) -> None:
         self._key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(bureau_key))
@@ -104,7 +92,7 @@ class _EntryVerifier:
         return fits and self._signed(line.body, line.signature)
 
     def signed_number(self, line: EntryLine, near: int) -> int | None:
-        """The number that the bureau signed this line under; None if it signed no such entry."""
+        """The number under which the bureau signed this line; None if it did not sign it."""
         body = line.parse()
         if body is None:
             return None
@@ -130,59 +118,61 @@ class _EntryVerifier:
 
 
 def find_ledger_fault(lines: Callable[[], Iterator[EntryLine]], bureau_key: str, start: int) -> LedgerFault | None:
-    """The first line from number ``start`` on that is not the entry that belongs there; None if all are.
+    """The first line from number ``start`` on that is not the entry of that number; None if all are.
 
-    ``lines`` gives the lines from the first on, each time anew.
+    ``lines`` returns all lines from the first on, at each call.
     """
-    judge = _EntryVerifier(bureau_key)
+    verifier = _EntryVerifier(bureau_key)
     for place, line in enumerate(lines(), start=1):
-        if place >= start and not judge.is_entry(line, place):
-            return _name(judge, lines, place, line)
+        if place >= start and not verifier.is_entry(line, place):
+            return _describe_fault(verifier, lines, place, line)
     return None
 
 
-def _name(judge: _EntryVerifier, lines: Callable[[], Iterator[EntryLine]], place: int, line: EntryLine) -> LedgerFault:
-    number = judge.signed_number(line, place)
+def _describe_fault(
+    verifier: _EntryVerifier, lines: Callable[[], Iterator[EntryLine]], place: int, line: EntryLine
+) -> LedgerFault:
+    number = verifier.signed_number(line, place)
     if number == place:
         return LedgerFault(
             LedgerFaultKind.ALTERED, place, f"Entry {place} was altered: its line is not as the bureau wrote it."
         )
     if number is None:
-        if place in _later(judge, lines, place, (place,)):
+        if place in _later(verifier, lines, place, (place,)):
             return LedgerFault(
-                LedgerFaultKind.INSERTED, place, f"An entry that the bureau never signed was put in as {place}."
+                LedgerFaultKind.INSERTED, place, f"An entry that the bureau never signed was inserted as {place}."
             )
         return LedgerFault(
-            LedgerFaultKind.ALTERED, place, f"Entry {place} was altered: the bureau did not sign it as it stands."
+            LedgerFaultKind.ALTERED, place, f"Entry {place} was altered: the bureau did not sign it in this form."
         )
     if number < place:
-        return LedgerFault(LedgerFaultKind.INSERTED, place, f"Entry {number} stands a second time, put in as {place}.")
-    later = _later(judge, lines, place, (place, number))
+        return LedgerFault(
+            LedgerFaultKind.INSERTED, place, f"Entry {number} appears a second time, inserted as {place}."
+        )
+    later = _later(verifier, lines, place, (place, number))
     if place not in later:
         return LedgerFault(
-            LedgerFaultKind.DROPPED, place, f"Entry {place} was dropped: entry {number} stands in its place."
+            LedgerFaultKind.DROPPED, place, f"Entry {place} was dropped: entry {number} is in its place."
         )
     if number in later:
-        return LedgerFault(LedgerFaultKind.INSERTED, place, f"Entry {number} stands twice, once put in as {place}.")
-    return LedgerFault(
-        LedgerFaultKind.REORDERED, place, f"Entry {place} was moved: entry {number} stands in its place."
-    )
+        return LedgerFault(LedgerFaultKind.INSERTED, place, f"Entry {number} appears twice, once inserted as {place}.")
+    return LedgerFault(LedgerFaultKind.REORDERED, place, f"Entry {place} was moved: entry {number} is in its place.")
 
 
 def _later(
-    judge: _EntryVerifier, lines: Callable[[], Iterator[EntryLine]], place: int, wanted: tuple[int, ...]
+    verifier: _EntryVerifier, lines: Callable[[], Iterator[EntryLine]], place: int, wanted: tuple[int, ...]
 ) -> frozenset[int]:
-    """Which of the numbers ``wanted`` stand after ``place``: nearby under any number, further on under their own."""
+    """Which of the numbers ``wanted`` come after ``place``: nearby under any number, further on under their own."""
     found = set()
     for at, line in enumerate(lines(), start=1):
         if at <= place:
             continue
         if at <= place + _REACH:
-            number = judge.signed_number(line, place)
+            number = verifier.signed_number(line, place)
         else:
             body = line.parse()
             claimed = None if body is None else body.get("seq")
-            number = claimed if claimed in wanted and judge.is_entry(line, claimed) else None
+            number = claimed if claimed in wanted and verifier.is_entry(line, claimed) else None
         if number in wanted:
             found.add(number)
         if len(found) == len(wanted):

@@ -1,9 +1,9 @@
-"""The ledger as both sides and every auditor read it: entries, the Merkle tree over them, signed tree heads, proofs.
+"""The ledger for both sides and auditors: entries, the Merkle tree over them, signed tree heads, proofs.
 
-An entry is RFC 8785 canonical JSON and a leaf of the tree of RFC 9162 (section 2.1: SHA-256, prefixes 0x00 and 0x01),
-which is pymerkle's (``MerkleTree`` stores its leaves, and helps its cache). Entry ``seq`` (from 1, without gaps) is
-leaf ``seq``. The bureau signs each entry, so that an altered one can be told from its neighbours, and tree heads
-(section 4.10: size, root, time), so that whoever holds one can tell when the ledger behind it is another.
+An entry is RFC 8785 canonical JSON and a leaf of the tree of RFC 9162 (section 2.1: SHA-256, prefixes 0x00 and 0x01).
+pymerkle implements the tree; ``MerkleTree`` stores the leaves and helps its cache. Entry ``seq`` (from 1, without gaps)
+is leaf ``seq``. The bureau signs each entry, so that an altered one can be found. It also signs tree heads (section
+4.10: size, root, time): whoever has one can detect a ledger that does not continue it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SCHEMA = "shulab-entry/2"
 HASH_ALGORITHM = "sha256"
 LEAF_BYTES = 32
 Fact: TypeAlias = str | int | bool | Sequence[str] | None
-"""What an entry may hold: names, hashes, counts; floats and nested data have no place in it."""
+"""What an entry may hold: names, hashes, counts; no floats and no nested data."""
 Proof: TypeAlias = dict[str, Any]
 """A proof as JSON: the form of pymerkle's ``serialize``."""
 
@@ -48,7 +48,7 @@ class LedgerEntry:
 def encode_entry(
     seq: int, time: datetime, kind: str, contract: str | None, facts: Mapping[str, Fact], by: str
 ) -> bytes:
-    """The canonical bytes of an entry, which are hashed and signed."""
+    """The canonical bytes of an entry, which the bureau hashes and signs."""
     listed = {name: list(fact) if isinstance(fact, (list, tuple)) else fact for name, fact in facts.items()}
     entry: dict[str, Any] = {
         "schema": SCHEMA,
@@ -63,7 +63,7 @@ def encode_entry(
 
 
 def format_ledger_time(time: datetime) -> str:
-    """A time as entries and heads have it: UTC, to the microsecond."""
+    """A time in the form of entries and heads: UTC, to the microsecond."""
     return time.astimezone(UTC).isoformat(timespec="microseconds")
 
 
@@ -73,19 +73,19 @@ def hash_leaf(body: bytes) -> bytes:
 
 
 def entry_signing_input(body: bytes) -> bytes:
-    """Domain-separated message that the bureau signs for an entry; the body holds the number."""
+    """The domain-separated bytes that the bureau signs for an entry; the body holds the number."""
     return b"shulab ledger entry v2\x00" + body
 
 
 class MerkleTree(BaseMerkleTree):  # type: ignore[misc]  # pymerkle has no types
-    """pymerkle's tree over leaf hashes that lie side by side in memory: 32 bytes an entry and few subroots."""
+    """pymerkle's tree over leaf hashes in one byte array: 32 bytes an entry, and few cached subroots."""
 
     def __init__(self) -> None:
         super().__init__(algorithm=HASH_ALGORITHM)
         self._leaves = bytearray()
 
     def extend(self, leaves: Iterable[bytes]) -> None:
-        """Append leaf hashes of 32 bytes each."""
+        """Append leaf hashes of 32 bytes each; raises ``ValueError`` for another length."""
         for leaf in leaves:
             if len(leaf) != LEAF_BYTES:
                 raise ValueError("a leaf's hash has 32 bytes")
@@ -95,7 +95,7 @@ class MerkleTree(BaseMerkleTree):  # type: ignore[misc]  # pymerkle has no types
         return len(self._leaves) // LEAF_BYTES
 
     def range_root(self, start: int, end: int) -> bytes:
-        """The root over the leaves from place ``start`` (from 0) to before ``end``, as a tree of their own."""
+        """The root, 32 bytes, of the tree of the leaves from index ``start`` (from 0) to before ``end``."""
         width = end - start
         split = 1 << ((width - 1).bit_length() - 1) if width > 1 else 0
         if width == 2 * split or width == 1:
@@ -121,7 +121,7 @@ class MerkleTree(BaseMerkleTree):  # type: ignore[misc]  # pymerkle has no types
         return len(self)
 
     def _get_subroot_uncached(self, offset: int, width: int) -> bytes:
-        """The halves come from pymerkle's cache: without this a subroot twice as wide starts from the leaves again."""
+        """Take both halves from pymerkle's cache: otherwise a subroot twice as wide starts from the leaves again."""
         if width <= self.threshold:
             subroot: bytes = super()._get_subroot_uncached(offset, width)
             return subroot
@@ -135,7 +135,7 @@ class _LedgerDocument(BaseModel):
 
 
 class SignedTreeHead(_LedgerDocument):
-    """The ledger at one moment: how many entries, the root over them, when, and the bureau's Ed25519 signature."""
+    """The ledger at one moment: number of entries, root over them, time, and the bureau's Ed25519 signature."""
 
     schema_: Annotated[Literal["shulab-head/1"], Field(alias="schema")] = "shulab-head/1"
     size: Annotated[int, Field(ge=0, lt=2**53)]
@@ -146,12 +146,12 @@ class SignedTreeHead(_LedgerDocument):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     def verify(self, bureau_key: str) -> None:
-        """Raise ``NotAuthentic`` unless ``read_bureau_key`` (hexadecimal) signed this head."""
+        """Raise ``NotAuthentic`` unless ``bureau_key`` (hexadecimal) signed this head."""
         message = head_signing_input(self.size, self.root, self.time)
         verify_signature(bureau_key, self.signature, message, what=f"the signature of the tree head of {self.size}")
 
     def as_dict(self) -> dict[str, Any]:
-        """The head as JSON members."""
+        """The head as a JSON object."""
         return {
             "schema": self.schema_,
             "size": self.size,
@@ -166,7 +166,7 @@ class SignedTreeHead(_LedgerDocument):
 
     @classmethod
     def read(cls, content: bytes | str | Mapping[str, Any]) -> SignedTreeHead:
-        """Strictly parse a head; its signature is not checked here. Raises ``InvalidInput``."""
+        """Read a head strictly; raises ``InvalidInput``. Does not verify the signature."""
         try:
             if isinstance(content, (bytes, str)):
                 return cls.model_validate_json(content)
@@ -179,7 +179,7 @@ class SignedTreeHead(_LedgerDocument):
 
 
 def head_signing_input(size: int, root: str, time: datetime) -> bytes:
-    """Domain-separated message that the bureau signs for a tree head."""
+    """The domain-separated bytes that the bureau signs for a tree head."""
     head: dict[str, Any] = {"size": size, "root": root, "time": format_ledger_time(time)}
     return b"shulab tree head v1\x00" + rfc8785.dumps(head)
 
@@ -187,7 +187,7 @@ def head_signing_input(size: int, root: str, time: datetime) -> bytes:
 def verify_inclusion(body: bytes, seq: int, head: SignedTreeHead, proof: Proof) -> None:
     """Raise ``NotAuthentic`` unless ``proof`` shows that ``body`` is entry ``seq`` of the tree that ``head`` names.
 
-    The head's signature is the caller's to check.
+    The caller verifies the head's signature.
     """
     try:
         found = InclusionProof.deserialize(proof)
@@ -200,7 +200,7 @@ def verify_inclusion(body: bytes, seq: int, head: SignedTreeHead, proof: Proof) 
 
 
 class TreeHead(Protocol):
-    """How many entries, and the root over them: a signed tree head, or a checkpoint."""
+    """Number of entries and root over them: a signed tree head or a checkpoint."""
 
     @property
     def size(self) -> int:
@@ -212,7 +212,7 @@ class TreeHead(Protocol):
 
 
 class VerifiableTreeHead(TreeHead, Protocol):
-    """A head that can be checked against the bureau's key."""
+    """A head that can be verified under the bureau's key."""
 
     def verify(self, bureau_key: str, /) -> None:
         """Raise ``NotAuthentic`` unless the bureau's key (hexadecimal) signed the head."""
@@ -221,8 +221,8 @@ class VerifiableTreeHead(TreeHead, Protocol):
 def verify_consistency(old: TreeHead, new: TreeHead, proof: Proof | None) -> None:
     """Raise ``NotAuthentic`` unless ``proof`` shows that the tree of ``new`` continues that of ``old``.
 
-    Two heads of one size need no proof: their roots must be the same; every tree continues the empty one. The heads'
-    signatures are the caller's to check.
+    Two heads of one size need no proof, but their roots must be equal. Every tree continues the empty one. The caller
+    verifies the heads' signatures.
     """
     if old.size == 0 or (old.size == new.size and old.root == new.root):
         return

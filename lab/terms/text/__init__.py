@@ -1,1 +1,1 @@
-"""Text from outside, shown to a person whole."""
+"""Text for people: in two languages, and with nothing hidden in it."""

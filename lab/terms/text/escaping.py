@@ -1,12 +1,12 @@
-r"""Text from outside as a person must see it: every character of it, itself or as its escape, in its order.
+r"""Makes every character of a text from outside visible, as itself or as its escape, in the text's order.
 
-A name that somebody else wrote may hold what steers a terminal (controls, ECMA-48), turns the direction of writing (UAX
-#9), is not drawn at all (the property Default_Ignorable_Code_Point of the Unicode Character Database), or is drawn over
-its neighbours (combining marks). Whoever signs must see that it is there. ``escape_hidden`` shows each such character
-as ``\uXXXX`` or ``\UXXXXXXXX``, a backslash as two, so that no text can be taken for another's escape.
+A name that somebody else wrote may hold characters that control a terminal (ECMA-48), change the direction of writing
+(UAX #9), are invisible (the property Default_Ignorable_Code_Point of the Unicode Character Database), or are drawn over
+their neighbours (combining marks). Whoever signs must see them. ``escape_hidden`` writes each such character as
+``\uXXXX`` or ``\UXXXXXXXX``, and a backslash as two, so that no text looks like the escape of another.
 
-What has been made visible is of type ``VisibleText`` and is left as it is; so text may pass here at each edge, and
-pages, terminals and files need not know who was first.
+Escaped text is of type ``VisibleText`` and is never escaped again. So every page, terminal and file can escape what it
+shows, whether or not somebody did before.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ _UNDRAWN = (
 )
 """Default_Ignorable_Code_Point (DerivedCoreProperties, Unicode 16), and the interlinear annotations beside them."""
 _BLANK = ((0x2800, 0x2800), (0x16FE4, 0x16FE4), (0x1D159, 0x1D159))
-"""Drawn as nothing although they have a width."""
+"""Blank characters that have a width."""
 _FRAME = ((0x2500, 0x259F),)
-"""What tables, panels and bars are drawn with: in a name they would draw a cell or a bar of their own."""
+"""Characters that draw tables, panels and bars: in a name they could imitate a cell or a bar."""
 _LOOSE_MARKS = (
     *((0x0300, 0x036F), (0x0483, 0x0489), (0x1AB0, 0x1AFF), (0x1DC0, 0x1DFF), (0x20D0, 0x20FF)),
     *((0x302A, 0x302D), (0x3099, 0x309A), (0xFE20, 0xFE2F)),
 )
-"""Combining marks of no script of their own: drawn over whatever stands before."""
-_MOST_MARKS = 3  # of a script's own marks in a row; more pile up over other lines
+"""Combining marks without a script of their own: drawn over whatever character precedes."""
+_MOST_MARKS = 3  # a script's own marks in a row; more would pile up over other lines
 
 
 def _class(*ranges: tuple[int, int]) -> str:
@@ -46,10 +46,10 @@ _BORDER = re.compile(f"[{_class(*_FRAME)}]")
 
 
 class VisibleText(str):
-    """Text that can be shown as it is: no character of it steers, turns or hides anything; line feeds separate lines.
+    """Text that is safe to show: no character controls, reverses or hides anything; line feeds separate lines.
 
-    Made from a ``str``, it has hidden characters written out; backslashes, spaces and frames, which only a name from
-    outside must not have, are left: it is for text that was put together from what ``escape_hidden`` returned.
+    The constructor escapes hidden characters of a ``str``. It leaves backslashes, spaces and frame characters, which
+    only names from outside must not have: it is for text composed from results of ``escape_hidden``.
     """
 
     __slots__ = ()
@@ -63,11 +63,11 @@ class VisibleText(str):
 
 
 def escape_hidden(text: str) -> VisibleText:
-    """``text`` with every character to be seen, as above. What is ``VisibleText`` already is returned as it is.
+    """``text`` with every character visible; ``VisibleText`` is returned unchanged.
 
-    Written out are all characters of the general categories Cc, Cf, Cs, Co, Cn, Zl, Zp and Zs but the space, those
-    named at the top of this module, spaces at either end and each further space of a row, marks that belong to no
-    letter, and the characters of our own frames.
+    Escaped are all characters of the general categories Cc, Cf, Cs, Co, Cn, Zl, Zp and Zs except the space; the
+    characters listed at the top of this module; spaces at either end and repeated spaces; marks without a letter; and
+    frame characters.
     """
     if isinstance(text, VisibleText):
         return text
@@ -77,7 +77,7 @@ def escape_hidden(text: str) -> VisibleText:
 
 
 def find_hidden(text: str) -> str:
-    """The first character of ``text`` that ``escape_hidden`` writes out, but a backslash; empty if there is none."""
+    """The first character of ``text`` that ``escape_hidden`` escapes, backslashes aside; empty if there is none."""
     for char, piece in zip(text, _pieces(text), strict=True):
         if piece != char and char != "\\":
             return char
@@ -85,7 +85,7 @@ def find_hidden(text: str) -> str:
 
 
 def describe_character(char: str) -> str:
-    """A character by its code point and, where it has one, its name in the Unicode Character Database."""
+    """A character's code point and its name in the Unicode Character Database, if it has one."""
     return f"U+{ord(char):04X} {unicodedata.name(char, '')}".rstrip()
 
 
@@ -95,8 +95,9 @@ def join_visible_lines(lines: Iterable[str]) -> VisibleText:
 
 
 def dump_visible_json(facts: Any, *, indent: int | None = None) -> str:
-    """``facts`` as JSON (RFC 8259) that is the same to a program and hides nothing from a reader: hidden characters
-    stand as JSON's own escapes."""
+    """``facts`` as JSON (RFC 8259) with hidden characters as JSON's own escapes: the same to a program, and visible to
+    a reader.
+    """
     text = json.dumps(facts, ensure_ascii=False, default=str, indent=indent)
     if text.isprintable() and not _NEVER.search(text):
         return text
@@ -121,28 +122,41 @@ def _escape(char: str) -> str:
 
 
 def _pieces(text: str) -> list[str]:
-    """What each character is shown as, [characters]."""
+    """How each character is shown, [characters]."""
     found = []
     cluster, marks = "", 0  # the letter that a mark would join, composed; a script's own marks since the last letter
-    last = len(text) - 1
     for place, char in enumerate(text):
-        piece = char
-        if char == "\\":
-            piece = "\\\\"
-        elif not _seen(char) or _BORDER.match(char):
-            piece = _escape(char)
-        elif char == " ":
-            piece = char if 0 < place < last and text[place - 1] != " " else _escape(char)
-        elif _LOOSE.match(char):
-            joined = unicodedata.normalize("NFC", cluster + char)
-            cluster, piece = (joined, char) if cluster and len(joined) == 1 else ("", _escape(char))
-            found.append(piece)
-            continue
-        elif _is_mark(char):
+        if _LOOSE.match(char) and _seen(char):
+            cluster = _compose(cluster, char)
+            piece = char if cluster else _escape(char)
+        elif _is_mark(char) and _seen(char):
             marks += 1
-            at_letter = place > 0 and unicodedata.category(text[place - 1])[0] in "LM"
-            found.append(char if at_letter and marks <= _MOST_MARKS else _escape(char))
-            continue
-        cluster, marks = (char if piece == char else ""), 0
+            piece = char if marks <= _MOST_MARKS and _follows_letter(text, place) else _escape(char)
+        else:
+            piece = _base_piece(text, place)
+            cluster, marks = (char if piece == char else ""), 0
         found.append(piece)
     return found
+
+
+def _compose(letter: str, mark: str) -> str:
+    """Letter and mark as one character (NFC), or empty if there is none."""
+    joined = unicodedata.normalize("NFC", letter + mark)
+    return joined if letter and len(joined) == 1 else ""
+
+
+def _follows_letter(text: str, place: int) -> bool:
+    return place > 0 and unicodedata.category(text[place - 1])[0] in "LM"
+
+
+def _base_piece(text: str, place: int) -> str:
+    """How a character that is no combining mark is shown."""
+    char = text[place]
+    if char == "\\":
+        return "\\\\"
+    if not _seen(char) or _BORDER.match(char):
+        return _escape(char)
+    if char == " ":
+        inside = 0 < place < len(text) - 1 and text[place - 1] != " "
+        return char if inside else _escape(char)
+    return char

@@ -1,9 +1,9 @@
-"""A bureau's ledger as a transparency log that witnesses know: its origin, and checkpoints (C2SP tlog-checkpoint 1.0).
+"""Checkpoints (C2SP tlog-checkpoint 1.0): a bureau's ledger in the form that witnesses cosign.
 
-A checkpoint is a signed note whose text is the origin, the number of entries and the root in base64, a line each. It
-says what a signed tree head (``lab.terms.ledger.tree.SignedTreeHead``) says, in the form that witnesses cosign. The
-bureau's one Ed25519 key signs both; the texts cannot be mistaken for each other, because an origin begins ``shulab/``
-and every other message that the key signs begins ``shulab`` and a space.
+A checkpoint is a signed note. Its text has a line each for the origin, the number of entries, and the root in base64.
+It says the same as a signed tree head (``lab.terms.ledger.tree.SignedTreeHead``). The bureau's Ed25519 key signs both.
+The two texts cannot be confused: an origin begins with ``shulab/``, and every other message that the key signs begins
+with ``shulab`` and a space.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ _LARGEST = 2**63 - 1
 
 
 def ledger_origin(bureau_key: str) -> str:
-    """The origin of the ledger of the bureau with this public key (64 hexadecimal digits): one log for one key."""
+    """The origin of the ledger of the bureau with this public key (64 hexadecimal digits): a key has one log."""
     return f"shulab/ledger/{hashlib.sha256(bytes.fromhex(bureau_key)).hexdigest()}"
 
 
 def log_key(bureau_key: str) -> NoteKey:
-    """The key that signs the checkpoints of a bureau's ledger; its name is the origin."""
+    """The key that signs the checkpoints of a bureau's ledger; it is named by the origin."""
     return NoteKey(ledger_origin(bureau_key), bureau_key, SIGNATURE_ED25519)
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What a checkpoint says: which log, how many entries, the root over them (hexadecimal), lines beyond (none is the
-    rule)."""
+    """The content of a checkpoint: origin of the log, number of entries, root (hexadecimal), and further lines, usually
+    none."""
 
     origin: str
     size: int
@@ -46,13 +46,13 @@ class Checkpoint:
 
     @property
     def text(self) -> str:
-        """The note's text, which is signed and cosigned."""
+        """The text that the bureau signs and witnesses cosign."""
         root = base64.b64encode(bytes.fromhex(self.root)).decode()
         return "".join(f"{line}\n" for line in (self.origin, str(self.size), root, *self.extensions))
 
     @classmethod
     def parse(cls, text: str) -> Checkpoint:
-        """Strictly read a note's text; raises ``InvalidInput``."""
+        """Read a note's text strictly; raises ``InvalidInput``."""
         lines = text.split("\n")
         fits = len(lines) >= 4 and lines.pop() == "" and all(lines)
         if fits and _SIZE.fullmatch(lines[1]) and int(lines[1]) <= _LARGEST:
@@ -70,7 +70,7 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class SignedCheckpoint:
-    """A checkpoint with the signatures under it: the log's own, and cosignatures; none is checked until it is asked."""
+    """A checkpoint with the log's signature and cosignatures, all unverified until ``verify``."""
 
     checkpoint: Checkpoint
     note: SignedNote
@@ -82,11 +82,11 @@ class SignedCheckpoint:
 
     @property
     def root(self) -> str:
-        """The root over them, hexadecimal."""
+        """The root over the entries, hexadecimal."""
         return self.checkpoint.root
 
     def verify(self, bureau_key: str) -> None:
-        """Raise ``NotAuthentic`` unless it is of the ledger of the bureau with this key, and signed by it."""
+        """Raise ``NotAuthentic`` unless the bureau with this key signed it, and it is of that bureau's ledger."""
         if self.checkpoint.origin != ledger_origin(bureau_key):
             raise NotAuthentic(
                 "The checkpoint is of another log than this bureau's ledger.",
@@ -95,7 +95,7 @@ class SignedCheckpoint:
         self.note.verify(log_key(bureau_key))
 
     def with_signatures(self, lines: tuple[NoteSignature, ...]) -> SignedCheckpoint:
-        """The same with these lines below the others."""
+        """A copy with these lines after the others."""
         return SignedCheckpoint(self.checkpoint, SignedNote(self.note.text, (*self.note.signatures, *lines)))
 
     def __str__(self) -> str:
@@ -103,13 +103,13 @@ class SignedCheckpoint:
 
     @classmethod
     def parse(cls, content: bytes) -> SignedCheckpoint:
-        """Strictly read a checkpoint; raises ``InvalidInput``. No signature is checked here."""
+        """Read a checkpoint strictly; raises ``InvalidInput``. Verifies no signature."""
         note = SignedNote.parse(content)
         return cls(Checkpoint.parse(note.text), note)
 
 
 def sign_checkpoint(bureau_key: str, sign: Callable[[bytes], bytes], size: int, root: str) -> SignedCheckpoint:
-    """A checkpoint of the bureau's ledger at this size, by ``sign``, the bureau's Ed25519 key at work."""
+    """A checkpoint of the bureau's ledger at this size; ``sign`` signs with the bureau's Ed25519 key."""
     key = log_key(bureau_key)
     checkpoint = Checkpoint(key.name, size, root)
     line = NoteSignature(key.name, key.id, sign(checkpoint.text.encode()))

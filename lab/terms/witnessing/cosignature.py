@@ -1,11 +1,11 @@
-"""Cosignatures of witnesses on checkpoints (C2SP tlog-cosignature, version 1 over Ed25519), and how many are enough.
+"""Cosignatures of witnesses on checkpoints (C2SP tlog-cosignature, version 1 over Ed25519), and the check of a quorum.
 
-A witness that cosigns says: at this time, this was the largest tree that I have seen of this log, and it continues
-every one that I cosigned before. The message is ``cosignature/v1``, ``time`` and the seconds since 1970, a line each,
-and the checkpoint's text; the signature is the time (8 bytes, big-endian) and 64 bytes of Ed25519.
+A cosignature states: at this time, this was the largest tree of this log that the witness had seen, and it continues
+every tree that the witness cosigned before. The message has the lines ``cosignature/v1`` and ``time`` with the seconds
+since 1970, then the checkpoint's text. The signature is the time (8 bytes, big-endian) and 64 bytes of Ed25519.
 
-Two forks can both have a quorum only if some witness cosigned both, as long as a quorum is more than half of the
-witnesses: ``WitnessQuorum`` of a contract asks for that.
+A quorum is more than half of the witnesses (``WitnessQuorum``), so two forks can both have a quorum only if some
+witness cosigned both.
 """
 
 from __future__ import annotations
@@ -22,36 +22,36 @@ from lab.terms.witnessing.signed_note import SIGNATURE_COSIGNATURE, NoteKey, Not
 _TIME, _SIGNATURE = 8, 64
 _LATEST = 2**63 - 1
 CLOCK_TOLERANCE = timedelta(minutes=5)
-"""How far a witness's clock may be ahead of the reader's, or behind the bureau's."""
+"""How far a witness's clock may run ahead of the reader's, or behind the bureau's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cosignature:
-    """That a witness cosigned: its name and key (hexadecimal), and when."""
+    """A verified cosignature: the witness's name and key (hexadecimal), and the time."""
 
     name: str
     public_key: str
     time: datetime
 
 
-def witness_keys(terms: WitnessQuorum) -> tuple[NoteKey, ...]:
+def witness_keys(quorum: WitnessQuorum) -> tuple[NoteKey, ...]:
     """The keys of a contract's witnesses."""
-    return tuple(NoteKey(party.name, party.public_key, SIGNATURE_COSIGNATURE) for party in terms.parties)
+    return tuple(NoteKey(party.name, party.public_key, SIGNATURE_COSIGNATURE) for party in quorum.parties)
 
 
 def cosignature_message(seconds: int, text: str) -> bytes:
-    """What a witness signs; ``text`` is the checkpoint's, with its last newline."""
+    """The bytes that a witness signs; ``text``: the checkpoint's, with its last newline."""
     return f"cosignature/v1\ntime {seconds}\n{text}".encode()
 
 
 def cosign(key: NoteKey, sign: Callable[[bytes], bytes], text: str, time: datetime) -> NoteSignature:
-    """The cosignature of ``key`` on a checkpoint's text, by ``sign``, the Ed25519 key at work."""
+    """The cosignature of ``key`` on a checkpoint's text; ``sign`` signs with the Ed25519 key."""
     seconds = int(time.timestamp())
     return NoteSignature(key.name, key.id, seconds.to_bytes(_TIME, "big") + sign(cosignature_message(seconds, text)))
 
 
 def read_cosignature(key: NoteKey, line: NoteSignature, text: str) -> Cosignature:
-    """The cosignature in a line that claims ``key``; raises ``NotAuthentic`` unless it verifies over ``text``."""
+    """The cosignature in a line of ``key``; raises ``NotAuthentic`` unless it verifies over ``text``."""
     seconds = int.from_bytes(line.signature[:_TIME], "big")
     fits = key.kind == SIGNATURE_COSIGNATURE and line.claims_key(key) and len(line.signature) == _TIME + _SIGNATURE
     if fits and 0 < seconds <= _LATEST:
@@ -71,10 +71,10 @@ def find_cosignatures(
     now: datetime,
     since: datetime | None = None,
 ) -> tuple[Cosignature, ...]:
-    """The cosignatures of these witnesses on a checkpoint, one a key, however often it stands there.
+    """The cosignatures of these witnesses on a checkpoint, at most one a key.
 
-    Those of the future, or from before ``since`` (when the bureau signed what the checkpoint is to cover), do not
-    count. Raises ``NotAuthentic`` for one that claims a key and does not verify.
+    Cosignatures from the future, or from before ``since`` (when the bureau signed the head to cover), do not count.
+    Raises ``NotAuthentic`` for a line that claims a key and does not verify.
     """
     found: dict[str, Cosignature] = {}
     for key in keys:
@@ -89,22 +89,23 @@ def find_cosignatures(
 
 def check_quorum(
     checkpoint: SignedCheckpoint,
-    terms: WitnessQuorum,
+    quorum: WitnessQuorum,
     bureau_key: str,
     *,
     now: datetime,
     since: datetime | None = None,
 ) -> tuple[Cosignature, ...]:
-    """The cosignatures that make the quorum of a contract; raises ``NotAuthentic`` if they are too few, or the
-    checkpoint is not of the ledger of the bureau with this key (hexadecimal), or not signed by it."""
+    """The cosignatures that count; raises ``NotAuthentic`` if they are fewer than the quorum, or if the bureau with
+    this key (hexadecimal) did not sign the checkpoint, or it is of another ledger.
+    """
     checkpoint.verify(bureau_key)
-    found = find_cosignatures(checkpoint, witness_keys(terms), now=now, since=since)
-    if len(found) < terms.quorum:
+    found = find_cosignatures(checkpoint, witness_keys(quorum), now=now, since=since)
+    if len(found) < quorum.quorum:
         there = {one.public_key for one in found}
-        missing = ", ".join(party.name for party in terms.parties if party.public_key not in there)
+        missing = ", ".join(party.name for party in quorum.parties if party.public_key not in there)
         raise NotAuthentic(
             f"The bureau's ledger of {checkpoint.size} entries is cosigned by {len(found)} of the contract's "
-            f"{len(terms.parties)} witnesses; {terms.quorum} are wanted. Without: {missing}.",
-            next_step="ask the bureau, and the witnesses that are missing, what they have seen",
+            f"{len(quorum.parties)} witnesses; {quorum.quorum} are wanted. Missing: {missing}.",
+            next_step="ask the bureau and the missing witnesses what they have seen",
         )
     return found

@@ -1,6 +1,6 @@
-"""That receipts are of the one ledger which witnesses have seen: a cosigned checkpoint, and the proofs that it
-continues the tree of each receipt. A bank keeps it with a run; it can be checked for ever with the bureau's key and the
-witnesses'.
+"""Evidence that receipts are of the ledger that witnesses cosigned: a cosigned checkpoint, and the proofs that it
+continues the tree of each receipt. A bank keeps the evidence with a run. Anybody can verify it at any time with the
+keys of the bureau and the witnesses.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _MEMBERS = {"schema", "checkpoint", "consistency", "witnesses", "quorum"}
 class CosignatureEvidence:
     """A checkpoint with cosignatures, and the proof from each receipt's tree to it, by the tree's size.
 
-    ``witnesses`` and ``quorum`` say whose cosignatures were counted; a reader counts for himself (``verify``).
+    ``witnesses`` and ``quorum`` record whose cosignatures counted; ``verify`` counts them again.
     """
 
     checkpoint: SignedCheckpoint
@@ -33,20 +33,20 @@ class CosignatureEvidence:
     quorum: int
 
     def verify(
-        self, heads: Sequence[SignedTreeHead], terms: WitnessQuorum, bureau_key: str, *, now: datetime
+        self, heads: Sequence[SignedTreeHead], quorum: WitnessQuorum, bureau_key: str, *, now: datetime
     ) -> tuple[Cosignature, ...]:
-        """The cosignatures, if they are a quorum by ``terms`` and the checkpoint continues each of ``heads``.
+        """The cosignatures, if they meet ``quorum`` and the checkpoint continues each of ``heads``.
 
-        Raises ``NotAuthentic`` otherwise. The heads' own signatures are the caller's to check.
+        Raises ``NotAuthentic`` otherwise. The caller verifies the heads' own signatures.
         """
         since = max((head.time for head in heads), default=None)
-        found = check_quorum(self.checkpoint, terms, bureau_key, now=now, since=since)
+        found = check_quorum(self.checkpoint, quorum, bureau_key, now=now, since=since)
         for head in heads:
             check_head_included(head, self.checkpoint, self.proofs.get(head.size))
         return found
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON members."""
+        """The evidence as a JSON object."""
         return {
             "schema": SCHEMA,
             "checkpoint": str(self.checkpoint),
@@ -57,7 +57,7 @@ class CosignatureEvidence:
 
     @classmethod
     def read(cls, found: object) -> CosignatureEvidence:
-        """Strictly parse the JSON; raises ``InvalidInput``. Nothing is verified here."""
+        """Read the JSON object strictly; raises ``InvalidInput``. Verifies nothing."""
         try:
             if not isinstance(found, Mapping) or set(found) != _MEMBERS or found["schema"] != SCHEMA:
                 raise ValueError
@@ -81,7 +81,7 @@ def check_head_included(head: SignedTreeHead, checkpoint: SignedCheckpoint, proo
         else:
             return
     raise NotAuthentic(
-        f"The bureau has two ledgers: what its witnesses have cosigned ({checkpoint.size} entries) does not continue "
-        f"what this receipt is of ({head.size} entries).",
+        f"The bureau has two ledgers: the one that its witnesses cosigned ({checkpoint.size} entries) does not "
+        f"continue the one of this receipt ({head.size} entries).",
         next_step="stop; keep both as evidence, and show them to the witnesses and to an auditor",
     )

@@ -1,7 +1,7 @@
-"""Tree heads and checkpoints that parties exchange by file: what each of them was shown of a bureau's ledger.
+"""Tree heads and checkpoints that parties exchange by file: what each party was shown of a bureau's ledger.
 
-Two of one size and different roots, both signed by the bureau, are the proof of two ledgers, for anybody. Two of
-different sizes fit each other only if the bureau can prove that the later continues the earlier.
+Two heads of one size with different roots, both signed by the bureau, prove to anybody that it keeps two ledgers. Two
+heads of different sizes are of one ledger only if the bureau can prove that the later one continues the earlier one.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _NOTE = "shulab/ledger/"
 
 @dataclass(frozen=True, slots=True)
 class ObservedHead:
-    """A head that somebody was shown: ``by`` says where it comes from."""
+    """A head that somebody was shown, and its source: the name of a file."""
 
     source: str
     head: VerifiableTreeHead
 
 
 def write_heads(by: str, heads: Sequence[tuple[Party, SignedTreeHead, str | None]]) -> bytes:
-    """A file of heads: who exports it, and for each bureau the newest head, and the last cosigned checkpoint if any."""
+    """A file of heads: its author, and for each bureau the newest head and the last cosigned checkpoint, if any."""
     listed = [
         {"bureau": bureau.model_dump(), "head": head.as_dict(), "checkpoint": checkpoint}
         for bureau, head, checkpoint in heads
@@ -40,8 +40,8 @@ def write_heads(by: str, heads: Sequence[tuple[Party, SignedTreeHead, str | None
 
 
 def read_heads(content: bytes, name: str, bureau_key: str) -> list[ObservedHead]:
-    """The heads of this bureau (its key, hexadecimal) in a file: of ``write_heads``, a head or receipt by itself, a
-    run's manifest, or a checkpoint. ``name`` stands for a file that does not say whose it is.
+    """The heads of this bureau (its key, hexadecimal) in a file called ``name``: a file of ``write_heads``, a head, a
+    receipt, a run's manifest, or a checkpoint.
 
     Raises ``InvalidInput``, or ``NotAuthentic`` for a head that the bureau did not sign.
     """
@@ -64,23 +64,7 @@ def _read_json(content: bytes, name: str, bureau_key: str) -> list[VerifiableTre
         document = json.loads(content)
         if not isinstance(document, dict):
             raise ValueError
-        if document.get("schema") == SCHEMA:
-            listed = [one for one in document["heads"] if one["bureau"]["public_key"] == bureau_key]
-            if not listed:
-                raise InvalidInput(
-                    f"Wanted heads of the bureau whose key was given in {name}; it has those of "
-                    f"{len(document['heads'])} other keys.",
-                    next_step="compare the keys: a bureau that has a key for each bank has a ledger for each; leave "
-                    "the file out only if it is of another bureau",
-                )
-            heads: list[VerifiableTreeHead] = [SignedTreeHead.read(one["head"]) for one in listed]
-            notes = [one["checkpoint"] for one in listed if one["checkpoint"] is not None]
-            return [*heads, *(SignedCheckpoint.parse(note.encode()) for note in notes)]
-        members = [document, *document.get("receipts", ()), *document.get("match_receipts", ())]
-        heads = [SignedTreeHead.read(one["head"]) for one in members if isinstance(one.get("head"), Mapping)]
-        if isinstance(document.get("cosigned"), Mapping):
-            heads.append(SignedCheckpoint.parse(document["cosigned"]["checkpoint"].encode()))
-        return heads or [SignedTreeHead.read(document)]
+        return _read_heads_file(document, name, bureau_key) if document.get("schema") == SCHEMA else _read_run(document)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise InvalidInput(
             f"Wanted tree heads in {name}; found something else.",
@@ -88,11 +72,37 @@ def _read_json(content: bytes, name: str, bureau_key: str) -> list[VerifiableTre
         ) from None
 
 
-def compare_heads(shown: Sequence[ObservedHead], prove: Callable[[int, int], Proof] | None) -> int:
-    """Hold all heads of one bureau against each other; how many different sizes there were.
+def _read_heads_file(document: Mapping[str, Any], name: str, bureau_key: str) -> list[VerifiableTreeHead]:
+    """The heads of this bureau in a file of ``write_heads``."""
+    listed = [one for one in document["heads"] if one["bureau"]["public_key"] == bureau_key]
+    if not listed:
+        raise InvalidInput(
+            f"Wanted heads of the bureau whose key was given in {name}; found those of {len(document['heads'])} other "
+            "keys.",
+            next_step="compare the keys: a bureau with a key for each bank has a ledger for each; leave the file out "
+            "only if it is of another bureau",
+        )
+    heads: list[VerifiableTreeHead] = [SignedTreeHead.read(one["head"]) for one in listed]
+    notes = [one["checkpoint"] for one in listed if one["checkpoint"] is not None]
+    return [*heads, *(SignedCheckpoint.parse(note.encode()) for note in notes)]
 
-    ``prove(first, second)`` asks the bureau; None: only heads of one size are compared. Raises ``NotAuthentic`` naming
-    the two that are of two ledgers. That one continues the next is enough: then every one continues all before it.
+
+def _read_run(document: Mapping[str, Any]) -> list[VerifiableTreeHead]:
+    """The heads in a receipt or a run's manifest, or the head that the document is."""
+    members = [document, *document.get("receipts", ()), *document.get("match_receipts", ())]
+    heads: list[VerifiableTreeHead] = [
+        SignedTreeHead.read(one["head"]) for one in members if isinstance(one.get("head"), Mapping)
+    ]
+    if isinstance(document.get("cosigned"), Mapping):
+        heads.append(SignedCheckpoint.parse(document["cosigned"]["checkpoint"].encode()))
+    return heads or [SignedTreeHead.read(document)]
+
+
+def compare_heads(shown: Sequence[ObservedHead], prove: Callable[[int, int], Proof] | None) -> int:
+    """Compare all heads of one bureau; returns how many different sizes there are.
+
+    ``prove(first, second)`` asks the bureau for a proof; with None only heads of one size are compared. Raises
+    ``NotAuthentic`` naming two heads of different ledgers. Neighbours are compared, because consistency is transitive.
     """
     ordered = sorted(shown, key=lambda one: one.head.size)
     for older, newer in pairwise(ordered):
@@ -120,5 +130,5 @@ def _continues(older: VerifiableTreeHead, newer: VerifiableTreeHead, prove: Call
 
 
 def heads_as_dicts(shown: Sequence[ObservedHead]) -> list[dict[str, Any]]:
-    """The heads as a program reads them."""
+    """The heads as JSON objects."""
     return [{"by": one.source, "size": one.head.size, "root": one.head.root} for one in shown]

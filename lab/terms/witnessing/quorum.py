@@ -1,4 +1,4 @@
-"""Which witnesses have to have seen a ledger, and how many of them are enough."""
+"""The witnesses that a contract names, and how many of them must cosign the bureau's ledger."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from lab.terms.witnessing.signed_note import is_key_name
 
 
 class WitnessQuorum(FrozenDocument):
-    """Who has to have seen the bureau's ledger before the bank takes its receipts: witnesses by name and cosigning key,
-    and how many of them are enough.
+    """The witnesses, by name and cosigning key, and the number that must cosign before the bank accepts a receipt.
 
-    More than half: with fewer, a bureau could have one fork cosigned by some and another by the rest, all of them
-    honest. No two have one name or one key, so that nobody is counted twice.
+    The quorum is more than half: otherwise a bureau could show one fork to some honest witnesses and another to the
+    rest. Names and keys are unique, so that nobody counts twice.
     """
 
     quorum: Annotated[int, Field(ge=1, le=16)]
@@ -27,7 +26,7 @@ class WitnessQuorum(FrozenDocument):
         if not len(self.parties) < 2 * self.quorum <= 2 * len(self.parties):
             raise ValueError("a quorum is more than half of the witnesses, and no more than there are")
         if any(not is_key_name(party.name) for party in self.parties):
-            raise ValueError("a witness is named by printable ASCII without space and plus")
+            raise ValueError("a witness's name has printable ASCII without space and plus")
         for what in ("name", "public_key"):
             if len({getattr(party, what) for party in self.parties}) != len(self.parties):
                 raise ValueError("a contract names each witness once")

@@ -1,8 +1,8 @@
 """Signed notes (C2SP signed-note v1.0.0): text, an empty line, and signature lines, each by a named key.
 
-A key is known by its name and its id, four bytes: SHA-256(name || 0x0A || type || public key). The id only finds the
-key; what counts is the public key that the reader was configured with. Signatures of other keys are passed over;
-one that claims a known key and does not verify makes the whole note worthless.
+A key is found by its name and its id, the first four bytes of SHA-256(name || 0x0A || type || public key). Only the
+public key that the reader was configured with counts. Signatures of unknown keys are ignored; one signature that claims
+a known key and does not verify invalidates the note.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SIGNATURE_ED25519, SIGNATURE_COSIGNATURE = 0x01, 0x04
 (``lab.terms.witnessing.cosignature``).
 """
 MAX_NOTE_BYTES = 131_072
-"""The longest note that is read, in bytes; sixteen signatures of five kilobytes each fit."""
+"""The longest accepted note, in bytes; it has room for sixteen signatures of five kilobytes each."""
 MAX_SIGNATURES = 64
 _ID = 4
 _KEY_NAME = re.compile(r"[!-*,-~]{1,255}")
@@ -33,7 +33,7 @@ _VKEY = re.compile(r"([!-*,-~]{1,255})\+([0-9a-f]{8})\+([A-Za-z0-9+/]{44}={0,2})
 
 @dataclass(frozen=True, slots=True)
 class NoteKey:
-    """A public Ed25519 key (64 hexadecimal digits) by its name, and what it signs: one of the types above."""
+    """A named Ed25519 public key (64 hexadecimal digits) and its signature type, one of the two above."""
 
     name: str
     public_key: str
@@ -41,7 +41,7 @@ class NoteKey:
 
     @property
     def id(self) -> bytes:
-        """Four bytes that a signature line begins with."""
+        """The four bytes at the start of each of its signature lines."""
         return key_id(self.name, self.kind, bytes.fromhex(self.public_key))
 
     def __str__(self) -> str:
@@ -61,7 +61,7 @@ class NoteKey:
             raise _no_key("found something else")
         key = cls(found[1], material[1:].hex(), kind)
         if key.id.hex() != found[2] or is_forgeable(key.public_key):
-            raise _no_key("its parts do not fit each other, or it is no key")
+            raise _no_key("its parts do not belong together, or it is not a key")
         return key
 
 
@@ -90,13 +90,13 @@ class NoteSignature:
         except ValueError:
             content = b""
         if found is None or "+" in found[1] or len(content) <= _ID:
-            raise _no_note("a line of it is no signature")
+            raise _no_note("one of its lines is not a signature")
         return cls(found[1], content[:_ID], content[_ID:])
 
 
 @dataclass(frozen=True, slots=True)
 class SignedNote:
-    """A note as it was read: its text with the last newline, and its signatures, none of them checked."""
+    """A note: its text with the last newline, and its signatures, unverified until ``verify``."""
 
     text: str
     signatures: tuple[NoteSignature, ...]
@@ -106,16 +106,8 @@ class SignedNote:
 
     @classmethod
     def parse(cls, content: bytes) -> SignedNote:
-        """Strictly read a note of at most ``MAX_NOTE_BYTES`` bytes and 64 signatures; raises ``InvalidInput``."""
-        if len(content) > MAX_NOTE_BYTES:
-            raise _no_note(f"it has more than {MAX_NOTE_BYTES} bytes")
-        try:
-            written = content.decode()
-        except UnicodeDecodeError:
-            raise _no_note("it is not UTF-8") from None
-        if any(ord(one) < 0x20 and one != "\n" for one in written):
-            raise _no_note("it has control characters")
-        text, empty, below = written.rpartition("\n\n")
+        """Read a note of at most ``MAX_NOTE_BYTES`` bytes and 64 signatures strictly; raises ``InvalidInput``."""
+        text, empty, below = _decode_note(content).rpartition("\n\n")
         if not empty or not text or not below.endswith("\n"):
             raise _no_note("it has no text, or no signature")
         lines = below[:-1].split("\n")
@@ -124,7 +116,7 @@ class SignedNote:
         return cls(text + "\n", tuple(NoteSignature.parse(line) for line in lines))
 
     def verify(self, key: NoteKey) -> None:
-        """Raise ``NotAuthentic`` unless ``key``, of the type Ed25519, signed the text, and every line that claims it
+        """Raise ``NotAuthentic`` unless ``key``, of type Ed25519, signed the text and every line that claims it
         verifies."""
         claimed = [one for one in self.signatures if one.claims_key(key)]
         if not claimed or not all(
@@ -137,7 +129,7 @@ class SignedNote:
 
 
 def is_key_name(name: str) -> bool:
-    """Whether ``name`` can name a key here: printable ASCII without space and plus, at most 255 characters."""
+    """Whether ``name`` can name a key: printable ASCII without space and plus, at most 255 characters."""
     return _KEY_NAME.fullmatch(name) is not None
 
 
@@ -147,7 +139,7 @@ def key_id(name: str, kind: int, material: bytes) -> bytes:
 
 
 def is_valid_signature(public_key: str, signature: bytes, message: bytes) -> bool:
-    """Whether ``signature`` is the Ed25519 signature (RFC 8032) of ``message`` under a key that can name anybody."""
+    """Whether ``signature`` is an Ed25519 signature (RFC 8032) of ``message``; False for a key of small order."""
     if is_forgeable(public_key):
         return False
     try:
@@ -157,8 +149,21 @@ def is_valid_signature(public_key: str, signature: bytes, message: bytes) -> boo
     return True
 
 
+def _decode_note(content: bytes) -> str:
+    """The note as UTF-8 without control characters, in its size limit; raises ``InvalidInput``."""
+    if len(content) > MAX_NOTE_BYTES:
+        raise _no_note(f"it has more than {MAX_NOTE_BYTES} bytes")
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        raise _no_note("it is not UTF-8") from None
+    if any(ord(one) < 0x20 and one != "\n" for one in text):
+        raise _no_note("it has control characters")
+    return text
+
+
 def _strict_base64(text: str) -> bytes:
-    """RFC 4648, section 4, in its one canonical spelling; raises ``ValueError``."""
+    """Decode canonical base64 (RFC 4648, section 4); raises ``ValueError``."""
     found = base64.b64decode(text, validate=True)
     if base64.b64encode(found).decode() != text:
         raise ValueError("not canonical")

@@ -6,6 +6,7 @@ from lab.bank.portraits.drift import SHIFTED_ABOVE, STABLE_BELOW, THRESHOLD_SOUR
 from lab.bank.portraits.pages.portrait_page import Language
 from lab.bank.portraits.pages.rendering import render
 from lab.bank.portraits.pages.svg_charts import ACCENT, HAIRLINE, colour_swatch, paired_columns
+from lab.terms.text.bilingual import BilingualText
 from models.shared.dimensions import DIMENSIONS
 
 LEVEL_LABELS = {"stable": ("稳定", "stable"), "watch": ("关注", "watch"), "moved": ("已偏移", "moved")}
@@ -13,7 +14,7 @@ LEVEL_LABELS = {"stable": ("稳定", "stable"), "watch": ("关注", "watch"), "m
 _WORDS = {"score": ("评分", "score")} | {one.code: (one.zh, one.en) for one in DIMENSIONS}
 
 
-def stability_labels(name: str) -> tuple[str, str]:
+def stability_labels(name: str) -> BilingualText:
     """The name of the number that was measured, in both languages."""
     return _WORDS[name]
 

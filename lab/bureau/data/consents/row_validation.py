@@ -8,15 +8,15 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
-from lab.tables.table_reader import TextTable
+from lab.tables.table_file import TextTable
 from lab.terms.consent import COLUMNS, Consent, parse_consent_time
 from lab.terms.contract.document import Purpose
 from lab.terms.errors import InvalidInput
 from lab.terms.identifiers import RejectionReason, normalise_identifiers
 from lab.terms.names import IdKind, is_hex32, is_hex64
 from lab.terms.progress import ProgressStage
+from lab.terms.text.bilingual import BilingualEnum, BilingualText
 from lab.terms.text.visible_line import is_visible_line
 
 _NEEDED = ("code", "bank", "purpose", "starts", "expires")
@@ -28,63 +28,29 @@ _BETWEEN = re.compile(r"[\W_]+")
 _CODE_LIKE = re.compile(r"(?=([0-9]{8}[0-9A-HJ-NPQRTUWXY]{10}))")
 
 
-class ConsentRejectionReason(StrEnum):
-    """Why a row is set aside, beside the reasons that a code itself may give
-    (``lab.terms.identifiers.RejectionReason``).
-    """
+class ConsentRejectionReason(BilingualEnum):
+    """Why a row is set aside, beside the reasons that concern the code (``lab.terms.identifiers.RejectionReason``)."""
 
-    BANK = "bank"
-    PURPOSE = "purpose"
-    TIME = "time"
-    TERM = "term"
-    OVER = "over"
-    EVIDENCE = "evidence"
-    EVIDENCE_FORM = "evidence-form"
-    EVIDENCE_CODE = "evidence-code"
-    SIGNATURE = "signature"
-    WITHDRAWN = "withdrawn"
-
-    @property
-    def zh(self) -> str:
-        """The reason in Chinese."""
-        return _WORDS[self][0]
-
-    @property
-    def en(self) -> str:
-        """The reason in English."""
-        return _WORDS[self][1]
-
-
-_WORDS: dict[ConsentRejectionReason, tuple[str, str]] = {
-    ConsentRejectionReason.BANK: ("银行未在此登记", "no bank of that name or id is registered here"),
-    ConsentRejectionReason.PURPOSE: ("用途不在编码表中", "the purpose is none of the coded ones"),
-    ConsentRejectionReason.TIME: (
-        "生效或失效不是日期，也不是带时区的时间",
-        "starts or expires is no date and no time with offset",
-    ),
-    ConsentRejectionReason.TERM: ("失效不晚于生效", "expires is not after starts"),
-    ConsentRejectionReason.OVER: ("授权期已过", "its term is over already"),
-    ConsentRejectionReason.EVIDENCE: (
-        "既无凭证编号，也无公钥和签名",
-        "has neither evidence nor a public key with a signature",
-    ),
-    ConsentRejectionReason.EVIDENCE_FORM: ("凭证、公钥或签名格式不符", "evidence, key or signature is not in its form"),
-    ConsentRejectionReason.EVIDENCE_CODE: (
-        "凭证编号中含有企业代码",
-        "the evidence reference holds an enterprise's code",
-    ),
-    ConsentRejectionReason.SIGNATURE: ("签名与授权内容不符", "the signature is not of this consent"),
-    ConsentRejectionReason.WITHDRAWN: (
+    BANK = "bank", "银行未在此登记", "no bank of that name or id is registered here"
+    PURPOSE = "purpose", "用途不在编码表中", "the purpose is none of the coded ones"
+    TIME = "time", "生效或失效不是日期，也不是带时区的时间", "starts or expires is no date and no time with offset"
+    TERM = "term", "失效不晚于生效", "expires is not after starts"
+    OVER = "over", "授权期已过", "its term is over already"
+    EVIDENCE = "evidence", "既无凭证编号，也无公钥和签名", "has neither evidence nor a public key with a signature"
+    EVIDENCE_FORM = "evidence-form", "凭证、公钥或签名格式不符", "evidence, key or signature is not in its form"
+    EVIDENCE_CODE = "evidence-code", "凭证编号中含有企业代码", "the evidence reference holds an enterprise's code"
+    SIGNATURE = "signature", "签名与授权内容不符", "the signature is not of this consent"
+    WITHDRAWN = (
+        "withdrawn",
         "早于企业的撤回；需撤回之后的新授权",
         "starts before the enterprise withdrew; needs a newer one",
-    ),
-}
+    )
 
 
-def describe_reason(reason: str) -> tuple[str, str]:
-    """A reason for setting a row aside in Chinese and English, whether the code gave it or the rest of the row."""
-    found: ConsentRejectionReason | RejectionReason = (
-        ConsentRejectionReason(reason) if reason in _WORDS else RejectionReason(reason)
+def describe_reason(reason: str) -> BilingualText:
+    """A reason for setting a row aside, whether it concerns the code or the rest of the row."""
+    found: BilingualEnum = (
+        ConsentRejectionReason(reason) if reason in set(ConsentRejectionReason) else RejectionReason(reason)
     )
     return found.zh, found.en
 

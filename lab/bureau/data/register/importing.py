@@ -38,7 +38,8 @@ from lab.bureau.store.tables import RegisterRow
 from lab.disk.locks import lock_folder
 from lab.disk.private_files import move_private
 from lab.tables.spreadsheet_csv import write_csv
-from lab.tables.table_reader import TableFile, hash_file, open_table
+from lab.tables.table_file import TableFile
+from lab.tables.table_reader import hash_file, open_table
 from lab.terms.errors import Conflict, InvalidInput
 from lab.terms.names import IdKind, is_slug
 from lab.terms.progress import SILENT, Progress

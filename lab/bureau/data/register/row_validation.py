@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from lab.tables.table_reader import TableChunk, TextTable
+from lab.tables.table_file import TableChunk, TextTable
 from lab.terms.errors import InvalidInput
 from lab.terms.identifiers import normalise_identifiers
 from lab.terms.names import IdKind

@@ -1,8 +1,8 @@
 """A contract as a W3C ODRL 2.2 Agreement in JSON-LD, and back.
 
-The agreement says every term of the contract and carries the signatures; reading it back gives the very bytes that were
-signed. Shulab's own words are a profile (``docs/odrl-profile.md``). RDF and SHACL libraries are loaded only when a
-document is read or validated, because they are slow to load.
+The agreement holds every clause of the contract and its signatures; reading it back gives the same signed bytes.
+Shulab's own terms form a profile (``docs/odrl-profile.md``). The RDF and SHACL libraries are slow to load, so they are
+loaded only when a document is read or validated.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["PROFILE", "from_odrl", "to_odrl", "validate_odrl"]
 
 
 def validate_odrl(document: Mapping[str, Any] | str | bytes) -> None:
-    """Hold a JSON-LD document against the ODRL Information Model, and against the profile if it names it.
+    """Validate a JSON-LD document by the ODRL Information Model, and by the profile if the document names it.
 
     Raises ``InvalidInput`` naming the shapes and paths that failed, never a value. Nothing is fetched.
     """
@@ -29,10 +29,10 @@ def validate_odrl(document: Mapping[str, Any] | str | bytes) -> None:
 
 
 def from_odrl(document: Mapping[str, Any] | str | bytes) -> SignedContract:
-    """The signed contract that an agreement of the profile says; raises ``InvalidInput``.
+    """The signed contract in an agreement of the profile; raises ``InvalidInput``.
 
-    What comes back has the same canonical bytes as what ``to_odrl`` was given. Signatures are carried, not verified:
-    call ``SignedContract.verify``. A document that says anything beyond the contract is refused.
+    The contract has the same canonical bytes as the one given to ``to_odrl``. Signatures are read but not verified:
+    call ``SignedContract.verify``. A document that says more than the contract is refused.
     """
     from lab.terms.contract.odrl.extraction import extract_contract
     from lab.terms.contract.odrl.graph import read_graph

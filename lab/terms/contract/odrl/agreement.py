@@ -1,7 +1,7 @@
 """Writes a signed contract as an ODRL 2.2 Agreement in JSON-LD.
 
-Every node has a name of its own, so that the same contract gives the same graph, whoever serialises it. What many rules
-share (parties, constraints, the duty of consent) is written out where it first occurs and named afterwards.
+Every node has a name, so that a contract always gives the same graph. Nodes that many rules share (parties,
+constraints, the duty of consent) are written in full at their first use and by name afterwards.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ def to_odrl(signed: SignedContract) -> JsonLdNode:
     """
     contract = signed.contract
     document: JsonLdNode = {
-        # The prefixes are written out because not every edition of the W3C context has them all.
+        # The prefixes are listed because some editions of the W3C context lack some of them.
         "@context": [CONTEXT, {"odrl": ODRL, "shulab": SHULAB, "vcard": VCARD, "xsd": XSD}],
         "@type": "Agreement",
         "@id": policy_iri(contract),
-        # Some editions of the W3C context make "uid" another word for "@id", others a property; this means the same in
-        # both.
+        # In some editions of the W3C context "uid" is an alias of "@id", in others a property; this form means the
+        # same in both.
         "odrl:uid": {"@id": policy_iri(contract)},
         "profile": PROFILE,
         "conflict": "prohibit",
@@ -69,7 +69,7 @@ def to_odrl(signed: SignedContract) -> JsonLdNode:
 
 
 class _AgreementWriter:
-    """The rules of one agreement. A node that ``_once`` has written is named afterwards."""
+    """Writes the rules of one agreement. ``_once`` writes a node in full once, and then its name."""
 
     def __init__(self, contract: Contract) -> None:
         self._contract = contract
@@ -77,7 +77,7 @@ class _AgreementWriter:
         self._written: set[str] = set()
 
     def operations(self) -> list[JsonLdNode]:
-        """A permission for each operation, under all the constraints; the first writes them out."""
+        """A permission for each operation, under all constraints."""
         rules = []
         for operation in dict.fromkeys(self._contract.operations):
             rule = self._rule(f"operation:{operation.value}", f"shulab:{OPERATION_ACTIONS[operation]}")
@@ -108,7 +108,7 @@ class _AgreementWriter:
         ]
 
     def obligations(self) -> list[JsonLdNode]:
-        """Both sides delete in time; the bureau tells the bank when the agreement is stopped."""
+        """Both sides delete in time; the bureau informs the bank when it stops the agreement."""
         days = f"P{self._contract.retention_days}D"
         kept = [self._constraint("retention", "elapsedTime", "lteq", {"@value": days, "@type": "xsd:duration"})]
         results = self._once("results", {"@type": "Asset"})
@@ -133,7 +133,7 @@ class _AgreementWriter:
         ]
 
     def _terms_of_use(self) -> list[JsonLdNode]:
-        """Models, detail and ceilings: the further constraints of the operations."""
+        """Models, detail and ceilings: the other constraints of the operations."""
         contract = self._contract
         models = [
             {

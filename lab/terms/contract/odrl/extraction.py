@@ -1,4 +1,4 @@
-"""Reads a contract back out of an agreement, and makes sure that the agreement says that contract and nothing else."""
+"""Reads a contract from an agreement, and checks that the agreement says that contract and nothing else."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _FORMS = {_S[action.partition(":")[2]]: form for form, action in PERMITTED_ACTIO
 
 
 def extract_contract(graph: Graph, agreement: URIRef) -> SignedContract:
-    """The signed contract that a valid agreement of the profile says; signatures are not verified here.
+    """The signed contract in a valid agreement of the profile; verifies no signature.
 
-    Raises ``InvalidInput`` for another profile, for a term that is missing, and when writing the contract as an
-    agreement again would not give the same statements: then the document says more than the contract does.
+    Raises ``InvalidInput`` for another profile, for a missing term, and if the contract written as an agreement again
+    gives other statements: then the document says more than the contract.
     """
     profiles = set(graph.objects(agreement, _O.profile))
     if profiles != {URIRef(PROFILE)}:
-        # A processor that doesn't know a profile has to stop (ODRL Information Model, section 3.1).
+        # A processor that does not know a profile must stop (ODRL Information Model, section 3.1).
         _refuse(f"of the profile {PROFILE}, and of no other")
     reading = _AgreementReader(graph, agreement)
     signed = parse_contract(json.dumps(reading.signed()))
@@ -48,13 +48,13 @@ def extract_contract(graph: Graph, agreement: URIRef) -> SignedContract:
         raise InvalidInput(
             f"Wanted an agreement that says one contract and nothing else; {len(said - meant)} statements are not the "
             f"contract's, {len(meant - said)} of the contract's are missing.",
-            next_step="export the contract again with `lab officer export --odrl`; terms are changed by amending it",
+            next_step="export the contract again with `lab officer export --odrl`; to change terms, amend it",
         )
     return signed
 
 
 class _AgreementReader:
-    """Takes the terms of one agreement from the graph."""
+    """Reads the terms of one agreement from the graph."""
 
     def __init__(self, graph: Graph, agreement: URIRef) -> None:
         self._graph, self._agreement = graph, agreement

@@ -1,7 +1,7 @@
-"""Reads JSON-LD from strangers into an RDF graph: bounded in size and depth, and without ever asking the network.
+"""Reads JSON-LD from outside into an RDF graph: bounded in size and depth, and without network access.
 
-The only context that may be named is that of ODRL, whose terms lie beside this module; contexts written out in the
-document are taken unless they import others.
+A document may name only the ODRL context, whose terms are in a file beside this module. Contexts inside the document
+are accepted unless they import others.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ MAX_DOCUMENT_BYTES = 2 * 1024 * 1024
 MAX_DEPTH = 24
 MAX_VALUES = 100_000
 MAX_STATEMENTS = 20_000
-"""A contract of a thousand items; what is accepted is validated within about ten seconds."""
+"""Enough for a contract of a thousand items; such a graph is validated in about ten seconds."""
 _CONTEXTS = frozenset({CONTEXT, CONTEXT.replace("http:", "https:")})
 _CONTEXT_COST = 1000
-"""Naming the context counts like so many values, so that a small document does not become a large one."""
+"""The context counts as so many values, so that a small document cannot expand into a large one."""
 _BASE = "urn:shulab:relative:"
 _NOT_IN_IRIS = frozenset('<>" {}|\\^`')
 
 
 def read_graph(document: Mapping[str, Any] | str | bytes) -> Graph:
-    """The graph that a JSON-LD document says; raises ``InvalidInput``.
+    """The graph of a JSON-LD document; raises ``InvalidInput``.
 
     ``document``: the JSON text, or what it parses to.
     """
@@ -50,13 +50,13 @@ def read_graph(document: Mapping[str, Any] | str | bytes) -> Graph:
     dataset = Dataset()
     try:
         dataset.parse(data=text, format="json-ld", publicID=_BASE)
-    except Exception:  # the parser meets a malformed document with whatever its own code runs into
+    except Exception:  # the parser raises errors of many kinds for a malformed document
         _refuse("well-formed JSON-LD")
     graph = Graph()
     for subject, predicate, value, name in dataset.quads():
         if name not in (None, DATASET_DEFAULT_GRAPH_ID):
             _refuse("one graph; it names another")
-        if not all(_is_written(node) for node in (subject, predicate, value)):
+        if not all(_is_well_formed(node) for node in (subject, predicate, value)):
             _refuse("well-formed IRIs")
         graph.add((subject, predicate, value))
         if len(graph) > MAX_STATEMENTS:
@@ -64,8 +64,8 @@ def read_graph(document: Mapping[str, Any] | str | bytes) -> Graph:
     return graph
 
 
-def _is_written(node: object) -> bool:
-    """Whether a node, and a literal's datatype, can be written down: the parser takes signs that no IRI may have."""
+def _is_well_formed(node: object) -> bool:
+    """Whether a node's IRI, or a literal's datatype, is well-formed: the parser accepts forbidden characters."""
     iri = node.datatype if isinstance(node, Literal) else node
     return not isinstance(iri, URIRef) or _NOT_IN_IRIS.isdisjoint(iri)
 
@@ -88,7 +88,7 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def canonical_statements(graph: Graph) -> frozenset[tuple[str, str, str]]:
-    """What the graph says, comparable: lists by their members; raises ``InvalidInput`` if another node has no name."""
+    """The statements in comparable form, lists by their members; raises ``InvalidInput`` for another unnamed node."""
     said = set()
     for subject, predicate, value in graph:
         if isinstance(subject, BNode):
@@ -101,14 +101,23 @@ def canonical_statements(graph: Graph) -> frozenset[tuple[str, str, str]]:
 
 
 def read_list(graph: Graph, head: Node | None) -> list[Node] | None:
-    """The members of an RDF list, or None if ``head`` is none; raises ``InvalidInput`` for one that is not whole."""
+    """The members of an RDF list, or None if ``head`` is not a list; raises ``InvalidInput`` for a broken list."""
     if head != RDF.nil and not isinstance(head, BNode):
         return None
     if head is None or (head != RDF.nil and (head, RDF.first, None) not in graph):
         _refuse("a name for every node")
+    _check_list(graph, head)
+    members = list(Collection(graph, head))
+    if any(isinstance(member, BNode) for member in members):
+        _refuse("a name for every node")
+    return members
+
+
+def _check_list(graph: Graph, head: Node) -> None:
+    """Raise ``InvalidInput`` unless the list ends and each node has one owner, one member and one successor."""
     seen: set[Node] = set()
-    at: Node | None = head
-    while at is not None and at != RDF.nil:
+    at = head
+    while at != RDF.nil:
         ends = list(graph.objects(at, RDF.rest))
         # A list with two owners would be read once for each of them.
         owners = len(list(islice(graph.subject_predicates(at), 2)))
@@ -116,10 +125,6 @@ def read_list(graph: Graph, head: Node | None) -> list[Node] | None:
             _refuse("lists that are whole and have one owner")
         seen.add(at)
         at = ends[0]
-    members = list(Collection(graph, head))
-    if any(isinstance(member, BNode) for member in members):
-        _refuse("a name for every node")
-    return members
 
 
 @cache
@@ -130,24 +135,26 @@ def _odrl_terms() -> dict[str, Any]:
 
 
 def _close(value: Any, depth: int, budget: list[int]) -> Any:
-    """The same document with ODRL's context written out: afterwards there is nothing left that could be fetched."""
+    """The document with ODRL's context inlined, so that nothing is left to fetch."""
     budget[0] -= 1
     if depth > MAX_DEPTH or budget[0] < 0:
         _refuse(f"at most {MAX_DEPTH} levels and {MAX_VALUES} values")
     if isinstance(value, Mapping):
-        if "uid" in value and "@id" in value:
-            _refuse("one of uid and @id in a node")
-        return {
-            _text(key): _close_context(part, depth + 1, budget)
-            if key == "@context"
-            else _close(part, depth + 1, budget)
-            for key, part in value.items()
-        }
+        return _close_node(value, depth, budget)
     if isinstance(value, list | tuple):
         return [_close(part, depth + 1, budget) for part in value]
     if value is None or isinstance(value, bool | int | float):
         return value
     return _text(value)
+
+
+def _close_node(node: Mapping[Any, Any], depth: int, budget: list[int]) -> dict[str, Any]:
+    if "uid" in node and "@id" in node:
+        _refuse("one of uid and @id in a node")
+    return {
+        _text(key): (_close_context if key == "@context" else _close)(part, depth + 1, budget)
+        for key, part in node.items()
+    }
 
 
 def _close_context(value: Any, depth: int, budget: list[int]) -> Any:

@@ -1,7 +1,7 @@
-"""Holds a graph against the ODRL Information Model and, where it names Shulab's profile, against the profile.
+"""Validates a graph by the ODRL Information Model and, if it names Shulab's profile, by the profile.
 
-The rules are SHACL shapes in files beside this module, each with the section it comes from; this module adds what the
-model says is implied, runs them, and says which shape failed on which path: never on which value.
+The rules are SHACL shapes in files beside this module, each with its section of the model. This module adds the
+statements that the model implies, runs the shapes, and reports which shape failed on which path, never on which value.
 """
 
 from __future__ import annotations
@@ -58,18 +58,11 @@ def validate_agreement(graph: Graph) -> URIRef:
 
 
 def _implied(graph: Graph, agreement: Node) -> Graph:
-    """The graph with what the model implies: properties shared by all rules, and the types of rules and constraints."""
+    """The graph with implied statements: properties shared by all rules, and types of rules and constraints."""
     implied = Graph()
     for triple in graph:
         implied.add(triple)
-    rules = [rule for kind in _RULES for rule in graph.objects(agreement, kind)]
-    for name in _SHARED:
-        for value in list(graph.objects(agreement, _O[name])):
-            implied.remove((agreement, _O[name], value))
-            for rule in rules:
-                implied.add((rule, _O[name], value))
-            if len(implied) > 2 * MAX_STATEMENTS:
-                _fail([f"RuleAction (at most {2 * MAX_STATEMENTS} statements, those shared by rules counted for each)"])
+    _share_properties(graph, agreement, implied)
     for predicate, kind in _RANGES.items():
         for node in graph.objects(None, predicate):
             implied.add((node, RDF.type, kind))
@@ -78,6 +71,18 @@ def _implied(graph: Graph, agreement: Node) -> Graph:
             logical = any((node, operand, None) in graph for operand in _LOGICAL)
             implied.add((node, RDF.type, _O.LogicalConstraint if logical else _O.Constraint))
     return implied
+
+
+def _share_properties(graph: Graph, agreement: Node, implied: Graph) -> None:
+    """Move properties that the agreement states for all its rules to each rule (section 2.7.1)."""
+    rules = [rule for kind in _RULES for rule in graph.objects(agreement, kind)]
+    for name in _SHARED:
+        for value in list(graph.objects(agreement, _O[name])):
+            implied.remove((agreement, _O[name], value))
+            for rule in rules:
+                implied.add((rule, _O[name], value))
+            if len(implied) > 2 * MAX_STATEMENTS:
+                _fail([f"RuleAction (at most {2 * MAX_STATEMENTS} statements, those shared by rules counted for each)"])
 
 
 def _add_profile_types(graph: Graph, agreement: Node) -> None:
@@ -93,8 +98,8 @@ def _expanded(name: str) -> URIRef:
 
 
 def _failures(graph: Graph, shapes: str) -> list[str]:
-    """Each failed shape with its path and its rule in words, once."""
-    # Each failure is written down at length, so a large document has to do with the first.
+    """Each failed shape once, with its path and its rule in words."""
+    # A report on each failure is long, so for a large document only the first is reported.
     conforms, report, _ = run_shapes(
         graph, shacl_graph=_shapes(shapes), inference="none", advanced=False, abort_on_first=len(graph) > _LARGE
     )
@@ -119,7 +124,7 @@ def _shapes(name: str) -> Graph:
 
 
 def _name_shape(shapes: Graph, shape: Node | None) -> str:
-    """The named shape that ``shape`` is, or is a property of, and what it asks for."""
+    """The name and rule of ``shape``, or of the named shape that it is a property of."""
     owner = shape if isinstance(shape, URIRef) else shapes.value(predicate=SH.property, object=shape)
     asked = shapes.value(owner, SH.message)
     return f"{str(owner).rpartition('#')[2]} ({asked})"

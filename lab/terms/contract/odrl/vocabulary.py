@@ -1,4 +1,4 @@
-"""The names that contracts have in ODRL: of the W3C vocabulary, and of Shulab's own profile (docs/odrl-profile.md)."""
+"""The ODRL names of contract terms: from the W3C vocabulary and Shulab's own profile (docs/odrl-profile.md)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PERMITTED_ACTIONS: Mapping[ReleaseForm, str | None] = {
     ReleaseForm.BAND: "shulab:releaseBand",
     ReleaseForm.EXACT: "shulab:releaseExact",
 }
-"""What may be done with an item released in a form; each of the profile's actions implies those before it."""
+"""The permitted action on an item released in a form; each of the profile's actions implies those before it."""
 
 PROHIBITED_ACTIONS: Mapping[ReleaseForm, str | None] = {
     ReleaseForm.NONE: "use",
@@ -37,7 +37,7 @@ PROHIBITED_ACTIONS: Mapping[ReleaseForm, str | None] = {
     ReleaseForm.BAND: "shulab:releaseExact",
     ReleaseForm.EXACT: None,
 }
-"""What may not; both ways of release are included in ``odrl:distribute``."""
+"""The prohibited action; ``odrl:distribute`` includes both ways of release."""
 
 CEILING_OPERANDS: Mapping[str, tuple[str, str]] = {
     "identifiers": ("count", "lteq"),
@@ -57,7 +57,7 @@ def policy_iri(contract: Contract) -> str:
 
 
 def item_iri(code: str) -> str:
-    """A catalogue item; any code fits, percent-encoded (RFC 3986)."""
+    """A catalogue item; the code is percent-encoded (RFC 3986)."""
     return "urn:shulab:item:" + quote(code, safe="")
 
 

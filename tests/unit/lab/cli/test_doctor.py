@@ -232,7 +232,7 @@ def test_all_that_is_wrong_is_told_at_once(bureau: Path) -> None:
 def test_another_users_home_is_wrong(bank: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
     line = check_home(BANK_HOME, bank)
-    assert line.verdict is DoctorVerdict.WRONG and "another user's" in line.found[1]
+    assert line.verdict is DoctorVerdict.WRONG and "belongs to another user" in line.found[1]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may enter every folder")

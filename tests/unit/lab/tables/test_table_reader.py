@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lab.tables import table_reader
-from lab.tables.table_reader import RejectedRow, open_table, read_table
+from lab.tables import table_file
+from lab.tables.table_file import RejectedRow
+from lab.tables.table_reader import open_table, read_table
 from lab.terms.errors import Conflict, InvalidInput, NotFound
 from lab.terms.identifiers import RejectionReason
 
@@ -146,7 +147,7 @@ def test_a_table_read_in_stretches_is_the_table(
     path.write_bytes(end.join(lines).encode(encoding))
     whole = read_table(path)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(table_reader, "CHUNK_CHARACTERS", size)
+        patched.setattr(table_file, "CHUNK_CHARACTERS", size)
         parts = list(open_table(path).chunks())
     assert len(parts) > 1 or sum(len(line) + 1 for line in lines) <= 2 * size
     assert [row for part in parts for row in part.frame.rows()] == whole.frame.rows()
@@ -168,7 +169,7 @@ def test_a_table_read_in_stretches_is_the_table(
 def test_a_file_without_lines_is_refused_before_it_is_held(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mark: str
 ) -> None:
-    monkeypatch.setattr(table_reader, "CHUNK_CHARACTERS", 64)
+    monkeypatch.setattr(table_file, "CHUNK_CHARACTERS", 64)
     for text in ("a,b\n" + mark + "x" * 200 + mark + ",1\n", "a" * 200 + mark):
         with pytest.raises(InvalidInput, match="table in lines"):
             read_table(write(tmp_path, text))

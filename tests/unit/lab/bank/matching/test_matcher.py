@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 import threading
-from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from multiprocessing.connection import Listener
 from pathlib import Path
@@ -16,7 +15,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lab.bank.connection.background_sender import BackgroundSender
 from lab.bank.home import BankHome
 from lab.bank.matching import matcher
 from lab.bank.matching.evaluation_store import open_evaluation_store
@@ -211,24 +209,6 @@ def test_the_next_chunk_is_blinded_while_the_bureau_has_one(party: Party, monkey
     monkeypatch.setattr(registry, "match", match_when_released)
     assert len(party.match(registry, CODES[:45], per_request=20).intersection.indices) == 45
     assert blinded == [15, 15, 15]
-
-
-def test_after_a_failure_nothing_more_is_sent() -> None:
-    sender: BackgroundSender[int] = BackgroundSender()
-    going = threading.Event()
-
-    def fail() -> int:
-        going.wait(30)
-        raise Cut
-
-    outcomes = [sender.send(lambda: 1), sender.send(fail), sender.send(lambda: 3)]
-    going.set()
-    assert outcomes[0].result(30) == 1
-    with pytest.raises(Cut):
-        outcomes[1].result(30)
-    with pytest.raises(CancelledError):
-        outcomes[2].result(30)
-    sender.close()
 
 
 def test_a_request_larger_than_an_amendment_allows_is_not_sent_again(party: Party) -> None:

@@ -112,7 +112,7 @@ def test_the_command_shows_it_in_both_languages_as_json_and_as_a_page(
     assert told["moves"] == [list(row) for row in compare_runs(*moved).moves]
     assert page.stat().st_mode & 0o077 == 0
     shown = lab("drift", old, new, "--home", home.folder).stdout
-    assert "等级迁移" in shown and "From grade to grade" in shown
+    assert "等级迁移" in shown and "Grades before and now" in shown
 
 
 @pytest.mark.parametrize("lang", ["zh", "en", "both"])

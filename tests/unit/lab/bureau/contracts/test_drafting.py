@@ -52,7 +52,7 @@ def test_a_contract_without_witnesses_has_the_bytes_that_it_had() -> None:
 
 def test_both_languages_say_who_or_that_forks_are_not_found_out() -> None:
     (off,) = [clause for clause in render_clauses(contract()) if clause.clause == "witnesses"]
-    assert "关闭" in off.zh and "detection of forks is off" in off.en
+    assert "关闭" in off.zh and "fork detection is off" in off.en
     (told,) = diff_contracts(contract(), contract(witnesses=TERMS))
     for one in WITNESSES:
         for words in (told.zh, told.en):

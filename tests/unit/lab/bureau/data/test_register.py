@@ -26,7 +26,7 @@ from lab.bureau.data.register import (
 from lab.bureau.data.register.row_validation import validate_rows
 from lab.bureau.store import Database, migrate, open_database
 from lab.bureau.store.tables import LedgerEntryRow
-from lab.tables import table_reader
+from lab.tables import table_file
 from lab.tables.table_reader import open_table, read_table
 from lab.terms.errors import InvalidInput, NotFound
 from lab.terms.progress import SILENT
@@ -204,7 +204,7 @@ import_register(store, home, Path(sys.argv[3]), RegisterLayout("id", "opaque"))
 """
 
 
-@pytest.mark.parametrize("step", [pytest.param("save_items", marks=pytest.mark.soak), "move_private_file", "record"])
+@pytest.mark.parametrize("step", [pytest.param("save_items", marks=pytest.mark.soak), "move_private", "record"])
 @pytest.mark.parametrize("before", ["pass", "real(*arguments, **named)"])
 def test_kill_9_leaves_the_former_version(
     database_url: str, home: BureauHome, tmp_path: Path, step: str, before: str
@@ -273,7 +273,7 @@ def test_an_import_in_pieces_is_the_import(
         else:
             first[code] = number, cell
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(table_reader, "CHUNK_CHARACTERS", 16)
+        patched.setattr(table_file, "CHUNK_CHARACTERS", 16)
         patched.setattr(external_sort, "RUN_BYTES", budget)
         patched.setattr(external_sort, "BLOCK_ROWS", 2)
         workshop = folder / "workshop"

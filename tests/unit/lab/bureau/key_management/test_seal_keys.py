@@ -146,9 +146,9 @@ def reseal_killed(home: BureauHome, new_key: Path, steps: int) -> int:
 
     try:
         keys = reopened(home)
-        for name in ("write_private", "change_settings", "sync_folder"):
+        for name in ("replace_private", "change_settings", "sync_folder"):
             setattr(secret_store, name, step(getattr(secret_store, name)))
-        Path.replace = step(Path.replace)  # type: ignore[method-assign]
+        os.replace = step(os.replace)
         keys.reseal("file", new_key)
     except BaseException:
         os._exit(3)

@@ -99,10 +99,10 @@ def test_both_languages_say_the_terms() -> None:
 def test_a_contract_that_allows_a_count_alone_promises_no_reply_about_an_enterprise() -> None:
     alone = plain_contract(operations=(Operation.COUNT,), detail=ResultDetail.TOTAL, items=())
     clauses = {clause.clause: clause for clause in render_clauses(alone)}
-    assert "不告知是哪些" in clauses["operations"].zh and "without telling which" in clauses["operations"].en
-    assert clauses["items"].en == "No item of the register is used."
+    assert "不告知是哪些" in clauses["operations"].zh and "without revealing which" in clauses["operations"].en
+    assert clauses["items"].en == "No register item is used."
     assert "enterprise" in clauses["detail"].en and "one total for each" not in clauses["detail"].en
-    assert "none of which is run" in clauses["models"].en and "credit@1" in clauses["models"].zh
+    assert "which are not run" in clauses["models"].en and "credit@1" in clauses["models"].zh
     widened = diff_contracts(
         alone, plain_contract(operations=(Operation.COUNT, Operation.MATCH), detail=ResultDetail.TOTAL, items=())
     )
@@ -118,7 +118,7 @@ def test_a_replaced_member_widens_nothing_that_can_be_decided() -> None:
         ("recipients", None),
         ("items", None),
     ]
-    assert "丙" in diff_contracts(old, new)[0].zh and "Taken away: 乙" in diff_contracts(old, new)[0].en
+    assert "丙" in diff_contracts(old, new)[0].zh and "Removed: 乙" in diff_contracts(old, new)[0].en
 
 
 def test_another_order_and_another_time_zone_are_told_because_the_signed_bytes_differ() -> None:

@@ -161,8 +161,8 @@ def test_a_cut_end_is_named(export: Export, tmp_path: Path, left: int) -> None:
     if left == HEAD_EVERY:
         # Cut exactly where a head is: an older ledger, which only a later head unmasks.
         assert verify_export(export.write(tmp_path / "older.jsonl"), PUBLIC).size == left
-    assert fault(export, tmp_path, held=[held]) == (LedgerFaultKind.DROPPED, left + 1)
-    assert verify_export(whole.write(tmp_path / "whole.jsonl"), PUBLIC, held=[held]).size == COUNT
+    assert fault(export, tmp_path, known_heads=[held]) == (LedgerFaultKind.DROPPED, left + 1)
+    assert verify_export(whole.write(tmp_path / "whole.jsonl"), PUBLIC, known_heads=[held]).size == COUNT
 
 
 def test_no_heads_at_all_vouch_for_nothing(export: Export, tmp_path: Path) -> None:
@@ -186,9 +186,9 @@ def test_a_bureau_that_signed_two_histories_is_found_out(export: Export, tmp_pat
     body["facts"]["number"] = 0
     other.replace(30, rfc8785.dumps(body))
     kept = head_over(tree_of(other), 35)
-    assert fault(export, tmp_path, held=[kept]) == (LedgerFaultKind.REWRITTEN, None)
+    assert fault(export, tmp_path, known_heads=[kept]) == (LedgerFaultKind.REWRITTEN, None)
     forged = head_over(tree_of(other), 35, STRANGER)
-    assert fault(export, tmp_path, held=[forged]) == (LedgerFaultKind.HEAD, None)
+    assert fault(export, tmp_path, known_heads=[forged]) == (LedgerFaultKind.HEAD, None)
 
 
 def test_thorough_looks_at_signatures_that_the_tree_makes_unnecessary(export: Export, tmp_path: Path) -> None:
