@@ -1,4 +1,4 @@
-"""The service, composed: nothing is decided here."""
+"""Composes the service from its parts, and runs it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import uvicorn
@@ -52,82 +52,39 @@ def create_app(
     begin: Callable[[BatchCharge], None] = lambda _: None,
     spool: Path | None = None,
 ) -> FastAPI:
-    """The application over an open bureau; ``logger`` is the journal (``open_service_log``), or none.
+    """The application over an open bureau.
 
-    ``begin`` is told of each charged batch (``BatchWorkflows.begin``); by default batches are left to another process.
-    ``spool`` is where bodies lie on their way in; by default where temporary files do.
+    ``logger``: the service log (``open_service_log``). ``begin`` is called with each charged batch
+    (``BatchWorkflows.enqueue``); by default another process evaluates the batches. ``spool``: the folder for bodies
+    while they are received; by default the system's folder for temporary files.
     """
     logger, metrics = logger or logging.getLogger(LOGGER_NAME), metrics or ServiceMetrics()
-    places = ConcurrencyLimit(
-        settings.heavy_places,
-        retry_after=settings.retry_after,
-        share=settings.heavy_places_per_bank,
-        patience=settings.place_seconds,
-    )
-    sign_ins = ConcurrencyLimit(settings.sign_in_places, retry_after=settings.retry_after)
-    uploads = UploadLimiter(
-        spool,
-        room=settings.upload_bytes,
-        share=settings.upload_bytes_per_bank,
-        count=settings.uploads_per_bank,
-        retry_after=settings.retry_after,
-    )
-    streams = CapacityLimit(settings.event_streams, retry_after=settings.retry_after)
+    dependencies = _make_dependencies(bureau, settings, logger, metrics, begin, spool)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
-        places.close()
-        sign_ins.close()
+        dependencies.heavy_work_limit.close()
+        dependencies.sign_in_limit.close()
 
     app = FastAPI(
         title="Shulab",
         version="1",
-        openapi_url=None,  # `words.describe` has a route that nobody waits for
-        docs_url=None,  # its page loads scripts from elsewhere
+        openapi_url=None,  # `openapi.install_openapi` adds a route that takes no slot
+        docs_url=None,  # its page loads scripts from another site
         redoc_url=None,
-        redirect_slashes=False,  # a redirect would lose what was signed
+        redirect_slashes=False,  # a redirect would lose the signature
         lifespan=lifespan,
     )
-    app.state.parts = ServiceDependencies(
-        bureau,
-        str(bureau.identity()["public_key"]),
-        settings,
-        places,
-        sign_ins,
-        logger,
-        load_oidc_provider(settings),
-        uploads,
-        streams,
-        WaitLimit(settings.reply_waits_per_bank),
-        metrics,
-        begin,
-    )
+    app.state.dependencies = dependencies
     metrics.add_gauges(
         waiting=lambda: len(bureau.scoring.list_waiting()),
-        places=lambda: places.free_slots,
-        uploads=lambda: uploads.free,
+        places=lambda: dependencies.heavy_work_limit.free_slots,
+        uploads=lambda: dependencies.uploads.free,
         uncosigned=lambda: bureau.cosignatures.witness_lag(),
     )
-    for room in (
-        health,
-        bureau_routes,
-        contracts,
-        jobs,
-        matching,
-        scoring,
-        batches,
-        metrics_routes,
-        sign_in,
-        openid_sign_in,
-        accounts,
-        bank_keys,
-        ledger,
-        contracts_admin,
-        consents,
-        offers,
-    ):
-        app.include_router(room.router)
+    for module in _ROUTE_MODULES:
+        app.include_router(module.router)
     problems.install_error_handlers(app)
     openapi.install_openapi(app)
     app.add_middleware(
@@ -140,8 +97,63 @@ def create_app(
     return app
 
 
+_ROUTE_MODULES = (
+    health,
+    bureau_routes,
+    contracts,
+    jobs,
+    matching,
+    scoring,
+    batches,
+    metrics_routes,
+    sign_in,
+    openid_sign_in,
+    accounts,
+    bank_keys,
+    ledger,
+    contracts_admin,
+    consents,
+    offers,
+)
+
+
+def _make_dependencies(
+    bureau: Bureau,
+    settings: ServiceSettings,
+    logger: logging.Logger,
+    metrics: ServiceMetrics,
+    begin: Callable[[BatchCharge], None],
+    spool: Path | None,
+) -> ServiceDependencies:
+    return ServiceDependencies(
+        bureau=bureau,
+        bureau_key=str(bureau.identity()["public_key"]),
+        settings=settings,
+        heavy_work_limit=ConcurrencyLimit(
+            settings.heavy_places,
+            retry_after=settings.retry_after,
+            share=settings.heavy_places_per_bank,
+            patience=settings.place_seconds,
+        ),
+        sign_in_limit=ConcurrencyLimit(settings.sign_in_places, retry_after=settings.retry_after),
+        logger=logger,
+        oidc_provider=load_oidc_provider(settings),
+        uploads=UploadLimiter(
+            spool,
+            room=settings.upload_bytes,
+            share=settings.upload_bytes_per_bank,
+            count=settings.uploads_per_bank,
+            retry_after=settings.retry_after,
+        ),
+        event_stream_limit=CapacityLimit(settings.event_streams, retry_after=settings.retry_after),
+        reply_wait_limit=WaitLimit(settings.reply_waits_per_bank),
+        metrics=metrics,
+        enqueue_batch=begin,
+    )
+
+
 def server_config(app: FastAPI, settings: ServiceSettings) -> uvicorn.Config:
-    """How uvicorn serves the application: no log of its own, no name in answers, no trust in forwarded headers."""
+    """Configuration of uvicorn: no log of its own, no server name in responses, no trust in forwarded headers."""
     return uvicorn.Config(
         app,
         log_config=None,
@@ -175,10 +187,10 @@ class _BureauServer(uvicorn.Server):
 def serve(
     home: Path, host: str, port: int, port_file: Path | None = None, *, changes: Mapping[str, object] | None = None
 ) -> None:
-    """Serve the bureau in ``home`` until SIGTERM or SIGINT, then end what is under way and return.
+    """Serve the bureau in ``home`` until SIGTERM or SIGINT, finish the open requests and return.
 
-    ``port`` 0 takes a free one; ``port_file`` receives the number once the service listens. ``changes``: settings of
-    the bureau that are others this time.
+    ``port`` 0 takes a free port; ``port_file`` receives the number once the service listens. ``changes``: settings of
+    the bureau that are overridden this time. Raises ``Conflict`` if it cannot listen.
     """
     disable_core_dumps()
     hide_environment_from_children()
@@ -190,54 +202,63 @@ def serve(
         metrics = ServiceMetrics()
         jobs = BatchWorkflows(bureau, logger, on_outcome=metrics.observe_batch)
         token = settings.metrics_token.get_secret_value() or metrics_token(bureau.home.folder)
-        scraped = settings.model_copy(update={"metrics_token": SecretStr(token)})
-        app = create_app(bureau, scraped, logger, metrics, jobs.enqueue, bureau.home.path("spool"))
+        settings_with_token = settings.model_copy(update={"metrics_token": SecretStr(token)})
+        app = create_app(bureau, settings_with_token, logger, metrics, jobs.enqueue, bureau.home.path("spool"))
         config = server_config(app, settings)
-        # uvicorn raises the signal again when it has shut down; with these handlers that means: return.
+        # uvicorn raises the signal again after its shutdown; these handlers ignore it, so that this function returns.
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda number, frame: None)
-        warming = threading.Thread(target=_warm, args=(bureau, logger), daemon=True)
-        warming.start()
         record_configuration_change(bureau.store, "service", settings, bureau.keys.hash_settings, by=LOCAL_ACTOR)
-        notary = TreeHeadSigner(
-            bureau.ledger,
-            entries=settings.head_entries,
-            seconds=settings.head_seconds,
-            on_error=lambda error: log_event(logger, "no tree head", error=error),
-            clock=bureau.now,
-        )
-        sweeper = Sweeper(
-            bureau.sweep,
-            seconds=settings.sweep_seconds,
-            on_error=lambda error: log_event(logger, "sweep failed", error=error),
-        )
-        witnessing = CosignatureRequester(
-            bureau.cosignatures, lambda *outcome: _record_witness_outcome(logger, metrics, *outcome)
-        )
-        jobs.start()
-        notary.start()
-        witnessing.start()
-        sweeper.start()
-        log_event(logger, "serving", host=host, port=listening.getsockname()[1])
-        try:
+        with _background_tasks(bureau, settings, logger, metrics, jobs):
+            log_event(logger, "serving", host=host, port=listening.getsockname()[1])
             _BureauServer(config, port_file).run(sockets=[listening])
-        finally:
-            sweeper.stop()
-            witnessing.stop()
-            notary.stop()
-            jobs.stop(settings.drain_seconds)
-            # A thread that the interpreter's end meets in native code takes the process down with SIGABRT.
-            warming.join(settings.drain_seconds)
         log_event(logger, "stopped")
 
 
+@contextmanager
+def _background_tasks(
+    bureau: Bureau, settings: ServiceSettings, logger: logging.Logger, metrics: ServiceMetrics, jobs: BatchWorkflows
+) -> Iterator[None]:
+    """Run what works beside the requests: batches, tree heads, cosignatures, the sweep, and the start of workers."""
+    starting = threading.Thread(target=_start_workers, args=(bureau, logger), daemon=True)
+    starting.start()
+    tree_heads = TreeHeadSigner(
+        bureau.ledger,
+        entries=settings.head_entries,
+        seconds=settings.head_seconds,
+        on_error=lambda error: log_event(logger, "no tree head", error=error),
+        clock=bureau.now,
+    )
+    sweeper = Sweeper(
+        bureau.sweep,
+        seconds=settings.sweep_seconds,
+        on_error=lambda error: log_event(logger, "sweep failed", error=error),
+    )
+    cosignatures = CosignatureRequester(
+        bureau.cosignatures, lambda *outcome: _record_witness_outcome(logger, metrics, *outcome)
+    )
+    jobs.start()
+    tree_heads.start()
+    cosignatures.start()
+    sweeper.start()
+    try:
+        yield
+    finally:
+        sweeper.stop()
+        cosignatures.stop()
+        tree_heads.stop()
+        jobs.stop(settings.drain_seconds)
+        # If the interpreter ends while a thread runs native code, the process dies with SIGABRT.
+        starting.join(settings.drain_seconds)
+
+
 def _listen(host: str, port: int) -> socket.socket:
-    """A listening socket, before anything else is opened; raises ``Conflict`` when there can be none."""
+    """A listening socket, opened before anything else; raises ``Conflict`` if it cannot listen."""
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except (OSError, OverflowError):
         raise Conflict(
-            f"Wanted to listen on port {port} of {host}; it is taken, not allowed, or not of this machine.",
+            f"Wanted to listen on port {port} of {host}; it is taken, not permitted, or not on this machine.",
             next_step="choose another --port (0 takes a free one) or --host",
         ) from None
 
@@ -245,14 +266,14 @@ def _listen(host: str, port: int) -> socket.socket:
 def _record_witness_outcome(
     logger: logging.Logger, metrics: ServiceMetrics, witness: str, outcome: str, error: Exception | None
 ) -> None:
-    """A witness's answer, counted; what went wrong is in the journal as well."""
+    """Count a witness's response; log an error."""
     metrics.count_cosignature(outcome)
     if error is not None:
         log_event(logger, "no cosignature", error=error, witness=witness, outcome=outcome)
 
 
-def _warm(bureau: Bureau, logger: logging.Logger) -> None:
-    """Start the bureau's workers beside the listening, so that neither waits for the other."""
+def _start_workers(bureau: Bureau, logger: logging.Logger) -> None:
+    """Start the bureau's workers while the service already listens."""
     try:
         bureau.workers.start_workers()
     except Exception as error:

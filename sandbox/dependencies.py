@@ -1,4 +1,4 @@
-"""What a running service is made of, and how a route reaches it."""
+"""The objects that the routes share, and how a route gets them."""
 
 from __future__ import annotations
 
@@ -23,9 +23,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ServiceDependencies:
-    """The bureau, its settings, the places for heavy work and for checking passwords, the log, the OpenID provider, the
-    room for bodies on their way in, the open streams, who waits for replies, the figures, who is told of a charged
-    batch, and the sign-ins under way at the provider."""
+    """The objects that the routes of one service share.
+
+    ``heavy_work_limit`` is for matching and scoring, ``sign_in_limit`` for checking passwords; ``uploads`` holds bodies
+    while they are received; ``enqueue_batch`` is called with each charged batch.
+    """
 
     bureau: Bureau
     bureau_key: str
@@ -43,8 +45,8 @@ class ServiceDependencies:
 
 
 def get_dependencies(request: Request) -> ServiceDependencies:
-    """The parts of the service that serves ``request`` (a FastAPI dependency)."""
-    parts = request.app.state.parts
-    if not isinstance(parts, ServiceDependencies):
-        raise TypeError("the application was not composed by sandbox.app")
-    return parts
+    """The dependencies of the service that serves ``request``; for FastAPI's ``Depends``."""
+    service = request.app.state.dependencies
+    if not isinstance(service, ServiceDependencies):
+        raise TypeError("Expected an application made by sandbox.app.create_app.")
+    return service

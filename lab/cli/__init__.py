@@ -1,7 +1,7 @@
-"""The ``lab`` command: thin, one sub-command group a person, each loaded only when called.
+"""The ``lab`` command: one group of sub-commands for each role, loaded only when it is called.
 
-A group is a module of this package with a typer application called ``app``. Loading by name keeps the parties apart: at
-a bank, where the bureau's folders are absent, ``lab bank`` starts, and ``lab bureau`` says what is missing.
+A group is a module with a typer application named ``app``. It is loaded by name, which keeps the parties apart: at a
+bank, where the bureau's folders are absent, ``lab bank`` works and ``lab bureau`` says that it is not installed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from lab.terms.errors import NotFound, ShulabError
 
 @dataclass(frozen=True)
 class Subcommand:
-    """Where a command lives: its module, its one-line help, and whether it is one command rather than a group."""
+    """The module of a command, its one-line help, and whether it is a single command rather than a group."""
 
     module: str
     help: str
@@ -68,9 +68,9 @@ _HELP = "数字实验室 Shulab: a data bureau and its banks compute on each oth
 
 
 def build_app(called: str | None) -> typer.Typer:
-    """The root application with the group ``called`` loaded and the others standing in by their help alone.
+    """The root application. The group ``called`` is loaded; of the others there is only the help text.
 
-    Raises ``NotFound`` if the group called is not part of this installation.
+    Raises ``NotFound`` if the group ``called`` is not part of this installation.
     """
     root = typer.Typer(
         help=_HELP,
@@ -100,12 +100,12 @@ def build_app(called: str | None) -> typer.Typer:
 def _is_installed(module: str) -> bool:
     try:
         return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:  # the package it is in is missing as a whole
+    except ModuleNotFoundError:  # its package is missing
         return False
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         print(f"lab {version('shulab')}")  # noqa: T201 - the answer itself
         raise typer.Exit
 
@@ -115,33 +115,38 @@ def _root(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Nothing but the options above; every command is a group's."""
+    """Holds the root's options; the groups hold the commands."""
 
 
 _root.__doc__ = _HELP
 
 
 def main() -> None:
-    """Entry point: runs the command and turns every expected error into its message and exit code."""
+    """Entry point: run the command, and turn an expected error into its message and exit code."""
     tune_garbage_collection()
-    disable_core_dumps()  # whatever the command does, keys may come into its memory
+    disable_core_dumps()  # any command may have keys in its memory
     hide_environment_from_children()
     if len(sys.argv) < 4 or {"-h", "--help"} & set(sys.argv):
         disable_help_truncation()
     called = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
+    sys.exit(_run(called))
+
+
+def _run(called: str | None) -> int:
+    """Run the command ``called``; returns the exit code."""
     try:
-        sys.exit(build_app(called)(standalone_mode=False) or 0)
+        return build_app(called)(standalone_mode=False) or 0
     except ShulabError as error:
-        sys.exit(report_error(error, as_json="--json" in sys.argv[1:]))
+        return report_error(error, as_json="--json" in sys.argv[1:])
     except TyperException as error:
-        sys.exit(report_usage_error(error))
+        return report_usage_error(error)
     except KeyboardInterrupt:
-        sys.exit(130)
+        return 130
     except typer.Abort:
-        sys.exit(1)
-    except Exception as error:  # its text may be anybody's, so it is not left to Python to print
+        return 1
+    except Exception as error:  # its text may come from outside, so Python must not print it as it is
         report_internal_error(error)
-        sys.exit(1)
+        return 1
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-"""Rehearsal: both parties on one machine, to show the whole job (demo) or to try it on two files (trial).
+"""Both parties on one machine: a demo on made-up data, a trial on two files, and benchmarks.
 
-The parties run here as they run anywhere: as separate processes of the ``lab`` command that meet over HTTP. This room
-starts them and reads what they print; it imports neither ``lab.bank`` nor ``lab.bureau``.
+The parties run as they do in use: as separate processes of the ``lab`` command that connect over HTTP. This package
+starts them and reads their output; it imports neither ``lab.bank`` nor ``lab.bureau``.
 """

@@ -1,4 +1,4 @@
-"""``python -m lab.simulation --rows 20000 --out DIR``: a made-up city and its bank's files; nothing is run."""
+"""``python -m lab.simulation --rows 20000 --out DIR``: writes the files of a made-up town and its bank."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lab.simulation.synthetic.register import MADE_UP_NOTICE, make_synthetic_reg
 
 
 def main() -> None:
-    """Write a town and its bank's files to a folder."""
+    """Write the files of a made-up town and its bank to a folder."""
     parser = argparse.ArgumentParser(prog="python -m lab.simulation", description=MADE_UP_NOTICE)
     parser.add_argument("--rows", type=int, default=20_000, help="enterprises in the register 登记库企业数")
     parser.add_argument("--portfolio", type=int, default=5_000, help="firms of the bank 银行客户数")

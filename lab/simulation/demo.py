@@ -1,4 +1,4 @@
-"""The demo: the whole job on made-up data, step by step, from an empty folder to one portrait."""
+"""The demo: the whole job on made-up data, from an empty folder to one portrait."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ import polars as pl
 from rich.console import RenderableType
 from rich.table import Table
 
-from lab.simulation.local_deployment import LocalDeployment
+from lab.simulation.local_deployment import LocalDeployment, ServiceProcess
 from lab.simulation.party_steps import (
+    ContractTerms,
     PartyNames,
+    ScoringJob,
     conclude_contract,
     import_register,
     run_scoring_job,
@@ -26,7 +28,7 @@ from lab.simulation.party_steps import (
 )
 from lab.simulation.synthetic.consents import count_valid_consents, import_consents_as_steward, make_consents
 from lab.simulation.synthetic.portfolio import LABEL, SyntheticPortfolio, make_synthetic_portfolio
-from lab.simulation.synthetic.register import ID, make_synthetic_register, write_synthetic_register
+from lab.simulation.synthetic.register import ID, SyntheticRegister, make_synthetic_register, write_synthetic_register
 from lab.simulation.trial.score_metrics import measure_discrimination
 from lab.terms.contract.document import Purpose, ResultDetail
 from lab.terms.progress import Progress
@@ -34,12 +36,12 @@ from lab.terms.progress import Progress
 DEMO_PARTIES = PartyNames(bureau="示例市数据局 Sample City Data Bureau", bank="示例银行 Sample Bank")
 MODEL = "credit"
 PURPOSE = Purpose.CREDIT_APPROVAL
-_PORTRAIT_QUANTILE = 0.2  # the enterprise shown stands at this share of the scores: weak enough to have reasons
+_PORTRAIT_QUANTILE = 0.2  # the shown enterprise is at this quantile of the scores: weak enough to have reasons
 _STEPS = 7
 
 
 class DemoOutput(Protocol):
-    """Who watches: the command line's output."""
+    """Where the demo prints: the command line's output."""
 
     json: bool
 
@@ -56,7 +58,7 @@ class DemoOutput(Protocol):
 
 @dataclass(frozen=True)
 class DemoSettings:
-    """What is asked for; ``keep`` leaves both parties' homes and keys in ``out``."""
+    """Sizes, seed and folder of a demo; ``keep`` leaves both parties' homes and keys in ``out``."""
 
     rows: int
     portfolio: int
@@ -64,103 +66,99 @@ class DemoSettings:
     out: Path
     keep: bool = False
     consent: bool = False
-    """Whether the contract requires the enterprises' consent, which most of the town then has given."""
+    """Whether the contract requires the enterprises' consent; most of the made-up enterprises then have given it."""
 
 
-def run_demo(scene: DemoSettings, audience: DemoOutput, *, show: bool = True) -> dict[str, Any]:
-    """Play the whole job in ``scene.out``; its facts. Raises what a party's command reports."""
+def run_demo(settings: DemoSettings, output: DemoOutput, *, show: bool = True) -> dict[str, Any]:
+    """Run the whole job in ``settings.out``; returns its figures. Raises the error that a party's command reports."""
     begun = time.perf_counter()
-    stage = LocalDeployment(scene.out, show_progress=show)
-    stage.prepare()
-    steps = _StepAnnouncer(audience, _STEPS + scene.consent)
+    deployment = LocalDeployment(settings.out, show_progress=show)
+    deployment.prepare()
+    steps = _StepAnnouncer(output, _STEPS + settings.consent)
     try:
-        facts = _run_steps(scene, stage, steps, audience)
+        facts = _run_steps(settings, deployment, steps, output)
     finally:
-        if not scene.keep:
-            for home in (stage.bureau_home, stage.bank_home, stage.sessions):
+        if not settings.keep:
+            for home in (deployment.bureau_home, deployment.bank_home, deployment.sessions):
                 shutil.rmtree(home, ignore_errors=True)
             for party in ("bureau", "bank"):
-                stage.key_file(party).unlink(missing_ok=True)
+                deployment.key_file(party).unlink(missing_ok=True)
     facts["seconds"] |= {"total": round(time.perf_counter() - begun, 3)}
-    audience.say(f"用时 took {facts['seconds']['total']:.1f} s · 结果 results: {scene.out}")
-    audience.say(f"画像网页 portrait: {facts['portrait']}")
+    output.say(f"用时 took {facts['seconds']['total']:.1f} s · 结果 results: {settings.out}")
+    output.say(f"画像网页 portrait: {facts['portrait']}")
     return facts
 
 
 def _run_steps(
-    scene: DemoSettings, stage: LocalDeployment, steps: _StepAnnouncer, audience: DemoOutput
+    settings: DemoSettings, deployment: LocalDeployment, steps: _StepAnnouncer, output: DemoOutput
 ) -> dict[str, Any]:
-    folder = scene.out / "made-up"
+    folder = settings.out / "made-up"
     with steps.step("generate", "生成虚构的登记库与银行客户", "Make up a register and a bank's portfolio"):
-        with audience.progress.stage("generate", 2) as bar:
-            town = make_synthetic_register(scene.rows, scene.seed)
+        with output.progress.stage("generate", 2) as bar:
+            town = make_synthetic_register(settings.rows, settings.seed)
             bar.advance()
-            clients = make_synthetic_portfolio(town, scene.portfolio, scene.seed)
+            clients = make_synthetic_portfolio(town, settings.portfolio, settings.seed)
             bar.advance()
         register = write_synthetic_register(town, folder)
         portfolio, pilot = clients.write(folder)
     with steps.step("import", "数据局：建库、导入登记数据", "Bureau: set up, import the register"):
-        set_up_bureau(stage, DEMO_PARTIES)
-        import_register(stage, register, id_column=ID, id_kind="uscc", dictionary=folder / "register.toml")
+        set_up_bureau(deployment, DEMO_PARTIES)
+        import_register(deployment, register, id_column=ID, id_kind="uscc", dictionary=folder / "register.toml")
     with steps.step("train", "数据局：以试点样本训练并发布模型", "Bureau: train on the pilot sample, publish"):
-        words = ("--dictionary", folder / "portfolio.toml", "--seed", str(scene.seed))
-        train_model(stage, pilot, *words, id_column=ID, label=LABEL, name=MODEL)
-    out = scene.out / "scores.parquet"
+        words = ("--dictionary", folder / "portfolio.toml", "--seed", str(settings.seed))
+        train_model(deployment, pilot, *words, id_column=ID, label=LABEL, name=MODEL)
+    out = settings.out / "scores.parquet"
     with ExitStack() as running:
         with steps.step("serve", "数据局：启动服务", "Bureau: start the service"):
-            service = running.enter_context(stage.run_service())
+            service = running.enter_context(deployment.run_service())
         with steps.step(
             "contract", "合同：起草、他人批准、银行签署", "Contract: drafted, approved, signed by the bank"
         ):
-            contract = conclude_contract(
-                stage,
-                service,
-                DEMO_PARTIES,
-                model=f"{MODEL}@1",
-                detail=ResultDetail.FULL,
-                engine="x25519",
-                purpose=PURPOSE,
-                identifiers=scene.portfolio,
-                consent="the enterprise is to decide about its own credit portrait" if scene.consent else "",
-            )
+            reason = "the enterprise is to decide about its own credit portrait" if settings.consent else ""
+            terms = ContractTerms(f"{MODEL}@1", ResultDetail.FULL, "x25519", PURPOSE, settings.portfolio, reason)
+            contract = conclude_contract(deployment, service, DEMO_PARTIES, terms)
         consents: dict[str, int] = {}
-        if scene.consent:
+        if settings.consent:
             with steps.step("consent", "数据管理员：导入企业授权", "Steward: import the enterprises' consents"):
-                given = make_consents(town, DEMO_PARTIES.bank, PURPOSE)
-                taken = import_consents_as_steward(stage, service, given, folder)
-                consents = {"imported": int(taken["imported"]), "count_now": count_valid_consents(given, PURPOSE)}
-        with steps.step("score", "银行：求交、加密、评分、解密", "Bank: match, encrypt, have scored, decrypt"):
-            manifest = run_scoring_job(stage, service, portfolio, out, contract=contract, id_column=ID)
+                consents = _import_consents(deployment, service, town, folder)
+        with steps.step("score", "银行：求交、加密、评分、解密", "Bank: match, encrypt, score, decrypt"):
+            manifest = run_scoring_job(deployment, service, ScoringJob(portfolio, out, contract, ID))
     scores = pl.read_parquet(out)
-    verdict = _portfolio_auc(clients, scores)
-    audience.show(_summary(manifest, scores, verdict))
-    shown = _choose_enterprise(scores)
-    page = scene.out / "portrait.html"
+    auc = _portfolio_auc(clients, scores)
+    output.show(_summary(manifest, scores, auc))
+    page = settings.out / "portrait.html"
     with steps.step("portrait", "银行：一户企业的信用画像", "Bank: one enterprise's credit portrait"):
-        stage.run_for_display(
-            "bank", "portrait", shown, "--html", page, "--home", stage.bank_home, to_stderr=audience.json
-        )
+        command = ("bank", "portrait", _choose_enterprise(scores), "--html", page, "--home", deployment.bank_home)
+        deployment.run_for_display(*command, to_stderr=output.json)
     return {
-        "rows": scene.rows,
-        "portfolio": scene.portfolio,
-        "seed": scene.seed,
+        "rows": settings.rows,
+        "portfolio": settings.portfolio,
+        "seed": settings.seed,
         **{key: manifest[key] for key in ("contract", "accepted", "set_aside", "matched", "scored", "columns")},
         **{key: manifest[key] for key in ("engine", "parameters", "model", "bytes_up", "bytes_down")},
         "consents": consents or None,
-        "auc": verdict,
+        "auc": auc,
         "grades": _grades(scores),
         "peak_rss_bureau": service.peak_rss,
         "peak_rss_bank": manifest["peak_rss"],
         "seconds": {f"step_{name}": round(value, 3) for name, value in steps.seconds.items()} | manifest["seconds"],
         "scores": str(out),
         "portrait": str(page),
-        "out": str(scene.out),
+        "out": str(settings.out),
         "made_up": True,
     }
 
 
+def _import_consents(
+    deployment: LocalDeployment, service: ServiceProcess, town: SyntheticRegister, folder: Path
+) -> dict[str, int]:
+    consents = make_consents(town, DEMO_PARTIES.bank, PURPOSE)
+    imported = import_consents_as_steward(deployment, service, consents, folder)["imported"]
+    return {"imported": int(imported), "count_now": count_valid_consents(consents, PURPOSE)}
+
+
 def _portfolio_auc(clients: SyntheticPortfolio, scores: pl.DataFrame) -> float | None:
-    """AUC against what will happen to the made-up firms, which only a made-up town can tell."""
+    """AUC against the future outcomes of the made-up firms; None if nothing was scored."""
     rows = scores.filter(pl.col("status") == "scored").sort("row")
     if rows.is_empty():
         return None
@@ -169,7 +167,7 @@ def _portfolio_auc(clients: SyntheticPortfolio, scores: pl.DataFrame) -> float |
 
 
 def _choose_enterprise(scores: pl.DataFrame) -> str:
-    """The code of the enterprise whose portrait is shown."""
+    """The code of the enterprise whose portrait is drawn."""
     scored = scores.filter(pl.col("status") == "scored").sort("score", "code")
     return str(scored["code"][int(_PORTRAIT_QUANTILE * (scored.height - 1))])
 
@@ -184,17 +182,17 @@ def _summary(manifest: Mapping[str, Any], scores: pl.DataFrame, auc: float | Non
     table = Table(title="组合结果 the portfolio's results", title_justify="left", show_header=False)
     table.add_column(overflow="fold")
     table.add_column(justify="right", overflow="fold")
-    for words, value in (
+    for label, value in (
         ("客户行数 rows", manifest["rows"]),
         ("搁置（代码有误或重复） set aside", manifest["set_aside"]),
         ("求交命中 matched", manifest["matched"]),
-        ("密文评分 scored encrypted", manifest["scored"]),
+        ("密文评分 encrypted scores", manifest["scored"]),
         ("密文列数 ciphertext columns", manifest["columns"]),
     ):
-        table.add_row(words, f"{value:,}")
+        table.add_row(label, f"{value:,}")
     table.add_row("上行 / 下行 up / down", f"{manifest['bytes_up'] / 1e6:.1f} / {manifest['bytes_down'] / 1e6:.1f} MB")
     if auc is not None:
-        table.add_row("对虚构结局的 AUC against the made-up outcomes", f"{auc:.4f}")
+        table.add_row("对虚构结局的 AUC for the made-up outcomes", f"{auc:.4f}")
     grades = _grades(scores)
     most = max(grades.values()) or 1
     for grade, count in grades.items():
@@ -203,10 +201,10 @@ def _summary(manifest: Mapping[str, Any], scores: pl.DataFrame, auc: float | Non
 
 
 class _StepAnnouncer:
-    """Announces steps and keeps their seconds."""
+    """Announces steps and measures their seconds."""
 
-    def __init__(self, audience: DemoOutput, total: int) -> None:
-        self._audience = audience
+    def __init__(self, output: DemoOutput, total: int) -> None:
+        self._audience = output
         self._total = total
         self.seconds: dict[str, float] = {}
 

@@ -1,7 +1,7 @@
-"""The stage both parties stand on: runs ``lab`` commands as processes of their own, keeps the service up, ends it.
+"""Runs both parties on one machine: ``lab`` commands as separate processes, and the bureau's service.
 
-Commands are called with ``--json`` and their one object is read; what they show of their progress goes straight to the
-terminal. Nothing started here outlives the stage: leaving it, by an error or Ctrl-C too, ends every process.
+Commands run with ``--json`` and their one object is parsed; their progress goes to the terminal. All processes end with
+the caller, also after an error or Ctrl-C.
 """
 
 from __future__ import annotations
@@ -9,31 +9,28 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import psutil
 
 from lab.disk.private_files import replace_private
+from lab.simulation.process_monitor import MemoryMonitor, kill_process_tree, process_tree
 from lab.terms.errors import ERROR_FAMILIES, Conflict, NotFound, ShulabError, Unreachable
 
 _READY_SECONDS = 60.0  # a cold start imports native libraries; a warm one takes two seconds
 _STOP_SECONDS = 15.0
-_SAMPLE_SECONDS = 0.05  # a batch is evaluated in tenths of a second, so its peak is seen
 
 
 @dataclass(frozen=True)
 class LocalDeployment:
-    """A folder with the homes, key files and logs of both parties. ``show`` passes the commands' progress on."""
+    """A folder with the homes, key files and logs of both parties. ``show_progress`` shows the commands' progress."""
 
     folder: Path
     show_progress: bool = True
@@ -50,19 +47,20 @@ class LocalDeployment:
 
     @property
     def sessions(self) -> Path:
-        """Where the sign-ins of the bureau's officers are kept."""
+        """The folder of the officers' sign-ins."""
         return self.folder / "sessions"
 
     @property
     def logs(self) -> Path:
-        """Where the commands' and the service's output is kept."""
+        """The folder of the commands' and the service's output."""
         return self.folder / "logs"
 
     def prepare(self) -> None:
-        """Make the folder (mode 0700) and a key file for each party; ``Conflict`` if homes stand here already."""
+        """Make the folder (mode 0700) and a key file for each party; raises ``Conflict`` if it has homes already."""
         if self.bureau_home.exists() or self.bank_home.exists():
             raise Conflict(
-                f"The folder {self.folder.name} holds an earlier run.", next_step="name another --out, or remove it"
+                f"Wanted a folder without an earlier run; {self.folder.name} has one.",
+                next_step="name another --out, or remove it",
             )
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o700)
@@ -80,9 +78,9 @@ class LocalDeployment:
     ) -> dict[str, Any]:
         """Run one ``lab`` command in its own process and return its JSON object.
 
-        ``secrets`` go to it as variables of its environment, where no list of processes shows them to others.
-        ``memory`` watches the command and what it starts.
-        Raises the ``ShulabError`` that the command reported, of the same family; ``ShulabError`` if it broke.
+        ``secrets`` are passed in the environment, where a list of processes does not show them to others. ``memory``
+        monitors the command and its descendants. Raises the error that the command reported, of the same family, or
+        ``ShulabError`` if the command failed without a report.
         """
         arguments = [*_lab_command(), *map(str, words), "--json"]
         name = "lab " + " ".join(str(word) for word in words[:2])
@@ -95,7 +93,7 @@ class LocalDeployment:
                 stderr=None if self.show_progress else log,
                 env=command_environment() | dict(secrets or {}),
                 text=True,
-                start_new_session=True,  # Ctrl-C reaches us alone; we end the command, also one that is just starting
+                start_new_session=True,  # Ctrl-C reaches only this process, which then ends the command
             )
             try:
                 with memory.sampling(process.pid) if memory else nullcontext():
@@ -107,16 +105,16 @@ class LocalDeployment:
         return _read_reply(name, text, process.returncode)
 
     def run_for_display(self, *words: str | Path, to_stderr: bool = False) -> None:
-        """Run one ``lab`` command for a person: what it prints goes to our stdout, or stderr.
+        """Run one ``lab`` command for a person; its output goes to this process's stdout, or stderr.
 
-        Raises ``ShulabError`` if it fails; it has said why itself.
+        Raises ``ShulabError`` if it fails; the command has printed the reason.
         """
         with (self.logs / "commands.log").open("ab") as log:
-            aside = None if self.show_progress else log
+            output = None if self.show_progress else log
             process = subprocess.Popen(
                 [*_lab_command(), *map(str, words)],
-                stdout=sys.stderr.fileno() if to_stderr and self.show_progress else aside,
-                stderr=aside,
+                stdout=sys.stderr.fileno() if to_stderr and self.show_progress else output,
+                stderr=output,
                 env=command_environment(),
                 start_new_session=True,
             )
@@ -152,7 +150,7 @@ class LocalDeployment:
                 stdout=log,
                 stderr=log,
                 env=command_environment(),
-                start_new_session=True,  # Ctrl-C reaches us alone; we end the service in order
+                start_new_session=True,  # Ctrl-C reaches only this process, which ends the service in order
             )
             service = ServiceProcess(url="", process=process)
             try:
@@ -164,51 +162,27 @@ class LocalDeployment:
 
 
 @dataclass
-class MemoryMonitor:
-    """The largest memory that the processes watched held together so far, in bytes."""
-
-    peak_bytes: int = 0
-
-    @contextmanager
-    def sampling(self, pid: int) -> Iterator[None]:
-        """Sample the memory of a process and its descendants until the block is left."""
-        over = threading.Event()
-
-        def sample() -> None:
-            while not over.wait(_SAMPLE_SECONDS):
-                self.peak_bytes = max(self.peak_bytes, process_tree_rss(pid))
-
-        watcher = threading.Thread(target=sample, name="memory", daemon=True)
-        watcher.start()
-        try:
-            yield
-        finally:
-            over.set()
-            watcher.join()
-
-
-@dataclass
 class ServiceProcess:
-    """A running service: its address, and the largest memory its processes held together so far."""
+    """A running service: its address, its process, and its memory."""
 
     url: str
     process: subprocess.Popen[bytes]
     memory: MemoryMonitor = field(default_factory=MemoryMonitor)
-    _watched: ExitStack = field(default_factory=ExitStack)
+    _sampling: ExitStack = field(default_factory=ExitStack)
 
     @property
     def peak_rss(self) -> int:
-        """Bytes."""
+        """The largest total memory of the service and its workers so far, in bytes."""
         return self.memory.peak_bytes
 
     def sample_memory(self) -> None:
         """Sample the memory of the service and its workers until it is stopped."""
-        self._watched.enter_context(self.memory.sampling(self.process.pid))
+        self._sampling.enter_context(self.memory.sampling(self.process.pid))
 
     def stop(self) -> None:
-        """Ask the service to end, and end it and its workers if it does not."""
-        self._watched.close()
-        tree = _tree(self.process.pid)
+        """Ask the service to end; kill it and its workers if it does not."""
+        self._sampling.close()
+        tree = process_tree(self.process.pid)
         if self.process.poll() is None:
             self.process.terminate()
             with suppress(subprocess.TimeoutExpired):
@@ -219,43 +193,10 @@ class ServiceProcess:
         self.process.wait()
 
 
-def process_tree_rss(pid: int) -> int:
-    """Resident bytes of a process and its descendants, summed (pages they share count more than once)."""
-    total = 0
-    for member in _tree(pid):
-        with suppress(psutil.Error):
-            total += member.memory_info().rss
-    return total
-
-
-def kill_process_tree(pid: int) -> None:
-    """Kill a process and its descendants."""
-    for member in reversed(_tree(pid)):
-        with suppress(psutil.Error):
-            member.kill()
-
-
 def command_environment() -> dict[str, str]:
-    """Our environment without settings of real installations, which a rehearsal must not touch."""
+    """This process's environment without the settings of real installations, which a simulation must not touch."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SHULAB_")}
     return kept | {"PYTHONUNBUFFERED": "1", "COLUMNS": os.environ.get("COLUMNS", str(_columns()))}
-
-
-@contextmanager
-def exit_on_sigterm() -> Iterator[None]:
-    """Turn a request to terminate into an exit that passes through every ``finally``."""
-
-    def leave(number: int, frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    former = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, former)
 
 
 def _columns() -> int:
@@ -266,16 +207,8 @@ def _columns() -> int:
 
 
 def _lab_command() -> list[str]:
-    # -P: a folder named `lab` where the person stands must not be taken for this package.
+    # -P: a folder named `lab` in the current folder must not be taken for this package.
     return [sys.executable, "-P", "-m", "lab.cli"]
-
-
-def _tree(pid: int) -> list[psutil.Process]:
-    try:
-        root = psutil.Process(pid)
-        return [root, *root.children(recursive=True)]
-    except psutil.Error:
-        return []
 
 
 def _wait_for_port(process: subprocess.Popen[bytes], port_file: Path) -> int:
@@ -283,7 +216,7 @@ def _wait_for_port(process: subprocess.Popen[bytes], port_file: Path) -> int:
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise Unreachable(
-                f"The bureau's service ended at its start (exit code {process.returncode}).",
+                f"The bureau's service ended while starting (exit code {process.returncode}).",
                 next_step="read logs/service.log in the run's folder",
             )
         with suppress(OSError, ValueError):

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says beyond what FastAPI finds out: problems with examples, and shared descriptions."""
+"""What the OpenAPI document adds to FastAPI's: problems with examples, and shared descriptions."""
 
 from __future__ import annotations
 
@@ -14,23 +14,25 @@ from lab.transport.problem_details import TYPE_PREFIX
 from sandbox.http.problems import MEDIA_TYPE, PROBLEM_KINDS
 
 DESCRIPTION = """\
-数联企业信用评分服务。/ Joint enterprise credit scoring between a data bureau and a bank.
+数据局与银行联合进行的企业信用评分服务。/ Joint enterprise credit scoring by a data bureau and a bank.
 
-**身份 / Who calls.** 除健康检查与征信机构名片外，每个请求都须按 RFC 9421 签名（Ed25519）。
-Every request but health, readiness and the bureau's card is signed by RFC 9421 HTTP Message Signatures with Ed25519.
+**身份验证 / Authentication.** 银行的每个请求都须按 RFC 9421 签名（Ed25519）；
+健康检查、数据局名片和公开的台账接口无须签名。
+Banks sign every request by RFC 9421 HTTP Message Signatures with Ed25519. Health, readiness, the bureau's card and the
+public part of the ledger need no signature.
 Covered: `@method`, `@path`, `@query`, `content-digest` (RFC 9530, for an empty body too), `shulab-bureau` (the bureau's
 public key, as `/v1/bureau` gives it). Parameters: `created` (at most 300 s off), `nonce` (used once), `keyid` (the
-bank's public key, 64 hexadecimal digits), `tag="shulab"`. The key must be that of the contract in the path.
+bank's public key, 64 hexadecimal digits), `tag="shulab"`. The key must belong to the bank of the contract in the path.
 
-**人员 / People.** 人员先登录（`/v1/sign-in`），然后带上令牌：命令行用 `Authorization: Bearer`，
-浏览器用 Cookie 加 `X-CSRF-Token`。
-People sign in (`/v1/sign-in`) and show a token: `Authorization: Bearer` from the command line, a cookie with
-`X-CSRF-Token` from a browser. What they may do is their roles'.
+**人员 / People.** 人员先登录（`/v1/sign-in`），之后的请求携带令牌：命令行用 `Authorization: Bearer`，
+浏览器用 Cookie 加 `X-CSRF-Token`。可执行的操作由角色决定。
+People sign in (`/v1/sign-in`) and send a token: `Authorization: Bearer` from the command line, a cookie with
+`X-CSRF-Token` from a browser. Their roles decide what they may do.
 
 **帧 / Frames.** 二进制正文均为“帧”。Binary bodies are frames: magic `SHLB`, version, kind, header length, part count, a
 canonical JSON header, then parts, each with its length. See `protocols/wire/frame.py`.
 
-**错误 / Errors.** RFC 9457 problem documents; `type` is `urn:shulab:error:<code>`.
+**错误 / Errors.** 错误以 RFC 9457 问题文档返回。RFC 9457 problem documents; `type` is `urn:shulab:error:<code>`.
 """
 
 CONTRACT_EXAMPLE: dict[str, Any] = {
@@ -83,32 +85,32 @@ CONTRACT_EXAMPLE: dict[str, Any] = {
 
 _PROBLEM_EXAMPLES = {
     "invalid-input": (
-        "These parts of the request do not fit: query.first.",
-        "compare the request to /v1/openapi.json",
+        "These parts of the request are not valid: query.first.",
+        "compare the request with /v1/openapi.json",
     ),
     "refused": ("Contract trial-7f3a allows 100000 identifiers a match; found 250000.", "match fewer at once"),
     "not-authentic": (
         "The request is not accepted: the signature is not of the last 300 seconds.",
         "sign the request with the key of the bank that the contract names (RFC 9421)",
     ),
-    "not-found": ("The bureau holds no context with this hash.", "send it with PUT"),
-    "conflict": ("Contract trial-7f3a is signed already, with another signature.", "ask for a new contract"),
+    "not-found": ("The bureau has no context with this hash.", "send it with PUT"),
+    "conflict": ("Contract trial-7f3a is already signed, with another signature.", "ask for a new contract"),
     "unreachable": ("The bureau is not ready.", "try again in a minute"),
-    "busy": ("Every place for heavy work is taken; the request was not begun.", "send it again in 2 seconds"),
-    "timeout": ("Nothing came for 30 seconds; the body is not complete.", "send the request again"),
-    "method-not-allowed": ("This path does not know this method.", "see /v1/openapi.json"),
+    "busy": ("All slots for heavy work are taken; the request was not started.", "send it again in 2 seconds"),
+    "timeout": ("Nothing was received for 30 seconds; the body is not complete.", "send the request again"),
+    "method-not-allowed": ("This path does not support this method.", "see /v1/openapi.json"),
     "too-large": ("Wanted a body of at most 16384 bytes; found a larger one.", "send fewer rows at once"),
     "unsupported-media": ("Wanted a body of application/octet-stream; found another type.", "see /v1/openapi.json"),
-    "bad-request": ("The request cannot be served as it is.", "see /v1/openapi.json"),
-    "fault": ("The service failed at this request.", "tell the bureau the instance id"),
+    "bad-request": ("The request is malformed.", "see /v1/openapi.json"),
+    "fault": ("The service failed on this request.", "report the instance id to the bureau"),
 }
 
 
 def problem_responses(*codes: str) -> dict[int | str, dict[str, Any]]:
-    """OpenAPI responses for problem kinds, one example each; kinds of one status share an entry."""
+    """OpenAPI responses for problem kinds, one example each; kinds with the same status share an entry."""
     found: dict[int | str, dict[str, Any]] = {}
     kinds = [PROBLEM_KINDS[code] for code in codes]
-    # Where there is room for others and not for this bank, it is told so by the status.
+    # 429 means that this bank has used its share while others still have room.
     kinds += [replace(kind, status=429) for kind in kinds if kind.code == "busy"]
     for kind in kinds:
         code = kind.code
@@ -137,12 +139,12 @@ def problem_responses(*codes: str) -> dict[int | str, dict[str, Any]]:
 SIGNED_REQUEST_PROBLEMS = problem_responses(
     "not-authentic", "refused", "invalid-input", "timeout", "unreachable", "fault", "bad-request"
 )
-"""What every signed route may answer beside its own errors."""
+"""Problems that every signed route may return besides its own."""
 
 SIGNED_IN_PROBLEMS = problem_responses(
     "not-authentic", "refused", "invalid-input", "timeout", "unreachable", "fault", "bad-request"
 )
-"""What every route of a person who has signed in may answer beside its own errors."""
+"""Problems that every route for signed-in people may return besides its own."""
 
 _PROBLEM_SCHEMA: dict[str, Any] = {
     "title": "Problem",
@@ -158,7 +160,7 @@ _PROBLEM_SCHEMA: dict[str, Any] = {
         "instance": {"type": "string", "description": "The request's id, as in X-Request-Id and in the log."},
         "faults": {
             "type": "array",
-            "description": "Of invalid input: where, and which rule. Never the value.",
+            "description": "For invalid input: the place and the rule, never the value.",
             "items": {
                 "type": "object",
                 "required": ["where", "rule"],
@@ -171,31 +173,31 @@ _SIGNATURE_SCHEME = {
     "type": "apiKey",
     "in": "header",
     "name": "Signature",
-    "description": "RFC 9421 HTTP Message Signatures; needs Signature-Input, Content-Digest and Shulab-Bureau as well.",
+    "description": "RFC 9421 HTTP Message Signatures; also needs Signature-Input, Content-Digest and Shulab-Bureau.",
 }
 
 
 def install_openapi(app: FastAPI) -> None:
-    """Give ``app`` its OpenAPI 3.1 document, made once, when somebody asks for it."""
+    """Give ``app`` its OpenAPI 3.1 document, which is made once, on the first request."""
 
     def document() -> dict[str, Any]:
         if app.openapi_schema is None:
-            made = get_openapi(
+            schema = get_openapi(
                 title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes, tags=app.openapi_tags
             )
-            components = made.setdefault("components", {})
+            components = schema.setdefault("components", {})
             components.setdefault("schemas", {})["Problem"] = _PROBLEM_SCHEMA
             components.setdefault("securitySchemes", {})["signature"] = _SIGNATURE_SCHEME
-            for path, methods in made["paths"].items():
+            for path, methods in schema["paths"].items():
                 signed: list[dict[str, list[str]]] = [{"signature": []}] if path.startswith("/v1/contracts/") else []
                 for operation in methods.values():
-                    operation.setdefault("security", signed)  # routes of people say theirs themselves
-            app.openapi_schema = made
+                    operation.setdefault("security", signed)  # routes for people declare their own
+            app.openapi_schema = schema
         return app.openapi_schema
 
     app.openapi = document  # type: ignore[method-assign]
 
     @app.get("/v1/openapi.json", include_in_schema=False)
     def openapi_document() -> JSONResponse:
-        """In a thread, since it takes a third of a second: FastAPI's own route would hold up every other request."""
+        """Runs in a thread, since it takes a third of a second: FastAPI's own route would block all other requests."""
         return JSONResponse(app.openapi())

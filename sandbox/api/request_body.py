@@ -1,7 +1,7 @@
-"""Receiving a body: no further than its cap, never waiting longer than allowed for the next piece, nor for a trickle.
+"""Receives request bodies, with limits on size, on the pause between pieces and on the average speed.
 
-A large body is received whole (``receive_signed_body``) before a place for heavy work is taken, within its bank's share
-of the room (``sandbox.http.upload_limits``): whoever sends slowly, or not at all, keeps nobody else waiting.
+A large body is received whole (``receive_signed_body``), within its bank's share of the room
+(``sandbox.http.upload_limits``), before it takes a slot for heavy work. So a slow sender does not make others wait.
 """
 
 from __future__ import annotations
@@ -40,16 +40,16 @@ RECEIPT_HEADERS: dict[str, Any] = {
         }
     }
 }
-"""How the description of an answer names its receipt."""
+"""For OpenAPI: the receipt in a response's headers."""
 BodyModel = TypeVar("BodyModel", bound=BaseModel)
 
 
 async def read_signed_body(
     request: Request, verified: VerifiedRequest, *, cap: int, idle: float, media: str = ""
 ) -> bytes:
-    """The body, at most ``cap`` bytes, compared to the digest that was signed.
+    """The body, at most ``cap`` bytes, compared with the signed digest.
 
-    Raises what ``receive_body`` raises, and ``NotAuthentic`` when the digest differs.
+    Raises as ``receive_body`` does, and ``NotAuthentic`` if the digest differs.
     """
     received = await receive_body(request, cap=cap, idle=idle, media=media)
     try:
@@ -61,19 +61,19 @@ async def read_signed_body(
 
 @asynccontextmanager
 async def receive_signed_body(
-    request: Request, caller: ContractCaller, parts: ServiceDependencies, *, cap: int, media: str = FRAME_MEDIA
+    request: Request, caller: ContractCaller, service: ServiceDependencies, *, cap: int, media: str = FRAME_MEDIA
 ) -> AsyncIterator[ReceivedBody]:
-    """The body of a bank's signed request, received and not yet looked at.
+    """The body of a bank's signed request, received but not yet read.
 
-    Raises what ``receive_body`` and ``UploadLimiter.open`` raise.
+    Raises as ``receive_body`` and ``UploadLimiter.open`` do.
     """
-    settings = parts.settings
-    cap = min(cap, parts.uploads.share)
+    settings = service.settings
+    cap = min(cap, service.uploads.share)
     announced = request.headers.get("content-length", "")
     announced_bytes = int(announced) if announced.isdigit() else 0
     if announced_bytes > cap:
         raise _too_large(cap)
-    async with parts.uploads.open(caller.bank, announced_bytes) as upload:
+    async with service.uploads.open(caller.bank, announced_bytes) as upload:
         async for piece in _read_pieces(
             request, cap=cap, idle=settings.body_idle_seconds, media=media, rate=settings.body_bytes_per_second
         ):
@@ -82,13 +82,13 @@ async def receive_signed_body(
 
 
 class ReceivedBody:
-    """A body that has come whole."""
+    """A body that was received whole."""
 
     def __init__(self, upload: Upload, verified: VerifiedRequest) -> None:
         self._upload, self._verified = upload, verified
 
     def read(self) -> bytes:
-        """All of it; blocks. Raises ``NotAuthentic`` when its digest is not the one that was signed."""
+        """The whole body; blocks. Raises ``NotAuthentic`` if its digest is not the signed one."""
         body = self._upload.read()
         try:
             self._verified.check_body(body)
@@ -98,8 +98,8 @@ class ReceivedBody:
 
 
 async def receive_body(request: Request, *, cap: int, idle: float, media: str = "") -> bytes:
-    """The body, at most ``cap`` bytes; raises ``HttpProblem`` (413 too large, 415 other media type, 408 silence or
-    broken off)."""
+    """The body, at most ``cap`` bytes; raises ``HttpProblem`` (413 too large, 415 other media type, 408 too slow or
+    incomplete)."""
     body = bytearray()
     async for piece in _read_pieces(request, cap=cap, idle=idle, media=media):
         body += piece
@@ -107,7 +107,7 @@ async def receive_body(request: Request, *, cap: int, idle: float, media: str = 
 
 
 async def receive_body_to_file(request: Request, file: BinaryIO, *, cap: int, idle: float, media: str = "") -> None:
-    """Write the body to ``file`` as it comes, at most ``cap`` bytes; raises what ``receive_body`` raises."""
+    """Write the body, at most ``cap`` bytes, to ``file`` as it arrives; raises as ``receive_body`` does."""
     async for piece in _read_pieces(request, cap=cap, idle=idle, media=media):
         await run_in_threadpool(file.write, piece)
     await run_in_threadpool(file.flush)
@@ -115,11 +115,7 @@ async def receive_body_to_file(request: Request, file: BinaryIO, *, cap: int, id
 
 async def _read_pieces(request: Request, *, cap: int, idle: float, media: str, rate: int = 0) -> AsyncIterator[bytes]:
     begun = time.monotonic()
-    if media and request.headers.get("content-type", "").partition(";")[0].strip().lower() != media:
-        raise HttpProblem("unsupported-media", f"Wanted a body of {media}; found another type.")
-    announced = request.headers.get("content-length", "")
-    if announced.isdigit() and int(announced) > cap:
-        raise _too_large(cap)
+    _check_headers(request, cap=cap, media=media)
     received = 0
     stream = request.stream().__aiter__()
     try:
@@ -131,18 +127,26 @@ async def _read_pieces(request: Request, *, cap: int, idle: float, media: str, r
             received += len(piece)
             if received > cap:
                 raise _too_large(cap)
-            taken = time.monotonic() - begun
-            if taken > idle and received < rate * taken:
+            seconds = time.monotonic() - begun
+            if seconds > idle and received < rate * seconds:
                 raise HttpProblem(
                     "timeout",
-                    f"Wanted {rate} bytes a second of the body; it came slower.",
+                    f"Wanted at least {rate} bytes of the body a second; it came more slowly.",
                     headers={"Connection": "close"},
                 )
             yield piece
     except TimeoutError:
-        raise HttpProblem("timeout", f"Nothing came for {idle:g} seconds; the body is not complete.") from None
+        raise HttpProblem("timeout", f"Nothing was received for {idle:g} seconds; the body is not complete.") from None
     except ClientDisconnect:
-        raise HttpProblem("timeout", "The connection broke off before the body was complete.") from None
+        raise HttpProblem("timeout", "The connection ended before the body was complete.") from None
+
+
+def _check_headers(request: Request, *, cap: int, media: str) -> None:
+    if media and request.headers.get("content-type", "").partition(";")[0].strip().lower() != media:
+        raise HttpProblem("unsupported-media", f"Wanted a body of {media}; found another type.")
+    announced = request.headers.get("content-length", "")
+    if announced.isdigit() and int(announced) > cap:
+        raise _too_large(cap)
 
 
 def _too_large(cap: int) -> HttpProblem:
@@ -156,14 +160,14 @@ def _too_large(cap: int) -> HttpProblem:
 
 
 def json_body(model: type[BodyModel], cap: int | None = None) -> Callable[..., Awaitable[BodyModel]]:
-    """A dependency that reads a JSON body as ``model``: capped (small, unless ``cap`` says otherwise), and only when
-    what stands before it let it in.
+    """A dependency that reads a JSON body of at most ``cap`` bytes (default: ``document_bytes``) as ``model``.
 
-    FastAPI would read a body of any size by itself. Use it with ``openapi_extra=document_body(model)``.
+    FastAPI by itself would read a body of any size. Use it with ``openapi_extra=openapi_json_body(model)``, and after
+    the dependency that authenticates the caller.
     """
 
-    async def read(request: Request, parts: Annotated[ServiceDependencies, Depends(get_dependencies)]) -> BodyModel:
-        settings = parts.settings
+    async def read(request: Request, service: Annotated[ServiceDependencies, Depends(get_dependencies)]) -> BodyModel:
+        settings = service.settings
         body = await receive_body(
             request, cap=cap or settings.document_bytes, idle=settings.body_idle_seconds, media=JSON_MEDIA
         )
@@ -194,5 +198,5 @@ def openapi_frame_response(description: str) -> dict[str, Any]:
 
 
 async def require_empty_body(request: Request, verified: VerifiedRequest, settings: ServiceSettings) -> None:
-    """For routes without a body: there must be none, and the signed digest must be that of none."""
+    """For routes without a body: check that the body is empty and that the signed digest is that of an empty body."""
     await read_signed_body(request, verified, cap=0, idle=settings.body_idle_seconds)

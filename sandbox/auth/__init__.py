@@ -1,1 +1,1 @@
-"""Who calls: a bank by its signature, a person by a sign-in."""
+"""Authentication: of a bank by its signature, of a person by a sign-in."""

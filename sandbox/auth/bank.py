@@ -1,8 +1,8 @@
-"""Which bank calls: the one whose contract the path names, or any that is registered, by its signature (RFC 9421).
+"""Authenticates the calling bank by its signature (RFC 9421): the contract's bank, or any registered bank.
 
-The signature is checked before anything is looked up and before a body is read. Any key that the bureau accepts for the
-bank will do, whichever it signed the contract with. A contract that does not exist, another bank's contract, an unknown
-key and a key that was revoked give the same answer, so that nobody learns which contracts exist, or whose keys.
+The signature is checked before anything is looked up and before the body is read. Every key that the bureau accepts for
+the bank is valid, also if another key signed the contract. A contract that does not exist, another bank's contract, an
+unknown key and a revoked key give the same response, so that nobody learns which contracts or keys exist.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ ContractId = Annotated[
 ]
 _NEXT_STEP = "sign the request with the key of the bank that the contract names (RFC 9421)"
 SIGNATURE_SECURITY: dict[str, Any] = {"security": [{"signature": []}]}
-"""OpenAPI's word for a route that wants a bank's signature without naming a contract."""
+"""For OpenAPI: a route that needs a bank's signature but names no contract."""
 
 
 @dataclass(frozen=True)
 class ContractCaller:
-    """The bank that calls (by its id), under which contract, as the contract stands at the bureau."""
+    """The calling bank (its id) and the contract that it calls under, with the contract's present state."""
 
     contract: str
     bank: str
@@ -47,7 +47,7 @@ class ContractCaller:
 
 @dataclass(frozen=True)
 class BankCaller:
-    """The bank that calls, whatever contracts it has: its id and name, and the key it signed with."""
+    """The calling bank, independent of its contracts: id, name, and the key that signed the request."""
 
     bank: str
     name: str
@@ -56,49 +56,49 @@ class BankCaller:
 
 
 async def authenticate_contract_caller(
-    request: Request, contract_id: ContractId, parts: Annotated[ServiceDependencies, Depends(get_dependencies)]
+    request: Request, contract_id: ContractId, service: Annotated[ServiceDependencies, Depends(get_dependencies)]
 ) -> ContractCaller:
     """The caller under a contract; raises ``NotAuthentic``."""
-    verified, now = await _require_signature(request, parts)
-    owner = await run_in_threadpool(parts.bureau.banks.find_id_by_contract, contract_id)
-    known = await run_in_threadpool(parts.bureau.banks.find_by_key, verified.key)
+    verified, now = await _require_signature(request, service)
+    owner = await run_in_threadpool(service.bureau.banks.find_id_by_contract, contract_id)
+    known = await run_in_threadpool(service.bureau.banks.find_by_key, verified.key)
     if known is None or owner is None or known[0].id != owner:
         raise _unknown_contract()
     if not known[1].is_accepted(now):
-        await run_in_threadpool(parts.bureau.banks.record_ended_key_use, owner, known[1], contract_id)
+        await run_in_threadpool(service.bureau.banks.record_ended_key_use, owner, known[1], contract_id)
         raise _unknown_contract()
-    signed, state = await run_in_threadpool(parts.bureau.bank_contracts.find, contract_id)
+    signed, state = await run_in_threadpool(service.bureau.bank_contracts.find, contract_id)
     request.scope["state"]["contract"] = contract_id
     try:
-        await run_in_threadpool(parts.bureau.nonces.claim, verified.key, verified.nonce, now)
+        await run_in_threadpool(service.bureau.nonces.claim, verified.key, verified.nonce, now)
     except NotAuthentic as error:
-        # A replay bears the bank's own signature, so it is of the contract's history; other strangers are not, or
-        # anybody could make the ledger grow.
-        await run_in_threadpool(parts.bureau.refusals.record, contract_id, "replay", error)
+        # A replay has the bank's own signature, so the contract's history records it. Other rejected requests are not
+        # recorded: otherwise anybody could make the ledger grow.
+        await run_in_threadpool(service.bureau.refusals.record, contract_id, "replay", error)
         raise
     return ContractCaller(contract_id, owner, signed, state, verified)
 
 
 async def authenticate_bank_caller(
-    request: Request, parts: Annotated[ServiceDependencies, Depends(get_dependencies)]
+    request: Request, service: Annotated[ServiceDependencies, Depends(get_dependencies)]
 ) -> BankCaller:
     """The registered bank that calls; raises ``NotAuthentic``."""
-    verified, now = await _require_signature(request, parts)
-    known = await run_in_threadpool(parts.bureau.banks.find_by_key, verified.key)
+    verified, now = await _require_signature(request, service)
+    known = await run_in_threadpool(service.bureau.banks.find_by_key, verified.key)
     if known is None:
         raise _unknown_bank()
     bank, key = known
     if not key.is_accepted(now):
-        await run_in_threadpool(parts.bureau.banks.record_ended_key_use, bank.id, key)
+        await run_in_threadpool(service.bureau.banks.record_ended_key_use, bank.id, key)
         raise _unknown_bank()
-    await run_in_threadpool(parts.bureau.nonces.claim, verified.key, verified.nonce, now)
+    await run_in_threadpool(service.bureau.nonces.claim, verified.key, verified.nonce, now)
     return BankCaller(bank.id, bank.name, key, verified)
 
 
-async def _require_signature(request: Request, parts: ServiceDependencies) -> tuple[VerifiedRequest, datetime]:
+async def _require_signature(request: Request, service: ServiceDependencies) -> tuple[VerifiedRequest, datetime]:
     now = datetime.now(UTC)
     try:
-        return await run_in_threadpool(_verify, request, parts.bureau_key, now), now
+        return await run_in_threadpool(_verify, request, service.bureau_key, now), now
     except SignatureRejected as error:
         raise NotAuthentic(f"The request is not accepted: {error}.", next_step=_NEXT_STEP) from None
 
@@ -112,7 +112,7 @@ def _verify(request: Request, bureau_key: str, now: datetime) -> VerifiedRequest
 
 def _unknown_contract() -> NotAuthentic:
     return NotAuthentic(
-        "The request is not accepted: its key is not that of a contract by this id.", next_step=_NEXT_STEP
+        "The request is not accepted: its key is not that of a contract with this id.", next_step=_NEXT_STEP
     )
 
 

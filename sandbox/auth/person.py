@@ -1,11 +1,11 @@
-"""Who calls: a person who has signed in, by a bearer token (command line) or by a cookie (browser).
+"""Authenticates the person who calls: by a bearer token (command line) or a cookie (browser).
 
-A browser sends its cookie by itself, also when another site makes it ask. So a request by cookie that may change
-something must name this origin and bring the sign-in's second token in a header; the cookie alone does nothing.
+A browser sends its cookie by itself, also when another site causes the request. So a request with a cookie that may
+change something must name this origin and carry the sign-in's second token in a header.
 
-Routes take ``person: PersonOf``, or ``Annotated[Person, Depends(permitted(Permission.X))]`` where a permission is
-needed, and wrap their work in ``record_refusals`` where a rule of the matter may refuse: either way the refusal goes
-into the ledger.
+Routes take ``person: CurrentPerson``, or ``Annotated[AccountHolder, Depends(require_permission(...))]`` if they need a
+permission. They wrap their work in ``record_refusals`` if a rule may refuse it. In both cases the ledger
+records the refusal.
 """
 
 from __future__ import annotations
@@ -36,23 +36,23 @@ Dependencies = Annotated[ServiceDependencies, Depends(get_dependencies)]
 
 async def current_sign_in(
     request: Request,
-    parts: Dependencies,
+    service: Dependencies,
     bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
     cookie: Annotated[str | None, Depends(_COOKIE)],
 ) -> SignIn:
-    """The sign-in that the request shows, also one whose password must be changed first; raises ``NotAuthentic``."""
+    """The sign-in of the request, also if its password must be changed first; raises ``NotAuthentic``."""
     request_bearer_token(request)
     token = bearer.credentials if bearer is not None else cookie
     if not token:
         raise NotAuthentic("You are not signed in.", next_step=_NEXT_STEP)
-    found = await run_in_threadpool(parts.bureau.accounts.find_sign_in, token)
+    found = await run_in_threadpool(service.bureau.accounts.find_sign_in, token)
     request.scope["state"]["person"] = found.account.name
     if bearer is None and request.method not in _SAFE:
-        check_origin(request, parts)
+        check_origin(request, service)
         if not found.verify_csrf(request.headers.get(CSRF_HEADER, "")):
             raise NotAuthentic(
-                f"Wanted the header {CSRF_HEADER} of this sign-in; it is missing or another's.",
-                next_step=f"send the value of the cookie {CSRF_COOKIE} in it",
+                f"Wanted the header {CSRF_HEADER} of this sign-in; it is missing or belongs to another sign-in.",
+                next_step=f"send the value of the cookie {CSRF_COOKIE} in this header",
             )
     return found
 
@@ -61,10 +61,11 @@ CurrentSignIn = Annotated[SignIn, Depends(current_sign_in)]
 
 
 async def current_person(sign_in: CurrentSignIn) -> AccountHolder:
-    """The person who calls; raises ``NotAuthentic``, or ``NotAllowed`` for one who must change the password first."""
+    """The person who calls; raises ``NotAuthentic``, or ``NotAllowed`` if they must change their password first."""
     if sign_in.account.must_change_password:
         raise NotAllowed(
-            "A one-time password lets you do nothing but change it.", next_step="change it with `lab account password`"
+            "With a one-time password you can only change the password.",
+            next_step="change it with `lab account password`",
         )
     return sign_in.account.person
 
@@ -73,10 +74,10 @@ CurrentPerson = Annotated[AccountHolder, Depends(current_person)]
 
 
 def require_permission(permission: Permission) -> Callable[..., Awaitable[AccountHolder]]:
-    """A dependency: the person who calls, if the role matrix gives them ``permission``; records the refusal if not."""
+    """A dependency: the person who calls, if they have ``permission``; otherwise the refusal is recorded."""
 
-    async def check(person: CurrentPerson, parts: Dependencies) -> AccountHolder:
-        async with record_refusals(parts, person, permission.value):
+    async def check(person: CurrentPerson, service: Dependencies) -> AccountHolder:
+        async with record_refusals(service, person, permission.value):
             person.check_permission(permission)
         return person
 
@@ -85,40 +86,42 @@ def require_permission(permission: Permission) -> Callable[..., Awaitable[Accoun
 
 @asynccontextmanager
 async def record_refusals(
-    parts: ServiceDependencies, person: AccountHolder, operation: str, contract: str | None = None
+    service: ServiceDependencies, person: AccountHolder, operation: str, contract: str | None = None
 ) -> AsyncIterator[None]:
-    """Record what the block refuses, in a transaction of its own, and let it go on to the caller."""
+    """Record a ``NotAllowed`` of the block in its own transaction, and raise it again."""
     try:
         yield
     except NotAllowed as error:
-        await run_in_threadpool(parts.bureau.accounts.record_refusal, person, operation, error, contract)
+        await run_in_threadpool(service.bureau.accounts.record_refusal, person, operation, error, contract)
         raise
 
 
 def request_bearer_token(request: Request) -> None:
-    """Whoever is not let in here is asked for a token, not for a bank's signature."""
+    """Make a 401 response ask for a bearer token instead of a bank's signature."""
     request.scope["state"]["challenge"] = 'Bearer realm="shulab"'
 
 
-def check_origin(request: Request, parts: ServiceDependencies) -> None:
-    """Raise ``NotAuthentic`` unless a page of this service's own origin asks.
+def check_origin(request: Request, service: ServiceDependencies) -> None:
+    """Raise ``NotAuthentic`` unless the request comes from a page of this service's own origin.
 
-    Without ``public_url`` the name in the request must do; the scheme is left open, because a proxy may end TLS.
+    Without ``public_url`` the Host header names the origin, with either scheme, because a proxy may end TLS.
     """
     origin, host = request.headers.get("origin", ""), request.headers.get("host", "")
-    own = [parts.settings.public_url] if parts.settings.public_url else [f"https://{host}", f"http://{host}"]
+    own = [service.settings.public_url] if service.settings.public_url else [f"https://{host}", f"http://{host}"]
     if not any(hmac.compare_digest(origin.encode(), one.encode()) for one in own):
         raise NotAuthentic("Wanted a request from this service's own page; found another origin.", next_step=_NEXT_STEP)
 
 
-def set_sign_in_cookies(response: Response, request: Request, parts: ServiceDependencies, tokens: SignInTokens) -> None:
-    """Give a browser its sign-in: a cookie that no script can read, and one that this origin's scripts must."""
-    secure = request.url.scheme == "https" or parts.settings.public_url.startswith("https:")
+def set_sign_in_cookies(
+    response: Response, request: Request, service: ServiceDependencies, tokens: SignInTokens
+) -> None:
+    """Set a browser's sign-in: a cookie that no script can read, and one that this origin's scripts read."""
+    secure = request.url.scheme == "https" or service.settings.public_url.startswith("https:")
     for name, value, hidden in ((COOKIE, tokens.token, True), (CSRF_COOKIE, tokens.csrf, False)):
         response.set_cookie(name, value, httponly=hidden, secure=secure, samesite="strict", path="/")
 
 
 def clear_sign_in_cookies(response: Response) -> None:
-    """Take a browser's sign-in away."""
+    """Delete a browser's sign-in cookies."""
     for name in (COOKIE, CSRF_COOKIE):
         response.delete_cookie(name, path="/")

@@ -1,8 +1,8 @@
 """Sends each new tree head to the witnesses in the bureau's settings, and keeps their cosignatures (C2SP tlog-witness).
 
-In rounds: one head goes to all witnesses at once, so that their cosignatures meet on it, and the next round takes the
-newest head there is by then. A witness that fails or is slow holds up neither the others nor the heads; it is asked
-again later, less and less often.
+It works in rounds. One head goes to all witnesses at once, so that they cosign the same head; the next round takes the
+newest head. A witness that fails or is slow delays neither the others nor the heads; it is asked again at growing
+intervals.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from lab.transport.address import describe_transport_error, load_ca_file
 from lab.transport.back_off import BackOff, BackOffTimer
 
 _POLL_SECONDS, _TIMEOUT_SECONDS, _LONGEST_WAIT = 1.0, 10.0, 60.0
-_MAX_RESPONSE_BYTES = 65_536  # bytes of an answer: some lines
+_MAX_RESPONSE_BYTES = 65_536  # bytes of a response: a few lines
 _SIZE_MEDIA = "text/x.tlog.size"
 
 
 class CosignatureRequester:
-    """One thread that looks, and one a witness that asks; ``start`` and ``stop`` it.
+    """One thread that looks for new heads, and one for each witness that sends requests; ``start`` and ``stop`` it.
 
-    ``on_outcome`` hears of each request: ``cosigned``, ``refused`` (the witness says no) or ``failed`` (it does not
-    answer, or not as it should), with the error.
+    ``on_outcome`` gets the witness's name, the outcome of each request and the error: ``cosigned``, ``refused`` (the
+    witness declines) or ``failed`` (no response, or an invalid one).
     """
 
     def __init__(
@@ -40,28 +40,28 @@ class CosignatureRequester:
         cosigning: CosigningService,
         on_outcome: Callable[[str, str, Exception | None], None],
         *,
-        look: float = _POLL_SECONDS,
+        poll_seconds: float = _POLL_SECONDS,
     ) -> None:
-        self._cosigning, self._on_outcome, self._look = cosigning, on_outcome, look
-        self._back_off = BackOff(first_wait=look, longest_wait=_LONGEST_WAIT)
+        self._cosigning, self._on_outcome, self._poll_seconds = cosigning, on_outcome, poll_seconds
+        self._back_off = BackOff(first_wait=poll_seconds, longest_wait=_LONGEST_WAIT)
         self._failing: dict[str, tuple[float, BackOffTimer]] = {}  # when each is asked again, by its key
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._work, name="witnessing", daemon=True)
         self._under_way: dict[str, Future[None]] = {}
 
     def start(self) -> None:
-        """Begin, if there is a witness to ask."""
+        """Start, if the settings name a witness."""
         if self._cosigning.witnesses:
             self._thread.start()
 
     def stop(self) -> None:
-        """End after the round under way."""
+        """Stop after the present round."""
         self._stopped.set()
         if self._thread.is_alive():
             self._thread.join()
 
     def run_round(self, pool: ThreadPoolExecutor) -> None:
-        """Ask every witness that has not cosigned the newest head, and is due, and wait for them a while."""
+        """Ask every due witness that has not cosigned the newest head, and wait for a limited time."""
         head = self._cosigning.newest_head()
         if head is None:
             return
@@ -82,10 +82,10 @@ class CosignatureRequester:
     def _work(self) -> None:
         pool = ThreadPoolExecutor(len(self._cosigning.witnesses), thread_name_prefix="witness")
         try:
-            while not self._stopped.wait(self._look):
+            while not self._stopped.wait(self._poll_seconds):
                 try:
                     self.run_round(pool)
-                except Exception as error:  # the database may be away for a while, and the thread must outlive that
+                except Exception as error:  # the database may be unreachable for a while; the thread must survive that
                     self._on_outcome("", "failed", error)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -95,7 +95,7 @@ class CosignatureRequester:
         try:
             lines = self._add_checkpoint(witness, head, self._cosigning.last_cosigned_size(key))
             self._cosigning.save_cosignature(key, head, lines)
-        except Exception as error:  # whatever a witness sends, the round goes on
+        except Exception as error:  # the round continues, whatever a witness sends
             _, timer = self._failing.get(witness.key, (0.0, self._back_off.start()))
             self._failing[witness.key] = time.monotonic() + timer.next_wait(), timer
             self._on_outcome(key.name, "refused" if isinstance(error, Conflict) else "failed", error)
@@ -104,7 +104,7 @@ class CosignatureRequester:
             self._on_outcome(key.name, "cosigned", None)
 
     def _add_checkpoint(self, witness: WitnessSetting, head: SignedTreeHead, old: int) -> list[NoteSignature]:
-        """POST add-checkpoint; a witness that has another size in mind says so, and is asked once more from there."""
+        """POST add-checkpoint; if the witness reports another size, ask once more from that size."""
         status, media, content = _post(witness, self._cosigning.make_request(head, old).to_bytes())
         if status == 409 and media == _SIZE_MEDIA:
             old = _read_size(content)
@@ -112,19 +112,19 @@ class CosignatureRequester:
                 raise Conflict(
                     f"Witness {witness.verifier_key.name} has cosigned {old} entries; this ledger's head has "
                     f"{head.size}.",
-                    next_step="look whether the database was put back to an earlier state, and serve no more till then",
+                    next_step="check whether the database was restored to an earlier state; do not serve until then",
                 )
             status, media, content = _post(witness, self._cosigning.make_request(head, old).to_bytes())
         if status != 200:
             raise Conflict(
-                f"Witness {witness.verifier_key.name} does not cosign: it answers {status}.",
-                next_step="ask its operator: 404 and 403: it does not know this ledger; 422: it has seen another",
+                f"Witness {witness.verifier_key.name} did not cosign: it answered {status}.",
+                next_step="ask its operator; 404 or 403: it does not know this ledger; 422: it has seen another one",
             )
         return [NoteSignature.parse(line) for line in content.decode().split("\n") if line]
 
 
 def _post(witness: WitnessSetting, body: bytes) -> tuple[int, str, bytes]:
-    """Status, media type and body of the answer; raises ``Unreachable``."""
+    """Status, media type and body of the response; raises ``Unreachable``."""
     until = time.monotonic() + _TIMEOUT_SECONDS
     try:
         with (
@@ -143,11 +143,11 @@ def _post(witness: WitnessSetting, body: bytes) -> tuple[int, str, bytes]:
             for piece in response.iter_raw():
                 content += piece
                 if len(content) > _MAX_RESPONSE_BYTES or time.monotonic() > until:
-                    raise Unreachable("The witness's answer is too long or too slow.", next_step="ask its operator")
+                    raise Unreachable("The witness's response is too long or too slow.", next_step="ask its operator")
             return response.status_code, response.headers.get("content-type", ""), content
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise Unreachable(
-            f"No answer from witness {witness.verifier_key.name} ({describe_transport_error(error)}).",
+            f"No response from witness {witness.verifier_key.name} ({describe_transport_error(error)}).",
             next_step="check its url and whether it runs",
         ) from None
 

@@ -1,5 +1,4 @@
-"""Calls the bureau's sweep when the service starts and at set intervals: terms that end, files past their time, key
-epochs that nobody needs any more."""
+"""Calls the bureau's sweep at the start and at set intervals: expired contracts, expired files, unused key epochs."""
 
 from __future__ import annotations
 
@@ -8,7 +7,7 @@ from collections.abc import Callable
 
 
 class Sweeper:
-    """One thread; ``start`` and ``stop`` it. ``on_error`` hears of what went wrong, and the next round tries again."""
+    """One thread; ``start`` and ``stop`` it. ``on_error`` gets an error; the next round tries again."""
 
     def __init__(self, sweep: Callable[[], object], *, seconds: float, on_error: Callable[[Exception], None]) -> None:
         self._sweep, self._seconds, self._on_error = sweep, seconds, on_error
@@ -16,11 +15,11 @@ class Sweeper:
         self._thread = threading.Thread(target=self._work, name="sweeper", daemon=True)
 
     def start(self) -> None:
-        """Begin with the first round."""
+        """Start with the first round."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End after the round under way."""
+        """Stop after the present round."""
         self._stopped.set()
         self._thread.join()
 
@@ -28,6 +27,6 @@ class Sweeper:
         while not self._stopped.is_set():
             try:
                 self._sweep()
-            except Exception as error:  # the database may be away for a while, and the thread must outlive that
+            except Exception as error:  # the database may be unreachable for a while; the thread must survive that
                 self._on_error(error)
             self._stopped.wait(self._seconds)

@@ -1,1 +1,1 @@
-"""What surrounds every request: limits, middleware, problem documents."""
+"""What every request passes through: limits, middleware, problem documents."""

@@ -1,7 +1,7 @@
-"""Places for heavy work: so many at once, and whoever comes beyond that is told when to come back.
+"""Limits of what runs at once. When a limit is reached, the service answers 503 or 429 with ``Retry-After``.
 
-A place is kept until its work has really ended, even when the request that began it was given up: native code in a
-thread cannot be stopped from outside, and its memory is in use until then.
+A slot for heavy work stays taken until the work has ended, even if the request was cancelled: native code in a thread
+cannot be stopped from outside, and it uses its memory until it ends.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ T = TypeVar("T")
 
 def busy_problem(
     retry_after: int,
-    detail: str = "Every place for heavy work is taken; the request was not begun.",
+    detail: str = "All slots for heavy work are taken; the request was not started.",
     *,
     status: int | None = None,
 ) -> HttpProblem:
-    """That there is no room now, and when to come back; ``status`` 429 where others still have room."""
+    """The problem of a full limit, with Retry-After in seconds; ``status`` 429 if other callers still have room."""
     return HttpProblem(
         "busy",
         detail,
@@ -36,21 +36,21 @@ def busy_problem(
 
 
 class WorkSlot:
-    """One place; ``run`` does blocking work in a thread of its own."""
+    """One slot; ``run`` does blocking work in a thread."""
 
     def __init__(self, executor: ThreadPoolExecutor) -> None:
         self._executor = executor
         self.work: asyncio.Future[Any] | None = None
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Await ``work(*args)``; cancelling the request leaves the work to its end."""
+        """Await ``work(*args)``; if the request is cancelled, the work still runs to its end."""
         future = asyncio.get_running_loop().run_in_executor(self._executor, lambda: work(*args, **kwargs))
         self.work = future
         return await asyncio.shield(future)
 
 
 class CapacityLimit:
-    """An amount that is shared out (bytes, connections) and never exceeded; used from one event loop."""
+    """A shared amount (bytes, connections) that is never exceeded; used from one event loop."""
 
     def __init__(self, amount: int, *, retry_after: int) -> None:
         self.amount = self.free = amount
@@ -58,9 +58,9 @@ class CapacityLimit:
 
     @asynccontextmanager
     async def acquire(self, share: int) -> AsyncIterator[None]:
-        """A share for the time of the block; raises ``HttpProblem`` (503 with Retry-After) when it is not there.
+        """A share for the time of the block; raises ``HttpProblem`` (503 with Retry-After) if it is not free.
 
-        A share larger than all there is gets all, so that it comes to its turn.
+        A share larger than the whole amount is cut to it, so that it can be granted at all.
         """
         share = min(share, self.amount)
         if share > self.free:
@@ -73,38 +73,38 @@ class CapacityLimit:
 
 
 class WaitLimit:
-    """How many requests of one caller may wait at once, each looking again and again; used from one event loop."""
+    """How many requests of one caller may wait at once, each polling; used from one event loop."""
 
     def __init__(self, share: int) -> None:
         self._share = share
-        self._held: Counter[str] = Counter()
+        self._in_use: Counter[str] = Counter()
 
     @contextmanager
     def try_acquire(self, who: str) -> Iterator[bool]:
         """Whether this request may wait, for the time of the block."""
-        if self._held[who] >= self._share:
+        if self._in_use[who] >= self._share:
             yield False
             return
-        self._held[who] += 1
+        self._in_use[who] += 1
         try:
             yield True
         finally:
-            self._held[who] -= 1
-            if not self._held[who]:
-                del self._held[who]
+            self._in_use[who] -= 1
+            if not self._in_use[who]:
+                del self._in_use[who]
 
 
 class ConcurrencyLimit:
-    """``count`` places, of which one caller has ``share`` at most; used from one event loop.
+    """``count`` slots, of which one caller has at most ``share``; used from one event loop.
 
-    ``patience``: seconds that someone waits for a place whose body has been received.
+    ``patience``: seconds that a received request waits for a slot.
     """
 
     def __init__(self, count: int, *, retry_after: int, share: int | None = None, patience: float = 0.0) -> None:
         self._free = count
         self._share = share or count
         self._retry_after, self._patience = retry_after, patience
-        self._held: Counter[str] = Counter()
+        self._in_use: Counter[str] = Counter()
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
         self._executor = ThreadPoolExecutor(count, thread_name_prefix="heavy")
 
@@ -114,58 +114,58 @@ class ConcurrencyLimit:
         return self._free
 
     def check(self, who: str) -> None:
-        """Raise ``HttpProblem`` if ``who`` would get no place now (503, or 429 at its own share), with Retry-After."""
+        """Raise ``HttpProblem`` with Retry-After if ``who`` would get no slot now: 503, or 429 at its own share."""
         if self._free == 0:
             raise busy_problem(self._retry_after)
-        if who and self._held[who] >= self._share:
-            raise self._beyond()
+        if who and self._in_use[who] >= self._share:
+            raise self._share_problem()
 
     @asynccontextmanager
     async def acquire(self, who: str = "", *, wait: bool = False) -> AsyncIterator[WorkSlot]:
-        """A place for the time of the block; raises what ``check`` raises.
+        """A slot for the time of the block; raises as ``check`` does.
 
-        ``wait``: for who has been received already, and comes to its turn; callers take turns. Who has no name has no
-        share.
+        ``wait``: wait for a slot, for a request that has been received; callers take turns. An empty ``who`` has no
+        share of its own.
         """
-        if wait and not self._may(who):
-            await self._turn(who)
+        if wait and not self._has_slot(who):
+            await self._wait_turn(who)
         else:
             self.check(who)
             self._take_slot(who)
-        place = WorkSlot(self._executor)
+        slot = WorkSlot(self._executor)
         try:
-            yield place
+            yield slot
         finally:
-            if place.work is None or place.work.done():
+            if slot.work is None or slot.work.done():
                 self._release_slot(who)
             else:
-                place.work.add_done_callback(lambda work: self._on_work_done(work, who))
+                slot.work.add_done_callback(lambda work: self._on_work_done(work, who))
 
     def close(self) -> None:
-        """Let no more work begin; what runs ends by itself."""
+        """Start no more work; running work ends by itself."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
-    def _may(self, who: str) -> bool:
-        return self._free > 0 and (not who or self._held[who] < self._share)
+    def _has_slot(self, who: str) -> bool:
+        return self._free > 0 and (not who or self._in_use[who] < self._share)
 
     def _take_slot(self, who: str) -> None:
         self._free -= 1
-        self._held[who] += 1
+        self._in_use[who] += 1
 
     def _release_slot(self, who: str) -> None:
         self._free += 1
-        self._held[who] -= 1
-        if not self._held[who]:
-            del self._held[who]
+        self._in_use[who] -= 1
+        if not self._in_use[who]:
+            del self._in_use[who]
         self._grant_to_waiters()
 
     def _on_work_done(self, work: asyncio.Future[Any], who: str) -> None:
         self._release_slot(who)
         if not work.cancelled():
-            work.exception()  # looked at, so that nobody logs its text as "never retrieved"
+            work.exception()  # retrieved, so that asyncio does not log its text as "never retrieved"
 
-    async def _turn(self, who: str) -> None:
-        """Wait for a place, which is taken when this returns."""
+    async def _wait_turn(self, who: str) -> None:
+        """Wait for a slot, and take it."""
         turn = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(who, deque()).append(turn)
         try:
@@ -175,21 +175,21 @@ class ConcurrencyLimit:
             if turn.done() and not turn.cancelled():
                 self._release_slot(who)
             if isinstance(error, TimeoutError):
-                raise (busy_problem(self._retry_after) if self._free == 0 else self._beyond()) from None
+                raise (busy_problem(self._retry_after) if self._free == 0 else self._share_problem()) from None
             raise
 
     def _grant_to_waiters(self) -> None:
-        """Give free places to those who wait, one a caller in turn."""
+        """Give free slots to waiting callers, one each in turn."""
         for who in list(self._waiting):
             turns = self._waiting.pop(who)
-            while turns and turns[0].done():  # given up
+            while turns and turns[0].done():  # cancelled
                 turns.popleft()
-            if turns and self._may(who):
+            if turns and self._has_slot(who):
                 self._take_slot(who)
                 turns.popleft().set_result(None)
             if turns:
-                self._waiting[who] = turns  # behind the others
+                self._waiting[who] = turns  # to the end of the queue
 
-    def _beyond(self) -> HttpProblem:
-        detail = f"This bank has the {self._share} places for heavy work that one may have; the request was not begun."
+    def _share_problem(self) -> HttpProblem:
+        detail = f"This bank already uses the {self._share} slots that one bank may have; the request was not started."
         return busy_problem(self._retry_after, detail, status=429)

@@ -1,7 +1,7 @@
-"""What surrounds every request: an id, one log line, a time limit, security headers, and the last catch of a fault.
+"""Middleware of every request: an id, one log line, a time limit, security headers, and the last catch of errors.
 
-Plain ASGI, because Starlette's base class buffers and re-raises. A fault is answered here and goes no further: the
-server would print its text, which may carry data.
+It is plain ASGI, because Starlette's base class buffers and re-raises. An unexpected error is answered here and not
+raised again: the server would print its text, which may contain data.
 """
 
 from __future__ import annotations
@@ -44,25 +44,25 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        visit = _RequestExchange(scope, receive, send, linger=self._linger)
+        exchange = _RequestExchange(scope, receive, send, linger=self._linger)
         try:
             async with asyncio.timeout(self._seconds):
-                await self._app(scope, visit.receive, visit.send)
+                await self._app(scope, exchange.receive, exchange.send)
         except TimeoutError:
-            await visit.send_problem(
+            await exchange.send_problem(
                 PROBLEM_KINDS["timeout"], "The request took longer than allowed.", "send it again later"
             )
-        except Exception as error:  # the last catch: see the module's duty
-            log_event(self._logger, "fault", error=error, request=visit.id)
-            await visit.send_problem(
-                PROBLEM_KINDS["fault"], "The service failed at this request.", "tell the bureau the instance id"
+        except Exception as error:  # the last catch; see the module docstring
+            log_event(self._logger, "fault", error=error, request=exchange.id)
+            await exchange.send_problem(
+                PROBLEM_KINDS["fault"], "The service failed on this request.", "report the instance id to the bureau"
             )
         finally:
-            visit.write_access_log(self._logger, self._metrics)
+            exchange.write_access_log(self._logger, self._metrics)
 
 
 class _RequestExchange:
-    """One request on its way: counts bytes and adds headers."""
+    """One request and its response: counts bytes and adds headers."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, *, linger: float) -> None:
         self.id = str(uuid.uuid4())
@@ -80,7 +80,7 @@ class _RequestExchange:
     async def receive(self) -> Message:
         message = await self._receive()
         self._up += len(message.get("body", b""))
-        self._body_ended = not message.get("more_body", False)  # a disconnect has no more of it either
+        self._body_ended = not message.get("more_body", False)  # also true for a disconnect
         return message
 
     async def send(self, message: Message) -> None:
@@ -99,10 +99,10 @@ class _RequestExchange:
         await self._send(message)
 
     async def _drain(self) -> None:
-        """Let a refused body run out, unread, before the connection is closed.
+        """Receive and drop the rest of a refused body before the connection is closed.
 
-        Closing while the caller still sends resets the connection, and the answer is lost with it: the bank would hear
-        that the connection broke off, and not that its batch is too large or the service busy.
+        Closing while the caller still sends would reset the connection and lose the response: the bank would see a
+        broken connection instead of the reason, such as a batch that is too large.
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._linger):
@@ -110,10 +110,10 @@ class _RequestExchange:
                     await self.receive()
 
     async def send_problem(self, kind: ProblemKind, detail: str, next_step: str) -> None:
-        """Answer with a problem, unless an answer has begun: then the connection must break off."""
+        """Send a problem; raises ``RuntimeError`` if a response has begun, which breaks the connection."""
         self._scope["state"]["problem"] = kind.code
         if self._status:
-            raise RuntimeError("the answer had begun")
+            raise RuntimeError("Expected no response yet, but it has begun.")
         body = problem_body(kind, detail, next_step, self.id)
         headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
         headers.append((b"connection", b"close"))
@@ -121,7 +121,7 @@ class _RequestExchange:
         await self.send({"type": "http.response.body", "body": body})
 
     def write_access_log(self, logger: logging.Logger, metrics: ServiceMetrics) -> None:
-        """The access line: the route's template, not the path, so that nothing a stranger typed is kept."""
+        """Write the access line. It has the route's template, not the path, so that no text of a stranger is kept."""
         route = getattr(self._scope.get("route"), "path", "")
         state = self._scope["state"]
         seconds = time.monotonic() - self._started

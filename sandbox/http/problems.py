@@ -1,6 +1,6 @@
-"""Errors as problem documents (RFC 9457): what the error family says, in Chinese and English, and never an input value.
+"""Errors as problem documents (RFC 9457), with titles in Chinese and English, and never an input value.
 
-An unexpected fault answers 500 and says only where to look: the log has its type and place under the request's id.
+An unexpected error gets 500 and only the request's id; the log has the error's type and place under this id.
 """
 
 from __future__ import annotations
@@ -53,25 +53,25 @@ class ProblemKind:
 PROBLEM_KINDS: Mapping[str, ProblemKind] = {
     kind.code: kind
     for kind in (
-        ProblemKind.of(InvalidInput, "输入不可接受", "Input not acceptable"),
+        ProblemKind.of(InvalidInput, "输入无效", "Invalid input"),
         ProblemKind.of(NotAllowed, "不允许", "Not allowed"),
-        ProblemKind.of(NotAuthentic, "身份未能核实", "Not authenticated"),
+        ProblemKind.of(NotAuthentic, "身份未通过验证", "Not authenticated"),
         ProblemKind.of(NotFound, "不存在", "Not found"),
-        ProblemKind.of(Conflict, "状态冲突", "Conflicts with the present state"),
-        ProblemKind.of(Unreachable, "暂时不可用", "Not available now"),
+        ProblemKind.of(Conflict, "与当前状态冲突", "Conflict with the present state"),
+        ProblemKind.of(Unreachable, "暂时不可用", "Temporarily unavailable"),
         ProblemKind.of(Busy, "服务繁忙", "Busy"),
-        ProblemKind("timeout", 408, "请求超时", "Request took too long"),
+        ProblemKind("timeout", 408, "请求超时", "Request timed out"),
         ProblemKind("method-not-allowed", 405, "不支持的方法", "Method not allowed"),
         ProblemKind("too-large", 413, "内容过大", "Content too large"),
         ProblemKind("unsupported-media", 415, "不支持的内容类型", "Content type not supported"),
         ProblemKind("bad-request", 400, "请求格式错误", "Malformed request"),
-        ProblemKind.of(ShulabError, "服务内部错误", "Fault of the service"),
+        ProblemKind.of(ShulabError, "服务内部错误", "Internal error of the service"),
     )
 }
 
 
 class HttpProblem(Exception):
-    """A problem of HTTP itself, which no error family has: size, media type, time, room."""
+    """A problem of HTTP itself, which no error family covers: size, media type, time, capacity."""
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class HttpProblem(Exception):
 
 
 def problem_body(kind: ProblemKind, detail: str, next_step: str, request_id: str, faults: Sequence[Any] = ()) -> bytes:
-    """The JSON bytes of a problem document; ``instance`` is the request's id, as the log and X-Request-Id have it."""
+    """The JSON bytes of a problem document; ``instance`` is the request's id, as in the log and in X-Request-Id."""
     body: dict[str, Any] = {
         "type": TYPE_PREFIX + kind.code,
         "title": kind.title,
@@ -113,7 +113,7 @@ def problem_response(
     headers: Mapping[str, str] | None = None,
     faults: Sequence[Any] = (),
 ) -> Response:
-    """A problem response; leaves the code for the access log."""
+    """A problem response; sets the code for the access log."""
     request.scope.setdefault("state", {})["problem"] = kind.code
     body = problem_body(kind, detail, next_step, request.scope["state"].get("request_id", ""), faults)
     extra = dict(headers or {})
@@ -123,7 +123,7 @@ def problem_response(
 
 
 def install_error_handlers(app: FastAPI) -> None:
-    """Let every error of ``app`` leave as a problem document."""
+    """Make every error of ``app`` a problem document."""
     app.add_exception_handler(ShulabError, _on_shulab)
     app.add_exception_handler(HttpProblem, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_validation)
@@ -145,7 +145,7 @@ async def _on_problem(request: Request, error: Exception) -> Response:
 
 
 async def _on_validation(request: Request, error: Exception) -> Response:
-    """Names the place and the rule; FastAPI's own answer would echo the input."""
+    """Name the place and the rule. FastAPI's own response would repeat the input."""
     if not isinstance(error, RequestValidationError):
         raise error
     faults = [
@@ -155,8 +155,8 @@ async def _on_validation(request: Request, error: Exception) -> Response:
     return problem_response(
         request,
         PROBLEM_KINDS["invalid-input"],
-        f"These parts of the request do not fit: {places}.",
-        next_step="compare the request to /v1/openapi.json",
+        f"These parts of the request are not valid: {places}.",
+        next_step="compare the request with /v1/openapi.json",
         faults=faults,
     )
 
@@ -171,6 +171,6 @@ async def _on_http(request: Request, error: Exception) -> Response:
     kind = PROBLEM_KINDS[_HTTP_CODES.get(error.status_code, default)]
     detail = {
         "not-found": "There is nothing at this path.",
-        "method-not-allowed": "This path does not know this method.",
-    }.get(kind.code, "The request cannot be served as it is.")
+        "method-not-allowed": "This path does not support this method.",
+    }.get(kind.code, "The request is malformed.")
     return problem_response(request, kind, detail, next_step="see /v1/openapi.json", headers=error.headers)

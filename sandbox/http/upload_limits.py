@@ -1,8 +1,8 @@
-"""Bodies on their way in: received before anything is done with them, each bank within a share of the room.
+"""Bodies that are being received: each is received whole before it is processed, and each bank has a share of the room.
 
-What counts is what has come, not what was announced: a caller that announces much and sends nothing takes nothing. A
-body lies in memory while it is small and then in a file without a name in the spool folder, which is gone when it is
-closed, or when the process ends, however it ends. Used from one event loop.
+Only received bytes count, not announced ones: a caller that announces much and sends nothing takes nothing. A small
+body is kept in memory, a larger one in an unnamed file of the spool folder, which disappears when it is closed or when
+the process ends. Used from one event loop.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ class UploadLimiter:
 
     @asynccontextmanager
     async def open(self, who: str, announced: int = 0) -> AsyncIterator[Upload]:
-        """Take in a body of ``who``; raises ``HttpProblem`` (429 beyond the share of ``who``, 503 where all is taken).
+        """Receive a body of ``who``; raises ``HttpProblem`` (429 beyond the share of ``who``, 503 if all is taken).
 
-        ``announced`` bytes that would not fit now are refused at once, and are not kept free for their sender.
+        ``announced`` bytes that do not fit now are refused at once; no room is reserved for them.
         """
         if self._open[who] >= self._count:
-            raise self._beyond(f"{self._count} requests of this bank are being received already")
+            raise self._share_problem(f"{self._count} requests of this bank are already being received")
         self._check(who, announced)
         self._open[who] += 1
         upload = Upload(self, who)
@@ -57,7 +57,7 @@ class UploadLimiter:
             upload.close()
 
     def reserve(self, who: str, more: int) -> None:
-        """Count bytes that have come; raises ``HttpProblem`` as ``open`` does."""
+        """Count received bytes; raises ``HttpProblem`` as ``open`` does."""
         self._check(who, more)
         self._bytes[who] += more
         self.free -= more
@@ -70,16 +70,16 @@ class UploadLimiter:
 
     def _check(self, who: str, more: int) -> None:
         if self._bytes[who] + more > self.share:
-            raise self._beyond(f"the bodies of this bank take {self.share} bytes at most at a time")
+            raise self._share_problem(f"the bodies of one bank may take at most {self.share} bytes at a time")
         if more > self.free:
             raise busy_problem(self.retry_after)
 
-    def _beyond(self, why: str) -> Exception:
+    def _share_problem(self, why: str) -> Exception:
         return busy_problem(self.retry_after, f"The request was not received: {why}.", status=429)
 
 
 class Upload:
-    """A body as it comes."""
+    """A body that is being received."""
 
     def __init__(self, uploads: UploadLimiter, who: str) -> None:
         self._uploads, self._who = uploads, who
@@ -87,7 +87,7 @@ class Upload:
         self.size = 0
 
     async def write(self, piece: bytes) -> None:
-        """Add what has come; raises ``HttpProblem`` where there is no room for it."""
+        """Add received bytes; raises ``HttpProblem`` if there is no room."""
         self._uploads.reserve(self._who, len(piece))
         self.size += len(piece)
         if self.size <= _IN_MEMORY:
@@ -99,17 +99,17 @@ class Upload:
             raise busy_problem(self._uploads.retry_after, "The disk has no room for the request.") from None
 
     def read(self) -> bytes:
-        """All of it; blocks."""
+        """The whole body; blocks."""
         self._file.seek(0)
         return self._file.read()
 
     def close(self) -> None:
-        """Let it go."""
+        """Remove the body."""
         self._file.close()
 
 
 def _remove_stale_files(folder: Path) -> None:
-    """Where the file system knows no files without names, they have one for a moment, and a kill may leave it."""
+    """On a file system without unnamed files they have a name for a moment, and a killed process may leave one."""
     for path in folder.iterdir():
         with contextlib.suppress(OSError):
             if time.time() - path.stat().st_mtime > _STALE_SECONDS:

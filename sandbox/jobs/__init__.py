@@ -1,4 +1,4 @@
-"""The running of jobs: each charged batch is a durable workflow, which some process of the bureau brings to its end."""
+"""Runs jobs: each charged batch is a durable workflow, which a process of the bureau completes."""
 
 from sandbox.jobs.batch_workflows import BatchWorkflows
 

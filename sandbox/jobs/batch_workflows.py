@@ -1,10 +1,10 @@
-"""Charged batches as durable workflows: one a charge, run by whichever process of the bureau has a free worker.
+"""Charged batches as durable workflows: one for each charge, run by any process of the bureau that has a free worker.
 
-What must happen once is settled in the bureau's own tables (``lab.bureau.exchange.scoring.batch_scoring``); a workflow
-only sees to it that it is tried until it has happened, through a kill at any place. A batch that was charged and not
-handed over is found in those tables. A workflow that a dead process held is handed to a living one: the library does
-that when asked, and here every process looks around. A workflow that ended and left its batch charged (the database was
-away for long) is followed by another. And each step may be done again.
+The bureau's own tables (``lab.bureau.exchange.scoring.batch_scoring``) ensure that a batch is evaluated once. A
+workflow only repeats the attempt until it succeeds, also if the process is killed at any point. Every process looks for
+work that nobody does: a charged batch without a workflow is found in those tables; a workflow of a dead process is
+given to a living one; a workflow that ended without an outcome (the database was unreachable for long) is followed by
+another. Each step may be repeated.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from sandbox.monitoring.service_log import log_event
 QUEUE = "batches"
 _POLL_SECONDS = 0.1
 _WATCH_SECONDS = 1.0
-_OUTAGE_SECONDS, _OUTAGE_TRIES = 5.0, 100  # what is down is waited for; then the next workflow does
-_RECOVERIES = 1_000_000  # the library gives a workflow up after so many; a batch is given back by its outcome alone
-_WORKFLOW_RETENTION = timedelta(days=1)  # finished workflows say nothing that the bureau's tables do not
+_OUTAGE_SECONDS, _OUTAGE_TRIES = 5.0, 100  # one workflow waits this long for an outage to end; then the next does
+_RECOVERIES = 1_000_000  # the library's limit of recoveries; only a batch's outcome ends it
+_WORKFLOW_RETENTION = timedelta(days=1)  # the bureau's tables have all that finished workflows say
 _RUNNING = ["PENDING", "ENQUEUED"]
 
 
 class BatchWorkflows:
-    """Runs the batches of a bureau. One for a process, because the library is; ``start`` and ``stop`` it.
+    """Runs the batches of a bureau; ``start`` and ``stop`` it. The library allows one instance a process.
 
-    ``on_outcome`` hears what became of each batch, and the seconds that it took.
+    ``on_outcome`` gets the final state of each batch and the seconds that it took.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class BatchWorkflows:
         self._under_way = 0
 
     def start(self) -> None:
-        """Take part: run what waits, and what dead processes left."""
+        """Start to run waiting batches, and those that dead processes left."""
         home = self._bureau.home
         self._executor = ExecutorRegistration(home.path("executors"))
         self._workflow = self._declare()
@@ -63,19 +63,20 @@ class BatchWorkflows:
         self._watcher.start()
 
     def enqueue(self, charge: BatchCharge, past: int = 0) -> None:
-        """Hand a charged batch over; again is the same workflow, unless so many ``past`` ones have failed."""
+        """Enqueue a charged batch. A repeated call is the same workflow. ``past``: how many workflows have failed."""
         with SetWorkflowID(f"{charge.id}/{past}"):
             self._queue.enqueue(self._workflow, charge.contract, charge.job, charge.sha256)
 
     def stop(self, seconds: int) -> None:
-        """Take no more, and give what is under way so long to end; another process or the next start does the rest."""
+        """Take no more batches and wait up to ``seconds`` for running ones; another process or the next start does the
+        rest."""
         self._stopped.set()
         self._watcher.join()
         DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=seconds if self._under_way else 0)
         self._executor.release()
 
     def _declare(self) -> Callable[[str, str, str], str]:
-        """The workflow and its step, as the library knows them by name."""
+        """Register the workflow and its step with the library."""
 
         @DBOS.step(
             name="evaluate",
@@ -95,7 +96,7 @@ class BatchWorkflows:
         return batch
 
     def _evaluate(self, contract: str, job: str, sha256: str) -> str:
-        """The step: what became of the batch. Raises, and is then tried again, only when something else is down."""
+        """The step; returns the batch's final state. It raises, and is repeated, only during an outage."""
         begun = time.monotonic()
         with self._counted:
             self._under_way += 1
@@ -106,10 +107,10 @@ class BatchWorkflows:
         finally:
             with self._counted:
                 self._under_way -= 1
-        self._tell(contract, sha256, outcome, time.monotonic() - begun)
+        self._log_outcome(contract, sha256, outcome, time.monotonic() - begun)
         return outcome.state
 
-    def _tell(self, contract: str, sha256: str, outcome: BatchOutcome, seconds: float) -> None:
+    def _log_outcome(self, contract: str, sha256: str, outcome: BatchOutcome, seconds: float) -> None:
         error = outcome.error
         why = error.code if isinstance(error, ShulabError) else "fault" if error is not None else ""
         log_event(
@@ -128,19 +129,19 @@ class BatchWorkflows:
         tidied = float("-inf")
         while not self._stopped.is_set():
             try:
-                self._look_around()
+                self._recover_batches()
                 if time.monotonic() - tidied > 3600:
                     self._tidy()
                     tidied = time.monotonic()
-            except Exception as error:  # the database may be away for a while, and the thread must outlive that
+            except Exception as error:  # the database may be unreachable for a while; the thread must survive that
                 log_event(self._logger, "jobs are not watched", error=error)
             self._stopped.wait(_WATCH_SECONDS)
 
-    def _look_around(self) -> None:
-        """Hand over what nobody runs: workflows of dead processes, and batches that were charged just before a kill."""
+    def _recover_batches(self) -> None:
+        """Enqueue what nobody runs: workflows of dead processes, and batches that were charged just before a kill."""
         waiting = (
             self._bureau.scoring.list_waiting()
-        )  # before what runs, so that a batch that came in between is not missed
+        )  # read before `running`, so that a batch charged in between is not missed
         running = DBOS.list_workflows(status=_RUNNING, queue_name=QUEUE, load_input=False, load_output=False)
         holders = {one.executor_id for one in running if one.status == "PENDING" and one.executor_id}
         dead = [holder for holder in sorted(holders) if not self._executor.is_alive(holder)]

@@ -1,7 +1,7 @@
-"""The durable-execution library (DBOS) as this service wants it: JSON alone in its tables, and nothing of its own said.
+"""Configuration of the durable-execution library (DBOS): only JSON in its tables, and none of its texts in the log.
 
-What it keeps of a workflow are a contract's id, a hash and a state. It pickles by default, and reads what a row calls
-pickled; both ways are closed here, so that whoever can write to the database still can't have code run.
+Of a workflow it keeps a contract's id, a hash and a state. By default it pickles, and unpickles a row that claims to be
+pickled. Both are disabled here, so that whoever can write to the database still cannot run code.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from dbos import DBOSConfig, _serialization
 APPLICATION_NAME = "shulab"
 SCHEMA = "shulab_jobs"
 APPLICATION_VERSION = "1"
-"""Of the workflow. Another number leaves what was begun under this one to processes that have it: change it only when
-the steps of a workflow begun before could not be gone on with."""
+"""Version of the workflow. Processes with another version do not continue a workflow of this one. Change it only if
+workflows that have begun could not be continued."""
 
 
 def make_dbos_config(url: str, executor: str, *, threads: int, logger: logging.Logger) -> DBOSConfig:
-    """The library's configuration over the database at ``url``; what it logs goes to ``logger``, without its text."""
+    """The library's configuration for the database at ``url``. Its log records go to ``logger`` without their text."""
     _disable_pickle()
     quiet = logging.getLogger("dbos")
     quiet.handlers = [_RedactingHandler(logger)]
@@ -39,7 +39,7 @@ def make_dbos_config(url: str, executor: str, *, threads: int, logger: logging.L
 
 
 class _RedactingHandler(logging.Handler):
-    """Passes on where the library complained, and not its words, which hold texts of exceptions."""
+    """Passes on the place of the library's log records, but not their text, which contains texts of exceptions."""
 
     def __init__(self, logger: logging.Logger) -> None:
         super().__init__(logging.WARNING)
@@ -52,8 +52,8 @@ class _RedactingHandler(logging.Handler):
 
 def _disable_pickle() -> None:
     def refuse(*_: Any) -> NoReturn:
-        raise TypeError("jobs are kept as JSON alone")
+        raise TypeError("Expected JSON; pickled jobs are not allowed.")
 
-    # The library has no switch for it: its reader goes by what the row says.
-    for way in ("serialize", "deserialize"):
-        setattr(_serialization.DefaultSerializer, way, refuse)
+    # The library has no setting for this: it reads a row by the format that the row names.
+    for method in ("serialize", "deserialize"):
+        setattr(_serialization.DefaultSerializer, method, refuse)

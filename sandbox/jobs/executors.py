@@ -1,8 +1,8 @@
-"""Which processes of the bureau run workflows now: each holds a lock on a file of its own, which dies with it.
+"""Which processes of the bureau run workflows: each holds a lock on its own file.
 
-A lock needs no clock and no beat: the kernel gives it up when the process is killed, and not before, so nobody takes
-over the work of a process that is merely slow. All processes of a bureau share its folder, where batches and replies
-lie as well; the folder's file system has to know ``flock``.
+A lock needs no clock and no heartbeat: the kernel releases it when the process ends, and not before, so nobody takes
+over the work of a process that is only slow. All processes of a bureau share its folder; the folder's file system must
+support ``flock``.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from lab.disk.locks import HeldLock, is_locked
 
 
 class ExecutorRegistration:
-    """This process's name among the executors, held until ``close`` or death; no name is given twice."""
+    """This process's unique name among the executors, held until ``release`` or the end of the process."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.id = uuid.uuid4().hex
         draft = folder / f".{self.id}"
         self._lock = HeldLock(draft)
-        draft.rename(folder / self.id)  # seen under its name only when it is locked
+        draft.rename(folder / self.id)  # visible under its name only once it is locked
 
     def is_alive(self, other: str) -> bool:
-        """Whether the process of this name still runs."""
+        """Whether the process with this name still runs."""
         return is_locked(self._folder / Path(other).name)
 
     def remove_dead(self) -> None:
@@ -35,7 +35,7 @@ class ExecutorRegistration:
                 path.unlink(missing_ok=True)
 
     def release(self) -> None:
-        """Leave."""
+        """Give up the name."""
         with contextlib.suppress(FileNotFoundError):
             (self._folder / self.id).unlink()
         self._lock.release()

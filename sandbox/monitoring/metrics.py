@@ -1,5 +1,5 @@
-"""Figures for Prometheus: how much, how long, with what outcome. Labels are routes, methods, statuses and states;
-neither a contract nor a bank, so that who may read the figures learns nothing of who does what."""
+"""Metrics for Prometheus: counts, times and outcomes. Labels are routes, methods, statuses and states, never a contract
+or a bank, so that the metrics do not show who does what."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LATENCY_BUCKETS = (0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0, 300.0)
 
 
 class ServiceMetrics:
-    """The figures of one service. Safe to use from several threads."""
+    """The metrics of one service. Safe to use from several threads."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -39,44 +39,44 @@ class ServiceMetrics:
     def observe_request(
         self, route: str, method: str, status: int, seconds: float, *, received: int, sent: int
     ) -> None:
-        """A request was answered; ``route`` is a template, or empty for a path that is none."""
+        """Count a request; ``route`` is a route's template, or empty if no route has the path."""
         self._requests.labels(route, method, str(status)).inc()
         self._request_seconds.labels(route).observe(seconds)
         self._bytes.labels("in").inc(received)
         self._bytes.labels("out").inc(sent)
 
     def observe_batch(self, state: str, seconds: float) -> None:
-        """A batch was evaluated, or tried."""
+        """Count an evaluation of a batch, or an attempt."""
         self._batches.labels(state).inc()
         self._batch_seconds.observe(seconds)
 
     def count_cosignature(self, outcome: str) -> None:
-        """A witness was asked to cosign a head: ``cosigned``, ``refused`` or ``failed``."""
+        """Count a request to a witness: ``cosigned``, ``refused`` or ``failed``."""
         self._cosignatures.labels(outcome).inc()
 
     def add_gauges(self, **figures: Callable[[], float]) -> None:
-        """Figures that are asked for when somebody reads."""
+        """Add figures that are computed when somebody reads them."""
         texts = {
-            "waiting": "Batches charged and not yet answered",
-            "places": "Free places for heavy work",
+            "waiting": "Batches that are charged and not yet evaluated",
+            "places": "Free slots for heavy work",
             "uncosigned": "Entries of the newest tree head that some witness has not cosigned",
-            "uploads": "Free bytes for bodies on their way in",
+            "uploads": "Free bytes for bodies that are being received",
         }
         for name, figure in figures.items():
             Gauge(f"shulab_{name}", texts[name], registry=self._registry).set_function(_nan_on_error(figure))
 
     def render(self) -> bytes:
-        """All of it, as Prometheus reads it."""
+        """All metrics in Prometheus' text format."""
         return generate_latest(self._registry)
 
 
 def _nan_on_error(figure: Callable[[], float]) -> Callable[[], float]:
-    """A figure that can't be had, because the database is away, must not keep the others back."""
+    """NaN for a figure that cannot be read, because the database is unreachable; the others are still served."""
 
-    def ask() -> float:
+    def read() -> float:
         try:
             return figure()
         except ShulabError:
             return math.nan
 
-    return ask
+    return read

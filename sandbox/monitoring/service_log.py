@@ -1,8 +1,8 @@
 """The service's log: one JSON object a line in the bureau's ``logs`` folder.
 
-It has who (contract), what (route, status, problem code), when and how much; never a body, a query value, a header
-value or the text of an unexpected exception, any of which may carry data. Of an unexpected exception it has the type
-and the places in the code.
+It records the contract, the route, status and problem code, the time and the size. It never records a body, a query
+value, a header value or the text of an unexpected exception, which may contain data. Of an unexpected exception it
+records the type and the places in the code.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _FILES_KEPT = 5
 
 
 class _JsonLinesFormatter(logging.Formatter):
-    """Only what was given as ``facts`` and, for other libraries' records, their template without arguments."""
+    """Writes the ``facts`` of a record; of other libraries' records, the template without arguments."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {
@@ -39,7 +39,7 @@ class _JsonLinesFormatter(logging.Formatter):
 
 
 def describe_error(error: BaseException) -> dict[str, object]:
-    """An exception as its type and where it passed, without its text."""
+    """An exception's type and the places it passed, without its text."""
     frames = traceback.extract_tb(error.__traceback__)
     return {
         "type": type(error).__name__,
@@ -48,7 +48,7 @@ def describe_error(error: BaseException) -> dict[str, object]:
 
 
 class _PrivateFileHandler(RotatingFileHandler):
-    """Makes each file, after a turn-over too, readable by its owner only."""
+    """Makes each file readable by its owner only, also after rotation."""
 
     def _open(self) -> TextIOWrapper:
         file = open(self.baseFilename, "ab", opener=private_opener)  # noqa: SIM115 -- the handler closes it
@@ -56,7 +56,7 @@ class _PrivateFileHandler(RotatingFileHandler):
 
 
 def open_service_log(folder: Path, max_bytes: int) -> logging.Logger:
-    """The logger that writes to ``folder`` (made with mode 0700 if missing); uvicorn's own records go there as well."""
+    """The logger that writes to ``folder`` (made with mode 0700 if missing); uvicorn's records go there too."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     handler = _PrivateFileHandler(folder / LOG_FILE, maxBytes=max_bytes, backupCount=_FILES_KEPT, encoding="utf-8")
     handler.setFormatter(_JsonLinesFormatter())

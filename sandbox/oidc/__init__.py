@@ -1,1 +1,1 @@
-"""Signing in at an OpenID provider."""
+"""Sign-in at an OpenID provider."""

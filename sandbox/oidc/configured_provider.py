@@ -1,4 +1,4 @@
-"""Whether people sign in at an OpenID provider: ``sandbox.oidc.provider`` is loaded for a service that names one."""
+"""Loads ``sandbox.oidc.provider`` if the settings name an OpenID provider."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def load_oidc_provider(settings: ServiceSettings) -> OidcProvider | None:
-    """The provider that the settings name, or None; raises ``InvalidInput`` for settings that leave nobody a way in."""
+    """The provider that the settings name, or None; raises ``InvalidInput`` if nobody could sign in."""
     if not settings.oidc_issuer:
         if not settings.local_accounts:
             raise InvalidInput(

@@ -1,9 +1,9 @@
-"""The OpenID provider that people sign in at, by OpenID Connect Core's authorization code flow with PKCE.
+"""Client of the OpenID provider: OpenID Connect Core 1.0, section 3.1 (authorization code flow), with PKCE (RFC 7636).
 
-Composed of Authlib (requests, client authentication, PKCE, the ID token's claims) and joserfc (its signature). What
-is checked: the provider's metadata are its issuer's own; the answer is to a question of this service and this browser
-(``state``); the ID token is signed by a key of the provider under an asymmetric algorithm, and is of this issuer, for
-this client, not expired, and of this very sign-in (``nonce``).
+Authlib does the requests, the client authentication, PKCE and the claims of the ID token; joserfc verifies its
+signature. Checked are: the metadata belong to the issuer; the callback belongs to a request of this service and this
+browser (``state``); the ID token is signed by a key of the provider with an asymmetric algorithm, and is from this
+issuer, for this client, not expired, and of this sign-in (``nonce``).
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ from sandbox.settings import ServiceSettings
 ALGORITHMS = frozenset(
     {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519", "EdDSA"}
 )
-"""No ``none``, and none under a shared secret: whoever knows the client's secret could sign for anybody."""
+"""Without ``none`` and without shared-secret algorithms: whoever knows the client's secret could sign for anybody."""
 _LEEWAY = 60
 _METADATA_SECONDS = 3600.0
 _MAX_RESPONSE_BYTES = 1024 * 1024
 _TIMEOUT_SECONDS = 10.0
-_RETRY_STEP = "sign in again; if it stays so, ask an administrator"
+_RETRY_STEP = "sign in again; if it fails again, ask an administrator"
 
 
 class OidcProvider:
-    """The provider by its issuer; used from one event loop."""
+    """The provider that the settings name; used from one event loop."""
 
     def __init__(self, settings: ServiceSettings) -> None:
         self._issuer = settings.oidc_issuer
@@ -57,7 +57,7 @@ class OidcProvider:
         self._read_at = 0.0
 
     async def new_authorization_request(self) -> AuthorizationRequest:
-        """A new question, of random state, nonce and verifier."""
+        """A new request with random state, nonce and verifier."""
         metadata = await self._read_metadata()
         state, nonce, verifier = generate_token(43), generate_token(43), generate_token(64)
         url = prepare_grant_uri(
@@ -73,18 +73,18 @@ class OidcProvider:
         )
         return AuthorizationRequest(url, state, nonce, verifier)
 
-    async def verify_callback(self, question: AuthorizationRequest, code: str, issuer: str | None) -> OidcSubject:
-        """Who the answer to ``question`` is: exchanges its ``code`` and reads the ID token.
+    async def verify_callback(self, request: AuthorizationRequest, code: str, issuer: str | None) -> OidcSubject:
+        """The person who signed in: exchange the callback's ``code`` for an ID token and verify it.
 
-        ``issuer`` is what the answer says of itself (RFC 9207). Raises ``NotAuthentic``, or ``Unreachable``.
+        ``issuer``: the callback's parameter ``iss`` (RFC 9207). Raises ``NotAuthentic`` or ``Unreachable``.
         """
         metadata = await self._read_metadata()
         if issuer not in (None, self._issuer) or (
             issuer is None and metadata.get("authorization_response_iss_parameter_supported") is True
         ):
-            raise _not_authentic("the answer is another issuer's")
-        token = await self._exchange(metadata, code, question.verifier)
-        claims = await self._read(metadata, token, question.nonce)
+            raise _not_authentic("the response is from another issuer")
+        token = await self._exchange(metadata, code, request.verifier)
+        claims = await self._read(metadata, token, request.nonce)
         return OidcSubject(self._issuer, str(claims["sub"]))
 
     async def _exchange(self, metadata: dict[str, Any], code: str, verifier: str) -> dict[str, Any]:
@@ -108,7 +108,7 @@ class OidcProvider:
             try:
                 read = jwt.decode(token["id_token"], await self._key_set(metadata), algorithms=algorithms)
             except InvalidKeyIdError:  # the provider has changed its keys
-                read = jwt.decode(token["id_token"], await self._key_set(metadata, anew=True), algorithms=algorithms)
+                read = jwt.decode(token["id_token"], await self._key_set(metadata, refresh=True), algorithms=algorithms)
             claims = CodeIDToken(
                 read.claims,
                 read.header,
@@ -121,14 +121,14 @@ class OidcProvider:
             )
             claims.validate(leeway=_LEEWAY)
         except (JoseError, ValueError, TypeError) as error:
-            # An error of joserfc names a claim or a rule, never a value; others are named by their kind alone.
-            raise _not_authentic(getattr(error, "error", "") or "it is no ID token") from None
+            # An error of joserfc names a claim or a rule, never a value; the text of others is not shown.
+            raise _not_authentic(getattr(error, "error", "") or "it is not an ID token") from None
         if not isinstance(claims.get("sub"), str) or not 1 <= len(claims["sub"]) <= 255:
-            raise _not_authentic("the subject")
+            raise _not_authentic("its subject is missing or too long")
         return claims
 
     async def _read_metadata(self) -> dict[str, Any]:
-        """The provider's metadata (OpenID Connect Discovery), read anew every hour."""
+        """The provider's metadata (OpenID Connect Discovery 1.0), read again every hour."""
         if not self._metadata or time.monotonic() - self._read_at > _METADATA_SECONDS:
             url = self._issuer.rstrip("/") + "/.well-known/openid-configuration"
             status, found = await self._fetch("GET", url)
@@ -141,8 +141,8 @@ class OidcProvider:
             self._metadata, self._keys, self._read_at = found, None, time.monotonic()
         return self._metadata
 
-    async def _key_set(self, metadata: dict[str, Any], *, anew: bool = False) -> KeySet:
-        if self._keys is None or anew:
+    async def _key_set(self, metadata: dict[str, Any], *, refresh: bool = False) -> KeySet:
+        if self._keys is None or refresh:
             status, found = await self._fetch("GET", metadata["jwks_uri"])
             if status != 200:
                 raise _unreachable()
@@ -152,7 +152,7 @@ class OidcProvider:
     async def _fetch(
         self, method: str, url: str, *, headers: dict[str, str] | None = None, content: bytes | None = None
     ) -> tuple[int, dict[str, Any]]:
-        """Status and JSON object (an empty one for anything else), of a limited size, in a limited time."""
+        """Status and JSON object (empty for anything else); raises ``Unreachable``, also for too large a response."""
         try:
             async with (
                 httpx.AsyncClient(
@@ -193,7 +193,7 @@ def _authorities(settings: ServiceSettings) -> ssl.SSLContext:
 
 
 def is_secure_url(url: object) -> bool:
-    """Whether an address is https, or of this machine."""
+    """Whether a URL is https, or http to this machine."""
     try:
         parts = urlsplit(url) if isinstance(url, str) else None
     except ValueError:
@@ -208,7 +208,7 @@ def is_secure_url(url: object) -> bool:
 
 
 def _not_authentic(rule: str) -> NotAuthentic:
-    return NotAuthentic(f"The provider's answer is not accepted: {rule}.", next_step=_RETRY_STEP)
+    return NotAuthentic(f"The provider's response is not accepted: {rule}.", next_step=_RETRY_STEP)
 
 
 def _unreachable() -> Unreachable:

@@ -62,7 +62,7 @@ def who_waited(scene: Scene, target: str) -> int:
 @pytest.mark.without_control("waiting share")
 def test_without_a_share_the_whole_crowd_waits(scene: Scene, waiting: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def any_number(waits: limits.WaitLimit, share: int) -> None:
-        waits._share, waits._held = CROWD, Counter()
+        waits._share, waits._in_use = CROWD, Counter()
 
     monkeypatch.setattr(limits.WaitLimit, "__init__", any_number)
     assert who_waited(scene, waiting) == CROWD

@@ -390,7 +390,7 @@ def test_nobody_approves_a_twin_without_being_asked(monkeypatch: pytest.MonkeyPa
     desk = Answering(contract(recipients=["credit department", TWIN]))
 
     def approve_unasked() -> None:
-        with pytest.raises(NotAllowed, match="nobody agreed"):
+        with pytest.raises(NotAllowed, match="nobody confirmed"):
             commands.approve("c-test-1")
 
     monkeypatch.setattr("sys.stdin", io.StringIO())

@@ -60,6 +60,6 @@ def test_without_the_closed_reader_the_program_runs(tmp_path: Path) -> None:
 @pytest.mark.with_control("no pickles")
 def test_the_program_is_not_read(tmp_path: Path) -> None:
     make_dbos_config("sqlite:///x", "e", threads=1, logger=logging.getLogger("test"))
-    with pytest.raises(TypeError, match="JSON alone"):
+    with pytest.raises(TypeError, match="pickled jobs are not allowed"):
         deserialize_value(row(tmp_path / "mark"), "py_pickle", DBOSPortableJSON)
     assert not (tmp_path / "mark").exists()

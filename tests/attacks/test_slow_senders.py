@@ -57,12 +57,12 @@ class TwoBanks:
     def __init__(self, a: str, b: str) -> None:
         self._keys = {a: "b-1", b: "b-2"}
 
-    def of_contract(self, contract: str) -> str | None:
+    def find_id_by_contract(self, contract: str) -> str | None:
         return {CONTRACT: "b-1", OTHER: "b-2"}.get(contract)
 
-    def of_key(self, key: str) -> Any:
+    def find_by_key(self, key: str) -> Any:
         bank = self._keys.get(key)
-        return bank and (SimpleNamespace(id=bank, name=bank), SimpleNamespace(accepted=lambda now: True))
+        return bank and (SimpleNamespace(id=bank, name=bank), SimpleNamespace(is_accepted=lambda now: True))
 
 
 class Place:
@@ -127,9 +127,9 @@ def senders(place: Place, count: int, announced: int = 1_000_000, sent: bytes = 
 
 
 @asynccontextmanager
-async def place_first(request: Any, caller: Any, parts: Any, **named: Any) -> AsyncIterator[Any]:
+async def place_first(request: Any, caller: Any, service: Any, **named: Any) -> AsyncIterator[Any]:
     """The former order: the place, and then the body."""
-    async with parts.places.take(), matching_received(request, caller, parts, **named) as body:
+    async with service.heavy_work_limit.acquire(), matching_received(request, caller, service, **named) as body:
         yield body
 
 
@@ -160,9 +160,9 @@ def test_where_announced_sizes_are_reserved_two_who_send_nothing_take_all_room(
     room = CapacityLimit(2 * LARGE, retry_after=1)
 
     @asynccontextmanager
-    async def reserve(request: Any, caller: Any, parts: Any, **named: Any) -> AsyncIterator[Any]:
+    async def reserve(request: Any, caller: Any, service: Any, **named: Any) -> AsyncIterator[Any]:
         announced = int(request.headers["content-length"])
-        async with room.acquire(announced), matching_received(request, caller, parts, **named) as body:
+        async with room.acquire(announced), matching_received(request, caller, service, **named) as body:
             yield body
 
     monkeypatch.setattr(matching, "receive_signed_body", reserve)

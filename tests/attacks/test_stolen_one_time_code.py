@@ -63,8 +63,8 @@ def test_without_its_one_use_a_code_and_verifier_read_later_give_a_token(
 ) -> None:
     """A log of the command line holds both, long after the officer has signed in."""
 
-    def again(held: OneTimeStore, key: str):
-        return held._held.get(key, (0.0, None))[1]
+    def again(store: OneTimeStore, key: str):
+        return store._values.get(key, (0.0, None))[1]
 
     code = code_of(house)
     monkeypatch.setattr(OneTimeStore, "take", again)

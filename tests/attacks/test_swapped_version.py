@@ -36,14 +36,14 @@ def swap(house: House, form: dict[str, int]) -> tuple[list[int], tuple[str, ...]
     author, *readers = (house.settle(name, Role.OFFICER, department=where) for name, where in OFFICERS.items())
     wishes = {"models": ["credit"], "recipients": [RECIPIENT]}
     party = house.scene.bank.party
-    drafted = {"bank": party.model_dump(), "fingerprint": party.fingerprint, "wishes": wishes, "submit": True}
+    drafted = {"bank": party.model_dump(), "fingerprint": party.fingerprint, "clauses": wishes, "submit": True}
     with house.client(author) as client:
         path = f"/v1/desk/contracts/{client.post('/v1/desk/contracts', json=drafted).json()['contract']}"
         for token in readers:
             with house.client(token) as reading:
                 assert reading.get(path).json()["signed"]["contract"]["recipients"] == [RECIPIENT]
         assert client.post(f"{path}/steps/return", json={"reason": "a typing error"}).status_code == 200
-        other = {"wishes": {"recipients": [RECIPIENT, ADDED]}, "submit": True}
+        other = {"clauses": {"recipients": [RECIPIENT, ADDED]}, "submit": True}
         assert client.post(f"{path}/amend", json=other).json()["version"] == 2
     statuses = []
     for token in readers:

@@ -39,7 +39,7 @@ def race(house: House, monkeypatch: pytest.MonkeyPatch, *, locked: bool) -> tupl
     status, and of each version its number, its state and who has approved it."""
     author, reader, third = (house.settle(name, Role.OFFICER, department=where) for name, where in OFFICERS.items())
     bank = house.scene.bank.party
-    drafted = {"bank": bank.model_dump(), "wishes": {"models": ["credit"]}, "submit": True}
+    drafted = {"bank": bank.model_dump(), "clauses": {"models": ["credit"]}, "submit": True}
     drafted["fingerprint"] = bank.fingerprint
     with house.client(author) as writing, house.client(third) as reviewing, house.client(reader) as approving:
         path = f"/v1/desk/contracts/{writing.post('/v1/desk/contracts', json=drafted).json()['contract']}"
@@ -47,7 +47,7 @@ def race(house: House, monkeypatch: pytest.MonkeyPatch, *, locked: bool) -> tupl
 
         def replace_version() -> None:
             writing.post(f"{path}/steps/return", json={"reason": "a typing error"})
-            other = {"wishes": {"recipients": [RECIPIENT, ADDED]}, "submit": True}
+            other = {"clauses": {"recipients": [RECIPIENT, ADDED]}, "submit": True}
             writing.post(f"{path}/amend", json=other)
             reviewing.post(f"{path}/steps/review", json={"version": 2})
 

@@ -71,7 +71,7 @@ class Hall:
         bank = {"name": f"某银行 {key.public_key_hex[:8]}", "public_key": key.public_key_hex}
         asked = {"models": ["credit"], "detail": "total", "recipients": ["信贷部"], **wishes}
         told = Party(**bank).fingerprint
-        return self.post("mei", "/contracts", {"bank": bank, "wishes": asked, "fingerprint": told, "submit": submit})
+        return self.post("mei", "/contracts", {"bank": bank, "clauses": asked, "fingerprint": told, "submit": submit})
 
     def approve(self, contract: str, **form: Any) -> dict[str, Any]:
         self.step("jun", contract, "approve", **form)
@@ -157,7 +157,7 @@ def test_what_is_refused_is_refused_by_name_and_recorded(hall: Hall) -> None:
     with pytest.raises(NotAllowed, match="may not approve contracts"):
         hall.step("ning", contract, "approve")
     with pytest.raises(NotAllowed, match="may not draft contracts"):
-        hall.post("ning", f"/contracts/{contract}/amend", {"wishes": {}})
+        hall.post("ning", f"/contracts/{contract}/amend", {"clauses": {}})
     hall.step("jun", contract, "approve")
     with pytest.raises(NotAllowed, match="already"):
         hall.step("jun", contract, "approve")
@@ -253,7 +253,7 @@ def test_an_amendment_is_compared_with_the_last_approved_version_and_replaces_it
     amended = hall.post(
         "mei",
         f"/contracts/{contract}/amend",
-        {"wishes": {"retention_days": 7, "ceilings": {"jobs_per_day": 3}}, "submit": True},
+        {"clauses": {"retention_days": 7, "ceilings": {"jobs_per_day": 3}}, "submit": True},
     )
     assert (amended["version"], amended["state"]) == (2, "submitted")
     compared = hall.get("ning", f"/contracts/{contract}/diff")
@@ -269,7 +269,7 @@ def test_an_amendment_is_compared_with_the_last_approved_version_and_replaces_it
     assert changed["retention_days"]["widens"] is False
     assert changed["retention_days"]["zh"] and changed["retention_days"]["en"]
     with pytest.raises(Conflict):
-        hall.post("mei", f"/contracts/{contract}/amend", {"wishes": {}})
+        hall.post("mei", f"/contracts/{contract}/amend", {"clauses": {}})
     hall.approve(contract, version=2)
     assert hall.get("mei", f"/contracts/{contract}")["version"] == 1
     assert hall.sign(contract) == "active"

@@ -126,7 +126,7 @@ def test_a_long_body_that_is_refused_still_hears_why(tmp_path):
         with ThreadPoolExecutor() as pool:
             first = pool.submit(service.outlet().match, CONTRACT, JOB, FRAME)
             assert service.bureau.entered.acquire(timeout=30)
-            with pytest.raises(Unreachable, match="Every place"):
+            with pytest.raises(Unreachable, match="All slots"):
                 service.outlet().match(CONTRACT, JOB, long)
             release.set()
             assert first.result(30)[0] == FRAME

@@ -16,7 +16,8 @@ import polars as pl
 import pytest
 
 from lab.simulation.trial.report import TrialReport, write_report
-from lab.simulation.trial.trial import TrialSettings, run_trial
+from lab.simulation.trial.settings import TrialSettings
+from lab.simulation.trial.trial import run_trial
 from lab.terms.errors import Conflict, InvalidInput
 
 KEYS = {

@@ -76,11 +76,11 @@ class StandInBanks:
     def __init__(self, key: str) -> None:
         self._key = key
 
-    def of_contract(self, contract_id):
+    def find_id_by_contract(self, contract_id):
         return "b-1" if contract_id == CONTRACT else None
 
-    def of_key(self, key):
-        found = SimpleNamespace(id="b-1", name="bank"), SimpleNamespace(accepted=lambda now: True)
+    def find_by_key(self, key):
+        found = SimpleNamespace(id="b-1", name="bank"), SimpleNamespace(is_accepted=lambda now: True)
         return found if key == self._key else None
 
 
@@ -89,11 +89,16 @@ RECEIPT = "eyJlbnRyeSI6IDF9"
 
 
 class StandIn:
-    """Answers as the facade does, for one contract; ``work`` is what matching does."""
+    """Answers as the bureau's services do, for one contract; ``work`` is what matching does."""
 
     def __init__(self, bank_key: str) -> None:
         self._signed = SignedContract(contract=contract_of(bank_key))
         self.banks = StandInBanks(bank_key)
+        self.bank_contracts = SimpleNamespace(find=self._find_contract)
+        self.nonces = SimpleNamespace(claim=self._claim_nonce)
+        self.refusals = SimpleNamespace(record=lambda contract_id, operation, error: None)
+        self.matching = SimpleNamespace(match=self._match)
+        self.jobs = SimpleNamespace(sheet=lambda contract_id, model=None, version=None: b"{}")
         self._nonces: set[tuple[str, str]] = set()
         self.work = lambda body: body
         self.entered = threading.Semaphore(0)
@@ -102,33 +107,27 @@ class StandIn:
     def identity(self):
         return {"name": "b", "public_key": BUREAU_KEY, "api": "1", "engines": ["e"], "parameters": ["p"]}
 
-    def ready(self):
+    def readiness(self):
         if self.ready_error:
             raise self.ready_error
         return {"database": "ok"}
 
-    def signed_contract(self, contract_id):
+    def close(self):
+        return None
+
+    def _find_contract(self, contract_id, version=None):
         if contract_id != CONTRACT:
             raise NotFound(f"No contract {contract_id}.")
         return self._signed, "approved"
 
-    def note_nonce(self, key, nonce, now):
+    def _claim_nonce(self, key, nonce, now):
         if (key, nonce) in self._nonces:
             raise NotAuthentic("This nonce was used before.")
         self._nonces.add((key, nonce))
 
-    def record_refusal(self, contract_id, operation, error):
-        return None
-
-    def match(self, contract_id, job, body):
+    def _match(self, contract_id, job, body):
         self.entered.release()
         return self.work(body), SimpleNamespace(to_header=lambda: RECEIPT)
-
-    def sheet(self, contract_id, model=None, version=None):
-        return b"{}"
-
-    def close(self):
-        return None
 
 
 class Running:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from lab.cli.terminal.option_types import JsonOption, SessionFileOption
+from lab.cli.terminal.command_options import take_options
+from lab.cli.terminal.option_types import JsonOption, RoleOption, ServiceOptions, SessionFileOption
 from lab.cli.terminal.output import CommandOutput, prompt_user
 from lab.sdk.client import ServiceClient
 from lab.terms.errors import InvalidInput
@@ -19,10 +21,6 @@ app = typer.Typer(
 )
 
 AccountName = Annotated[str, typer.Argument(metavar="NAME", help="账户名 The account's name.")]
-RoleOption = Annotated[
-    list[str],
-    typer.Option("--role", help="角色(可重复) Role: officer, steward, researcher, auditor, administrator; repeatable."),
-]
 
 
 @app.callback()
@@ -48,8 +46,8 @@ def sign_in(
 ) -> None:
     """登录 Sign in; the sign-in is kept in a file until it ends.
 
-    口令取自 SHULAB_PASSWORD,否则询问。 The password comes from SHULAB_PASSWORD, or is asked for. A one-time password is
-    changed at once, to SHULAB_NEW_PASSWORD or what you then type.
+    口令取自 SHULAB_PASSWORD,否则询问。 The password comes from SHULAB_PASSWORD, or is asked for. A one-time password
+    must be changed at once, to SHULAB_NEW_PASSWORD or to what you then type.
     """
     output = CommandOutput(as_json)
     authority = str(ca_file.expanduser().absolute()) if ca_file else ""
@@ -138,30 +136,41 @@ def list_accounts(session: SessionFileOption = None, as_json: JsonOption = False
     output.print_result(found)
 
 
+@dataclass(frozen=True, kw_only=True)
+class AddOptions(ServiceOptions):
+    """Options of ``lab account add``."""
+
+    name: AccountName
+    role: RoleOption
+    department: Annotated[str, typer.Option(help="部门 Department; two approvals come from two of them.")]
+    shown_name: Annotated[str, typer.Option(help="显示姓名 Name as people read it [default: NAME].")] = ""
+    issuer: Annotated[str | None, typer.Option(help="身份平台 OpenID provider the person signs in at.")] = None
+    subject: Annotated[str | None, typer.Option(help="平台上的身份 Who the person is there (claim sub).")] = None
+
+
 @app.command()
-def add(
-    name: AccountName,
-    role: RoleOption,
-    department: Annotated[str, typer.Option(help="部门 Department; two approvals come from two of them.")],
-    shown_name: Annotated[str, typer.Option(help="显示姓名 Name as people read it [default: NAME].")] = "",
-    issuer: Annotated[str | None, typer.Option(help="身份平台 OpenID provider the person signs in at.")] = None,
-    subject: Annotated[str | None, typer.Option(help="平台上的身份 Who the person is there (claim sub).")] = None,
-    session: SessionFileOption = None,
-    as_json: JsonOption = False,
-) -> None:
+@take_options(AddOptions)
+def add(given: AddOptions) -> None:
     """新增账户 Add an account; its one-time password is shown once."""
-    output = CommandOutput(as_json)
-    body: dict[str, Any] = {"name": name, "department": department, "roles": role, "shown_name": shown_name}
-    with ServiceClient.open(session) as desk:
-        made = desk.post("/v1/accounts", body | {"issuer": issuer, "subject": subject})
-    output.say(f"已新增 Added {name} ({', '.join(role)}, {department})")
+    output = CommandOutput(given.as_json)
+    body: dict[str, Any] = {
+        "name": given.name,
+        "department": given.department,
+        "roles": given.role,
+        "shown_name": given.shown_name,
+        "issuer": given.issuer,
+        "subject": given.subject,
+    }
+    with ServiceClient.open(given.session) as desk:
+        made = desk.post("/v1/accounts", body)
+    output.say(f"已新增 Added {given.name} ({', '.join(given.role)}, {given.department})")
     _show_one_time_password(output, made)
-    output.print_result(made | {"roles": role, "department": department})
+    output.print_result(made | {"roles": given.role, "department": given.department})
 
 
 @app.command()
 def roles(name: AccountName, role: RoleOption, session: SessionFileOption = None, as_json: JsonOption = False) -> None:
-    """更改角色 Give an account other roles, which replace its present ones."""
+    """更改角色 Replace the roles of an account."""
     output = CommandOutput(as_json)
     with ServiceClient.open(session) as desk:
         account = desk.put(f"/v1/accounts/{_checked_account_name(name)}/roles", {"roles": role})
@@ -183,7 +192,7 @@ def enable(name: AccountName, session: SessionFileOption = None, as_json: JsonOp
 
 @app.command()
 def unlock(name: AccountName, session: SessionFileOption = None, as_json: JsonOption = False) -> None:
-    """解锁账户 Let an account that is locked after failures try again."""
+    """解锁账户 Unlock an account that was locked after failed sign-ins."""
     _post_account_action(name, "unlock", "已解锁 Unlocked", session, CommandOutput(as_json))
 
 

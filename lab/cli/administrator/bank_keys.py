@@ -46,16 +46,16 @@ def add(
     session: SessionFileOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """登记新密钥 Another key for a bank that lost its own, after its fingerprint was compared by telephone.
+    """登记新密钥 Register another key for a bank that lost its own. First compare the fingerprint by telephone.
 
     旧密钥不受影响,须另行吊销。 Older keys stay as they are; revoke those that are lost.
     """
     output = CommandOutput(as_json)
     party = read_party_card(card)
-    told = fingerprint if fingerprint is not None else prompt_fingerprint("银行", "the bank")
-    check_fingerprint(told, party.public_key, whose="the bank")
+    confirmed = fingerprint if fingerprint is not None else prompt_fingerprint("银行", "the bank")
+    check_fingerprint(confirmed, party.public_key, whose="the bank")
     with ServiceClient.open(session) as desk:
-        bank = desk.post("/v1/banks/keys/added", party.model_dump() | {"fingerprint": told})
+        bank = desk.post("/v1/banks/keys/added", party.model_dump() | {"fingerprint": confirmed})
     output.say(f"已登记 Added: {bank['name']}, {party.fingerprint}")
     _show(output, [bank])
     output.print_result(bank)
@@ -64,11 +64,11 @@ def add(
 @app.command()
 def revoke(
     key: Annotated[str, typer.Argument(metavar="KEY", help="公钥 The key, 64 hexadecimal digits, as in the list.")],
-    reason: Annotated[str, typer.Option(help="原因 Why; it stands in the ledger.")],
+    reason: Annotated[str, typer.Option(help="原因 Why; it is kept in the ledger.")],
     session: SessionFileOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """吊销密钥 Refuse a bank's key from now on; contracts signed with it stay signed."""
+    """吊销密钥 Revoke a bank's key from now on; contracts signed with it stay signed."""
     output = CommandOutput(as_json)
     if len(key) != 64 or any(digit not in "0123456789abcdef" for digit in key):
         raise InvalidInput("Wanted a key of 64 hexadecimal digits; found another form.", next_step="see the list")

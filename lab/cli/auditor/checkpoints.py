@@ -1,9 +1,9 @@
-"""``lab audit checkpoint`` and ``compare``: what witnesses cosigned, and whether everybody was shown one ledger."""
+"""``lab audit checkpoint`` and ``compare``: what witnesses cosigned, and whether all were shown one ledger."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,6 +20,7 @@ from lab.cli.auditor.inputs import (
     read_bureau_key,
     write_new_file,
 )
+from lab.cli.terminal.command_options import take_options
 from lab.cli.terminal.option_types import JsonOption, SessionFileOption
 from lab.cli.terminal.output import CommandOutput
 from lab.cli.terminal.witness_options import parse_witness_terms
@@ -28,33 +29,41 @@ from lab.terms.ledger.export import verify_export
 from lab.terms.ledger.tree import Proof
 from lab.terms.witnessing.checkpoint import SignedCheckpoint, log_key
 from lab.terms.witnessing.cosignature import Cosignature, check_quorum
-from lab.terms.witnessing.observed_heads import MAX_HEADS_BYTES, compare_heads, heads_as_dicts, read_heads
+from lab.terms.witnessing.observed_heads import MAX_HEADS_BYTES, ObservedHead, compare_heads, heads_as_dicts, read_heads
 
 
-def checkpoint(
-    service: ServiceUrl = None,
-    out: Annotated[Path | None, typer.Option(help="存为文件 Keep it in this file, a signed note.")] = None,
-    covering: Annotated[int, typer.Option(min=0, help="至少条目数 Of at least so many entries.")] = 0,
-    key: BureauKeyOption = None,
-    card: BureauCardOption = None,
-    witness: WitnessKeyOption = None,
-    quorum: QuorumOption = None,
-    session: SessionFileOption = None,
-    as_json: JsonOption = False,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class CheckpointOptions:
+    """Options of ``lab audit checkpoint``."""
+
+    service: ServiceUrl = None
+    out: Annotated[Path | None, typer.Option(help="存为文件 Keep it in this file, a signed note.")] = None
+    covering: Annotated[int, typer.Option(min=0, help="至少条目数 Of at least so many entries.")] = 0
+    key: BureauKeyOption = None
+    card: BureauCardOption = None
+    witness: WitnessKeyOption = None
+    quorum: QuorumOption = None
+    session: SessionFileOption = None
+    as_json: JsonOption = False
+
+
+@take_options(CheckpointOptions)
+def checkpoint(given: CheckpointOptions) -> None:
     """检查点 A checkpoint of the ledger (C2SP) and its cosignatures; with --witness they must be a quorum."""
-    output = CommandOutput(as_json)
-    terms = parse_witness_terms(witness, quorum)
-    bureau = read_bureau_key(key, card)
-    query: dict[str, Any] = {"covering": covering}
-    with open_service_reader(service, session) as ask:
+    output = CommandOutput(given.as_json)
+    terms = parse_witness_terms(given.witness, given.quorum)
+    bureau = read_bureau_key(given.key, given.card)
+    query: dict[str, Any] = {"covering": given.covering}
+    with open_service_reader(given.service, given.session) as ask:
         found = SignedCheckpoint.parse(ask.text("/v1/ledger/checkpoint", query))
     found.verify(bureau)
-    if found.size < covering:
-        raise NotFound(f"Its checkpoint has {found.size} entries, not {covering}.", next_step="ask again in a moment")
+    if found.size < given.covering:
+        raise NotFound(
+            f"Its checkpoint has {found.size} entries, not {given.covering}.", next_step="ask again in a moment"
+        )
     cosigners = check_quorum(found, terms, bureau, now=datetime.now(UTC)) if terms is not None else ()
-    if out is not None:
-        write_new_file(out, str(found).encode())
+    if given.out is not None:
+        write_new_file(given.out, str(found).encode())
     output.say(f"条目 Entries {found.size}")
     output.say(f"根 Root {found.root}")
     output.say(f"日志验证密钥 The log's verifier key: {log_key(bureau)}")
@@ -89,18 +98,18 @@ def compare(
     ] = None,
     export: Annotated[
         Path | None,
-        typer.Option(help="导出的台账 An exported ledger to hold the heads against, instead of the service."),
+        typer.Option(help="导出的台账 An exported ledger to compare the heads with, instead of the service."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """比对树头 Compare the heads that banks and auditors were shown: of one ledger, or of two?
 
-    无见证人服务时的办法。 The way without a witness: whoever exchanges files finds out a bureau that shows each its own
-    ledger. Heads of different sizes need --service or --export.
+    没有见证人时使用。 For use without a witness: parties who exchange heads detect a bureau that shows them
+    different ledgers. Heads of different sizes need --service or --export.
     """
     output = CommandOutput(as_json)
     bureau = read_bureau_key(key, card)
-    shown = [one for file in files for one in read_heads(_read_file(file), file.name, bureau)]
+    shown = _read_all_heads(files, bureau)
     if len({one.source for one in shown}) < 2 and export is None:
         raise InvalidInput(
             f"Wanted heads of this bureau from at least two files; found {len(shown)} in one.",
@@ -108,24 +117,32 @@ def compare(
         )
     if export is not None:
         verify_export(export, bureau, known_heads=[one.head for one in shown], progress=output.progress)
-    with ExitStack() as stack:
-        prove = None
-        if service is not None:
-            ask = stack.enter_context(open_service_reader(service, None))
-
-            def prove(first: int, second: int) -> Proof:
-                found: Proof = ask.json("/v1/ledger/consistency", {"from": first, "to": second})["proof"]
-                return found
-
-        sizes = compare_heads(shown, prove)
-    whole = service is not None or export is not None or sizes == 1
-    output.say(f"{len(shown)} 个树头 heads, {sizes} 种大小 sizes: " + ("属同一台账 of one ledger" if whole else ""))
-    if not whole:
+    sizes = _count_sizes(shown, service)
+    if sizes > 1 and service is None and export is None:
+        output.say(f"{len(shown)} 个树头 heads, {sizes} 种大小 sizes")
         raise InvalidInput(
-            f"Heads of one size agree; those of {sizes} different sizes were not held against each other.",
+            f"Heads of one size agree; heads of {sizes} different sizes were not compared with each other.",
             next_step="give --service URL, or --export FILE",
         )
+    output.say(f"{len(shown)} 个树头 heads, {sizes} 种大小 sizes: 属同一台账 of one ledger")
     output.print_result({"one_ledger": True, "sizes": sizes, "heads": heads_as_dicts(shown)})
+
+
+def _read_all_heads(files: Sequence[Path], bureau: str) -> list[ObservedHead]:
+    return [one for file in files for one in read_heads(_read_file(file), file.name, bureau)]
+
+
+def _count_sizes(shown: Sequence[ObservedHead], service: str | None) -> int:
+    """Compare heads, with proofs from ``service`` if it is given; returns how many sizes they have."""
+    if service is None:
+        return compare_heads(shown, None)
+    with open_service_reader(service, None) as ask:
+
+        def prove(first: int, second: int) -> Proof:
+            found: Proof = ask.json("/v1/ledger/consistency", {"from": first, "to": second})["proof"]
+            return found
+
+        return compare_heads(shown, prove)
 
 
 def read_checkpoint(file: Path) -> SignedCheckpoint:

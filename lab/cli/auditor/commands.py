@@ -1,8 +1,10 @@
-"""``lab audit``: read a bureau's ledger, and check exports, receipts and tree heads with nothing but its public key."""
+"""``lab audit``: read a bureau's ledger; check exports, receipts and tree heads with the bureau's public key alone."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,24 +22,23 @@ from lab.cli.auditor.inputs import (
     open_service_client,
     open_service_reader,
     read_bureau_key,
-    read_json_file,
     read_tree_head,
     write_new_file,
 )
+from lab.cli.auditor.receipts import NO_COSIGNATURE_NOTE, receipt
+from lab.cli.terminal.command_options import take_options
 from lab.cli.terminal.option_types import JsonOption, SessionFileOption
 from lab.cli.terminal.output import CommandOutput
 from lab.cli.terminal.witness_options import parse_witness_terms
 from lab.terms.errors import Conflict, InvalidInput
 from lab.terms.keys.fingerprint import key_fingerprint
 from lab.terms.ledger.entry_kinds import ENTRY_KINDS
-from lab.terms.ledger.export import verify_export
-from lab.terms.ledger.receipt import MatchReceipt, Receipt, ScoreReceipt, verify_receipt
+from lab.terms.ledger.export import ExportVerification, verify_export
 from lab.terms.ledger.tampering import LedgerFault
 from lab.terms.ledger.tree import SignedTreeHead, VerifiableTreeHead, verify_consistency
 from lab.terms.names import is_hex32
-from lab.terms.witnessing.cosignature import check_quorum
-from lab.terms.witnessing.cosignature_evidence import CosignatureEvidence
-from lab.terms.witnessing.quorum import WitnessQuorum
+from lab.terms.witnessing.checkpoint import SignedCheckpoint
+from lab.terms.witnessing.cosignature import Cosignature, check_quorum
 
 _HELP = "审计 For auditors: the ledger, who asked about an enterprise, and proofs that anyone can check."
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=_HELP)
@@ -52,26 +53,27 @@ def group() -> None:
 def head(
     service: ServiceUrl = None,
     out: Annotated[Path | None, typer.Option(help="存为文件 Keep the head in this file, for later.")] = None,
-    held: Annotated[
-        Path | None, typer.Option(help="以前的树头 A head kept earlier: check that the ledger was only continued.")
+    earlier: Annotated[
+        Path | None,
+        typer.Option("--held", help="以前的树头 A head kept earlier: check that the ledger was only continued."),
     ] = None,
     key: BureauKeyOption = None,
     card: BureauCardOption = None,
     session: SessionFileOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """树头 The newest signed tree head: what the bureau can't take back. Needs no sign-in with --service."""
+    """树头 The newest signed tree head, which the bureau cannot take back. Needs no sign-in with --service."""
     output = CommandOutput(as_json)
     bureau = read_bureau_key(key, card) if key or card else None
     with open_service_reader(service, session) as ask:
         found = SignedTreeHead.read(ask.json("/v1/ledger/head", {}))
         if bureau:
             found.verify(bureau)
-        if held is not None:
-            old = read_tree_head(held)
+        if earlier is not None:
+            old = read_tree_head(earlier)
             if bureau:
                 old.verify(bureau)
-            # The served head is the newest signed, so it is never the smaller of two unless the ledger was put back.
+            # The service gives the newest signed head, so it is the smaller one only if the ledger was put back.
             proof = (
                 ask.json("/v1/ledger/consistency", {"from": old.size, "to": found.size})
                 if old.size < found.size
@@ -83,9 +85,9 @@ def head(
     output.say(f"条目 Entries {found.size}, {found.time:%Y-%m-%d %H:%M:%S} UTC")
     output.say(f"根 Root {found.root}")
     output.say("签名已核实 Signature verified" if bureau else "签名未核实 Signature not checked: give --key or --card")
-    if held is not None:
+    if earlier is not None:
         output.say("与所存树头一致 Continues the head kept earlier")
-    output.print_result({"head": found.as_dict(), "verified": bureau is not None, "continues": held is not None})
+    output.print_result({"head": found.as_dict(), "verified": bureau is not None, "continues": earlier is not None})
 
 
 @app.command()
@@ -126,7 +128,7 @@ def export(
     session: SessionFileOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """导出 Export the whole ledger with all tree heads, to be verified anywhere. Itself an entry."""
+    """导出 Export the whole ledger with all tree heads, to be verified anywhere. The export is itself an entry."""
     output = CommandOutput(as_json)
     if file.exists():
         raise Conflict(f"Wanted a new file; {file.name} exists.", next_step="choose another name")
@@ -143,59 +145,48 @@ def export(
     output.print_result({"file": str(file), "lines": lines, "bytes": file.stat().st_size})
 
 
-@app.command()
-def verify(
-    export: Annotated[Path, typer.Argument(metavar="EXPORT", help="导出的台账 An exported ledger.")],
-    key: BureauKeyOption = None,
-    card: BureauCardOption = None,
+@dataclass(frozen=True, kw_only=True)
+class VerifyOptions:
+    """Options of ``lab audit verify``."""
+
+    export: Annotated[Path, typer.Argument(metavar="EXPORT", help="导出的台账 An exported ledger.")]
+    key: BureauKeyOption = None
+    card: BureauCardOption = None
     head: Annotated[
         list[Path] | None,
         typer.Option("--head", help="所存树头(可重复) A tree head that you kept, or in a receipt; repeatable."),
-    ] = None,
+    ] = None
     checkpoint: Annotated[
         list[Path] | None,
         typer.Option("--checkpoint", help="检查点(可重复) A checkpoint from `lab audit checkpoint`; repeatable."),
-    ] = None,
-    witness: WitnessKeyOption = None,
-    quorum: QuorumOption = None,
+    ] = None
+    witness: WitnessKeyOption = None
+    quorum: QuorumOption = None
     thorough: Annotated[
         bool, typer.Option("--thorough", help="逐条验签 Check every entry's signature too; slower, not needed.")
-    ] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """核验 Verify an exported ledger offline; names the first entry altered, dropped, moved or put in.
+    ] = False
+    as_json: JsonOption = False
 
-    只需数据局公钥。 Needs nothing but the bureau's public key. An export cut off at its end looks like an older one:
-    --head with any later tree head shows it.
+
+@app.command()
+@take_options(VerifyOptions)
+def verify(given: VerifyOptions) -> None:
+    """核验 Verify an exported ledger offline; names the first entry that was altered, removed, moved or inserted.
+
+    只需数据局公钥。 It needs only the bureau's public key. An export that was cut off at its end looks like an older
+    one; give --head with a later tree head to detect it.
     """
-    output = CommandOutput(as_json)
-    bureau = read_bureau_key(key, card)
-    terms = parse_witness_terms(witness, quorum)
-    checkpoints = [read_checkpoint(file) for file in checkpoint or ()]
-    if terms is not None and not checkpoints:
-        raise InvalidInput("Wanted a checkpoint for --witness.", next_step="give --checkpoint FILE")
-    held: list[VerifiableTreeHead] = [*(read_tree_head(file) for file in head or ()), *checkpoints]
-    cosigners = [check_quorum(one, terms, bureau, now=datetime.now(UTC)) for one in checkpoints] if terms else []
+    output = CommandOutput(given.as_json)
+    bureau = read_bureau_key(given.key, given.card)
+    checkpoints, cosigned = _read_checkpoints(given, bureau)
+    kept: list[VerifiableTreeHead] = [*(read_tree_head(file) for file in given.head or ()), *checkpoints]
     try:
-        found = verify_export(export, bureau, known_heads=held, thorough=thorough, progress=output.progress)
+        found = verify_export(given.export, bureau, known_heads=kept, thorough=given.thorough, progress=output.progress)
     except LedgerFault as fault:
         where = f"第 {fault.entry} 条 entry {fault.entry}: " if fault.entry else ""
         output.say(f"台账不可信 Not as the bureau wrote it: {where}{fault.kind.zh} {fault.kind.value}")
         raise
-    output.say(
-        f"台账完好 The ledger is as the bureau wrote it: {found.size} 条 entries, {found.head_count} 个树头 tree heads"
-    )
-    output.say(f"根 Root {found.root}")
-    output.say(f"按此公钥核验，请与数据局核对指纹 By the key of fingerprint, to be compared: {key_fingerprint(bureau)}")
-    for one, cosigned in zip(checkpoints, cosigners, strict=False):
-        show_cosigners(output, one, cosigned)
-    if not cosigners:
-        output.say("联署未核验 No cosignature was checked: that others were shown another ledger is not found out so")
-    output.table(
-        f"{found.first_time[:19]} – {found.last_time[:19]} UTC",
-        ("事项 what", "条数 entries"),
-        [(_label_entry_kind(kind), count) for kind, count in sorted(found.kind_counts.items())],
-    )
+    _show_verified_export(output, found, bureau, cosigned)
     output.print_result(
         {
             "verified": True,
@@ -203,14 +194,50 @@ def verify(
             "entries": found.size,
             "root": found.root,
             "heads": found.head_count,
-            "held": len(held),
-            "cosigned": [
-                {"size": one.size, "by": [w.name for w in by]} for one, by in zip(checkpoints, cosigners, strict=False)
-            ],
+            "held": len(kept),
+            "cosigned": [{"size": one.size, "by": [witness.name for witness in by]} for one, by in cosigned],
             "kinds": dict(found.kind_counts),
             "first": found.first_time,
             "last": found.last_time,
         }
+    )
+
+
+def _read_checkpoints(
+    given: VerifyOptions, bureau: str
+) -> tuple[list[SignedCheckpoint], list[tuple[SignedCheckpoint, Sequence[Cosignature]]]]:
+    """The checkpoints given, and with --witness each with its cosignatures, which are checked to be a quorum."""
+    terms = parse_witness_terms(given.witness, given.quorum)
+    checkpoints = [read_checkpoint(file) for file in given.checkpoint or ()]
+    if terms is None:
+        return checkpoints, []
+    if not checkpoints:
+        raise InvalidInput("Wanted a checkpoint for --witness.", next_step="give --checkpoint FILE")
+    return checkpoints, [(one, check_quorum(one, terms, bureau, now=datetime.now(UTC))) for one in checkpoints]
+
+
+def _show_verified_export(
+    output: CommandOutput,
+    found: ExportVerification,
+    bureau: str,
+    cosigned: Sequence[tuple[SignedCheckpoint, Sequence[Cosignature]]],
+) -> None:
+    output.say(
+        f"台账完好 The ledger is as the bureau wrote it: {found.size} 条 entries, {found.head_count} 个树头 tree heads"
+    )
+    output.say(f"根 Root {found.root}")
+    output.say(
+        f"核验公钥的指纹，请与数据局核对 Verified with this key; compare its fingerprint with the bureau's: "
+        f"{key_fingerprint(bureau)}"
+    )
+    for one, by in cosigned:
+        show_cosigners(output, one, by)
+    if not cosigned:
+        output.say(NO_COSIGNATURE_NOTE)
+    output.table(
+        f"{found.first_time[:19]} – {found.last_time[:19]} UTC",
+        ("事项 what", "条数 entries"),
+        [(_label_entry_kind(kind), count) for kind, count in sorted(found.kind_counts.items())],
     )
 
 
@@ -248,79 +275,9 @@ def inquiries(
     output.print_result(found)
 
 
-@app.command()
-def receipt(
-    file: Annotated[Path, typer.Argument(help="回执或银行的运行清单 A receipt, or a run's manifest.json at the bank.")],
-    key: BureauKeyOption = None,
-    card: BureauCardOption = None,
-    witness: WitnessKeyOption = None,
-    quorum: QuorumOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """核验回执 Verify receipts offline, of scoring and of matching: signed by the bureau, proven to be in its ledger.
-
-    With --witness a run's cosigned checkpoint is checked as well: that the ledger is the one that witnesses have seen.
-    """
-    output = CommandOutput(as_json)
-    bureau = read_bureau_key(key, card)
-    terms = parse_witness_terms(witness, quorum)
-    document = read_json_file(file)
-    listed = [document]
-    if "receipts" in document:
-        listed = [one for part in ("match_receipts", "receipts") for one in _require_list(document.get(part, []))]
-    found = [Receipt.read(one) for one in listed]
-    for one in found:
-        verify_receipt(one, bureau)
-    cosigned = _check_cosigned(document, found, terms, bureau) if terms is not None else None
-    output.say(f"{len(found)} 份回执已核实 receipts verified")
-    for title, kind, columns in (
-        ("评分回执 Receipts of scoring", ScoreReceipt, _SCORE_RECEIPT_COLUMNS),
-        ("求交回执 Receipts of matching", MatchReceipt, _MATCH_RECEIPT_COLUMNS),
-    ):
-        rows = [[_describe_receipt(one)[name] for name in columns] for one in found if isinstance(one, kind)]
-        if rows:
-            output.table(title, tuple(columns.values()), rows)
-    if cosigned is None:
-        output.say("联署未核验 No cosignature was checked: that others were shown another ledger is not found out so")
-    else:
-        output.say(f"已由见证人联署 cosigned by {', '.join(cosigned)}")
-    output.print_result(
-        {"verified": len(found), "receipts": [_describe_receipt(one) for one in found], "cosigned": cosigned}
-    )
-
-
-app.command()(checkpoint)
+app.command("checkpoint")(checkpoint)
 app.command()(compare)
-_SCORE_RECEIPT_COLUMNS = {
-    "entry": "条目 entry",
-    "contract": "合同 contract",
-    "job": "作业 job",
-    "rows": "户数 rows",
-    "model": "模型 model",
-    "register": "登记 register",
-    "time": "时间 time",
-}
-_MATCH_RECEIPT_COLUMNS = {
-    "entry": "条目 entry",
-    "contract": "合同 contract",
-    "job": "作业 job",
-    "identifiers": "标识数 identifiers",
-    "counting": "计数 count",
-    "epoch": "密钥期 epoch",
-    "time": "时间 time",
-}
-
-
-def _require_list(found: object) -> list[Any]:
-    if not isinstance(found, list):
-        raise InvalidInput("Wanted receipts in a list; found something else.", next_step="check the file")
-    return found
-
-
-def _check_cosigned(document: dict[str, Any], receipts: list[Receipt], terms: WitnessQuorum, bureau: str) -> list[str]:
-    found = CosignatureEvidence.read(document.get("cosigned"))
-    heads = [one.head for one in receipts]
-    return [one.name for one in found.verify(heads, terms, bureau, now=datetime.now(UTC))]
+app.command()(receipt)
 
 
 def _label_entry_kind(kind: str) -> str:
@@ -328,34 +285,6 @@ def _label_entry_kind(kind: str) -> str:
 
 
 def _format_facts(facts: dict[str, Any]) -> str:
-    """Facts in one line, hashes shortened: the whole stands under --json."""
+    """Facts in one line, hashes shortened; --json has them in full."""
     shown = {name: ", ".join(map(str, fact)) if isinstance(fact, list) else str(fact) for name, fact in facts.items()}
     return "; ".join(f"{name} {fact[:12] + '…' if is_hex32(fact) else fact}" for name, fact in shown.items())
-
-
-def _describe_receipt(one: Receipt) -> dict[str, Any]:
-    told: dict[str, Any] = {
-        "kind": one.kind,
-        "entry": one.entry_number,
-        "contract": one.contract,
-        "job": one.job,
-        "time": str(one.body["time"])[:19],
-        "ledger_size": one.head.size,
-    }
-    if isinstance(one, ScoreReceipt):
-        told |= {
-            "rows": one.rows,
-            "model": str(one.model_ref),
-            "register": f"{one.register}-{one.register_version}",
-            "batch_sha256": one.batch_sha256,
-            "reply_sha256": one.reply_sha256,
-        }
-    if isinstance(one, MatchReceipt):
-        told |= {
-            "identifiers": one.identifiers,
-            "counting": one.is_count,
-            "epoch": one.epoch,
-            "request_sha256": one.request_sha256,
-            "response_sha256": one.response_sha256,
-        }
-    return told

@@ -1,4 +1,4 @@
-"""What the auditors' commands have in common: keys, heads and other files as they are given, and who is asked."""
+"""What the auditors' commands share: reading keys, heads and other files, and the connection to a service."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class ServiceReader:
 
 
 def open_service_client(session: Path | None) -> ServiceClient:
-    """Loaded only here: what is checked offline needs no client."""
+    """The service that the person signed in to. The client is loaded only here; offline checks do not need it."""
     _require_client()
     from lab.sdk.client import ServiceClient
 
@@ -64,14 +64,14 @@ def open_service_client(session: Path | None) -> ServiceClient:
 def _require_client() -> None:
     if importlib.util.find_spec("lab.sdk") is None:
         raise NotFound(
-            "What asks a service is not part of this installation; verify and receipt work without it.",
+            "The client of a service is not part of this installation; verify and receipt work without it.",
             next_step="run it where lab/sdk is installed",
         )
 
 
 @contextmanager
 def open_service_reader(service: str | None, session: Path | None) -> Iterator[ServiceReader]:
-    """GET from a service, by its address as anyone, else by the sign-in."""
+    """GET from the service at this address without a sign-in, or else from the one signed in to."""
     _require_client()
     from lab.sdk.connection import ServiceConnection
 
@@ -135,15 +135,16 @@ def read_json_file(file: Path) -> dict[str, Any]:
 
 @contextmanager
 def create_file(file: Path) -> Iterator[BinaryIO]:
-    """A new file of mode 0600 to write to, complete or not at all; raises ``Conflict`` if it exists, ``InvalidInput``
-    if it cannot be made.
+    """A new file of mode 0600 to write to, complete or not at all.
+
+    Raises ``Conflict`` if it exists, and ``InvalidInput`` if it cannot be made.
     """
     with ExitStack() as opened:
         try:
             new = opened.enter_context(create_private(file))
         except OSError:
             raise InvalidInput(
-                f"Wanted to write {file.name}; it can't be made there.", next_step="check the path"
+                f"Wanted to write {file.name}; it cannot be made there.", next_step="check the path"
             ) from None
         yield new
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -10,13 +11,14 @@ import typer
 from lab.bureau.bureau import Bureau
 from lab.bureau.configuration.home import BureauHome, default_folder
 from lab.bureau.data.catalogue import read_dictionary
-from lab.bureau.data.register import RegisterLayout, import_register
+from lab.bureau.data.register import RegisterImport, RegisterLayout, import_register
 from lab.bureau.key_management.metrics_token import METRICS_TOKEN_FILE, metrics_token, prometheus_configuration
 from lab.bureau.ledger import LOCAL_ACTOR
 from lab.bureau.people import NewAccount, parse_roles, parse_subject
 from lab.cli.bureau import keys
 from lab.cli.bureau import register as bureau_register
-from lab.cli.terminal.option_types import BureauHomeOption, JsonOption
+from lab.cli.terminal.command_options import take_options
+from lab.cli.terminal.option_types import BureauHomeOption, JsonOption, RoleOption
 from lab.cli.terminal.output import CommandOutput
 from lab.terms.names import IdKind
 
@@ -32,7 +34,7 @@ def group() -> None:
 
 @app.command()
 def init(
-    name: Annotated[str, typer.Option(help="数据局名称 The bureau's name, as it stands in contracts.")],
+    name: Annotated[str, typer.Option(help="数据局名称 The bureau's name, as contracts give it.")],
     home: BureauHomeOption = None,
     database_url: Annotated[
         str, typer.Option(help="数据库 PostgreSQL URL, postgresql+psycopg://USER@HOST/NAME [default: SQLite].")
@@ -50,7 +52,7 @@ def init(
     with Bureau.create(folder, name=name, database_url=database_url, key_file=key_file, seal=seal) as bureau:
         party = bureau.party
         out.say(f"数据局已建立 The bureau is set up: {party.name}, {bureau.home.folder}")
-        out.say(f"指纹(请电话告知银行) Fingerprint, to be told to banks by voice: {party.fingerprint}")
+        out.say(f"指纹(请电话告知银行) Fingerprint; read it out to banks: {party.fingerprint}")
         out.say("下一步 Next: lab bureau import REGISTER.csv --id COLUMN")
         out.print_result(
             {
@@ -65,55 +67,56 @@ def init(
         )
 
 
-@app.command("import")
-def import_register_file(
-    file: Annotated[Path, typer.Argument(help="登记表 Register file: CSV or Parquet.")],
-    id_column: Annotated[str, typer.Option("--id", help="标识列 Column of the identifier.")],
-    id_kind: Annotated[
-        IdKind, typer.Option(help="标识种类 Unified social credit codes (checked), or any text.")
-    ] = "uscc",
-    register: Annotated[str, typer.Option(metavar="NAME", help="登记库名 Name of the register.")] = "main",
-    columns: Annotated[str, typer.Option(help="列(逗号分隔) Columns to import, with commas [default: all].")] = "",
+@dataclass(frozen=True, kw_only=True)
+class ImportOptions:
+    """Options of ``lab bureau import``."""
+
+    file: Annotated[Path, typer.Argument(help="登记表 Register file: CSV or Parquet.")]
+    id_column: Annotated[str, typer.Option("--id", help="标识列 Column of the identifier.")]
+    id_kind: Annotated[IdKind, typer.Option(help="标识种类 Unified social credit codes (checked), or any text.")] = (
+        "uscc"
+    )
+    register: Annotated[str, typer.Option(metavar="NAME", help="登记库名 Name of the register.")] = "main"
+    columns: Annotated[str, typer.Option(help="列(逗号分隔) Columns to import, with commas [default: all].")] = ""
     dictionary: Annotated[
         Path | None, typer.Option(help="数据项词典 Words for the columns: TOML with [items.COLUMN] tables.")
-    ] = None,
+    ] = None
     evaluate_now: Annotated[
         bool,
         typer.Option("--evaluate/--no-evaluate", help="立即求值 Evaluate it right away, for each contract in use."),
-    ] = True,
-    home: BureauHomeOption = None,
-    as_json: JsonOption = False,
-) -> None:
+    ] = True
+    home: BureauHomeOption = None
+    as_json: JsonOption = False
+
+
+@app.command("import")
+@take_options(ImportOptions)
+def import_register_file(given: ImportOptions) -> None:
     """导入登记表 Import a register as a new version; earlier versions stay.
 
     坏代码与重复行另存,不中断。 Bad codes and repeated rows are listed with row and reason, and the import goes on.
     """
-    out = CommandOutput(as_json)
-    words = read_dictionary(dictionary) if dictionary else {}
-    with Bureau.open(home or default_folder()) as bureau:
+    out = CommandOutput(given.as_json)
+    words = read_dictionary(given.dictionary) if given.dictionary else {}
+    with Bureau.open(given.home or default_folder()) as bureau:
         done = import_register(
             bureau.store,
             bureau.home,
-            file,
+            given.file,
             RegisterLayout(
-                id_column=id_column, id_kind=id_kind, columns=_split_names(columns), descriptions=words or {}
+                id_column=given.id_column,
+                id_kind=given.id_kind,
+                columns=_split_names(given.columns),
+                descriptions=words,
             ),
-            name=register,
+            name=given.register,
             progress=out.progress,
         )
-        if evaluate_now:
+        if given.evaluate_now:
             with bureau.store.begin_read() as session:
                 epoch = bureau.epochs.current_epoch(session)
             bureau.evaluation_planner.prepare(epoch, out.progress, register=done.register, by=LOCAL_ACTOR)
-    out.say(f"已导入 Imported {done.register} v{done.version}: {done.rows} 行 rows, {len(done.columns)} 列 columns")
-    if done.set_aside:
-        told = ", ".join(f"{reason}: {count}" for reason, count in done.rejection_counts.items())
-        out.say(f"另存 Set aside {done.set_aside} ({told}): {done.rejected_file}")
-    if done.undescribed:
-        out.say(f"无词典的列 Columns without words in the dictionary: {len(done.undescribed)}")
-    for warning in done.warnings:
-        out.say(f"注意 Note: {warning}")
-    out.say("下一步 Next: lab model train --sample SAMPLE.csv --id COLUMN --label COLUMN")
+    _show_import(out, done)
     out.print_result(
         {
             "register": done.register,
@@ -131,29 +134,45 @@ def import_register_file(
     )
 
 
+def _show_import(out: CommandOutput, done: RegisterImport) -> None:
+    out.say(f"已导入 Imported {done.register} v{done.version}: {done.rows} 行 rows, {len(done.columns)} 列 columns")
+    if done.set_aside:
+        reasons = ", ".join(f"{reason}: {count}" for reason, count in done.rejection_counts.items())
+        out.say(f"另存 Set aside {done.set_aside} ({reasons}): {done.rejected_file}")
+    if done.undescribed:
+        out.say(f"词典中未说明的列 Columns that the dictionary does not describe: {len(done.undescribed)}")
+    for warning in done.warnings:
+        out.say(f"注意 Note: {warning}")
+    out.say("下一步 Next: lab model train --sample SAMPLE.csv --id COLUMN --label COLUMN")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountOptions:
+    """Options of ``lab bureau account``."""
+
+    name: Annotated[str, typer.Argument(metavar="NAME", help="账户名 The account's name, such as li.wei.")]
+    role: RoleOption
+    department: Annotated[str, typer.Option(help="部门 Department; two approvals come from two of them.")]
+    shown_name: Annotated[str, typer.Option(help="显示姓名 Name as people read it [default: NAME].")] = ""
+    issuer: Annotated[str | None, typer.Option(help="身份平台 OpenID provider the person signs in at.")] = None
+    subject: Annotated[str | None, typer.Option(help="平台上的身份 Who the person is there (claim sub).")] = None
+    home: BureauHomeOption = None
+    as_json: JsonOption = False
+
+
 @app.command()
-def account(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="账户名 The account's name, such as li.wei.")],
-    role: Annotated[
-        list[str],
-        typer.Option(
-            "--role", help="角色(可重复) Role: officer, steward, researcher, auditor, administrator; repeatable."
-        ),
-    ],
-    department: Annotated[str, typer.Option(help="部门 Department; two approvals come from two of them.")],
-    shown_name: Annotated[str, typer.Option(help="显示姓名 Name as people read it [default: NAME].")] = "",
-    issuer: Annotated[str | None, typer.Option(help="身份平台 OpenID provider the person signs in at.")] = None,
-    subject: Annotated[str | None, typer.Option(help="平台上的身份 Who the person is there (claim sub).")] = None,
-    home: BureauHomeOption = None,
-    as_json: JsonOption = False,
-) -> None:
+@take_options(AccountOptions)
+def account(given: AccountOptions) -> None:
     """新增账户 Make an account here, on the bureau's machine; its one-time password is shown once.
 
-    首个管理员由此产生。 The first administrator comes from here; others can be made with `lab account add`.
+    首个管理员由此产生。 Make the first administrator here; make others with `lab account add`.
     """
-    out = CommandOutput(as_json)
-    new = NewAccount(name, department, parse_roles(role), shown_name, parse_subject(issuer, subject))
-    with Bureau.open(home or default_folder()) as bureau:
+    out = CommandOutput(given.as_json)
+    name, department = given.name, given.department
+    new = NewAccount(
+        name, department, parse_roles(given.role), given.shown_name, parse_subject(given.issuer, given.subject)
+    )
+    with Bureau.open(given.home or default_folder()) as bureau:
         password = bureau.accounts.add(new, by="local")
     out.say(f"已新增 Added {name} ({', '.join(sorted(new.roles))}, {department})")
     if password is not None:
@@ -193,16 +212,16 @@ def metrics(
     home: BureauHomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """监控指标 How Prometheus reads the service's figures: what to put in its configuration.
+    """监控指标 Print what Prometheus needs in its configuration to read the service's figures.
 
-    只认令牌，不认来源地址。 The figures are for who has the token, whatever address asks.
+    只认令牌，不认来源地址。 Whoever has the token may read the figures, from any address.
     """
     out = CommandOutput(as_json)
     folder = BureauHome.open(home or default_folder()).folder
     metrics_token(folder)
     text = prometheus_configuration(folder / METRICS_TOKEN_FILE, address, tls=tls)
     out.print_text(text)
-    out.say_on_stderr("service.toml 的 metrics_token 优先 A metrics_token in service.toml goes first")
+    out.say_on_stderr("service.toml 的 metrics_token 优先 A metrics_token in service.toml takes precedence")
     out.print_result({"token_file": str(folder / METRICS_TOKEN_FILE), "prometheus": text})
 
 

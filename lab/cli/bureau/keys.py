@@ -1,4 +1,4 @@
-"""The part of ``lab bureau`` that keeps its secrets: key epochs, and what the secrets are sealed under."""
+"""``lab bureau`` commands for the bureau's secrets: key epochs, pseudonyms, and the key that seals the secrets."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ SEAL_HELP = (
 def rotate_keys(home: BureauHomeOption = None, as_json: JsonOption = False) -> None:
     """更换求交密钥 New matching keys: evaluate registers under them, then let new jobs use them.
 
-    服务不停;中断后再次执行即可继续。 The service goes on meanwhile, and jobs under way end under their own keys.
-    Interrupted, the same command goes on where it stopped.
+    服务不停;中断后再次执行即可继续。 The service keeps running, and open jobs end under their own keys. If the command
+    is interrupted, run it again: it continues where it stopped.
     """
     out = CommandOutput(as_json)
     with Bureau.open(home or default_folder()) as bureau:
@@ -44,16 +44,16 @@ def rotate_keys(home: BureauHomeOption = None, as_json: JsonOption = False) -> N
     closing = [epoch for epoch in known if epoch.state is EpochState.CLOSING]
     out.say(f"新密钥期 New key epoch: {number}")
     for epoch in closing:
-        out.say(f"收尾 Closing: {epoch.number}, 未完作业 jobs under way: {epoch.open_jobs}")
+        out.say(f"收尾 Closing: {epoch.number}, 未完作业 open jobs: {epoch.open_jobs}")
     out.say("旧密钥在其作业结束后销毁 Old keys are destroyed once their jobs have ended: lab bureau close-epochs")
     out.print_result({"current": number, "epochs": [_facts(epoch) for epoch in known]})
 
 
 def rotate_pseudonyms(home: BureauHomeOption = None, as_json: JsonOption = False) -> None:
-    """更换企业假名 New pseudonyms for all enterprises in the database; what is counted of each goes on.
+    """更换企业假名 Give all enterprises in the database new pseudonyms; the counts of each are kept.
 
-    旧密钥泄露后执行;期间评分与授权操作须等待。 Run it when an old key may have leaked, at a quiet hour: what needs a
-    pseudonym (scoring, consents) waits for it. Safe to interrupt: then nothing has changed.
+    旧密钥可能泄露时执行;期间评分与授权操作须等待。 Run it if an old key may have leaked, at a quiet hour: scoring and
+    consents wait for it. It is safe to interrupt: then nothing has changed.
     """
     out = CommandOutput(as_json)
     with Bureau.open(home or default_folder()) as bureau:
@@ -61,12 +61,12 @@ def rotate_pseudonyms(home: BureauHomeOption = None, as_json: JsonOption = False
     out.say(f"已更换 Renamed: {done.inquiries} 查询记录 inquiries, {done.consents} 授权 consents")
     if not done.cleared:
         out.say("数据库文件仍含旧行 The file still holds old rows: stop the service and run it again, or VACUUM.")
-    out.say("备份仍为旧假名 Backups of before still stand under the old pseudonyms: remove those you need no more.")
+    out.say("旧备份仍用旧假名 Earlier backups still use the old pseudonyms; remove those that you no longer need.")
     out.print_result(asdict(done))
 
 
 def epochs(home: BureauHomeOption = None, as_json: JsonOption = False) -> None:
-    """密钥期列表 Epochs of the matching keys, and how many jobs may still go on in each."""
+    """密钥期列表 List the epochs of the matching keys, and the open jobs of each."""
     out = CommandOutput(as_json)
     with Bureau.open(home or default_folder()) as bureau:
         known = bureau.epochs.list_epochs()
@@ -100,9 +100,9 @@ def close_epochs(
     home: BureauHomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """销毁旧密钥 Destroy the keys of closing epochs whose jobs have ended, and all that was made under them.
+    """销毁旧密钥 Destroy the keys of closing epochs whose jobs have ended, and all data made under these keys.
 
-    服务每日自动执行(不强制)。 The service does so daily by itself, without force.
+    服务每日自动执行(不强制)。 The service does this every day, without force.
     """
     out = CommandOutput(as_json)
     with Bureau.open(home or default_folder()) as bureau:
@@ -112,7 +112,7 @@ def close_epochs(
     out.say(f"已销毁密钥期 Destroyed epochs: {', '.join(map(str, closed)) or '无 none'}")
     for epoch in known:
         if epoch.state is EpochState.CLOSING:
-            out.say(f"仍在收尾 Still closing: {epoch.number}, 未完作业 jobs under way: {epoch.open_jobs}")
+            out.say(f"仍在收尾 Still closing: {epoch.number}, 未完作业 open jobs: {epoch.open_jobs}")
     out.print_result({"destroyed": closed, "epochs": [_facts(epoch) for epoch in known]})
 
 
@@ -127,7 +127,7 @@ def reseal(
 ) -> None:
     """重新封存密钥 Seal all the bureau's secrets under another key.
 
-    随时中断都安全。 Safe to interrupt: until the last secret is done the old key counts, from then on the new one.
+    随时中断都安全。 It is safe to interrupt: the old key is valid until the last secret is sealed, then the new one.
     """
     out = CommandOutput(as_json)
     with Bureau.open(home or default_folder()) as bureau:
@@ -135,7 +135,7 @@ def reseal(
         source = "pkcs11" if seal.startswith(SCHEME) else seal
         with bureau.store.begin() as session:
             record(session, "keys.resealed", None, {"secrets": done, "source": source}, by="local")
-    out.say(f"已重新封存 Sealed anew: {done} ({source})")
+    out.say(f"已重新封存 Sealed again: {done} ({source})")
     out.say("旧密钥只为旧备份保留 Keep the old seal key only as long as you keep backups that it opens.")
     out.print_result({"secrets": done, "source": source})
 

@@ -1,7 +1,8 @@
-"""``lab model``: train, look at and publish scoring models at the bureau."""
+"""``lab model``: train, inspect and publish scoring models at the bureau."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,7 +22,8 @@ from lab.bureau.model_registry.registry import (
     publish_model,
     save_model,
 )
-from lab.cli.terminal.option_types import InteractionMode, ModelFamily
+from lab.cli.terminal.command_options import take_options
+from lab.cli.terminal.option_types import BureauHomeOption, InteractionMode, JsonOption, ModelFamily
 from lab.cli.terminal.output import CommandOutput
 from lab.terms.errors import InvalidInput
 from lab.terms.names import ModelRef
@@ -31,72 +33,74 @@ app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="模型 Train, inspect and publish scoring models at the bureau."
 )
 
-BureauHomeOption = Annotated[
-    Path | None,
-    typer.Option(help="数据局文件夹 The bureau's folder [default: SHULAB_BUREAU_HOME or ~/.shulab/bureau]."),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="输出一个 JSON 对象 Print one JSON object.")]
-
 
 @app.callback()
 def group() -> None:
     """模型 Train, inspect and publish scoring models at the bureau."""
 
 
-@app.command()
-def train(
-    sample: Annotated[Path, typer.Option(help="试点样本 The bank's labelled pilot sample: CSV or Parquet.")],
-    id_column: Annotated[str, typer.Option("--id", help="标识列 Column of the identifier.")],
-    label: Annotated[str, typer.Option(help="标签列 Column of the label: 1 defaulted, 0 did not.")],
-    register: Annotated[str, typer.Option(metavar="NAME", help="登记库名 Register to join to.")] = "main",
-    family: Annotated[ModelFamily, typer.Option(help="模型族 Boosted trees or a scorecard.")] = ModelFamily.boosted,
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions:
+    """Options of ``lab model train``."""
+
+    sample: Annotated[Path, typer.Option(help="试点样本 The bank's labelled pilot sample: CSV or Parquet.")]
+    id_column: Annotated[str, typer.Option("--id", help="标识列 Column of the identifier.")]
+    label: Annotated[str, typer.Option(help="标签列 Column of the label: 1 defaulted, 0 did not.")]
+    register: Annotated[str, typer.Option(metavar="NAME", help="登记库名 Register to join to.")] = "main"
+    family: Annotated[ModelFamily, typer.Option(help="模型族 Boosted trees or a scorecard.")] = ModelFamily.boosted
     interactions: Annotated[
         InteractionMode,
         typer.Option(help="一条路径一个银行特征(列少),或不限 One bank feature a path (few columns), or free."),
-    ] = InteractionMode.one,
-    name: Annotated[str, typer.Option(help="模型名 Name of the model.")] = "credit",
-    columns: Annotated[str, typer.Option(help="银行列(逗号分隔) Bank columns, with commas [default: all].")] = "",
+    ] = InteractionMode.one
+    name: Annotated[str, typer.Option(help="模型名 Name of the model.")] = "credit"
+    columns: Annotated[str, typer.Option(help="银行列(逗号分隔) Bank columns, with commas [default: all].")] = ""
     dictionary: Annotated[
         Path | None, typer.Option(help="银行数据项词典 Words for the bank's columns (TOML, [items.COLUMN]).")
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="随机种子 Seed.")] = 0,
-    home: BureauHomeOption = None,
-    as_json: JsonOption = False,
-) -> None:
+    ] = None
+    seed: Annotated[int, typer.Option(min=0, help="随机种子 Seed.")] = 0
+    home: BureauHomeOption = None
+    as_json: JsonOption = False
+
+
+@app.command()
+@take_options(TrainOptions)
+def train(given: TrainOptions) -> None:
     """训练模型 Train a model on a pilot sample, joined to the register IN CLEAR at the bureau.
 
-    试点样本为明文,双方须就此约定;日后评分不需要明文。 The parties must have agreed to this for the firms of the
-    pilot; scoring later never needs the bank's records in clear.
+    试点样本为明文,双方须就此约定;日后评分不需要明文。 Both parties must have agreed to this for the firms of the pilot.
+    Scoring later never needs the bank's records in clear.
     """
     from models.bureau.training.settings import TrainingSettings
-    from models.bureau.training.trainer import train_model as fit  # LightGBM and scikit-learn are slow to import
+    from models.bureau.training.trainer import train_model  # LightGBM and scikit-learn are slow to import
 
-    out = CommandOutput(as_json)
-    check_model_name(name)
-    words = read_dictionary(dictionary) if dictionary else {}
-    out.say("注意:试点样本与登记库在数据局以明文连接 Note: sample and register are joined in clear at the bureau.")
-    with Bureau.open(home or default_folder()) as bureau:
+    out = CommandOutput(given.as_json)
+    check_model_name(given.name)
+    words = read_dictionary(given.dictionary) if given.dictionary else {}
+    out.say(
+        "注意：试点样本与登记库在数据局以明文连接 Note: the sample and the register are joined in clear at the bureau."
+    )
+    with Bureau.open(given.home or default_folder()) as bureau:
         with bureau.store.begin_read() as session:
-            snapshot = find_snapshot(session, register)
+            snapshot = find_snapshot(session, given.register)
             items = load_items(session, snapshot.name, snapshot.version)
-            version = next_version(session, name)
+            version = next_version(session, given.name)
         pilot = join_pilot(
             bureau.snapshots.frame(snapshot),
             snapshot,
-            sample,
-            id_column=id_column,
-            label_column=label,
-            columns=[part.strip() for part in columns.split(",") if part.strip()],
+            given.sample,
+            id_column=given.id_column,
+            label_column=given.label,
+            columns=[part.strip() for part in given.columns.split(",") if part.strip()],
         )
-        trained = fit(
+        trained = train_model(
             pilot.public,
             pilot.bank,
             pilot.label,
             TrainingSettings(
-                family=family.value,
-                interactions=interactions.value,
-                seed=seed,
-                name=name,
+                family=given.family.value,
+                interactions=given.interactions.value,
+                seed=given.seed,
+                name=given.name,
                 version=version,
                 public_descriptions={column: item.as_feature_words for column, item in items.items()},
                 bank_descriptions=words,
@@ -105,17 +109,17 @@ def train(
             ),
             progress=out.progress,
         )
-        shelved = save_model(bureau.store, bureau.home, trained.model, register)
+        saved = save_model(bureau.store, bureau.home, trained.model, given.register)
     summary = trained.model.summary()
     _show_pilot(out, pilot)
-    _show_model(out, shelved, summary)
-    out.say(f"下一步 Next: lab model publish {shelved}")
+    _show_model(out, saved, summary)
+    out.say(f"下一步 Next: lab model publish {saved}")
     out.print_result(
         {
             **summary,
-            "state": shelved.state,
+            "state": saved.state,
             "register": f"{snapshot.name}@{snapshot.version}",
-            "sha256": shelved.sha256,
+            "sha256": saved.sha256,
             "sample_rows": pilot.sample_rows,
             "set_aside": pilot.set_aside,
             "unmatched": pilot.unmatched,
@@ -130,21 +134,21 @@ def show(
     home: BureauHomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """查看模型 Show a model's card: what it was trained on, how well it ranks, what it asks of the bank."""
+    """查看模型 Show a model's card: its training data, how well it ranks, and what it needs from the bank."""
     out = CommandOutput(as_json)
     name, version = ModelRef.parse(model)
     with Bureau.open(home or default_folder()) as bureau:
         with bureau.store.begin_read() as session:
-            shelved = find_model(session, name, version)
-        summary = bureau.models.load(shelved).summary()
-    _show_model(out, shelved, summary)
+            found = find_model(session, name, version)
+        summary = bureau.models.load(found).summary()
+    _show_model(out, found, summary)
     out.print_result(
         {
             **summary,
-            "state": shelved.state,
-            "register": shelved.register,
-            "sha256": shelved.sha256,
-            "sheets": shelved.sheets,
+            "state": found.state,
+            "register": found.register,
+            "sha256": found.sha256,
+            "sheets": found.sheets,
         }
     )
 
@@ -162,41 +166,45 @@ def publish(
     as_json: JsonOption = False,
 ) -> None:
     """发布模型 Publish a model, so that contracts can name it; a published version never changes."""
-    from models.bureau.serialization import load_model
-
     out = CommandOutput(as_json)
     if (model is None) == (file is None):
         raise InvalidInput("Wanted either a model's name or --file; found both or neither.", next_step="give one")
     with Bureau.open(home or default_folder()) as bureau:
         if file is not None:
-            read = load_model(file)
-            with bureau.store.begin_read() as session:
-                snapshot = find_snapshot(session, register)
-            absent = [one.name for one in read.public_features if one.name not in snapshot.columns]
-            if absent:
-                raise InvalidInput(
-                    f"The model reads columns that register {register} does not have: {', '.join(absent[:20])}.",
-                    next_step="import them, or name another --register",
-                )
-            kept = save_model(bureau.store, bureau.home, read, register)
-            name, version = kept.name, kept.version
+            saved = _save_model_file(bureau, file, register)
+            name, version = saved.name, saved.version
         else:
             name, named = ModelRef.parse(model or "")
             with bureau.store.begin_read() as session:
                 version = find_model(session, name, named).version
-        shelved = publish_model(bureau.store, bureau.home, name, version)
-    details = ", ".join(shelved.sheets)
-    out.say(f"已发布 Published {shelved}; 可选细度 details: {details}")
-    out.say(f"下一步 Next: lab officer draft --bank-card CARD.json --model {shelved}")
+        published = publish_model(bureau.store, bureau.home, name, version)
+    details = ", ".join(published.sheets)
+    out.say(f"已发布 Published {published}; 可选细度 details: {details}")
+    out.say(f"下一步 Next: lab officer draft --bank-card CARD.json --model {published}")
     out.print_result(
         {
-            "name": shelved.name,
-            "version": shelved.version,
-            "state": shelved.state,
-            "sha256": shelved.sha256,
-            "sheets": shelved.sheets,
+            "name": published.name,
+            "version": published.version,
+            "state": published.state,
+            "sha256": published.sha256,
+            "sheets": published.sheets,
         }
     )
+
+
+def _save_model_file(bureau: Bureau, file: Path, register: str) -> ModelVersion:
+    from models.bureau.serialization import load_model
+
+    model = load_model(file)
+    with bureau.store.begin_read() as session:
+        snapshot = find_snapshot(session, register)
+    absent = [one.name for one in model.public_features if one.name not in snapshot.columns]
+    if absent:
+        raise InvalidInput(
+            f"The model reads columns that register {register} does not have: {', '.join(absent[:20])}.",
+            next_step="import them, or name another --register",
+        )
+    return save_model(bureau.store, bureau.home, model, register)
 
 
 def _show_pilot(out: CommandOutput, pilot: PilotDataset) -> None:
@@ -207,9 +215,9 @@ def _show_pilot(out: CommandOutput, pilot: PilotDataset) -> None:
     )
 
 
-def _show_model(out: CommandOutput, shelved: ModelVersion, summary: dict[str, Any]) -> None:
+def _show_model(out: CommandOutput, version: ModelVersion, summary: dict[str, Any]) -> None:
     rows = [
-        ("状态 state", shelved.state),
+        ("状态 state", version.state),
         ("模型族 family", f"{summary['family']}, {summary['interactions']}"),
         ("样本 pilot", f"{summary['rows']} ({summary['positives']} 违约 defaults)"),
         ("密文列 ciphertext columns", summary["columns"]),
@@ -217,6 +225,6 @@ def _show_model(out: CommandOutput, shelved: ModelVersion, summary: dict[str, An
         ("误差界 error bound (raw)", f"{summary['error_bound']:.2e}"),
         *((fact, f"{value:.4f}") for fact, value in summary["facts"].items()),
     ]
-    out.table(f"模型 Model {shelved}", ("项 figure", "值 value"), rows)
+    out.table(f"模型 Model {version}", ("项 figure", "值 value"), rows)
     for warning in summary["warnings"]:
         out.say(f"注意 Note: {warning['zh']} {warning['en']}")

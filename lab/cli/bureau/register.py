@@ -1,20 +1,26 @@
-"""The part of ``lab bureau`` that evaluates a register for matching."""
+"""``lab bureau evaluate``: evaluate a register for matching."""
 
 from __future__ import annotations
 
 import resource
 import time
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from lab.bureau.bureau import Bureau
 from lab.bureau.configuration.home import default_folder
-from lab.bureau.data.register import find_snapshot
+from lab.bureau.data.register import Snapshot, find_snapshot
+from lab.bureau.exchange.matching.evaluated_register import EvaluationSummary
+from lab.bureau.exchange.matching.row_selection import MatchingKeyScope, RowSelection
 from lab.bureau.ledger import LOCAL_ACTOR
 from lab.cli.terminal.option_types import BureauHomeOption, JsonOption
 from lab.cli.terminal.output import CommandOutput
 from protocols.matching.bureau import arithmetic_library
+
+_Evaluation = tuple[MatchingKeyScope, RowSelection, EvaluationSummary | None]
+"""Of one contract and operation: its key, its rows, and what was computed now; None if it was evaluated before."""
 
 ClusterOption = Annotated[
     str,
@@ -43,9 +49,9 @@ def evaluate(
 ) -> None:
     """登记求值 Evaluate the newest version of a register for matching, for each contract in use.
 
-    每份合同、每种操作各有密钥,故各求值一次。 Each contract and operation has a key of its own, so each takes an
-    evaluation. 中断后再次执行即可继续。 Interrupted, it goes on after the last shard that was kept; what was evaluated
-    for the contract before is taken over. The service does this by itself when a bank first asks.
+    每份合同、每种操作各有密钥,故各求值一次。 Each contract and operation has its own key, so each needs an evaluation.
+    中断后再次执行即可继续。 If interrupted, run it again: it continues after the last shard that it kept, and
+    reuses what was evaluated for the contract before. The service does this by itself when a bank first asks.
     """
     out = CommandOutput(as_json)
     begun = time.perf_counter()
@@ -57,32 +63,42 @@ def evaluate(
             epoch, out.progress, register=register, contract=contract or None, by=LOCAL_ACTOR
         )
     seconds = time.perf_counter() - begun
-    if not made:
-        out.say(f"无合同需要 No contract in use reads {snapshot.name}: it is evaluated when one does")
-    for use, extent, done in made:
-        what = f"{snapshot.name} v{snapshot.version}, {use.contract} ({use.operation}): {extent.count} 行 rows"
-        if done is None:
-            out.say(f"已求值 Evaluated already: {what}")
-        else:
-            out.say(
-                f"已求值 Evaluated {what}, 计算 computed {done.computed}, 沿用 taken over {done.reused}, "
-                f"续作 resumed {done.resumed}"
-            )
-    new = [done for _, _, done in made if done is not None]
+    _show_evaluations(out, snapshot, made)
     out.print_result(
         {
             "register": snapshot.name,
             "version": snapshot.version,
             "epoch": epoch,
-            "contracts": len({use.contract for use, _, _ in made}),
-            "evaluations": len(made),
-            "rows": sum(extent.count for _, extent, _ in made),
-            "computed": sum(done.computed for done in new),
-            "carried": sum(done.reused for done in new),
-            "resumed": sum(done.resumed for done in new),
-            "path": {engine: arithmetic_library(engine) for engine in sorted({use.engine for use, _, _ in made})},
+            **_evaluation_counts(made),
             "seconds": round(seconds, 3),
             "peak_rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
             "peak_rss_worker": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024,
         }
     )
+
+
+def _show_evaluations(out: CommandOutput, snapshot: Snapshot, made: Sequence[_Evaluation]) -> None:
+    if not made:
+        out.say(f"无合同需要 No contract in use reads {snapshot.name}; it is evaluated once a contract does")
+    for use, extent, done in made:
+        what = f"{snapshot.name} v{snapshot.version}, {use.contract} ({use.operation}): {extent.count} 行 rows"
+        if done is None:
+            out.say(f"此前已求值 Evaluated before: {what}")
+        else:
+            out.say(
+                f"已求值 Evaluated {what}, 计算 computed {done.computed}, 沿用 reused {done.reused}, "
+                f"续作 resumed {done.resumed}"
+            )
+
+
+def _evaluation_counts(made: Sequence[_Evaluation]) -> dict[str, object]:
+    new = [done for _, _, done in made if done is not None]
+    return {
+        "contracts": len({use.contract for use, _, _ in made}),
+        "evaluations": len(made),
+        "rows": sum(extent.count for _, extent, _ in made),
+        "computed": sum(done.computed for done in new),
+        "carried": sum(done.reused for done in new),
+        "resumed": sum(done.resumed for done in new),
+        "path": {engine: arithmetic_library(engine) for engine in sorted({use.engine for use, _, _ in made})},
+    }

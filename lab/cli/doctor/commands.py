@@ -1,5 +1,6 @@
-"""``lab doctor``: what this machine and this installation can do, one line each, and what to do where something is
-missing. It belongs to neither party, and opens nothing that is sealed.
+"""``lab doctor``: checks this machine and this installation, one line a check, each with a next step if it fails.
+
+It belongs to neither party and opens no secret.
 """
 
 from __future__ import annotations
@@ -44,9 +45,9 @@ def doctor(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """体检 What this machine and this installation can do: a verdict and a next step for each thing looked at.
+    """体检 Check this machine and this installation: a verdict and a next step for each check.
 
-    不打开任何密钥。退出码：都正常为 0，否则为 1。 Opens no key. Exit code 0 if all that is needed works, else 1.
+    不打开任何密钥。退出码：都正常为 0，否则为 1。 Opens no key. Exit code 0 if everything that is needed works, else 1.
     """
     out = CommandOutput(as_json)
     homes = {
@@ -61,9 +62,9 @@ def doctor(
         "体检 Doctor", ("检查 check", "结论 verdict", "情况 found", "下一步 next step"), [*map(_finding_row, findings)]
     )
     if wrong:
-        out.say(f"有 {len(wrong)} 项需要处理 To be put right: {', '.join(finding.check for finding in wrong)}")
+        out.say(f"有 {len(wrong)} 项需要处理 To be corrected: {', '.join(finding.check for finding in wrong)}")
     else:
-        out.say("需要的都正常 All that is needed works")
+        out.say("需要的都正常 Everything that is needed works")
     out.print_result({"ok": not wrong, "findings": [finding.as_dict() for finding in findings]})
     if wrong:
         raise typer.Exit(1)

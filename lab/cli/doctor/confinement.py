@@ -1,5 +1,7 @@
-"""Whether the bureau's workers can be confined here: tried by a process that confines itself and then does what it must
-not be able to do. Needed where a bureau serves; a note elsewhere.
+"""Whether the bureau's workers can be confined on this machine.
+
+A process confines itself and then tries what it must not be able to do. A failure is wrong where a bureau serves, and a
+note elsewhere.
 """
 
 from __future__ import annotations
@@ -17,28 +19,30 @@ PROTECTION_LABELS: dict[str, BilingualText] = {
 _NEXT_STEPS: dict[str, BilingualText] = {
     "landlock": (
         "用 Linux 5.13 以上且启用 Landlock 的内核（启动参数 lsm=landlock,...），容器须放行 landlock 系统调用",
-        "a kernel of Linux 5.13 or later with Landlock switched on (boot parameter lsm=landlock,...); a container has "
-        "to let its system calls through",
+        "a kernel of Linux 5.13 or later with Landlock switched on (boot parameter lsm=landlock,...); a container "
+        "must allow its system calls",
     ),
     "seccomp": ("apt-get install libseccomp2", "apt-get install libseccomp2"),
     "network": ("apt-get install libseccomp2", "apt-get install libseccomp2; sockets are refused by the filter"),
-    "dumps": ("检查容器是否允许 prctl", "look whether the container lets prctl(2) through"),
+    "dumps": ("检查容器是否允许 prctl", "check whether the container allows prctl(2)"),
 }
 _BEST_EFFORT_HINT: BilingualText = (
-    "；确实没有的机器可设 worker_confinement = best",
-    "; on a machine that cannot, worker_confinement = best in bureau.toml serves without",
+    "；机器确实不支持时，可在 bureau.toml 中设 worker_confinement = best",
+    "; if the machine cannot, set worker_confinement = best in bureau.toml to serve without it",
 )
 
 
 def check_confinement(*, serves: bool) -> list[DoctorFinding]:
-    """A line for each protection; ``serves``: whether a bureau lives on this machine."""
+    """One line for each protection. ``serves``: whether this machine has a bureau's home."""
     return [assess_protection(found, serves=serves) for found in probe_protections()]
 
 
 def assess_protection(found: ProtectionStatus, *, serves: bool) -> DoctorFinding:
     """The line of one protection."""
-    told = ("已尝试，被拒绝", "tried, and refused") if found.works else ("已尝试，未被拒绝", f"tried: {found.observed}")
-    line = DoctorFinding(f"confined_{found.name}", PROTECTION_LABELS[found.name], DoctorVerdict.OK, told)
+    found_text = (
+        ("已尝试，被拒绝", "tried, and refused") if found.works else ("已尝试，未被拒绝", f"tried: {found.observed}")
+    )
+    line = DoctorFinding(f"confined_{found.name}", PROTECTION_LABELS[found.name], DoctorVerdict.OK, found_text)
     if found.works:
         return line
     step = _NEXT_STEPS[found.name]

@@ -1,4 +1,4 @@
-"""What the doctor finds: one line for each thing looked at, with a verdict and what can be done about it."""
+"""What the doctor finds: one line a check, with a verdict and a next step."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NO_TEXT: BilingualText = ("", "")
 
 
 class DoctorVerdict(StrEnum):
-    """``OK``: works. ``NOTE``: something is absent or weak that can be done without. ``WRONG``: it is needed."""
+    """``OK``: works. ``NOTE``: something optional is absent or weak. ``WRONG``: something necessary is."""
 
     OK = "ok"
     NOTE = "note"
@@ -24,9 +24,9 @@ VERDICT_LABELS = {DoctorVerdict.OK: "正常 ok", DoctorVerdict.NOTE: "提示 not
 
 @dataclass(frozen=True, slots=True)
 class DoctorFinding:
-    """One line. ``found`` and ``step`` are in both languages; a step may be none.
+    """One line. ``found`` and ``next_step`` are in both languages; ``next_step`` may be empty.
 
-    ``value`` is what a program compares: a version, a number of cores or bytes, the name of a path.
+    ``value`` is for programs: a version, a number of cores or bytes, the name of a backend.
     """
 
     check: str
@@ -38,7 +38,7 @@ class DoctorFinding:
     value: str | int | None = None
 
     def with_verdict(self, verdict: DoctorVerdict, step: BilingualText) -> DoctorFinding:
-        """The same, judged otherwise."""
+        """The same line with another verdict and next step."""
         return replace(self, verdict=verdict, next_step=step)
 
     def as_dict(self) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""The homes of the bank and of the bureau, from outside: settings that can be read, and nothing that others may read.
+"""Checks of the bank's and the bureau's home from outside: the settings can be read, and other users can read nothing.
 
-Nothing sealed is opened and no key file is read; what is looked at is who owns a file and who may read it. The rooms
-that own these folders are not asked: the doctor belongs to neither party and runs where one of them is absent.
+No secret is opened and no key file is read; only the owner and the mode of each file are checked. The parties' own
+modules are not used: the doctor belongs to neither party and runs where one of them is absent.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import stat
 import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,12 @@ from lab.terms.text.bilingual import BilingualText
 
 _SQLITE = b"SQLite format 3\x00"
 _Fault = tuple[DoctorVerdict, BilingualText, BilingualText]
-"""How bad, what was found, what to do."""
+"""The verdict, what was found, what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class HomeLayout:
-    """A party's home: where it is unless one is named, and what has to stand in its settings."""
+    """A party's home: its default folder, and what its settings must contain."""
 
     check: str
     label: BilingualText
@@ -37,7 +37,7 @@ class HomeLayout:
     init_command: str
 
     def resolve_folder(self, named: Path | None) -> Path:
-        """The folder: the one named, or of the environment, or the usual one."""
+        """The folder given, or else that of the environment, or else the default."""
         return (
             (named or Path(os.environ.get(self.environment_variable) or Path.home() / self.default_path))
             .expanduser()
@@ -56,34 +56,38 @@ BUREAU_HOME = HomeLayout(
 
 
 def check_home(party: HomeLayout, folder: Path) -> DoctorFinding:
-    """The line of a home; all that is wrong with it, or that there is none."""
-    line = DoctorFinding(f"home_{party.check}", party.label, DoctorVerdict.OK, NO_TEXT)
+    """The line of a home: everything that is wrong with it, or that there is none."""
+    name = f"home_{party.check}"
     try:
-        there = (folder / party.settings_file).exists()
+        exists = (folder / party.settings_file).exists()
     except OSError:
-        there = True  # somebody's, behind a folder that this user may not enter
-    if not there:
-        found = (f"{folder} 中没有", f"none in {folder}")
+        exists = True  # in a folder that this user may not enter
+    if not exists:
         return DoctorFinding(
-            line.check,
-            line.label,
+            name,
+            party.label,
             DoctorVerdict.NOTE,
-            found,
-            (f"需要时：{party.init_command}", f"if it is wanted: {party.init_command}"),
+            (f"{folder} 中没有", f"none in {folder}"),
+            (f"需要时：{party.init_command}", f"if it is needed: {party.init_command}"),
         )
     try:
         faults = list(_find_faults(party, folder))
     except OSError:
-        step = "run it as the user who owns the home"
-        faults = [(DoctorVerdict.WRONG, ("本用户打不开", "this user cannot open it"), ("用其所有者运行", step))]
+        step = ("用其所有者运行", "run it as the user who owns the home")
+        faults = [(DoctorVerdict.WRONG, ("本用户打不开", "this user cannot open it"), step)]
     if not faults:
         found = (f"{folder}：设置与权限正常", f"{folder}: settings and permissions are in order")
-        return DoctorFinding(line.check, line.label, DoctorVerdict.OK, found)
+        return DoctorFinding(name, party.label, DoctorVerdict.OK, found)
+    return _join_faults(DoctorFinding(name, party.label, DoctorVerdict.NOTE, NO_TEXT), folder, faults)
+
+
+def _join_faults(line: DoctorFinding, folder: Path, faults: Sequence[_Fault]) -> DoctorFinding:
+    """One line of several faults: the worst verdict, all that was found, each next step once."""
     worst = DoctorVerdict.WRONG if any(fault[0] is DoctorVerdict.WRONG for fault in faults) else DoctorVerdict.NOTE
     zh, en = ([fault[1][language] for fault in faults] for language in (0, 1))
     step_zh, step_en = (list(dict.fromkeys(fault[2][language] for fault in faults)) for language in (0, 1))
     found = (f"{folder}：{'；'.join(zh)}", f"{folder}: {'; '.join(en)}")
-    return DoctorFinding(line.check, line.label, worst, found, ("；".join(step_zh), "; ".join(step_en)))
+    return replace(line, verdict=worst, found=found, next_step=("；".join(step_zh), "; ".join(step_en)))
 
 
 def _find_faults(party: HomeLayout, folder: Path) -> Iterator[_Fault]:
@@ -93,8 +97,8 @@ def _find_faults(party: HomeLayout, folder: Path) -> Iterator[_Fault]:
         yield (
             DoctorVerdict.WRONG,
             (
-                f"{party.settings_file} 不合要求",
-                f"{party.settings_file} does not say {', '.join(party.required_settings)}",
+                f"{party.settings_file} 缺少必填设置",
+                f"{party.settings_file} does not give {', '.join(party.required_settings)}",
             ),
             ("从备份恢复该文件", f"restore {party.settings_file} from a backup"),
         )
@@ -131,7 +135,7 @@ def _describe_privacy_fault(path: Path, folder: Path, *, is_folder: bool) -> Ite
     found = path.lstat()
     match find_privacy_fault(found, folder=is_folder):
         case PrivacyFault.KIND:
-            step = ("放回原件", "put the file or folder itself there; links are not followed")
+            step = ("放回原件", "put the file or folder itself there; links are not accepted")
             yield DoctorVerdict.WRONG, (f"{name} 是链接或其他类型", f"{name} is a link or of another kind"), step
         case PrivacyFault.OWNER:
             step = (f"更正所有者：{path}", f"chown it, or run as its owner: {path}")
@@ -139,8 +143,8 @@ def _describe_privacy_fault(path: Path, folder: Path, *, is_folder: bool) -> Ite
         case PrivacyFault.MODE:
             mode = stat.S_IMODE(found.st_mode)
             command = f"chmod {0o700 if is_folder else 0o600:o} {path}"
-            words = (f"{name} 可被他人读取（{mode:04o}）", f"others can read {name} (mode {mode:04o})")
-            yield DoctorVerdict.WRONG, words, (command, f"{command}, and ask who could read it meanwhile")
+            words = (f"{name} 可被他人读取（{mode:04o}）", f"other users can read {name} (mode {mode:04o})")
+            yield DoctorVerdict.WRONG, words, (command, f"{command}, and find out who could read it until now")
 
 
 def _check_key_file(path: Path, folder: Path) -> Iterator[_Fault]:
@@ -152,7 +156,7 @@ def _check_key_file(path: Path, folder: Path) -> Iterator[_Fault]:
 
 
 def _check_seal(settings: Mapping[str, Any], folder: Path) -> Iterator[_Fault]:
-    """What the bureau's secrets are sealed under has to be at hand; it is not tried."""
+    """The key that seals the bureau's secrets must be present; it is not tried."""
     seal = _setting(settings, "seal") or "file"
     if seal == "file":
         yield from _check_key_file(Path(_setting(settings, "key_file") or folder / "keys" / "seal.key"), folder)
@@ -165,16 +169,19 @@ def _check_seal(settings: Mapping[str, Any], folder: Path) -> Iterator[_Fault]:
     elif seal.startswith("pkcs11:") and find_spec("pkcs11") is None:
         yield (
             DoctorVerdict.WRONG,
-            ("密钥在加密机中，而 PKCS#11 组件未安装", "sealed by a token, and the library for it is not installed"),
+            (
+                "密钥由加密机封存，但未安装 PKCS#11 组件",
+                "the keys are sealed by a hardware token, whose library is not installed",
+            ),
             ("pip install 'shulab[hsm]'", "pip install 'shulab[hsm]'"),
         )
 
 
 def _check_database(settings: Mapping[str, Any], folder: Path) -> Iterator[_Fault]:
-    """The database in the folder; one elsewhere has a password and is left alone."""
+    """The database in the folder. A database elsewhere has a password and is not checked."""
     if _setting(settings, "database_url"):
-        step = ("lab bureau serve 会说明", "`lab bureau serve` tells whether it answers")
-        yield DoctorVerdict.NOTE, ("数据库在别处，未询问", "its database is elsewhere and was not asked"), step
+        step = ("用 lab bureau serve 检查其是否应答", "start `lab bureau serve` to see whether it answers")
+        yield DoctorVerdict.NOTE, ("数据库在别处，未检查", "its database is elsewhere and was not checked"), step
         return
     path = folder / "bureau.db"
     if not path.is_file():
@@ -185,10 +192,10 @@ def _check_database(settings: Mapping[str, Any], folder: Path) -> Iterator[_Faul
         begins = file.read(len(_SQLITE))
     if begins != _SQLITE or not os.access(path, os.R_OK | os.W_OK):
         step = ("检查该文件或从备份恢复", "check the file, or restore it from a backup")
-        yield DoctorVerdict.WRONG, ("bureau.db 打不开", "bureau.db is no database that can be written"), step
+        yield DoctorVerdict.WRONG, ("bureau.db 打不开", "bureau.db is not a database that can be written"), step
 
 
 def _setting(settings: Mapping[str, Any], name: str) -> str:
-    """The environment goes first, as it does for the bureau."""
+    """A setting's value; the environment takes precedence, as it does for the bureau."""
     found = os.environ.get(f"SHULAB_BUREAU_{name.upper()}") or settings.get(name)
     return found if isinstance(found, str) else ""

@@ -1,7 +1,7 @@
-"""What is installed: the libraries that compute, the extras, and which way X25519 is multiplied.
+"""What is installed: the libraries, the extras, and the X25519 backend.
 
-Each library is loaded in a process of its own: one that was built for another processor ends its process, and the
-doctor has to live to tell.
+Each library is loaded in its own process: a library that was built for another processor ends the process that loads
+it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _CPUS = Path("/proc/cpuinfo")
 
 @dataclass(frozen=True, slots=True)
 class LibraryCheck:
-    """A package, the module that shows that it loads, and what it is for. ``extra``: it can be done without."""
+    """A package, the module that is loaded to test it, and its use. ``extra``: the optional extra that brings it."""
 
     check: str
     package: str
@@ -34,15 +34,15 @@ class LibraryCheck:
     label: BilingualText
     extra: str = ""
     next_step: BilingualText = REINSTALL
-    """What to do when it is there and does not load."""
+    """What to do when it is installed but does not load."""
 
     @property
     def installation_step(self) -> BilingualText:
-        """How to get it."""
+        """How to install it."""
         if not self.extra:
             return REINSTALL
         command = f"pip install 'shulab[{self.extra}]'"
-        return f"需要时：{command}", f"if it is wanted: {command}"
+        return f"需要时：{command}", f"if it is needed: {command}"
 
 
 LIBRARIES = (
@@ -67,13 +67,13 @@ LIBRARIES = (
 
 
 def check_installation() -> list[DoctorFinding]:
-    """Every line about what is installed."""
+    """All lines about what is installed."""
     with ThreadPoolExecutor(2) as pool:
         return [*pool.map(check_library, LIBRARIES), check_x25519_path()]
 
 
 def check_library(one: LibraryCheck) -> DoctorFinding:
-    """Whether a library is there and loads; one of an extra may be absent."""
+    """Whether a library is installed and loads. A library of an extra may be absent."""
     line = DoctorFinding(one.check, one.label, DoctorVerdict.OK, ("未安装", "not installed"))
     try:
         number = version(one.package)
@@ -87,10 +87,10 @@ def check_library(one: LibraryCheck) -> DoctorFinding:
 
 
 def find_load_error(module: str) -> str | None:
-    """Why a module does not load in a process of its own, or None."""
+    """Why a module does not load, tried in its own process; None if it loads."""
     try:
         done = subprocess.run(
-            # -P: what lies in the present folder is not the library.
+            # -P: a file in the current folder must not be taken for the library.
             [sys.executable, "-P", "-c", _PROBE, module],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -104,37 +104,42 @@ def find_load_error(module: str) -> str | None:
         return None
     if done.returncode < 0:
         name = signal.Signals(-done.returncode).name
-        return f"{name}; the processor may lack what it was built for" if name == "SIGILL" else name
+        return f"{name}; the processor may lack instructions that it was built for" if name == "SIGILL" else name
     lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
     return lines[-1][:200] if lines else f"exit code {done.returncode}"
 
 
 def check_x25519_path() -> DoctorFinding:
-    """Which way the matching engine x25519 multiplies, and why not the faster one."""
-    label = ("X25519 匹配路径", "X25519 path of matching")
+    """The backend of the matching engine x25519, and why it is not the faster one."""
+    label = ("X25519 匹配计算方式", "X25519 backend of matching")
     try:
         from protocols.matching.engines.x25519 import backend
     except ImportError as error:
         fault = f"does not load: {error.name or 'a module'}"
         return DoctorFinding("x25519", label, DoctorVerdict.WRONG, (f"无法加载：{error.name or ''}", fault), REINSTALL)
-    way = backend.select_backend()
-    if way.name == "accelerated":
-        found = (f"加速 accelerated：{way.reason}", f"accelerated: {way.reason}")
-        return DoctorFinding("x25519", label, DoctorVerdict.OK, found, value=way.name)
+    selected = backend.select_backend()
+    if selected.name == "accelerated":
+        found = (f"加速 accelerated：{selected.reason}", f"accelerated: {selected.reason}")
+        return DoctorFinding("x25519", label, DoctorVerdict.OK, found, value=selected.name)
     able = has_avx512_ifma()
     zh = {True: "有", False: "没有", None: "未说明是否有"}[able]
     en = {True: "has", False: "does not have", None: "does not say whether it has"}[able]
     found = (
-        f"通用 portable：{way.reason}；处理器{zh} AVX-512 IFMA",
-        f"portable: {way.reason}; the processor {en} AVX-512 IFMA",
+        f"通用 portable：{selected.reason}；处理器{zh} AVX-512 IFMA",
+        f"portable: {selected.reason}; the processor {en} AVX-512 IFMA",
     )
     return DoctorFinding(
-        "x25519", label, DoctorVerdict.NOTE, found, _acceleration_hint(backend.BACKEND_VARIABLE, able), value=way.name
+        "x25519",
+        label,
+        DoctorVerdict.NOTE,
+        found,
+        _acceleration_hint(backend.BACKEND_VARIABLE, able),
+        value=selected.name,
     )
 
 
 def _acceleration_hint(variable: str, able: bool | None) -> BilingualText:
-    """What would make it the accelerated path."""
+    """How to get the accelerated backend."""
     if os.environ.get(variable) == "portable":
         return f"取消环境变量 {variable}", f"unset {variable} in the environment"
     command = "pip install 'shulab[fast]'"
@@ -143,11 +148,11 @@ def _acceleration_hint(variable: str, able: bool | None) -> BilingualText:
             f"结果相同，只是较慢；换用支持 AVX-512 IFMA 的处理器，并 {command}",
             f"same results, only slower; on a processor with AVX-512 IFMA: {command}",
         )
-    return f"结果相同，只是较慢；加速：{command}", f"same results, only slower; to be faster: {command}"
+    return f"结果相同，只是较慢；加速：{command}", f"same results, only slower; for the faster one: {command}"
 
 
 def has_avx512_ifma(cpus: Path = _CPUS) -> bool | None:
-    """Whether the processor says that it has AVX-512 IFMA; None where it says nothing of its features."""
+    """Whether the processor has AVX-512 IFMA; None if the system does not list its features."""
     try:
         lines = cpus.read_text("utf-8", "replace").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""What the machine has: system, Python, cores, memory, room on its disks, a clock that can be trusted."""
+"""Checks of the machine: system, Python, cores, memory, free disk space, and the clock."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lab.terms.text.bilingual import BilingualText, same_in_both
 from protocols.wire.http_signatures import MAX_AGE
 
 SUPPORTED_PYTHONS = ((3, 11), (3, 13))
-"""The first and the last version of Python that every dependency has wheels for."""
+"""The first and the last version of Python for which every dependency has wheels."""
 MINIMUM_GLIBC = (2, 35)
 GIB = 1 << 30
 MEMORY_NEEDED, MEMORY_ENOUGH = 1 * GIB, 4 * GIB
@@ -28,7 +28,7 @@ _CGROUP_MEMORY = Path("/sys/fs/cgroup/memory.max")
 
 
 def check_machine(homes: dict[str, Path]) -> list[DoctorFinding]:
-    """Every line about the machine; ``homes`` are the folders whose disks are looked at, by the name of the party."""
+    """All lines about the machine. ``homes``: the folder whose disk is checked, by party."""
     disks = [check_disk(party, folder) for party, folder in homes.items()]
     return [
         check_python(),
@@ -41,7 +41,7 @@ def check_machine(homes: dict[str, Path]) -> list[DoctorFinding]:
 
 
 def check_python(version: tuple[int, int] = sys.version_info[:2]) -> DoctorFinding:
-    """The interpreter."""
+    """The version of Python."""
     found = platform.python_version() if version == sys.version_info[:2] else ".".join(map(str, version))
     line = DoctorFinding("python", ("Python 版本", "Python"), DoctorVerdict.OK, same_in_both(found), value=found)
     if SUPPORTED_PYTHONS[0] <= version <= SUPPORTED_PYTHONS[1]:
@@ -70,18 +70,18 @@ def check_system() -> DoctorFinding:
 
 
 def check_cores() -> DoctorFinding:
-    """Cores that this process may use."""
+    """The number of cores that this process may use."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     line = DoctorFinding("cores", ("可用核数", "cores"), DoctorVerdict.OK, same_in_both(str(count)), value=count)
     if count > 1:
         return line
     return line.with_verdict(
-        DoctorVerdict.NOTE, ("两核以上求值与匹配更快", "two or more share the work of evaluating and matching")
+        DoctorVerdict.NOTE, ("两核以上求值与匹配更快", "evaluation and matching are faster on two or more")
     )
 
 
 def memory_limit() -> int:
-    """Bytes of memory: the machine's, or what its container is given of them."""
+    """Memory in bytes: the machine's, or the limit of its container."""
     total = int(psutil.virtual_memory().total)
     try:
         text = _CGROUP_MEMORY.read_text("ascii").strip()
@@ -96,16 +96,16 @@ def check_memory(limit: int) -> DoctorFinding:
     found = (f"{_gib(limit)}，其中空闲 {_gib(free)}", f"{_gib(limit)}, of which {_gib(free)} are free")
     line = DoctorFinding("memory", ("内存", "memory"), DoctorVerdict.OK, found, value=limit)
     if limit < MEMORY_NEEDED:
-        return line.with_verdict(DoctorVerdict.WRONG, ("至少需要 1 GiB", "give it 1 GiB at least"))
+        return line.with_verdict(DoctorVerdict.WRONG, ("至少需要 1 GiB", "give it at least 1 GiB"))
     if limit < MEMORY_ENOUGH:
         return line.with_verdict(
-            DoctorVerdict.NOTE, ("大型登记与模型训练建议 4 GiB", "large registers and training want 4 GiB or more")
+            DoctorVerdict.NOTE, ("大型登记与模型训练建议 4 GiB", "large registers and training need 4 GiB or more")
         )
     return line
 
 
 def check_disk(party: str, folder: Path) -> DoctorFinding:
-    """Room where a home lies, or would lie."""
+    """Free space on the disk of a home, or on the one where it would be created."""
     place = folder
     while not place.exists() and place != place.parent:
         place = place.parent
@@ -114,7 +114,9 @@ def check_disk(party: str, folder: Path) -> DoctorFinding:
     try:
         free = shutil.disk_usage(place).free
     except OSError:
-        return line.with_verdict(DoctorVerdict.WRONG, ("检查该文件夹", "check the folder; its disk does not answer"))
+        return line.with_verdict(
+            DoctorVerdict.WRONG, ("检查该文件夹，其磁盘无响应", "check the folder; its disk does not answer")
+        )
     return assess_free_space(line, free, place)
 
 
@@ -127,50 +129,50 @@ def assess_free_space(line: DoctorFinding, free: int, place: Path) -> DoctorFind
     if free < DISK_ENOUGH:
         return line.with_verdict(
             DoctorVerdict.NOTE,
-            ("登记、结果与台账会增长，建议 10 GiB", "registers, results and the ledger grow; 10 GiB are advised"),
+            ("登记、结果与台账会增长，建议 10 GiB", "registers, results and the ledger grow; have 10 GiB"),
         )
     return line
 
 
 def is_clock_synchronised() -> bool | None:
-    """Whether the kernel says that its clock follows another; None where it does not say."""
+    """Whether the kernel reports a synchronised clock; None if it does not report."""
     try:
-        # Nothing is set: all zero means "only tell".
+        # All zero: read the state, set nothing.
         state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(512))
     except (AttributeError, OSError, TypeError):
         return None
     return None if state < 0 else state != _TIME_ERROR
 
 
-def check_clock(now: datetime, follows: bool | None) -> DoctorFinding:
-    """The clock: signatures bear the time, and a contract its term."""
+def check_clock(now: datetime, synchronised: bool | None) -> DoctorFinding:
+    """The clock: signatures carry the time, and contracts end by it."""
     shown = f"{now:%Y-%m-%d %H:%M:%S} UTC"
     how = {
         True: ("已与时间源同步", "synchronised"),
         False: ("未与时间源同步", "not synchronised"),
         None: ("系统未说明是否同步", "the system does not say whether it is synchronised"),
-    }[follows]
+    }[synchronised]
     found = (f"{shown}，{how[0]}", f"{shown}, {how[1]}")
     line = DoctorFinding("clock", ("时钟", "clock"), DoctorVerdict.OK, found)
     if now < installation_time():
         return line.with_verdict(
             DoctorVerdict.WRONG,
-            ("时钟早于安装时间，请校准", "the clock is behind the installation itself; set it right"),
+            ("时钟早于安装时间，请校准", "the clock is earlier than the installation; correct it"),
         )
-    if follows:
+    if synchronised:
         return line
     seconds = int(MAX_AGE.total_seconds())
     return line.with_verdict(
         DoctorVerdict.NOTE,
         (
             f"启用时间同步（timedatectl set-ntp true）；与对方相差超过 {seconds} 秒的请求会被拒绝",
-            f"let it follow a time source (timedatectl set-ntp true); requests {seconds} seconds off are refused",
+            f"synchronise it (timedatectl set-ntp true); requests more than {seconds} seconds off are refused",
         ),
     )
 
 
 def installation_time() -> datetime:
-    """When this package came to this machine: time cannot be before it."""
+    """When this package was installed; the present cannot be earlier."""
     return datetime.fromtimestamp(Path(lab.__file__).stat().st_mtime, UTC)
 
 

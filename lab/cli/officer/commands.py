@@ -38,7 +38,9 @@ app.command("amend")(drafts.amend)
 app.command("import")(drafts.import_contract)
 
 ContractIdArgument = Annotated[str, typer.Argument(metavar="CONTRACT", help="合同编号 Contract id.")]
-VersionOption = Annotated[int | None, typer.Option(min=1, help="版本 Version [default: the one that is meant].")]
+VersionOption = Annotated[
+    int | None, typer.Option(min=1, help="版本 Version [default: the newest that the step applies to].")
+]
 ReasonOption = Annotated[str, typer.Option(help="原因 Why; kept in the ledger. Name no enterprise.")]
 
 _APPROVABLE_STATES = ("submitted", "under-review")
@@ -77,7 +79,7 @@ def approve(
 
 
 def _step_command(action: str, *, needs_reason: bool) -> Callable[..., None]:
-    """The command of a step that does nothing but take it."""
+    """The command of a step that needs no confirmation."""
 
     def take(
         contract: ContractIdArgument,
@@ -139,7 +141,7 @@ def show(
     session: SessionFileOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """查看合同 Show a contract: its terms in plain words, signatures, approvals, and what is used."""
+    """查看合同 Show a contract: clauses in plain words, signatures, approvals, and the allowance."""
     out = CommandOutput(as_json)
     with ServiceClient.open(session) as client:
         found = client.get(contract_url_path(contract), version=version)
@@ -165,7 +167,7 @@ def diff(
     session: SessionFileOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """比较 What a version (the newest) changes of the last one approved before it."""
+    """比较 Show what a version (default: the newest) changes from the last one approved before it."""
     out = CommandOutput(as_json)
     with ServiceClient.open(session) as client:
         found = client.get(f"{contract_url_path(contract)}/diff", version=version)
@@ -202,7 +204,7 @@ def export(
     session: SessionFileOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """导出合同 Write the signed document to a file; the ledger notes it."""
+    """导出合同 Write the signed document to a file; the ledger records it."""
     out = CommandOutput(as_json)
     if file.exists():
         raise Conflict(f"Wanted to write {file.name}; it exists already.", next_step="choose another name")
@@ -216,7 +218,7 @@ def export(
 
 @app.command()
 def delivered(contract: ContractIdArgument, session: SessionFileOption = None, as_json: JsonOption = False) -> None:
-    """已交付 What was delivered under a contract so far, for the notice to the bank."""
+    """已交付 List what was delivered under a contract so far, for the notice to the bank."""
     out = CommandOutput(as_json)
     with ServiceClient.open(session) as client:
         found = client.get(f"{contract_url_path(contract)}/delivered")
@@ -226,7 +228,7 @@ def delivered(contract: ContractIdArgument, session: SessionFileOption = None, a
 
 @app.command()
 def watch(session: SessionFileOption = None, as_json: JsonOption = False) -> None:
-    """监测 Contracts whose use looks like probing for the model; it stops nothing, officers do."""
+    """监测 List contracts whose use shows signs of probing the model. It stops nothing; officers do."""
     out = CommandOutput(as_json)
     with ServiceClient.open(session) as client:
         found = client.get("/v1/desk/watch")
@@ -259,13 +261,13 @@ def register_bank(
     session: SessionFileOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """登记银行 Register a bank before any contract, so that it can plan, by the fingerprint that it told you."""
+    """登记银行 Register a bank before any contract, so that it can plan; confirm its key by its fingerprint."""
     out = CommandOutput(as_json)
     party = read_party_card(card)
     with ServiceClient.open(session) as client:
-        told = confirm_bank_fingerprint(client, party, fingerprint)
-        form = party.model_dump()
-        found = client.post("/v1/desk/banks", form if told is None else form | {"fingerprint": told})
+        confirmed = confirm_bank_fingerprint(client, party, fingerprint)
+        body = party.model_dump()
+        found = client.post("/v1/desk/banks", body if confirmed is None else body | {"fingerprint": confirmed})
     out.say(f"已登记 Registered {party.name} as {found['bank']}, 指纹 fingerprint {party.fingerprint}")
     out.print_result(found | {"name": party.name, "fingerprint": party.fingerprint})
 

@@ -1,17 +1,19 @@
-"""``lab officer draft``, ``amend`` and ``import``: where a version of a contract comes from."""
+"""``lab officer draft``, ``amend`` and ``import``: the three ways to start a version of a contract."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
 
-from lab.cli.officer import draft_options as options
+from lab.cli.officer.draft_options import ClauseOptions, WitnessOptions, parse_draft_options
 from lab.cli.officer.views import show_warnings
+from lab.cli.terminal.command_options import take_options
 from lab.cli.terminal.fingerprint_prompt import prompt_fingerprint
-from lab.cli.terminal.option_types import JsonOption, SessionFileOption
+from lab.cli.terminal.option_types import JsonOption, ServiceOptions, SessionFileOption
 from lab.cli.terminal.output import CommandOutput
 from lab.sdk.client import ServiceClient
 from lab.terms.contract.draft_options import DraftOptions
@@ -30,109 +32,82 @@ BankFingerprintOption = Annotated[
         show_default=False,
     ),
 ]
-SubmitOption = Annotated[
-    bool, typer.Option("--submit", help="立即提交 Hand it in at once, for another officer to review.")
-]
 _DOCUMENT_BYTES = 1024 * 1024
 
 
-def draft(
-    context: typer.Context,
+@dataclass(frozen=True, kw_only=True)
+class BankKeyOptions:
+    """How the officer confirms the key of a new bank."""
+
+    fingerprint: BankFingerprintOption = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubmitOptions(ServiceOptions):
+    """Whether the version is submitted at once, and where it is drafted."""
+
+    submit: Annotated[
+        bool, typer.Option("--submit", help="立即提交 Submit it at once, for another officer to review.")
+    ] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class DraftCommandOptions(ClauseOptions, BankKeyOptions, WitnessOptions, SubmitOptions):
+    """Options of ``lab officer draft``."""
+
     bank_card: Annotated[
         Path | None, typer.Option(help="银行名片 The bank's card (from `lab bank card`); a plan brings its own.")
-    ] = None,
+    ] = None
     plan: Annotated[
         Path | None,
         typer.Option(
             "--from", metavar="PLAN.json", help="银行计划 A bank's plan (from `lab bank plan`) to start from."
         ),
-    ] = None,
-    model: options.ModelsOption = None,
-    detail: options.DetailOption = None,
-    purpose: options.PurposeOption = None,
-    operation: options.OperationsOption = None,
-    recipient: options.RecipientsOption = None,
-    item: options.ItemsOption = None,
-    days: options.DaysOption = None,
-    retention_days: options.RetentionDaysOption = None,
-    consent: options.ConsentOption = None,
-    consent_why: options.ConsentReasonOption = None,
-    engine: options.EngineOption = None,
-    parameters: options.ParametersOption = None,
-    ceiling_identifiers: options.IdentifiersCeilingOption = None,
-    ceiling_identifiers_per_match: options.PerMatchCeilingOption = None,
-    ceiling_scores_per_enterprise: options.ScoresCeilingOption = None,
-    period_days: options.PeriodDaysOption = None,
-    ceiling_jobs_per_day: options.JobsCeilingOption = None,
-    ceiling_rows_per_job: options.RowsPerJobCeilingOption = None,
-    ceiling_rows_per_batch: options.RowsPerBatchCeilingOption = None,
-    precision: options.PrecisionOption = None,
-    fingerprint: BankFingerprintOption = None,
-    witness: options.WitnessesOption = None,
-    quorum: options.QuorumOption = None,
-    submit: SubmitOption = False,
-    session: SessionFileOption = None,
-    as_json: JsonOption = False,
-) -> None:
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AmendCommandOptions(ClauseOptions, WitnessOptions, SubmitOptions):
+    """Options of ``lab officer amend``."""
+
+    contract: Annotated[str, typer.Argument(metavar="CONTRACT", help="合同编号 Contract id.")]
+
+
+@take_options(DraftCommandOptions)
+def draft(given: DraftCommandOptions) -> None:
     """起草合同 Draft a contract with a bank over published models. Signs nothing.
 
-    新银行的密钥须核对指纹。 A bank whose key is new here is registered by the fingerprint that it told you.
+    新银行的密钥须核对指纹。 If the bank's key is new here, give the fingerprint that the bank read out to you.
     """
-    out = CommandOutput(as_json)
-    proposal = _read_plan(plan) if plan else None
-    bank = _read_bank(bank_card, proposal)
-    asked = options.parse_draft_options(context.params)
+    out = CommandOutput(given.as_json)
+    proposal = _read_plan(given.plan) if given.plan else None
+    bank = _read_bank(given.bank_card, proposal)
+    asked = parse_draft_options(given, given)
     if proposal:
         asked = asked.with_defaults(DraftOptions.from_proposal(proposal))
     if not asked.models:
         raise InvalidInput("Wanted a model; found none.", next_step="give --model NAME, or a plan with --from")
-    form = {"bank": bank.model_dump(), "wishes": _draft_body(asked), "submit": submit}
-    with ServiceClient.open(session) as desk:
-        told = confirm_bank_fingerprint(desk, bank, fingerprint)
-        made = desk.post("/v1/desk/contracts", form if told is None else form | {"fingerprint": told})
+    body = {"bank": bank.model_dump(), "clauses": _draft_body(asked), "submit": given.submit}
+    with ServiceClient.open(given.session) as desk:
+        confirmed = confirm_bank_fingerprint(desk, bank, given.fingerprint)
+        drafted = desk.post("/v1/desk/contracts", body if confirmed is None else body | {"fingerprint": confirmed})
         own = _fingerprint(desk)
-    _show_draft(out, made, own)
+    _show_draft(out, drafted, own)
 
 
-def amend(
-    context: typer.Context,
-    contract: Annotated[str, typer.Argument(metavar="CONTRACT", help="合同编号 Contract id.")],
-    model: options.ModelsOption = None,
-    detail: options.DetailOption = None,
-    purpose: options.PurposeOption = None,
-    operation: options.OperationsOption = None,
-    recipient: options.RecipientsOption = None,
-    item: options.ItemsOption = None,
-    days: options.DaysOption = None,
-    retention_days: options.RetentionDaysOption = None,
-    consent: options.ConsentOption = None,
-    consent_why: options.ConsentReasonOption = None,
-    engine: options.EngineOption = None,
-    parameters: options.ParametersOption = None,
-    ceiling_identifiers: options.IdentifiersCeilingOption = None,
-    ceiling_identifiers_per_match: options.PerMatchCeilingOption = None,
-    ceiling_scores_per_enterprise: options.ScoresCeilingOption = None,
-    period_days: options.PeriodDaysOption = None,
-    ceiling_jobs_per_day: options.JobsCeilingOption = None,
-    ceiling_rows_per_job: options.RowsPerJobCeilingOption = None,
-    ceiling_rows_per_batch: options.RowsPerBatchCeilingOption = None,
-    precision: options.PrecisionOption = None,
-    witness: options.WitnessesOption = None,
-    quorum: options.QuorumOption = None,
-    submit: SubmitOption = False,
-    session: SessionFileOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """修订合同 Draft the next version: as the newest, but for what you say. Both must sign it again.
+@take_options(AmendCommandOptions)
+def amend(given: AmendCommandOptions) -> None:
+    """修订合同 Draft the next version: as the newest, except for what you say. Both parties must sign it again.
 
-    未给出的条款不变;不给 --days 则到期日不变。 Terms you do not name stay as they are; without --days its end stays.
+    未给出的条款不变;不给 --days 则到期日不变。 Clauses that you do not name stay as they are; without --days the end
+    date stays.
     """
-    out = CommandOutput(as_json)
-    asked = options.parse_draft_options(context.params)
-    with ServiceClient.open(session) as desk:
-        made = desk.post(f"{contract_url_path(contract)}/amend", {"wishes": _draft_body(asked), "submit": submit})
+    out = CommandOutput(given.as_json)
+    body = {"clauses": _draft_body(parse_draft_options(given, given)), "submit": given.submit}
+    with ServiceClient.open(given.session) as desk:
+        drafted = desk.post(f"{contract_url_path(given.contract)}/amend", body)
         fingerprint = _fingerprint(desk)
-    _show_draft(out, made, fingerprint)
+    _show_draft(out, drafted, fingerprint)
 
 
 def import_contract(
@@ -141,7 +116,7 @@ def import_contract(
     session: SessionFileOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """导入合同 File a contract that was written elsewhere as your draft; its signatures are not taken over."""
+    """导入合同 Import a contract that was written elsewhere as your draft; its signatures are dropped."""
     out = CommandOutput(as_json)
     if file.is_file() and file.stat().st_size > _DOCUMENT_BYTES:
         raise InvalidInput(
@@ -154,8 +129,10 @@ def import_contract(
 
 
 def confirm_bank_fingerprint(desk: ServiceClient, bank: Party, given: str | None) -> str | None:
-    """The fingerprint that goes to the bureau with this bank's card: the one given, or else asked for if the key is new
-    there; None for one that is known. Raises ``NotAuthentic`` if it is another key's."""
+    """The fingerprint to send with the bank's card; asked for if none is given and the key is new to the bureau.
+
+    Returns None if the bureau knows the key. Raises ``NotAuthentic`` if the fingerprint is another key's.
+    """
     if given is None:
         known = {key["public_key"] for one in desk.get("/v1/banks")["banks"] for key in one["keys"]}
         if bank.public_key in known:
@@ -166,7 +143,7 @@ def confirm_bank_fingerprint(desk: ServiceClient, bank: Party, given: str | None
 
 
 def contract_url_path(contract: str) -> str:
-    """Where a contract stands at the officers' desk."""
+    """The path of a contract in the service."""
     return f"/v1/desk/contracts/{quote(contract, safe='')}"
 
 
@@ -177,7 +154,7 @@ def _show_draft(out: CommandOutput, made: dict[str, Any], fingerprint: str) -> N
     out.say(f"数据局指纹 Fingerprint of this bureau: {fingerprint}")
     show_warnings(out, made)
     if made["officers_needed"] > 1:
-        out.say("须两个部门的专员各自批准 It needs two other officers, of different departments.")
+        out.say("须由两个不同部门的专员分别批准 Two other officers, of different departments, must approve it.")
     if made["state"] == "draft":
         out.say(f"下一步 Next: lab officer submit {contract}")
     else:
@@ -192,8 +169,8 @@ def _fingerprint(desk: ServiceClient) -> str:
     return Party(name=card["name"], public_key=card["public_key"]).fingerprint
 
 
-def _draft_body(wishes: DraftOptions) -> dict[str, Any]:
-    return wishes.model_dump(mode="json", exclude_none=True)
+def _draft_body(asked: DraftOptions) -> dict[str, Any]:
+    return asked.model_dump(mode="json", exclude_none=True)
 
 
 def _read_plan(path: Path) -> ContractProposal:
@@ -206,7 +183,8 @@ def _read_bank(card: Path | None, proposal: ContractProposal | None) -> Party:
     bank, planned = read_party_card(card) if card else None, proposal.bank if proposal else None
     if bank and planned and bank != planned:
         raise InvalidInput(
-            "The card and the plan are of two banks, or of two keys.", next_step="ask the bank which is right"
+            "Wanted one bank and one key; found two in the card and the plan.",
+            next_step="ask the bank which is right",
         )
     found = bank or planned
     if found is None:

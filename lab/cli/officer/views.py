@@ -1,4 +1,4 @@
-"""What ``lab officer`` shows of contracts: where they stand, what is used, what was delivered, and the notice of it."""
+"""What ``lab officer`` shows of contracts: state, allowance, deliveries, and the notice to the bank."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _DELIVERY_LABELS = {"match": "求交 match", "scores": "评分 scores"}
 
 
 def show_warnings(out: CommandOutput, found: dict[str, Any]) -> None:
-    """What is odd about the names of a version, as its bureau finds it; in a frame, or not at all."""
+    """Show the warnings about a version's names in a frame; nothing if there are none."""
     out.show_warnings(
         NameWarning(one["term"], VisibleText(one["zh"]), VisibleText(one["en"])) for one in found["warnings"]
     )
 
 
 def show_missing_steps(out: CommandOutput, found: dict[str, Any]) -> None:
-    """What is still missing until a version is in force."""
+    """Show what is still missing before a version is in force."""
     contract, missing = found["contract"], found["officers_needed"] - len(found["approvals"])
     if found["state"] in ("submitted", "under-review") and missing > 0:
         out.say(
@@ -40,15 +40,15 @@ def show_missing_steps(out: CommandOutput, found: dict[str, Any]) -> None:
             f"lab officer approve {contract} --version {found['version']}"
         )
     if found["state"] in ("submitted", "under-review", "approved") and not found["signed_by_bank"]:
-        out.say(f"还缺银行签名 The bank has still to sign: lab bank sign {contract} --bureau URL")
+        out.say(f"还缺银行签名 The bank must still sign: lab bank sign {contract} --bureau URL")
 
 
 def show_notice_to_bank(out: CommandOutput, step: str, reason: str, found: dict[str, Any]) -> None:
-    """The words that the bank is to be sent; an officer sends them."""
+    """Show the text of the notice that an officer sends to the bank."""
     bank, contract = found["bank"]["name"], found["contract"]
     words = CONTRACT_STEPS[step]
     if not found["delivered"]:
-        out.say("此前没有交付结果，无须通知 Nothing had been delivered; no notice is due.")
+        out.say("此前没有交付结果，无须通知 Nothing was delivered before; no notice is needed.")
         return
     out.say("")
     out.say("通知 Notice")
@@ -65,7 +65,7 @@ def show_notice_to_bank(out: CommandOutput, step: str, reason: str, found: dict[
 
 
 def show_deliveries(out: CommandOutput, contract: str, rows: list[dict[str, Any]]) -> None:
-    """What left the bureau under a contract."""
+    """Show what left the bureau under a contract."""
     if not rows:
         out.say(f"合同 {contract} 尚未交付结果 Nothing has been delivered under it")
         return
@@ -88,9 +88,9 @@ def show_deliveries(out: CommandOutput, contract: str, rows: list[dict[str, Any]
 
 
 def show_watch_findings(out: CommandOutput, found: dict[str, Any]) -> None:
-    """What the watch finds, and what to do first."""
+    """Show the findings of the watch, and what to do first."""
     if not found["findings"]:
-        out.say(f"未见异常 Nothing looks like probing by {len(found['rules'])} rules of counts")
+        out.say(f"未见异常 None of the {len(found['rules'])} rules finds signs of probing")
         return
     out.table(
         "监测 Findings",
@@ -113,10 +113,10 @@ def show_watch_findings(out: CommandOutput, found: dict[str, Any]) -> None:
 
 
 def show_version_status(out: CommandOutput, found: dict[str, Any]) -> None:
-    """Where a version stands: who drafted, reviewed, approved and signed it."""
+    """Show the state of a version: who drafted, reviewed, approved and signed it."""
     approvals = "; ".join(f"{one['account']} ({one['department']}), {one['approved_at']}" for one in found["approvals"])
     out.table(
-        "状态 Standing",
+        "状态 State",
         ("项", "值 value"),
         [
             ("状态 state", label_state(found)),
@@ -132,10 +132,10 @@ def show_version_status(out: CommandOutput, found: dict[str, Any]) -> None:
 
 
 def show_allowance(out: CommandOutput, allowance: dict[str, Any]) -> None:
-    """What is used of the ceilings, and left."""
+    """Show what is used of the ceilings, and what is left."""
     rows = [
-        ("标识(含校验元素) identifiers, canaries among them", "identifiers"),
-        ("单户评分(最多者) scores of the enterprise scored most", "scores"),
+        ("标识(含校验元素) identifiers, including canaries", "identifiers"),
+        ("单户评分(最多者) scores of the most scored enterprise", "scores"),
         ("24小时内作业 jobs within 24 hours", "jobs"),
     ]
     out.table(

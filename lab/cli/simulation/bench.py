@@ -1,4 +1,4 @@
-"""``lab bench``: how fast this machine is, measured by the real commands of both parties on made-up data."""
+"""``lab bench``: measures this machine with the real commands of both parties on made-up data."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ def matching(
     out: Out = None,
     as_json: JsonOption = False,
 ) -> None:
-    """求交基准 Match end to end: import, evaluate, contract, download, blind, answer, look up, over HTTP.
+    """求交基准 Match end to end over HTTP: import, evaluate, contract, download, blind, answer, look up.
 
-    双方各为独立进程。 Both parties run as processes of their own. Set-up is once a register version, online once a
-    portfolio.
+    双方各为独立进程。 Each party runs as its own process. Set-up runs once for a register version, the online part once
+    for a portfolio.
     """
     from lab.simulation.bench.matching import MatchingWorkload, measure
 
     output = CommandOutput(json=as_json)
     with _folder(out) as folder:
-        what = MatchingWorkload(register, portfolio, engine, folder, processes, cluster)
-        facts = measure(what, output.progress)
+        workload = MatchingWorkload(register, portfolio, engine, folder, processes, cluster)
+        facts = measure(workload, output.progress)
     output.table(
         f"求交基准 Matching: {engine} ({facts['path']})",
         ("项目 item", "结果 result"),
@@ -68,9 +68,9 @@ def scoring(
     ] = True,
     as_json: JsonOption = False,
 ) -> None:
-    """评分基准 Score by itself, on one core: encrypt, evaluate, decrypt, beside LightGBM in clear.
+    """评分基准 Score alone, on one core: encrypt, evaluate, decrypt, and compare with LightGBM in clear.
 
-    时间为单核处理器时间。 Times are of one core's processor. The model is trained on made-up data first.
+    时间为单核处理器时间。 Times are processor time of one core. The model is first trained on made-up data.
     """
     from lab.simulation.bench.scoring import ScoringWorkload, measure
 
@@ -91,16 +91,17 @@ def portrait(
     out: Out = None,
     as_json: JsonOption = False,
 ) -> None:
-    """画像基准 From a portfolio's file to portraits over HTTP: match, encrypt, evaluate, decrypt, write.
+    """画像基准 From a portfolio file to portraits over HTTP: match, encrypt, evaluate, decrypt, write.
 
-    双方各为独立进程；登记已导入并求值。 Both parties run as processes; the register is imported and evaluated before.
+    双方各为独立进程；登记已导入并求值。 Each party runs as its own process. The register is imported and evaluated
+    beforehand.
     """
     from lab.simulation.bench.end_to_end import EndToEndWorkload, measure
 
     output = CommandOutput(json=as_json)
     with _folder(out) as folder:
-        what = EndToEndWorkload(enterprises, register, columns, detail, folder)
-        facts = measure(what, output.progress)
+        workload = EndToEndWorkload(enterprises, register, columns, detail, folder)
+        facts = measure(workload, output.progress)
     steps = [(f"其中 of it: {name}", f"{value:.1f} s") for name, value in facts["seconds_by_step"].items()]
     output.table(
         f"画像基准 Portraits: {facts['columns']} × {facts['outputs']}, {facts['engine']}",
@@ -124,8 +125,8 @@ def portrait(
 
 @contextmanager
 def _folder(out: Path | None) -> Iterator[Path]:
-    """The folder named, or one that is removed; whatever was started ends with it."""
-    from lab.simulation.local_deployment import exit_on_sigterm
+    """The folder given, or a temporary one. Processes that were started end with it."""
+    from lab.simulation.process_monitor import exit_on_sigterm
 
     place = nullcontext(str(out)) if out is not None else tempfile.TemporaryDirectory(prefix="shulab-bench-")
     with exit_on_sigterm(), place as folder:
@@ -139,7 +140,7 @@ def _scores(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ("加密(微秒/户) encrypt, µs each", f"{facts['us_per_enterprise_encrypt']:.1f}"),
         ("密文求值 evaluate, µs each", f"{facts['us_per_enterprise_evaluate']:.1f}"),
         ("解密 decrypt, µs each", f"{facts['us_per_enterprise_decrypt']:.1f}"),
-        ("取权重 take weights from the model, µs each", f"{facts['us_per_enterprise_terms']:.1f}"),
+        ("取权重 get weights from the model, µs each", f"{facts['us_per_enterprise_terms']:.1f}"),
         ("明文 LightGBM in clear, µs each", f"{facts['us_per_enterprise_plain_lightgbm']:.1f}"),
         ("求值为明文之倍数 evaluate over LightGBM", f"{facts['evaluate_over_lightgbm']:.2f}"),
         (

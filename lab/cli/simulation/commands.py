@@ -1,14 +1,16 @@
-"""Commands that play both parties on one machine: ``lab demo`` and ``lab trial``."""
+"""Commands that run both parties on one machine: ``lab demo`` and ``lab trial``."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from lab.cli.terminal.option_types import InteractionMode, ModelFamily
+from lab.cli.terminal.command_options import take_options
+from lab.cli.terminal.option_types import InteractionMode, JsonOption, ModelFamily
 from lab.cli.terminal.output import CommandOutput
 from lab.terms.names import IdKind
 
@@ -28,10 +30,10 @@ def demo(
     out: Annotated[
         Path | None, typer.Option(help="输出文件夹 Folder for results (default: shulab-demo/TIME).", show_default=False)
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="输出一个 JSON 对象 Print one JSON object.")] = False,
+    as_json: JsonOption = False,
     keep: Annotated[
         bool,
-        typer.Option("--keep", help="保留双方的库与密钥 Keep both parties' homes and keys, not the results alone."),
+        typer.Option("--keep", help="保留双方的库与密钥 Keep both parties' homes and keys, not only the results."),
     ] = False,
     consent: Annotated[
         bool, typer.Option("--consent", help="合同要求企业授权 The contract requires the enterprises' consent.")
@@ -42,82 +44,87 @@ def demo(
     双方各为独立进程，经本机 HTTP 往来。 Both parties run as processes of their own and meet over HTTP on this machine.
     """
     from lab.simulation.demo import DemoSettings, run_demo
-    from lab.simulation.local_deployment import exit_on_sigterm
+    from lab.simulation.process_monitor import exit_on_sigterm
 
     output = CommandOutput(json=as_json)
-    scene = DemoSettings(
+    settings = DemoSettings(
         rows=rows, portfolio=portfolio, seed=seed, out=_folder(out, "shulab-demo"), keep=keep, consent=consent
     )
     with exit_on_sigterm():
-        facts = run_demo(scene, output)
+        facts = run_demo(settings, output)
     output.print_result(facts)
 
 
-@app.command("trial")
-def trial(
-    bureau_file: Annotated[Path, typer.Argument(metavar="BUREAU.csv", help="数据局文件 The bureau's file.")],
+@dataclass(frozen=True, kw_only=True)
+class TrialOptions:
+    """Options of ``lab trial``."""
+
+    bureau_file: Annotated[Path, typer.Argument(metavar="BUREAU.csv", help="数据局文件 The bureau's file.")]
     bank_file: Annotated[
         Path, typer.Argument(metavar="BANK.csv", help="银行文件，含标签 The bank's file, with the label.")
-    ],
-    id_column: Annotated[str, typer.Option("--id", metavar="COLUMN", help="标识列 Identifier column in both files.")],
-    label: Annotated[
-        str, typer.Option(metavar="COLUMN", help="标签列 Label column in the bank's file: 1 bad, 0 good.")
-    ],
-    id_kind: Annotated[IdKind, typer.Option(help="标识类型 uscc: unified social credit codes.")] = "uscc",
-    model: Annotated[ModelFamily, typer.Option(help="模型 Model family.")] = ModelFamily.boosted,
+    ]
+    id_column: Annotated[str, typer.Option("--id", metavar="COLUMN", help="标识列 Identifier column in both files.")]
+    label: Annotated[str, typer.Option(metavar="COLUMN", help="标签列 Label column in the bank's file: 1 bad, 0 good.")]
+    id_kind: Annotated[IdKind, typer.Option(help="标识类型 uscc: unified social credit codes.")] = "uscc"
+    model: Annotated[ModelFamily, typer.Option(help="模型 Model family.")] = ModelFamily.boosted
     interactions: Annotated[
         InteractionMode, typer.Option(help="每条路径一个银行特征，或不限 One bank feature a path, or free.")
-    ] = InteractionMode.one,
-    engine: Annotated[str, typer.Option(help="求交引擎 Matching engine.")] = "x25519",
+    ] = InteractionMode.one
+    engine: Annotated[str, typer.Option(help="求交引擎 Matching engine.")] = "x25519"
     bureau_columns: Annotated[
         str, typer.Option(metavar="A,B", help="只用这些数据局列 Use only these columns of the bureau's file.")
-    ] = "",
+    ] = ""
     bank_columns: Annotated[
         str, typer.Option(metavar="A,B", help="只用这些银行列 Use only these columns of the bank's file.")
-    ] = "",
-    seed: Annotated[int, typer.Option(min=0, help="随机种子 Seed of the split and the training.")] = 1,
+    ] = ""
+    seed: Annotated[int, typer.Option(min=0, help="随机种子 Seed of the split and the training.")] = 1
     out: Annotated[
         Path | None,
         typer.Option(help="输出文件夹 Folder for results (default: shulab-trial/TIME).", show_default=False),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="输出一个 JSON 对象 Print one JSON object.")] = False,
-) -> None:
+    ] = None
+    as_json: JsonOption = False
+
+
+@app.command("trial")
+@take_options(TrialOptions)
+def trial(given: TrialOptions) -> None:
     """用两份文件试算 The same job on your own two files, before signing.
 
     合并行的 70% 明文训练，其余 30% 走真实的加密流程，并与明文结果比较。
     70 % of the joined rows train a model in clear; the other 30 % are scored by the real encrypted service, and the
     scores are compared with those in clear.
     """
-    from lab.simulation.local_deployment import exit_on_sigterm
+    from lab.simulation.process_monitor import exit_on_sigterm
     from lab.simulation.trial.report import draw_report, write_report
-    from lab.simulation.trial.trial import TrialSettings, run_trial
+    from lab.simulation.trial.settings import TrialSettings
+    from lab.simulation.trial.trial import run_trial
 
-    output = CommandOutput(json=as_json)
-    plan = TrialSettings(
-        bureau=bureau_file,
-        bank=bank_file,
-        out=_folder(out, "shulab-trial"),
-        id_column=id_column,
-        label=label,
-        id_kind=id_kind,
-        family=model.value,
-        interactions=interactions.value,
-        engine=engine,
-        bureau_columns=_split(bureau_columns),
-        bank_columns=_split(bank_columns),
-        seed=seed,
+    output = CommandOutput(json=given.as_json)
+    settings = TrialSettings(
+        bureau=given.bureau_file,
+        bank=given.bank_file,
+        out=_folder(given.out, "shulab-trial"),
+        id_column=given.id_column,
+        label=given.label,
+        id_kind=given.id_kind,
+        family=given.model.value,
+        interactions=given.interactions.value,
+        engine=given.engine,
+        bureau_columns=_split(given.bureau_columns),
+        bank_columns=_split(given.bank_columns),
+        seed=given.seed,
     )
     output.say("试算：两份文件都在本机，试点样本以明文合并训练。")
-    output.say("Trial: both files lie on this machine; the pilot sample is joined in clear to train the model.")
+    output.say("Trial: both files are on this machine; the pilot sample is joined in clear to train the model.")
     with exit_on_sigterm():
-        report = run_trial(plan, progress=output.progress)
-    page = write_report(report, plan.out / "report.html")
+        report = run_trial(settings, progress=output.progress)
+    page = write_report(report, settings.out / "report.html")
     output.show(draw_report(report))
     output.say(f"报告 report: {page}")
     facts: dict[str, Any] = dict(report.facts) | {
         "warnings": [{"zh": zh, "en": en} for zh, en in report.warnings],
         "report": str(page),
-        "out": str(plan.out),
+        "out": str(settings.out),
     }
     output.print_result(facts)
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import polars as pl
 import typer
 
-from lab.cli.terminal.option_types import JsonOption, SessionFileOption
+from lab.cli.terminal.command_options import take_options
+from lab.cli.terminal.option_types import JsonOption, ServiceOptions, SessionFileOption
 from lab.cli.terminal.output import CommandOutput
 from lab.sdk.client import ServiceClient
 from lab.tables.spreadsheet_csv import save_csv
@@ -28,7 +30,7 @@ consent = typer.Typer(
 app.add_typer(consent, name="consent")
 
 IdKindOption = Annotated[IdKind, typer.Option("--id-kind", help="代码类型 Kind of the codes.")]
-_MAX_ROWS_SHOWN = 10  # rows set aside that a person sees; --rejected writes them all
+_MAX_ROWS_SHOWN = 10  # rejected rows that the terminal shows; --rejected writes them all
 
 
 @app.callback()
@@ -38,13 +40,13 @@ def group() -> None:
 
 @consent.command("template")
 def print_template(as_json: JsonOption = False) -> None:
-    """授权文件样式 Print the columns of a consent file, and two made-up rows of it."""
+    """授权文件样式 Print the columns of a consent file, and two made-up rows."""
     output = CommandOutput(as_json)
     if not as_json:
         sys.stdout.write(consent_file_template())
-    notes = CommandOutput(json=True)  # the words go to stderr, so that stdout is a file
+    notes = CommandOutput(json=True)  # explanations go to stderr, so that stdout can be saved as the file
     notes.table("列 Columns", ("列 column", "说明", "meaning"), COLUMNS)
-    notes.say("每行须有凭证编号，或公钥和签名 A row has evidence, or a public key and a signature.")
+    notes.say("每行须有凭证编号，或公钥和签名 A row needs evidence, or a public key and a signature.")
     notes.say(f"用途 purposes: {', '.join(Purpose)}")
     output.print_result(
         {"columns": [{"name": name, "zh": zh, "en": en} for name, zh, en in COLUMNS], "csv": consent_file_template()}
@@ -61,7 +63,7 @@ def import_consents(
     session: SessionFileOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """导入授权 Import consents; rows that are held already, and the same file again, add nothing."""
+    """导入授权 Import consents. Rows that were imported before add nothing."""
     output = CommandOutput(as_json)
     with ServiceClient.open(session) as desk, output.progress.stage("import", 1):
         done = desk.upload("/v1/consents", file, "text/csv", id_kind=id_kind)
@@ -72,7 +74,7 @@ def import_consents(
             ("行 rows", done["rows"]),
             ("新增 imported", done["imported"]),
             ("其中带签名 signed", done["signed"]),
-            ("已有 held already", done["duplicates"]),
+            ("已有 imported before", done["duplicates"]),
             ("搁置 set aside", done["set_aside"]),
         ],
     )
@@ -89,30 +91,40 @@ def import_consents(
     output.print_result(done)
 
 
-@consent.command()
-def withdraw(
-    reason: Annotated[str, typer.Option(help="原因 Why; kept in the ledger, so without any code.")],
+@dataclass(frozen=True, kw_only=True)
+class WithdrawOptions(ServiceOptions):
+    """Options of ``lab steward consent withdraw``."""
+
+    reason: Annotated[str, typer.Option(help="原因 Why; kept in the ledger, so without any code.")]
     codes: Annotated[
         list[str] | None, typer.Argument(metavar="[CODE]...", help="企业代码 Codes of the enterprises.")
-    ] = None,
-    file: Annotated[Path | None, typer.Option(help="代码文件 A table with the column code.")] = None,
+    ] = None
+    file: Annotated[Path | None, typer.Option(help="代码文件 A table with the column code.")] = None
     bank: Annotated[
         str | None,
         typer.Option(help="银行名称或编号 The bank, by name or id [default: all]."),
-    ] = None,
-    purpose: Annotated[Purpose | None, typer.Option(help="用途 The purpose [default: all].")] = None,
-    id_kind: IdKindOption = "uscc",
-    session: SessionFileOption = None,
-    as_json: JsonOption = False,
-) -> None:
+    ] = None
+    purpose: Annotated[Purpose | None, typer.Option(help="用途 The purpose [default: all].")] = None
+    id_kind: IdKindOption = "uscc"
+
+
+@consent.command()
+@take_options(WithdrawOptions)
+def withdraw(given: WithdrawOptions) -> None:
     """撤回授权 Withdraw consents of enterprises, from one bank or all; nothing is scored under them from now on."""
-    output = CommandOutput(as_json)
-    wanted = [*(codes or []), *(_read_codes(file) if file else [])]
-    if not wanted:
+    output = CommandOutput(given.as_json)
+    codes = [*(given.codes or []), *(_read_codes(given.file) if given.file else [])]
+    if not codes:
         raise InvalidInput("Wanted enterprises' codes; found none.", next_step="give CODE, or --file")
-    form: dict[str, Any] = {"codes": wanted, "id_kind": id_kind, "bank": bank, "reason": reason}
-    with ServiceClient.open(session) as desk:
-        done = desk.post("/v1/consents/withdrawals", form | {"purpose": purpose.value if purpose else None})
+    body: dict[str, Any] = {
+        "codes": codes,
+        "id_kind": given.id_kind,
+        "bank": given.bank,
+        "reason": given.reason,
+        "purpose": given.purpose.value if given.purpose else None,
+    }
+    with ServiceClient.open(given.session) as desk:
+        done = desk.post("/v1/consents/withdrawals", body)
     output.say(f"已撤回 Withdrawn: {done['consents']} 份授权 consents, {done['enterprises']} 户企业 enterprises")
     output.print_result(done)
 
@@ -156,7 +168,7 @@ def show(
             ],
         )
     else:
-        output.say("没有该企业的授权 No consent of this enterprise is held.")
+        output.say("没有该企业的授权 There is no consent of this enterprise.")
     output.print_result(found)
 
 

@@ -1,4 +1,4 @@
-"""Asking for a fingerprint: it is typed, as it came by another channel, and never offered for a nod."""
+"""Asks for a fingerprint. The person types it as it came over another channel; it is never shown to be confirmed."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from lab.terms.errors import InvalidInput
 
 
 def prompt_fingerprint(zh: str, en: str) -> str:
-    """What the person types; raises ``InvalidInput`` where nobody can be asked."""
+    """Ask for the fingerprint of ``zh`` and ``en``'s key; raises ``InvalidInput`` if there is no terminal."""
     if not sys.stdin.isatty():
         raise InvalidInput(
             f"Wanted the fingerprint of {en}'s key; there is no terminal to ask on.",
-            next_step="have it read out to you over another channel, then give it with --fingerprint",
+            next_step="ask for it over another channel, then give it with --fingerprint",
         )
-    asked = f"{zh}通过其他渠道告知的密钥指纹 The fingerprint that {en} told you over another channel"
-    return prompt_user(asked)
+    return prompt_user(f"{zh}通过其他渠道告知的密钥指纹 The fingerprint that {en} gave you over another channel")

@@ -1,7 +1,7 @@
-"""Help of which nothing is cut.
+"""Help texts without truncation.
 
-``rich`` measures a line by its characters where it takes blanks off the end, so a line of Chinese that just fits keeps
-its blank, counts as too long, and loses its last letters to an ellipsis. The parser's tables get columns that fold.
+Where ``rich`` strips trailing blanks it measures a line in characters, not in cells. So a Chinese line that just fits
+keeps its blank, counts as too long, and loses its last letters to an ellipsis. Here columns wrap instead.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class _FoldingTable(Table):
 
 
 def disable_help_truncation() -> None:
-    """Have help drawn so from now on; to be called where help is asked for, since its drawing is long to load."""
+    """Wrap columns in help from now on. Call it only when help is asked for, since it loads slowly."""
     import rich.columns
     from typer import rich_utils
 

@@ -1,7 +1,8 @@
-"""Choices that several commands offer, so that they are the same words everywhere."""
+"""Options and choices that several commands share, so that their words are the same everywhere."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +16,10 @@ DespiteWarningsOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="输出一个 JSON 对象 Print one JSON object.")]
+RoleOption = Annotated[
+    list[str],
+    typer.Option("--role", help="角色(可重复) Role: officer, steward, researcher, auditor, administrator; repeatable."),
+]
 SessionFileOption = Annotated[
     Path | None,
     typer.Option(
@@ -30,15 +35,23 @@ BureauHomeOption = Annotated[
 ]
 
 
+@dataclass(frozen=True, kw_only=True)
+class ServiceOptions:
+    """The options of every command that asks a bureau's service as the person who signed in."""
+
+    session: SessionFileOption = None
+    as_json: JsonOption = False
+
+
 class ModelFamily(StrEnum):
-    """Which family of models."""
+    """A family of models."""
 
     boosted = "boosted"
     scorecard = "scorecard"
 
 
 class InteractionMode(StrEnum):
-    """One bank feature a path, or free."""
+    """How many bank features may appear on one path of a tree: one, or any number."""
 
     one = "one"
     free = "free"

@@ -1,9 +1,8 @@
-"""What a command shows: progress with time left, tables for people, one JSON object for programs, errors with a next
-step.
+"""What a command shows: progress with the time left, tables for people, one JSON object for programs, and errors.
 
-Whatever reaches the screen passes here, and nothing of it is markup: ``rich`` is given text and styles, never a string
-to interpret. A string is shown as ``lab.terms.text.escaping`` writes it, so that no name can steer the terminal, hide,
-or draw a line of its own; only what is ``VisibleText`` already may have several lines.
+All output passes through this module. ``rich`` gets text and styles, never a string to interpret as markup. Strings are
+escaped by ``lab.terms.text.escaping``, so that no name can control the terminal, hide characters or add a line. Only
+``VisibleText`` may have several lines.
 """
 
 from __future__ import annotations
@@ -65,14 +64,13 @@ STAGE_LABELS: dict[str, str] = {
     "tidy": "清理 tidy",
 }
 _MAX_UNBROKEN_WIDTH = 60
-"""A column that is not broken up is at most so wide; a longer cell is broken, never cut."""
+"""Widest column that is kept unbroken, in cells of the screen. Longer text is wrapped, never cut."""
 _MINIMUM_COLUMN_WIDTH = 4
-"""Cells of a screen that a column has at least. In fewer than two, ``rich`` leaves wide characters out."""
+"""Narrowest column, in cells of the screen. In fewer than two, ``rich`` drops wide characters."""
 
 
 class SafeConsole(Console):
-    """A console that interprets no text and lets none hide: what a drawing brings from elsewhere is made visible here
-    once more, after it is laid out."""
+    """A console that interprets no markup and shows every character: text is escaped once more after layout."""
 
     def __init__(self, *, stderr: bool = False, width: int | None = None, file: Any = None) -> None:
         super().__init__(stderr=stderr, width=width, file=file, markup=False, emoji=False, highlight=False)
@@ -92,7 +90,7 @@ class _BarStage:
 
 
 class TerminalProgress:
-    """Draws one bar a stage on stderr; several stages may be open at once (encrypting while the bureau scores)."""
+    """Draws one bar a stage on stderr. Several stages may be open at once: encrypting while the bureau scores."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -127,7 +125,7 @@ class TerminalProgress:
 
 
 class CommandOutput:
-    """How one command speaks. With ``json`` stdout carries exactly one object and all else goes to stderr."""
+    """The output of one command. With ``json``, stdout carries exactly one object and all else goes to stderr."""
 
     def __init__(self, json: bool = False) -> None:
         self.json = json
@@ -141,32 +139,32 @@ class CommandOutput:
         self.page.print(Text(escape_hidden(line)), soft_wrap=True)
 
     def say_on_stderr(self, line: str) -> None:
-        """One line for the person, on stderr in any case, so that stdout stays what a file is to hold."""
+        """One line for the person, always on stderr, so that stdout can be saved to a file."""
         self.notes.print(Text(escape_hidden(line)), soft_wrap=True)
 
     def print_text(self, text: str) -> None:
-        """A document of several lines, which a person may read and a program as well."""
+        """A document of several lines, for people and programs."""
         self.page.print(Text(VisibleText(text)), soft_wrap=True)
 
     def show(self, renderable: RenderableType) -> None:
-        """Anything rich can draw."""
+        """Anything that ``rich`` can draw."""
         self.page.print(renderable)
 
     def show_warnings(self, found: Iterable[NameWarning]) -> None:
-        """What is odd about a contract's names, in a frame of its own; nothing if nothing is."""
-        words = [Text(f"{' '.join(one.label)}\n  {one.zh}\n  {one.en}") for one in found]
-        if words:
+        """Show warnings about a contract's names in a frame; shows nothing if there are none."""
+        lines = [Text(f"{' '.join(one.label)}\n  {one.zh}\n  {one.en}") for one in found]
+        if lines:
             self.page.print(
                 Panel(
-                    Text("\n").join(words),
-                    title=Text("警告：签署或批准前请核对 WARNING: look twice before you sign or approve"),
+                    Text("\n").join(lines),
+                    title=Text("警告：签署或批准前请核对 WARNING: check these names before you sign or approve"),
                     box=HEAVY,
                     style="bold red",
                 )
             )
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, whole: str = "") -> None:
-        """A small table. No text of it is lost, and what stands in the column ``whole`` is not broken up either."""
+        """A small table. No text is cut; text in the column ``whole`` is not wrapped either, if there is room."""
         self.page.print(make_terminal_table(title, columns, rows, whole=whole))
 
     def print_result(self, facts: Mapping[str, Any]) -> None:
@@ -175,20 +173,20 @@ class CommandOutput:
             sys.stdout.write(dump_visible_json(facts) + "\n")
 
     def confirm(self, question: str) -> bool:
-        """Whether the person at the terminal says yes; asked on stderr."""
+        """Ask a yes-or-no question on stderr; True for yes."""
         return typer.confirm(escape_hidden(question), err=True)
 
     def require_confirmation(self, question: str) -> None:
-        """Ask whether to go on although a warning was shown; raises ``NotAllowed`` unless somebody says yes."""
+        """Ask whether to go on despite a warning; raises ``NotAllowed`` unless somebody says yes."""
         if not sys.stdin.isatty() or not self.confirm(question):
             raise NotAllowed(
-                "Names in the contract look odd, as the warning says; nobody agreed to them.",
+                "Names in the contract look odd, as the warning says, and nobody confirmed them.",
                 next_step="ask who drafted it; if the names are right, say so with --despite-warnings",
             )
 
 
 class TerminalTable:
-    """A table whose cells are text; a list of its rows where the screen is too narrow for its columns."""
+    """A table of text. On a screen too narrow for its columns it is drawn as a list of rows."""
 
     def __init__(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], whole: str) -> None:
         self._title, self._whole = Text(escape_hidden(title)), whole
@@ -199,7 +197,7 @@ class TerminalTable:
         ]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        room = options.max_width - 3 * len(self._columns) - 1  # beside frames and the space in them
+        room = options.max_width - 3 * len(self._columns) - 1  # without frames and padding
         if room < _MINIMUM_COLUMN_WIDTH * len(self._columns):
             yield self._title
             for row in self._rows:
@@ -207,8 +205,8 @@ class TerminalTable:
                 yield Text()
             return
         table = Table(title=self._title, title_justify="left", header_style="bold")
-        for place, column in enumerate(self._columns):
-            widest = max((row[place].cell_len for row in self._rows), default=0)
+        for position, column in enumerate(self._columns):
+            widest = max((row[position].cell_len for row in self._rows), default=0)
             others = _MINIMUM_COLUMN_WIDTH * (len(self._columns) - 1)
             unbroken = column == self._whole and widest <= min(_MAX_UNBROKEN_WIDTH, room - others)
             table.add_column(Text(column), overflow="fold", no_wrap=unbroken)
@@ -223,19 +221,19 @@ class TerminalTable:
 def make_terminal_table(
     title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, whole: str = ""
 ) -> TerminalTable:
-    """A table whose cells are text, every character of it to be seen; what is long is broken, never cut."""
+    """A table that shows every character of its cells; long text is wrapped, never cut."""
     return TerminalTable(title, columns, rows, whole)
 
 
 def prompt_user(question: str, *, secret: bool = False, confirm: bool = False) -> str:
-    """What the person at the terminal types; asked on stderr."""
+    """What the person types; the question goes to stderr."""
     return str(typer.prompt(escape_hidden(question), hide_input=secret, confirmation_prompt=confirm, err=True))
 
 
 def report_usage_error(error: TyperException) -> int:
-    """Print what is wrong with a command line, as the command's own parser says it, and return its exit code."""
+    """Print what the parser says is wrong with a command line; returns the exit code."""
     if type(error).__name__ == "NoArgsIsHelpError":
-        return error.exit_code  # nothing was asked for, and the parser has shown its help
+        return error.exit_code  # the parser has already shown the help
     notes = SafeConsole(stderr=True)
     context: typer.Context | None = getattr(error, "ctx", None)
     if context is not None:
@@ -246,12 +244,12 @@ def report_usage_error(error: TyperException) -> int:
 
 
 def report_internal_error(error: Exception) -> None:
-    """Print a fault of Shulab's own, as Python does, but with all of it to be seen."""
+    """Print an unexpected error with its traceback, escaped."""
     sys.stderr.write(VisibleText("".join(traceback.format_exception(error))))
 
 
 def report_error(error: ShulabError, *, as_json: bool) -> int:
-    """Print an expected error for a person (and for a program) and return its exit code."""
+    """Print an expected error for a person, and with ``as_json`` for a program; returns the exit code."""
     if as_json:
         sys.stdout.write(dump_visible_json(error.as_dict()) + "\n")
     notes = SafeConsole(stderr=True)
@@ -262,5 +260,5 @@ def report_error(error: ShulabError, *, as_json: bool) -> int:
 
 
 def _visible_error_text(before: str, text: str) -> VisibleText:
-    """Text of an error after our own words; what the other party wrote was made visible when it was read."""
+    """An error's text after our prefix. The other party's text was already escaped when it was read."""
     return VisibleText(before + escape_hidden(text))

@@ -1,4 +1,4 @@
-"""Witnesses and their quorum, as ``--witness`` and ``--quorum`` give them to officers and auditors."""
+"""Parsing of ``--witness`` and ``--quorum``, which officers and auditors give."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lab.terms.witnessing.signed_note import SIGNATURE_COSIGNATURE, NoteKey
 
 
 def parse_witness_terms(witnesses: Sequence[str] | None, quorum: int | None) -> WitnessQuorum | None:
-    """Whose cosignatures count, by what was given; None if nobody was named. Raises ``InvalidInput``."""
+    """The witnesses and their quorum; None if no witness was named. Raises ``InvalidInput``."""
     if not witnesses:
         if quorum is not None:
             raise InvalidInput("Wanted --witness with --quorum.", next_step="name the witnesses")

@@ -1,4 +1,4 @@
-"""``lab witness``: see bureaus' ledgers and cosign them, for an auditor, a second bureau or a bank."""
+"""``lab witness``: watch bureaus' ledgers and cosign them, for an auditor, a second bureau or a bank."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WitnessHomeOption = Annotated[
     Path | None,
     typer.Option(
         "--home",
-        help="见证人目录 The witness's folder (default: SHULAB_WITNESS_HOME or ~/.shulab/witness).",
+        help="见证人文件夹 The witness's folder (default: SHULAB_WITNESS_HOME or ~/.shulab/witness).",
         show_default=False,
     ),
 ]
@@ -50,14 +50,14 @@ def init(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """建立见证人 Make a witness: its folder and its cosigning key, which is used for nothing else."""
+    """建立见证人 Make a witness: its folder, and its cosigning key, which is used for nothing else."""
     output = CommandOutput(as_json)
-    words = _read_passphrase(confirm=True) if passphrase else None
-    made = WitnessHome.create(home or default_folder(), name=name, passphrase=words)
+    secret = _read_passphrase(confirm=True) if passphrase else None
+    made = WitnessHome.create(home or default_folder(), name=name, passphrase=secret)
     output.say(f"已建立 made: {made.folder}")
     fingerprint = Party(name=made.name, public_key=made.public_key).fingerprint
     output.say(f"验证密钥 verifier key: {made.note_key}")
-    output.say(f"指纹(请电话告知) fingerprint, to be told by voice: {fingerprint}")
+    output.say(f"指纹(请电话告知) fingerprint, to be read out by telephone: {fingerprint}")
     output.say("下一步 Next: lab witness trust BUREAU.json --fingerprint …; lab witness serve")
     output.print_result(
         {"home": str(made.folder), "name": made.name, "key": str(made.note_key), "fingerprint": fingerprint}
@@ -75,7 +75,7 @@ def trust(
     home: WitnessHomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """见证此数据局 Watch this bureau's ledger from now on. Its first checkpoint is taken as it comes."""
+    """见证此数据局 Watch this bureau's ledger from now on. Its first checkpoint is accepted as it is."""
     output = CommandOutput(as_json)
     opened = WitnessHome.open(home or default_folder())
     bureau = read_party_card(card, of="bureau")
@@ -89,31 +89,12 @@ def trust(
 @app.command()
 def show(home: WitnessHomeOption = None, as_json: JsonOption = False) -> None:
     """显示 Show the witness's verifier key, the ledgers it watches, what it cosigned last, and forks it was offered."""
-    from lab.disk.private_files import read_private
-    from lab.terms.witnessing.checkpoint import SignedCheckpoint, ledger_origin
-    from lab.terms.witnessing.cosignature import read_cosignature
-
     output = CommandOutput(as_json)
     opened = WitnessHome.open(home or default_folder())
     output.say(f"验证密钥 verifier key: {opened.note_key}")
     party = Party(name=opened.name, public_key=opened.public_key)
     output.say(f"指纹 fingerprint: {party.fingerprint}")
-    logs: list[dict[str, Any]] = []
-    for bureau in opened.watched_bureaus():
-        origin = ledger_origin(bureau.public_key)
-        folder = opened.log_folder(origin)
-        size, when = 0, ""
-        if (folder / "cosigned").exists():
-            last = SignedCheckpoint.parse(read_private(folder / "cosigned"))
-            size = last.size
-            mine = [line for line in last.note.signatures if line.claims_key(opened.note_key)]
-            when = (
-                f"{read_cosignature(opened.note_key, mine[0], last.note.text).time:%Y-%m-%d %H:%M:%S} UTC"
-                if mine
-                else ""
-            )
-        kept = {name: [str(path) for path in sorted(folder.glob(f"{name}-*"))] for name in ("refused", "unproven")}
-        logs.append({"bureau": bureau.name, "origin": origin, "size": size, "cosigned": when, **kept})
+    logs = [_describe_ledger(opened, bureau) for bureau in opened.watched_bureaus()]
     output.table(
         "台账 Ledgers",
         ("数据局 bureau", "条目 entries", "联署于 cosigned", "拒绝的检查点 refused", "日志 origin"),
@@ -121,14 +102,34 @@ def show(home: WitnessHomeOption = None, as_json: JsonOption = False) -> None:
     )
     for one in logs:
         for path in one["refused"]:
-            output.say(f"分叉证据 a checkpoint that contradicts one that was cosigned: {path}")
+            output.say(f"分叉证据 a checkpoint that contradicts a cosigned one: {path}")
         for path in one["unproven"]:
             output.say(
-                f"未附证明，任何人都可送来 came without a proof, from anybody; `lab audit compare` asks for it: {path}"
+                f"未附证明，任何人都可送来 a checkpoint without a proof, which anybody may have sent; check it with "
+                f"`lab audit compare`: {path}"
             )
     output.print_result(
         {"name": opened.name, "key": str(opened.note_key), "fingerprint": party.fingerprint, "logs": logs}
     )
+
+
+def _describe_ledger(home: WitnessHome, bureau: Party) -> dict[str, Any]:
+    """What the witness cosigned last of a bureau's ledger, and the checkpoints that it refused."""
+    from lab.disk.private_files import read_private
+    from lab.terms.witnessing.checkpoint import SignedCheckpoint, ledger_origin
+    from lab.terms.witnessing.cosignature import read_cosignature
+
+    origin = ledger_origin(bureau.public_key)
+    folder = home.log_folder(origin)
+    size, when = 0, ""
+    if (folder / "cosigned").exists():
+        last = SignedCheckpoint.parse(read_private(folder / "cosigned"))
+        size = last.size
+        own = [line for line in last.note.signatures if line.claims_key(home.note_key)]
+        if own:
+            when = f"{read_cosignature(home.note_key, own[0], last.note.text).time:%Y-%m-%d %H:%M:%S} UTC"
+    refused = {name: [str(path) for path in sorted(folder.glob(f"{name}-*"))] for name in ("refused", "unproven")}
+    return {"bureau": bureau.name, "origin": origin, "size": size, "cosigned": when, **refused}
 
 
 @app.command()

@@ -1,1 +1,1 @@
-"""Measuring: made-up files of register size, both parties run over them as commands, and the figures that come out."""
+"""Benchmarks: both parties run as commands on large made-up files."""

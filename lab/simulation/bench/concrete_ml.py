@@ -1,4 +1,4 @@
-"""Concrete-ML on the same firms, in the environment of its own that ``make peers`` makes; without it, no figure."""
+"""Concrete-ML on the same firms, in the separate environment that ``make peers`` creates."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _SCRIPT = ROOT / "tests" / "benchmarks" / "peers" / "concrete_scoring.py"
 def measure_concrete_ml(
     pilot: SyntheticFirms, asked: SyntheticFirms, trees: int, *, rows: int = 1
 ) -> dict[str, Any] | None:
-    """Its figures for ``rows`` of the firms asked, scored by ``trees`` trees taught by the pilot's; None if not set up.
+    """Train ``trees`` trees on ``pilot``, score ``rows`` firms of ``asked``; returns figures, or None if not set up.
 
-    Raises ``ShulabError`` if it breaks. Takes minutes.
+    Raises ``ShulabError`` if it fails. It takes minutes.
     """
     if not (STAMP.exists() and _SCRIPT.exists()):
         return None
     with tempfile.TemporaryDirectory(prefix="shulab-peer-") as folder:
         file = Path(folder) / "firms.npz"
-        some = asked.take(0, rows)
-        np.savez(file, pilot=_features(pilot), label=pilot.label, asked=_features(some))
+        scored = asked.take(0, rows)
+        np.savez(file, pilot=_features(pilot), label=pilot.label, asked=_features(scored))
         words = ["--file", str(file), "--trees", str(trees), "--rows", str(rows), "--json"]
         done = subprocess.run(
             [str(PYTHON), "-P", "-W", "ignore", str(_SCRIPT), *words], stdout=subprocess.PIPE, text=True, cwd=folder

@@ -1,4 +1,4 @@
-"""Processor time of both parties while something runs: what other work on the same cores hardly lengthens."""
+"""Processor time of both parties, which other work on the same cores hardly affects."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import psutil
 
 
 def commands_cpu_seconds() -> float:
-    """Processor seconds, so far, of the commands that this process started and saw end, and of all they waited for."""
+    """Processor seconds so far of the commands that this process started and that have ended, and of their children."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
 def process_cpu_seconds(pid: int) -> float:
-    """Processor seconds, so far, of a running process: its own, its children's that have ended, and those running."""
+    """Processor seconds so far of a running process and of its children, ended and running."""
     total = 0.0
     with suppress(psutil.Error):
         root = psutil.Process(pid)

@@ -1,7 +1,7 @@
-"""Where an evaluation's time goes: step by step, from the profile of a real call, and what of it the binding takes.
+"""Profile of an evaluation: the time of each step, from a profiled call, and the overhead of SEAL's Python binding.
 
-The binding takes numbers as Python's: every weight becomes an integer object and is read back. It reads and writes
-objects by the path of a file, so that bytes are written to one before SEAL copies them. Both are measured by themselves
+The binding takes Python numbers, so every weight becomes an integer object and is converted back. It reads and writes
+objects through files, so bytes are written to a file before SEAL copies them. Both costs are measured separately
 (``protocols.scoring.seal.operation_costs``).
 """
 
@@ -29,11 +29,11 @@ _STEPS: dict[str, tuple[str, str]] = {
     "mask": ("draw", "<listcomp>"),
     "switch_down_and_serialise": ("finish", "evaluate"),
 }
-"""Calls of evaluation that do not lie within each other."""
+"""Calls of an evaluation, none of which contains another."""
 
 
 def evaluation_steps_us(evaluate: Callable[[], object], rows: int) -> dict[str, float]:
-    """Microseconds of a row by step, ``flood`` (part of ``mask``) and ``rest``, of one profiled call."""
+    """Microseconds a row for each step, for ``flood`` (part of ``mask``) and ``rest``, from one profiled call."""
     profile = cProfile.Profile(time.process_time)
     profile.runcall(evaluate)
     profile.create_stats()
@@ -45,11 +45,11 @@ def evaluation_steps_us(evaluate: Callable[[], object], rows: int) -> dict[str, 
     return {step: round(seconds / rows * 1e6, 3) for step, seconds in found.items()}
 
 
-def binding_overhead_us(terms: QuantizedWeights, params: ParameterSet, rows: int) -> dict[str, float]:
-    """Microseconds of a row that converting weights, and taking columns through a file, cost in an evaluation."""
-    columns = len(set(terms.columns.tolist()))
+def binding_overhead_us(weights: QuantizedWeights, params: ParameterSet, rows: int) -> dict[str, float]:
+    """Microseconds a row that an evaluation spends on converting weights and on passing columns through a file."""
+    columns = len(set(weights.columns.tolist()))
     return {
-        "convert_weights": round(len(terms.columns) * integer_conversion_microseconds(params) / rows, 3),
+        "convert_weights": round(len(weights.columns) * integer_conversion_microseconds(params) / rows, 3),
         "columns_through_a_file": round(
             columns * memory_file_microseconds(2 * 8 * params.degree * len(params.data_primes)) / rows, 3
         ),
@@ -57,7 +57,7 @@ def binding_overhead_us(terms: QuantizedWeights, params: ParameterSet, rows: int
 
 
 def _seconds_in(calls: dict[tuple[str, int, str], tuple[Any, ...]], name: str, caller: str) -> float:
-    """Seconds in a function and what it calls, as far as ``caller`` called it."""
+    """Seconds in a function and its callees, counting only calls by ``caller``."""
     total = 0.0
     for (_, _, found), (*_, callers) in calls.items():
         if found == name or found.endswith(f".{name}>"):

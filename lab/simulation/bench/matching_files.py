@@ -1,8 +1,7 @@
-"""Made-up files of register size for measuring: the same valid codes as ``lab.simulation.synthetic.credit_codes``, a
-million a second.
+"""Large made-up files for benchmarks: the valid codes of ``lab.simulation.synthetic.credit_codes``, a million a second.
 
-Three files whose content is fixed by the sizes and the seed: a register (code and one item), a portfolio of which half
-is in the register, and a small pilot sample, since a contract that allows scoring needs a trained model.
+The sizes and the seed fix the content of three files: a register (code and one item), a portfolio of which half is in
+the register, and a small pilot sample, since a contract that allows scoring needs a trained model.
 """
 
 from __future__ import annotations
@@ -18,9 +17,9 @@ from lab.simulation.synthetic.credit_codes import ALPHABET, PREFIX
 
 ID, PUBLIC_ITEM, BANK_FEATURE, LABEL = "uscc", "arrears", "overdrawn", "bad"
 PILOT_ROWS = 600
-"""Rows of the pilot sample, at most: enough for a scorecard of one item and one answer."""
+"""Largest number of rows of the pilot sample: enough for a scorecard of one item and one feature."""
 
-_CHUNK = 1 << 20  # rows made at a time: 40 MB of intermediate figures
+_CHUNK = 1 << 20  # rows made at a time: 40 MB of intermediate values
 _BODY = 6
 _SPACE = len(ALPHABET) ** _BODY
 _STEP = 412_345_679  # prime, coprime to 31: ``start + i * step`` visits each body once (``credit_codes``)
@@ -32,7 +31,7 @@ _LETTERS = np.frombuffer(ALPHABET.encode(), dtype=np.uint8)
 
 @dataclass(frozen=True)
 class MatchingBenchmarkFiles:
-    """Where the made-up files lie, and how many of the portfolio's codes are in the register."""
+    """Paths of the made-up files, and how many of the portfolio's codes are in the register."""
 
     register: Path
     portfolio: Path
@@ -90,12 +89,14 @@ def write_matching_files(folder: Path, register: int, portfolio: int, *, seed: i
     with files.portfolio.open("wb") as file:
         file.write(f"{ID},{BANK_FEATURE}\n".encode())
         for indices in _chunks(clients):
-            file.write(_lines(indices, (_answer(indices),), seed))
-    taught = np.arange(min(PILOT_ROWS, register), dtype=np.int64)
-    label = (_item(taught) + _answer(taught) + np.random.default_rng([seed, 20]).integers(0, 6, len(taught)) > 12) * 1
+            file.write(_lines(indices, (_bank_feature(indices),), seed))
+    pilot = np.arange(min(PILOT_ROWS, register), dtype=np.int64)
+    label = (
+        _item(pilot) + _bank_feature(pilot) + np.random.default_rng([seed, 20]).integers(0, 6, len(pilot)) > 12
+    ) * 1
     with files.pilot.open("wb") as file:
         file.write(f"{ID},{BANK_FEATURE},{LABEL}\n".encode())
-        file.write(_lines(taught, (_answer(taught), label), seed))
+        file.write(_lines(pilot, (_bank_feature(pilot), label), seed))
     return files
 
 
@@ -106,10 +107,10 @@ def _draw(count: int, register: int) -> NDArray[np.int64]:
 
 
 def _item(indices: NDArray[np.int64]) -> NDArray[np.int64]:
-    return indices * 2_654_435_761 % 1_000_003 % 10  # one digit that looks random and needs no generator's state
+    return indices * 2_654_435_761 % 1_000_003 % 10  # one digit that looks random, without a random generator
 
 
-def _answer(indices: NDArray[np.int64]) -> NDArray[np.int64]:
+def _bank_feature(indices: NDArray[np.int64]) -> NDArray[np.int64]:
     return indices * 1_597_334_677 % 1_000_033 % 10
 
 
@@ -119,7 +120,7 @@ def _chunks(indices: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
 
 
 def _lines(indices: NDArray[np.int64], digits: tuple[NDArray[np.int64], ...], seed: int) -> bytes:
-    """Lines of a code and columns of one digit each: all of one length, so a block of them is one array."""
+    """Lines of a code and of columns of one digit. All have the same length, so a block of lines is one array."""
     lines = np.empty((len(indices), 18 + 2 * len(digits) + 1), dtype=np.uint8)
     lines[:, :18] = _letters(indices, seed)
     for column, digit in enumerate(digits):

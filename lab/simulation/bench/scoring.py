@@ -1,10 +1,9 @@
-"""Scoring measured by itself, on one core and without a service: encrypt, evaluate, decrypt, beside LightGBM in clear.
+"""Benchmark of scoring alone, on one core and without a service: encrypt, evaluate, decrypt; and LightGBM in clear.
 
-What is counted is processor time of this process, the least of a few passes over all batches, since other work on the
-same cores can only lengthen one. Evaluation is everything that a bureau's worker does with a batch: reading it,
-unpacking and judging its residues, expanding its seeds, handing both to SEAL, encoding the weights, multiplying,
-adding, mask and flood, switching down, packing. Naming the batch (its digest, ``name``) and taking the weights from
-the model (``terms``) are done before, by the service, and stand by themselves.
+It takes the least processor time of a few passes over all batches, since other work on the cores can only lengthen a
+pass. Evaluation is all that a bureau's worker does with a batch: read it, unpack and check its residues, expand its
+seeds, load both into SEAL, encode the weights, multiply, add, mask and flood, switch down, pack. The service computes
+the batch's digest (``name``) and the model's weights (``terms``) beforehand; they are separate figures.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from lab.simulation.bench.concrete_ml import measure_concrete_ml
 from lab.simulation.bench.evaluation_profile import binding_overhead_us, evaluation_steps_us
 from lab.simulation.bench.lower_bound import lower_bound_us
 from lab.simulation.bench.synthetic_firms import PILOT_FIRMS, PUBLIC_ITEMS, SyntheticFirms, make_firms
-from lab.simulation.local_deployment import MemoryMonitor
+from lab.simulation.process_monitor import MemoryMonitor
 from lab.terms.contract.document import ResultDetail
 from lab.terms.errors import ShulabError
 from lab.terms.progress import Progress
@@ -40,7 +39,7 @@ _CONTRACT = "bench"
 
 @dataclass(frozen=True)
 class ScoringWorkload:
-    """What is measured. ``columns``: as many as the model shall have; ``peer``: Concrete-ML too, where it is set up."""
+    """What is measured. ``columns``: of the model; ``peer``: measure Concrete-ML too, if it is set up."""
 
     enterprises: int
     columns: int
@@ -50,30 +49,36 @@ class ScoringWorkload:
     seed: int = 1
 
 
-def measure(what: ScoringWorkload, progress: Progress) -> dict[str, Any]:
-    """The figures. Raises ``ShulabError`` if a decrypted score is further from the plain one than the model says,
-    and for a parameter set that is not offered."""
-    params = find_parameters(what.parameters)
+def measure(workload: ScoringWorkload, progress: Progress) -> dict[str, Any]:
+    """Run it; returns the figures.
+
+    Raises ``ShulabError`` if a decrypted score differs from the plain one by more than the model's error bound, or if
+    there is no such parameter set.
+    """
+    params = find_parameters(workload.parameters)
     with progress.stage("measure", PASSES + 3) as stage:
-        firms = make_firms(PILOT_FIRMS + what.enterprises, what.columns, seed=what.seed)
-        pilot, asked = firms.take(0, PILOT_FIRMS), firms.take(PILOT_FIRMS, PILOT_FIRMS + what.enterprises)
+        firms = make_firms(PILOT_FIRMS + workload.enterprises, workload.columns, seed=workload.seed)
+        pilot, asked = firms.take(0, PILOT_FIRMS), firms.take(PILOT_FIRMS, PILOT_FIRMS + workload.enterprises)
         limit = params.value_limit
         trained = train_model(
-            pilot.public, pilot.bank, pilot.label, TrainingSettings(trees=what.trees, seed=what.seed, value_limit=limit)
+            pilot.public,
+            pilot.bank,
+            pilot.label,
+            TrainingSettings(trees=workload.trees, seed=workload.seed, value_limit=limit),
         )
         stage.advance()
         with (memory := MemoryMonitor()).sampling(os.getpid()):
             ours = _measure_ours(trained, asked, params, stage.advance)
         stage.advance()
-        peer = measure_concrete_ml(pilot, asked, what.trees) if what.peer else None
+        peer = measure_concrete_ml(pilot, asked, workload.trees) if workload.peer else None
         stage.advance()
     evaluated, plain = ours["us_per_enterprise_evaluate"], ours["us_per_enterprise_plain_lightgbm"]
-    seconds = peer["cpu_seconds_per_enterprise"] if peer else None  # of the processor, as ours are
+    seconds = peer["cpu_seconds_per_enterprise"] if peer else None  # processor seconds, as all others
     own = sum(ours[f"us_per_enterprise_{step}"] for step in ("encrypt", "evaluate", "decrypt")) / 1e6
     return {
-        "enterprises": what.enterprises,
+        "enterprises": workload.enterprises,
         "columns": trained.model.column_count,
-        "trees": what.trees,
+        "trees": workload.trees,
         "features": PUBLIC_ITEMS + asked.bank.width,
         "parameters": params.name,
         **ours,
@@ -88,7 +93,7 @@ def measure(what: ScoringWorkload, progress: Progress) -> dict[str, Any]:
 
 
 class _InProcessParties:
-    """Both parties in one process, batch by batch; each method is one step over all of them."""
+    """Both parties in one process; each method does one step for all batches."""
 
     def __init__(self, trained: TrainingResult, asked: SyntheticFirms, params: ParameterSet) -> None:
         self.trained, self.params, rows = trained, params, len(asked.label)
@@ -100,9 +105,9 @@ class _InProcessParties:
         model, random = trained.model, np.random.default_rng(1)
         self.tags = [random.integers(0, 256, (len(f.label), 16), dtype=np.uint8) for f in self.firms]
         both = ((asked.public, model.public_features), (asked.bank, model.bank_features))
-        # Row by row, as LightGBM wants them: it would lose time turning them.
+        # In row order, as LightGBM needs them; otherwise it would spend time converting them.
         self.features = np.ascontiguousarray(np.hstack([encode_features(*one) for one in both]))
-        self.public = [firms.public.cast(pl.String) for firms in self.firms]  # as a register is kept
+        self.public = [firms.public.cast(pl.String) for firms in self.firms]  # as a register stores them
         self.frames: list[bytes] = []
         self.names: list[str] = []
         self.weights: list[QuantizedWeights] = []
@@ -112,22 +117,22 @@ class _InProcessParties:
 
     def encrypt(self) -> None:
         pairs = zip(self.tags, self.indicators, strict=True)
-        self.frames = [self.holder.encrypt(tags, answers, contract=_CONTRACT) for tags, answers in pairs]
+        self.frames = [self.holder.encrypt(tags, indicators, contract=_CONTRACT) for tags, indicators in pairs]
 
     def digest_batches(self) -> None:
-        # The service names a batch when it charges it, so its worker does not.
+        # The service computes the digest when it charges the batch, so the worker does not.
         self.names = [frame_sha256(frame) for frame in self.frames]
 
     def make_weights(self) -> None:
-        made = [self.trained.model.score_weights(texts, ResultDetail.TOTAL) for texts in self.public]
-        self.weights = [QuantizedWeights(*one.arrays) for one in made]
+        computed = [self.trained.model.score_weights(texts, ResultDetail.TOTAL) for texts in self.public]
+        self.weights = [QuantizedWeights(*one.arrays) for one in computed]
 
     def evaluate(self) -> None:
         self.replies = [self.evaluate_one(number) for number in range(len(self.frames))]
 
     def evaluate_one(self, number: int) -> bytes:
-        frame, terms, name = self.frames[number], self.weights[number], self.names[number]
-        return bureau.evaluate_batch(self.context, frame, terms, self.params, _CONTRACT, sha256=name)
+        frame, weights, name = self.frames[number], self.weights[number], self.names[number]
+        return bureau.evaluate_batch(self.context, frame, weights, self.params, _CONTRACT, sha256=name)
 
     def decrypt(self) -> None:
         triples = zip(self.replies, self.frames, self.tags, strict=True)
@@ -139,12 +144,12 @@ class _InProcessParties:
     @property
     def largest_error(self) -> float:
         model = self.trained.model
-        scores = np.concatenate([values[0] for values in self.sums]) * model.quantum + model.forest.intercept
+        scores = np.concatenate([sums[0] for sums in self.sums]) * model.quantum + model.forest.intercept
         return float(np.abs(scores - self.plain).max())
 
 
 def _measure_ours(
-    trained: TrainingResult, asked: SyntheticFirms, params: ParameterSet, passed: Callable[[int], None]
+    trained: TrainingResult, asked: SyntheticFirms, params: ParameterSet, advance: Callable[[int], None]
 ) -> dict[str, Any]:
     parties, rows = _InProcessParties(trained, asked, params), len(asked.label)
     steps = {
@@ -161,13 +166,13 @@ def _measure_ours(
             begun = time.process_time()
             step()
             least[name] = min(least[name], time.process_time() - begun)
-        passed(1)
+        advance(1)
     error, bound = parties.largest_error, trained.model.error_bound
     if error > bound:
         raise ShulabError(
-            f"A score differs by {error:.1e}; the model says at most {bound:.1e}.", next_step="report this as a fault"
+            f"Wanted scores that differ by at most {bound:.1e}; found {error:.1e}.", next_step="report this as a fault"
         )
-    terms, size = parties.weights[0], len(parties.tags[0])
+    weights, size = parties.weights[0], len(parties.tags[0])
     return {
         **{f"us_per_enterprise_{name}": round(seconds / rows * 1e6, 3) for name, seconds in least.items()},
         "bytes_up_per_enterprise": round(sum(map(len, parties.frames)) / rows, 1),
@@ -175,7 +180,7 @@ def _measure_ours(
         "bytes_context": len(parties.context),
         "max_abs_error": error,
         "error_bound": bound,
-        **lower_bound_us(terms, params, size),
+        **lower_bound_us(weights, params, size),
         "evaluate_us_by_step": evaluation_steps_us(lambda: parties.evaluate_one(0), size),
-        "binding_us_by_step": binding_overhead_us(terms, params, size),
+        "binding_us_by_step": binding_overhead_us(weights, params, size),
     }

@@ -1,1 +1,1 @@
-"""Made-up data: a city's register, a bank's portfolio, consents. Nobody's records."""
+"""Made-up data: a town's register, a bank's portfolio, consents. None of it is real."""

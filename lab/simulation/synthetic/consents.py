@@ -1,7 +1,7 @@
-"""Consents of a made-up town, and the steward who brings them in: the demo's act for contracts that require them.
+"""Consents of a made-up town, and their import by a steward, for contracts that require consent.
 
-Most enterprises of the town have agreed, some have not, some agreed for another purpose or long ago; the steward's
-file holds them all, and only those that count now are matched.
+Most enterprises have agreed, some have not, and some consents are for another purpose or begin next year. The file
+contains all of them; only enterprises with a valid consent are matched.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from lab.tables.spreadsheet_csv import save_csv
 from lab.terms.contract.document import Purpose
 
 CONSENTED_SHARE, OTHER_PURPOSE_SHARE, FUTURE_SHARE = 0.7, 0.1, 0.05
-"""Shares of the town: consents that count now, those for another purpose, those that begin next year."""
+"""Shares of the town: valid consents, consents for another purpose, consents that begin next year."""
 STEWARD = StaffMember("steward-a", "数据部 Data", "steward")
 
 
 def make_consents(town: SyntheticRegister, bank: str, purpose: Purpose, *, today: date | None = None) -> pl.DataFrame:
-    """Consents of the town's enterprises to ``bank``, as a consent file has them; evidence is made up as well."""
+    """Make the town's consents to ``bank``, with the columns of a consent file; the evidence is made up too."""
     rng = np.random.default_rng([town.seed, 4])
     codes = town.register[ID].to_list()
     day = today or datetime.now(UTC).date()
@@ -49,16 +49,16 @@ def make_consents(town: SyntheticRegister, bank: str, purpose: Purpose, *, today
 
 
 def count_valid_consents(consents: pl.DataFrame, purpose: Purpose, *, today: date | None = None) -> int:
-    """How many of them count now for ``purpose``."""
+    """Count the consents that are valid on ``today`` for ``purpose``."""
     day = (today or datetime.now(UTC).date()).isoformat()
     return consents.filter((pl.col("purpose") == purpose.value) & (pl.col("starts") <= day)).height
 
 
 def import_consents_as_steward(
-    stage: LocalDeployment, service: ServiceProcess, consents: pl.DataFrame, folder: Path
+    deployment: LocalDeployment, service: ServiceProcess, consents: pl.DataFrame, folder: Path
 ) -> dict[str, Any]:
-    """The steward's part: an account, a sign-in, and the file imported over the service; what the import says."""
+    """Make the steward's account, sign in and import the file; returns the import's counts."""
     file = folder / "consents.csv"
     save_csv(consents, file)
-    session = create_account_session(stage, service, STEWARD)
-    return stage.run_command("steward", "consent", "import", file, "--session", session)
+    session = create_account_session(deployment, service, STEWARD)
+    return deployment.run_command("steward", "consent", "import", file, "--session", session)

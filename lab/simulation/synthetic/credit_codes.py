@@ -1,4 +1,4 @@
-"""Made-up unified social credit codes: well formed by GB 32100-2015, and belonging to nobody.
+"""Made-up unified social credit codes: valid by GB 32100-2015, and belonging to nobody.
 
 The region digits are ``990100``; GB/T 2260 has no province 99, so no generated code can name a real enterprise.
 """
@@ -20,8 +20,7 @@ _WEIGHTS = (3, 7, 9, 10, 5, 8, 4, 2)  # GB 11714-1997, section 4.2
 def make_codes(rows: int, *, start: int = 0, seed: int = 0) -> list[str]:
     """``rows`` distinct valid codes; another ``start`` range of the same seed gives other codes.
 
-    The organisation part carries its own check character (GB 11714) and the whole carries that of GB 32100, the latter
-    by python-stdnum.
+    The organisation part has the check character of GB 11714, the whole code that of GB 32100 (by python-stdnum).
     """
     offset = int(np.random.default_rng([seed, 18]).integers(_SPACE))
     return [_finish((offset + (start + i) * _STEP) % _SPACE) for i in range(rows)]
@@ -45,17 +44,19 @@ def _organisation_check(body: str) -> str:
 
 
 def misspell_codes(codes: list[str], rng: np.random.Generator) -> tuple[list[str], list[str]]:
-    """The codes as careless hands type them, and how each was spoilt.
+    """The codes with typing errors, and the kind of each error.
 
-    ``full-width`` and ``lower-case`` and ``spaced`` can be normalised without guessing; ``look-alike`` (a letter that
-    the standard excludes) and ``check-digit`` cannot, and must be set aside by the reader.
+    A reader can normalise ``full-width``, ``lower-case`` and ``spaced`` without guessing. It must set aside
+    ``look-alike`` (a letter that the standard excludes) and ``check-digit``.
     """
-    ways: NDArray[np.str_] = rng.choice(["full-width", "lower-case", "spaced", "look-alike", "check-digit"], len(codes))
-    return [_misspell(code, str(way)) for code, way in zip(codes, ways, strict=True)], [str(way) for way in ways]
+    kinds: NDArray[np.str_] = rng.choice(
+        ["full-width", "lower-case", "spaced", "look-alike", "check-digit"], len(codes)
+    )
+    return [_misspell(code, str(kind)) for code, kind in zip(codes, kinds, strict=True)], [str(kind) for kind in kinds]
 
 
-def _misspell(code: str, way: str) -> str:
-    match way:
+def _misspell(code: str, kind: str) -> str:
+    match kind:
         case "full-width":
             return "".join(chr(ord(character) + 0xFEE0) for character in code)
         case "lower-case":

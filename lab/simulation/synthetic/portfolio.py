@@ -1,6 +1,6 @@
-"""The made-up bank of a made-up town: its clients, and a pilot sample of other firms whose outcome is known.
+"""The made-up bank of a made-up town: its clients, and a pilot sample of other firms with known outcomes.
 
-Some clients are not in the register, some codes are badly written, some firms stand twice, as in real portfolios.
+As in real portfolios, some clients are not in the register, some codes are misspelt, and some firms appear twice.
 """
 
 from __future__ import annotations
@@ -28,18 +28,19 @@ from lab.simulation.synthetic.register import (
 from lab.tables.spreadsheet_csv import save_csv
 
 LABEL = "default_12m"
-_OUTSIDE = 0.06  # share of clients that the register does not hold
+_OUTSIDE = 0.06  # share of clients that are not in the register
 _BADLY_WRITTEN = 0.02
 _REPEATED = 0.004
 _PILOT = 0.3  # of the register, at most
-_OUTSIDE_START = 500_000_000  # codes of outsiders start here in the sequence of codes, far from any register
+_OUTSIDE_START = 500_000_000  # where the codes of clients outside the register start
 
 
 @dataclass(frozen=True)
 class SyntheticPortfolio:
-    """Clients (``uscc`` and 12 features, no label), the pilot (the same and ``default_12m``), and what is odd in them.
+    """Clients (``uscc`` and 12 features), the pilot (the same with ``default_12m``), and counts of faulty rows.
 
-    ``outcomes`` is what will happen to each client row (0/1): nobody in the job sees it; it serves to judge scores.
+    ``outcomes``, [clients], is the future outcome of each client row (0 or 1). The job never sees it; it serves to
+    evaluate scores.
     """
 
     clients: pl.DataFrame
@@ -51,7 +52,7 @@ class SyntheticPortfolio:
     badly_written: dict[str, int]
 
     def write(self, folder: Path) -> tuple[Path, Path]:
-        """Write ``portfolio.csv``, ``pilot.csv`` and ``portfolio.toml``; the paths of the first two."""
+        """Write ``portfolio.csv``, ``pilot.csv`` and ``portfolio.toml``; returns the paths of the first two."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "portfolio.toml").write_text(self.dictionary, encoding="utf-8")
         save_csv(self.clients, folder / "portfolio.csv")
@@ -60,7 +61,7 @@ class SyntheticPortfolio:
 
 
 def make_synthetic_portfolio(town: SyntheticRegister, rows: int, seed: int = 1) -> SyntheticPortfolio:
-    """A portfolio of ``rows`` rows over ``town``, and a pilot sample of other firms of the register."""
+    """Make a portfolio of ``rows`` rows from ``town``, and a pilot sample of other firms of the register."""
     rng = np.random.default_rng([seed, 2])
     order = rng.permutation(town.register.height)
     pilot = order[: max(1, round(town.register.height * _PILOT))]
@@ -70,34 +71,34 @@ def make_synthetic_portfolio(town: SyntheticRegister, rows: int, seed: int = 1) 
 
     codes = town.register[ID].to_list()
     known = [codes[i] for i in inside]
-    strangers = make_codes(outside, start=_OUTSIDE_START, seed=town.seed)
-    client_souls = _concatenate_traits(town.traits.take(inside), draw_traits(outside, rng))
-    clients = pl.DataFrame({ID: known + strangers} | _features(client_souls, rng))
-    outcomes = draw_outcomes(client_souls, rng)
+    outsiders = make_codes(outside, start=_OUTSIDE_START, seed=town.seed)
+    client_traits = _concatenate_traits(town.traits.take(inside), draw_traits(outside, rng))
+    clients = pl.DataFrame({ID: known + outsiders} | _features(client_traits, rng))
+    outcomes = draw_outcomes(client_traits, rng)
 
-    spoilt = rng.choice(len(clients), round(rows * _BADLY_WRITTEN), replace=False)
+    misspelt = rng.choice(len(clients), round(rows * _BADLY_WRITTEN), replace=False)
     written = clients[ID].to_list()
-    bad, ways = misspell_codes([written[i] for i in spoilt], rng)
-    for place, code in zip(spoilt, bad, strict=True):
-        written[int(place)] = code
+    bad, kinds = misspell_codes([written[i] for i in misspelt], rng)
+    for row, code in zip(misspelt, bad, strict=True):
+        written[int(row)] = code
     clients = clients.with_columns(pl.Series(ID, written))
-    again = rng.choice(len(clients), repeated, replace=False)
+    repeats = rng.choice(len(clients), repeated, replace=False)
     shuffled = rng.permutation(rows)
-    everyone = np.concatenate([np.arange(len(clients)), again])[shuffled]
+    all_rows = np.concatenate([np.arange(len(clients)), repeats])[shuffled]
 
-    pilot_souls = town.traits.take(pilot)
+    pilot_traits = town.traits.take(pilot)
     return SyntheticPortfolio(
-        clients=clients[everyone],
+        clients=clients[all_rows],
         pilot=pl.DataFrame(
             {ID: [codes[i] for i in pilot]}
-            | _features(pilot_souls, rng)
-            | {LABEL: pl.Series(draw_outcomes(pilot_souls, rng))}
+            | _features(pilot_traits, rng)
+            | {LABEL: pl.Series(draw_outcomes(pilot_traits, rng))}
         ),
         dictionary=read_bundled_dictionary("portfolio"),
-        outcomes=outcomes[everyone],
+        outcomes=outcomes[all_rows],
         outside_register=outside,
         repeated=repeated,
-        badly_written=dict(Counter(ways)),
+        badly_written=dict(Counter(kinds)),
     )
 
 
@@ -110,31 +111,31 @@ def _concatenate_traits(one: LatentTraits, other: LatentTraits) -> LatentTraits:
     )
 
 
-def _features(souls: LatentTraits, rng: np.random.Generator) -> dict[str, pl.Series]:
-    weak, size, rows = souls.private, souls.size, len(souls.age)
+def _features(traits: LatentTraits, rng: np.random.Generator) -> dict[str, pl.Series]:
+    weak, size, rows = traits.private, traits.size, len(traits.age)
 
     def noise(scale: float = 1.0) -> Floats:
         return np.asarray(rng.normal(scale=scale, size=rows))
 
-    def lost(share: float) -> NDArray[np.bool_]:
+    def missing(share: float) -> NDArray[np.bool_]:
         return np.asarray(rng.random(rows) < share)
 
     turnover = np.exp(14.2 + 1.2 * size - 0.2 * weak + noise(0.9))
     payroll = rng.random(rows) < 1 / (1 + np.exp(0.5 + 0.35 * weak - 0.3 * size))
     borrows = rng.random(rows) < 0.7
     return {
-        "turnover_12m": blank_missing(np.round(turnover, 2), lost(0.01)),
-        "turnover_growth": blank_missing(np.round(np.clip(0.05 - 0.15 * weak + noise(0.45), -1, 9), 3), lost(0.05)),
+        "turnover_12m": blank_missing(np.round(turnover, 2), missing(0.01)),
+        "turnover_growth": blank_missing(np.round(np.clip(0.05 - 0.15 * weak + noise(0.45), -1, 9), 3), missing(0.05)),
         "counterparties_12m": pl.Series(draw_counts(rng, 2.6 + 0.6 * size - 0.1 * weak, 0.4)),
         "average_deposit": pl.Series(np.round(turnover * np.exp(-3.2 - 0.35 * weak + noise(0.8)), 2)),
         "overdraft_days_12m": pl.Series(np.minimum(365, draw_counts(rng, 0.2 + 0.6 * weak, 1.6))),
         "loan_utilisation": blank_missing(
-            np.round(1 / (1 + np.exp(-(0.1 + 0.45 * weak + noise(1.1)))), 3), ~borrows | lost(0.01)
+            np.round(1 / (1 + np.exp(-(0.1 + 0.45 * weak + noise(1.1)))), 3), ~borrows | missing(0.01)
         ),
         "overdue_count_24m": blank_missing(draw_counts(rng, -1.6 + 0.65 * weak, 1.2), ~borrows),
         "bounced_payments_12m": pl.Series(draw_counts(rng, -1.2 + 0.55 * weak, 1.2)),
         "months_as_client": pl.Series(
-            np.minimum(np.round(souls.age * 12 * rng.beta(2.2, 1.6, rows)), 400).astype(np.int64)
+            np.minimum(np.round(traits.age * 12 * rng.beta(2.2, 1.6, rows)), 400).astype(np.int64)
         ),
         "products_held": pl.Series(1 + draw_counts(rng, 0.1 + 0.2 * size - 0.12 * weak, 0.3)),
         "payroll_through_bank": pl.Series(np.where(payroll, "是", "否").tolist()),

@@ -1,6 +1,6 @@
-"""A made-up town: its register of enterprises, drawn from a seeded latent risk so that there is something to learn.
+"""A made-up town: its register of enterprises, drawn from a seeded latent risk that a model can learn.
 
-Everything here is invented: no enterprise, figure or outcome is real, and no code can belong to anyone
+Everything here is made up: no enterprise, figure or outcome is real, and no code can belong to anyone
 (``lab.simulation.synthetic.credit_codes``). ``python -m lab.simulation --rows 20000 --out DIR`` writes the files.
 """
 
@@ -46,7 +46,7 @@ _INDUSTRY_RISK = (0.05, -0.15, 0.0, 0.3, -0.2, -0.3, 0.1, 0.4, 0.1, 0.35, -0.05,
 
 @dataclass(frozen=True)
 class LatentTraits:
-    """What nobody sees: for each enterprise its weakness in public conduct and at its bank, size, and age in years."""
+    """Hidden traits, [rows] each: weakness in public conduct and at the bank, size, age in years, index of industry."""
 
     public: Floats
     private: Floats
@@ -61,7 +61,7 @@ class LatentTraits:
 
 @dataclass(frozen=True)
 class SyntheticRegister:
-    """A register (one row an enterprise: ``uscc`` and 28 items, text or numbers) with its dictionary as TOML text."""
+    """A register (one row for each enterprise: ``uscc`` and 28 items) with its dictionary as TOML text."""
 
     register: pl.DataFrame
     dictionary: str
@@ -70,15 +70,15 @@ class SyntheticRegister:
 
 
 def make_synthetic_register(rows: int, seed: int = 1) -> SyntheticRegister:
-    """A town of ``rows`` enterprises; the same seed gives the same town."""
+    """Make a town of ``rows`` enterprises; the same seed gives the same town."""
     rng = np.random.default_rng([seed, 1])
-    souls = draw_traits(rows, rng)
-    columns = {ID: pl.Series(make_codes(rows, seed=seed))} | _items(souls, rng)
-    return SyntheticRegister(pl.DataFrame(columns), read_bundled_dictionary("register"), souls, seed)
+    traits = draw_traits(rows, rng)
+    columns = {ID: pl.Series(make_codes(rows, seed=seed))} | _items(traits, rng)
+    return SyntheticRegister(pl.DataFrame(columns), read_bundled_dictionary("register"), traits, seed)
 
 
 def draw_traits(rows: int, rng: np.random.Generator) -> LatentTraits:
-    """Latent standing of ``rows`` enterprises; public and private weakness correlate at about 0.25."""
+    """Draw the traits of ``rows`` enterprises; public and private weakness correlate at about 0.25."""
     common, own_public, own_private = rng.normal(size=(3, rows))
     industry = rng.choice(len(_INDUSTRIES), rows, p=_INDUSTRY_SHARES)
     return LatentTraits(
@@ -90,11 +90,11 @@ def draw_traits(rows: int, rng: np.random.Generator) -> LatentTraits:
     )
 
 
-def draw_outcomes(souls: LatentTraits, rng: np.random.Generator) -> NDArray[np.int8]:
-    """Whether each enterprise defaults within 12 months (0/1, about one in ten)."""
-    young = np.exp(-souls.age / 3.0)
-    strain = np.clip(souls.public, 0, None) * np.clip(souls.private, 0, None)
-    odds = -4.05 + 1.3 * souls.public + 1.45 * souls.private + 0.9 * young - 0.2 * souls.size + 0.35 * strain
+def draw_outcomes(traits: LatentTraits, rng: np.random.Generator) -> NDArray[np.int8]:
+    """Draw whether each enterprise defaults within 12 months: 0 or 1, [rows]; about one in ten does."""
+    young = np.exp(-traits.age / 3.0)
+    strain = np.clip(traits.public, 0, None) * np.clip(traits.private, 0, None)
+    odds = -4.05 + 1.3 * traits.public + 1.45 * traits.private + 0.9 * young - 0.2 * traits.size + 0.35 * strain
     return np.asarray(rng.random(len(odds)) < 1 / (1 + np.exp(-odds)), dtype=np.int8)
 
 
@@ -104,26 +104,38 @@ def read_bundled_dictionary(name: str) -> str:
 
 
 def draw_counts(rng: np.random.Generator, level: Floats, spread: float = 1.0) -> NDArray[np.int64]:
-    """Overdispersed counts with mean ``exp(level)``: most are nought and a few are many."""
+    """Overdispersed counts with mean ``exp(level)``, [rows]: most are zero and a few are large."""
     return np.asarray(rng.poisson(np.exp(level) * rng.gamma(1 / spread, spread, len(level))), dtype=np.int64)
 
 
 def blank_missing(values: NDArray[np.generic] | list[str], missing: NDArray[np.bool_]) -> pl.Series:
-    """The values with ``missing`` ones removed."""
+    """The values, [rows], with null where ``missing`` is true."""
     series = pl.Series(values)
     return series.zip_with(pl.Series(~missing), pl.Series([None], dtype=series.dtype).new_from_index(0, len(series)))
 
 
-def _items(souls: LatentTraits, rng: np.random.Generator) -> dict[str, pl.Series]:
-    weak, size, age, rows = souls.public, souls.size, souls.age, len(souls.age)
-    small = 1 / (1 + np.exp(2.2 * (size + 0.9)))  # the smallest leave the fewest traces
+@dataclass(frozen=True)
+class _Draws:
+    """Random numbers, one for each enterprise; every call takes the next ones."""
 
-    def noise(scale: float = 1.0) -> Floats:
-        return np.asarray(rng.normal(scale=scale, size=rows))
+    rng: np.random.Generator
+    rows: int
 
-    def lost(share: float, more: Floats | NDArray[np.bool_] | float = 0.0) -> NDArray[np.bool_]:
-        return np.asarray(rng.random(rows) < share + np.asarray(more))
+    def noise(self, scale: float = 1.0) -> Floats:
+        """Normal with mean 0; [rows]."""
+        return np.asarray(self.rng.normal(scale=scale, size=self.rows))
 
+    def missing(self, share: float, more: Floats | NDArray[np.bool_] | float = 0.0) -> NDArray[np.bool_]:
+        """True with probability ``share`` plus ``more``; [rows]."""
+        return np.asarray(self.rng.random(self.rows) < share + np.asarray(more))
+
+
+def _items(traits: LatentTraits, rng: np.random.Generator) -> dict[str, pl.Series]:
+    """The 28 items. The order of the draws fixes the data of a seed."""
+    weak, size, age, rows = traits.public, traits.size, traits.age, len(traits.age)
+    small = 1 / (1 + np.exp(2.2 * (size + 0.9)))  # the smallest enterprises have the fewest records
+    draws = _Draws(rng, rows)
+    noise, missing = draws.noise, draws.missing
     capital = np.exp(5.2 + 1.1 * size + noise(0.9))
     kinds = rng.choice(_TYPES, rows, p=_TYPE_SHARES)
     invoiced = np.exp(14.6 + 1.25 * size - 0.22 * weak + noise(0.8))
@@ -135,31 +147,49 @@ def _items(souls: LatentTraits, rng: np.random.Generator) -> dict[str, pl.Series
     staff = np.maximum(1, np.exp(2.1 + 0.95 * size + noise(0.6))).astype(np.int64)
     fined = draw_counts(rng, -1.9 + 0.45 * weak + 0.2 * size)
     sued = draw_counts(rng, -1.4 + 0.6 * weak + 0.35 * size)
-    return {
+    business = {
         "age_years": pl.Series(np.round(age, 1)),
-        "registered_capital": blank_missing(np.round(capital, 1), lost(0.01)),
-        "paid_in_ratio": blank_missing(np.round(1 / (1 + np.exp(-(0.3 - 0.4 * weak + noise(1.4)))), 2), lost(0.22)),
+        "registered_capital": blank_missing(np.round(capital, 1), missing(0.01)),
+        "paid_in_ratio": blank_missing(np.round(1 / (1 + np.exp(-(0.3 - 0.4 * weak + noise(1.4)))), 2), missing(0.22)),
         "enterprise_type": pl.Series(kinds.tolist()),
-        "industry": blank_missing(np.asarray(_INDUSTRIES)[souls.industry].tolist(), lost(0.01)),
+        "industry": blank_missing(np.asarray(_INDUSTRIES)[traits.industry].tolist(), missing(0.01)),
         "representative_changes_3y": pl.Series(draw_counts(rng, -1.5 + 0.35 * weak)),
         "address_changes_3y": pl.Series(draw_counts(rng, -1.2 + 0.1 * weak)),
         "abnormal_listings_3y": pl.Series(draw_counts(rng, -2.3 + 0.6 * weak + 0.5 * small)),
-        "tax_paid_12m": blank_missing(np.round(tax, 2), lost(0.02, 0.10 * small)),
-        "tax_growth": blank_missing(np.round(np.clip(0.06 - 0.16 * weak + noise(0.42), -1, 9), 3), lost(0.03, age < 2)),
+        "tax_paid_12m": blank_missing(np.round(tax, 2), missing(0.02, 0.10 * small)),
+        "tax_growth": blank_missing(
+            np.round(np.clip(0.06 - 0.16 * weak + noise(0.42), -1, 9), 3), missing(0.03, age < 2)
+        ),
         "tax_arrears_24m": pl.Series(draw_counts(rng, -1.7 + 0.75 * weak)),
-        "tax_credit_rating": blank_missing(rating.tolist(), lost(0.04)),
+        "tax_credit_rating": blank_missing(rating.tolist(), missing(0.04)),
         "late_filings_12m": pl.Series(np.minimum(12, draw_counts(rng, -1.3 + 0.5 * weak + 0.4 * small))),
-        "invoiced_12m": blank_missing(np.round(invoiced, 2), lost(0.03, 0.12 * small)),
+        "invoiced_12m": blank_missing(np.round(invoiced, 2), missing(0.03, 0.12 * small)),
         "invoice_gap_days": blank_missing(
-            np.minimum(365, draw_counts(rng, 2.9 + 0.3 * weak - 0.5 * size, 0.6)), lost(0.05)
+            np.minimum(365, draw_counts(rng, 2.9 + 0.3 * weak - 0.5 * size, 0.6)), missing(0.05)
         ),
-        "insured_headcount": blank_missing(staff, lost(0.03, 0.15 * small)),
+    }
+    return business | _conduct_items(traits, draws, small, staff, sued, fined)
+
+
+def _conduct_items(
+    traits: LatentTraits,
+    draws: _Draws,
+    small: Floats,
+    staff: NDArray[np.int64],
+    sued: NDArray[np.int64],
+    fined: NDArray[np.int64],
+) -> dict[str, pl.Series]:
+    """Items of staff, courts, penalties, permits and utilities."""
+    weak, size, age, rng = traits.public, traits.size, traits.age, draws.rng
+    noise, missing = draws.noise, draws.missing
+    return {
+        "insured_headcount": blank_missing(staff, missing(0.03, 0.15 * small)),
         "headcount_change": blank_missing(
-            np.round(np.clip(0.02 - 0.11 * weak + noise(0.27), -1, 5), 3), lost(0.06, age < 1)
+            np.round(np.clip(0.02 - 0.11 * weak + noise(0.27), -1, 5), 3), missing(0.06, age < 1)
         ),
-        "insurance_arrears_months": blank_missing(np.minimum(24, draw_counts(rng, -1.5 + 0.6 * weak)), lost(0.04)),
+        "insurance_arrears_months": blank_missing(np.minimum(24, draw_counts(rng, -1.5 + 0.6 * weak)), missing(0.04)),
         "housing_fund_ratio": blank_missing(
-            np.round(1 / (1 + np.exp(0.6 + 0.3 * weak - 0.6 * size + noise())), 2), lost(0.15)
+            np.round(1 / (1 + np.exp(0.6 + 0.3 * weak - 0.6 * size + noise())), 2), missing(0.15)
         ),
         "lawsuits_defendant_3y": pl.Series(sued),
         "enforcements_3y": pl.Series(rng.binomial(sued, 1 / (1 + np.exp(1.3 - 0.7 * weak))).astype(np.int64)),
@@ -168,19 +198,19 @@ def _items(souls: LatentTraits, rng: np.random.Generator) -> dict[str, pl.Series
         "permits_valid": pl.Series(draw_counts(rng, 0.2 + 0.4 * size - 0.1 * weak, 0.5)),
         "permits_lapsed": pl.Series(draw_counts(rng, -1.4 + 0.25 * weak)),
         "electricity_growth": blank_missing(
-            np.round(np.clip(0.03 - 0.13 * weak + noise(0.38), -1, 9), 3), lost(0.10, 0.2 * small)
+            np.round(np.clip(0.03 - 0.13 * weak + noise(0.38), -1, 9), 3), missing(0.10, 0.2 * small)
         ),
         "electricity_overdue_12m": blank_missing(
-            np.minimum(12, draw_counts(rng, -1.4 + 0.5 * weak)), lost(0.10, 0.2 * small)
+            np.minimum(12, draw_counts(rng, -1.4 + 0.5 * weak)), missing(0.10, 0.2 * small)
         ),
         "water_growth": blank_missing(
-            np.round(np.clip(0.02 - 0.06 * weak + noise(0.45), -1, 9), 3), lost(0.14, 0.2 * small)
+            np.round(np.clip(0.02 - 0.06 * weak + noise(0.45), -1, 9), 3), missing(0.14, 0.2 * small)
         ),
     }
 
 
 def write_synthetic_register(town: SyntheticRegister, folder: Path) -> Path:
-    """Write ``register.csv``, ``register.toml`` and the notice; the path of the first."""
+    """Write ``register.csv``, ``register.toml`` and the notice; returns the path of the first."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "MADE-UP.txt").write_text(MADE_UP_NOTICE, encoding="utf-8")
     (folder / "register.toml").write_text(town.dictionary, encoding="utf-8")

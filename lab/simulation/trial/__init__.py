@@ -1,1 +1,1 @@
-"""The trial: both parties' files on one machine, scored encrypted and in clear, and the report."""
+"""The trial: scores two parties' files on one machine, encrypted and in clear, and reports the comparison."""

@@ -1,4 +1,4 @@
-"""Charts of the trial's report as inline SVG: lines, histograms and bars, drawn from numbers, printable in grey."""
+"""Charts of the trial's report as inline SVG: curves, histograms and bars, printable in grey."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CURVE_POINTS = 240  # finer than a printer draws at this size
 
 @dataclass(frozen=True)
 class CurveStyle:
-    """How one model's curve looks: colour, width and dash."""
+    """The style of one model's curve: colour, width and dash."""
 
     colour: str
     width: float = 1.6
@@ -37,7 +37,7 @@ CURVE_STYLES: Mapping[str, CurveStyle] = {
 
 
 def roc_chart(curves: Mapping[str, tuple[Floats, Floats]]) -> Markup:
-    """ROC curves, (false, true positive rates) a model; the square is 340 by 340."""
+    """ROC curves: (false positive rates, true positive rates) for each model; the square is 320 by 320."""
     size, left, top = 320, 44, 10
     parts = [_frame(left, top, size, size)]
     for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
@@ -53,7 +53,7 @@ def roc_chart(curves: Mapping[str, tuple[Floats, Floats]]) -> Markup:
         if name == "plain" or name not in curves:
             continue
         parts.append(_curve(curves[name], style, left, top, size))
-    if "plain" in curves:  # on top of the encrypted one, which it equals
+    if "plain" in curves:  # drawn over the encrypted curve, which it equals
         parts.append(_curve(curves["plain"], CURVE_STYLES["plain"], left, top, size))
     parts.append(_text(left + size / 2, top + size + 34, "误报率 false positive rate", "middle"))
     parts.append(
@@ -64,7 +64,7 @@ def roc_chart(curves: Mapping[str, tuple[Floats, Floats]]) -> Markup:
 
 
 def score_histogram(scores: Floats, labels: NDArray[np.int8], *, low: float = 300, high: float = 900) -> Markup:
-    """Two histograms of scores over one axis, each as shares of its own label value; bad ones in the other colour."""
+    """Two histograms of scores on one axis: shares within label 0 and within label 1, [rows] each."""
     width, height, left, top = 714, 190, 8, 8
     edges = np.linspace(low, high, 41)
     shares = {value: np.histogram(scores[labels == value], edges)[0] for value in (0, 1)}
@@ -88,7 +88,7 @@ def score_histogram(scores: Floats, labels: NDArray[np.int8], *, low: float = 30
 
 
 def bar_chart(rows: Sequence[tuple[str, float, str, str]], *, wide: int = 730, label: int = 230) -> Markup:
-    """Horizontal bars from nought: rows of (label, value, value as text, colour)."""
+    """Horizontal bars from zero: rows of (label, value, value as text, colour)."""
     peak = max((value for _, value, _, _ in rows), default=0.0) or 1.0
     room = wide - label - 96
     parts = []
@@ -103,7 +103,7 @@ def bar_chart(rows: Sequence[tuple[str, float, str, str]], *, wide: int = 730, l
 
 
 def stacked_bar(parts_of_whole: Sequence[tuple[str, int, str]], *, wide: int = 730) -> Markup:
-    """One bar cut into parts that add up to the whole: rows of (label, count, colour), with a legend below."""
+    """One bar divided into parts: rows of (label, count, colour), with a legend below."""
     whole = sum(count for _, count, _ in parts_of_whole) or 1
     drawn, x = [], 0.0
     for _, count, colour in parts_of_whole:
@@ -119,7 +119,7 @@ def stacked_bar(parts_of_whole: Sequence[tuple[str, int, str]], *, wide: int = 7
 
 
 def curve_swatch(style: CurveStyle) -> Markup:
-    """A short stroke in a model's style, for legends."""
+    """A short line in a model's style, for legends."""
     dash = f' stroke-dasharray="{style.dash}"' if style.dash else ""
     return Markup(
         f'<svg width="30" height="8" aria-hidden="true"><line x1="0" y1="4" x2="30" y2="4" stroke="{style.colour}" '
@@ -129,7 +129,7 @@ def curve_swatch(style: CurveStyle) -> Markup:
 
 def _curve(curve: tuple[Floats, Floats], style: CurveStyle, left: float, top: float, size: float) -> str:
     false, true = curve
-    # The most bent points matter, not equal steps: sample along the curve's length.
+    # Sample along the curve's length, not in equal steps: the bends need the most points.
     length = np.concatenate([[0.0], np.cumsum(np.hypot(np.diff(false), np.diff(true)))])
     at = np.linspace(0, length[-1], _CURVE_POINTS)
     x, y = np.interp(at, length, false), np.interp(at, length, true)

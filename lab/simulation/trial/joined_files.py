@@ -1,7 +1,7 @@
-"""Two parties' files side by side: read, brought to one form, joined in clear, and split into pilot and test rows.
+"""Reads two parties' files, joins them in clear, and splits the joined rows into pilot and test rows.
 
-Only a trial does this, where both files lie on one machine. Each party reads its own file by the same code and the same
-rules again (first row of a code wins); what is counted here is what they will find.
+Only a trial does this, where both files are on one machine. Later each party reads its own file by the same rules (the
+first row of a code counts), so the counts here are the ones they will find.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from lab.tables.table_file import TextTable
 from lab.tables.table_reader import read_table
 from lab.terms.errors import InvalidInput
 from lab.terms.identifiers import RejectionReason, normalise_identifiers
@@ -26,7 +27,7 @@ _LABELS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
 
 @dataclass(frozen=True)
 class PartyFile:
-    """One party's file: ``frame`` holds accepted rows (all text) in file order, ``codes`` their identifiers."""
+    """One party's file. ``accepted_rows`` (all text) are in file order; ``codes`` are their identifiers."""
 
     name: str
     rows: int
@@ -44,7 +45,9 @@ class PartyFile:
 
 @dataclass(frozen=True)
 class JoinedFiles:
-    """Both sides joined. Row numbers index the sides' accepted rows; ``pilot`` and ``rest`` index the joined rows."""
+    """Both files joined. ``bureau_rows`` and ``bank_rows``, [joined], index accepted rows; ``pilot`` and ``test`` index
+    joined rows. ``labels``, [joined]: 0, 1, or -1 for no label.
+    """
 
     bureau: PartyFile
     bank: PartyFile
@@ -69,26 +72,37 @@ class JoinedFiles:
         return [self.bank.codes[i] for i in self.bank_rows[rows]]
 
 
-def read_joined_files(
-    bureau: Path,
-    bank: Path,
-    *,
-    id_column: str,
-    label: str,
-    id_kind: IdKind,
-    bureau_columns: Sequence[str] = (),
-    bank_columns: Sequence[str] = (),
-    seed: int = 1,
-) -> JoinedFiles:
+@dataclass(frozen=True)
+class JoinOptions:
+    """How two files are joined; empty columns mean all columns of that file."""
+
+    id_column: str
+    label: str
+    id_kind: IdKind
+    bureau_columns: Sequence[str] = ()
+    bank_columns: Sequence[str] = ()
+    seed: int = 1
+
+
+def read_joined_files(bureau: Path, bank: Path, options: JoinOptions) -> JoinedFiles:
     """Read both files, join them by identifier and draw the pilot (70 % of the labelled rows, by label value).
 
-    Raises ``InvalidInput`` when columns are missing, nothing joins, too little joins, or the label has one class.
+    Raises ``InvalidInput`` if columns are missing, no row joins, or the joined rows have only one label value.
     """
+    label = options.label
     warnings: list[tuple[str, str]] = []
-    register = _read_side(bureau, "bureau", id_column, id_kind, bureau_columns, (label,), warnings)
-    portfolio = _read_side(bank, "bank", id_column, id_kind, bank_columns, (label,), warnings, wanted=(label,))
-    place = {code: row for row, code in enumerate(register.codes)}
-    joined = [(place[code], row) for row, code in enumerate(portfolio.codes) if code in place]
+    bureau_table, bank_table = read_table(bureau), read_table(bank)
+    if label in bureau_table.frame.columns:
+        warnings.append(
+            (
+                "数据局文件中也有与标签同名的列，已排除，以免泄露答案",
+                "the bureau's file also has a column with the label's name; it was left out, as it may be the label",
+            )
+        )
+    register = _read_party_file(bureau_table, bureau.name, "bureau", options, options.bureau_columns, ())
+    portfolio = _read_party_file(bank_table, bank.name, "bank", options, options.bank_columns, (label,))
+    row_of = {code: row for row, code in enumerate(register.codes)}
+    joined = [(row_of[code], row) for row, code in enumerate(portfolio.codes) if code in row_of]
     if not joined:
         raise InvalidInput(
             f"Wanted enterprises that are in both files; of {len(register.codes):,} and {len(portfolio.codes):,} "
@@ -97,9 +111,7 @@ def read_joined_files(
         )
     bureau_rows, bank_rows = np.asarray(joined, dtype=np.int64).T
     labels = _read_labels(portfolio.accepted_rows[label])[bank_rows]
-    known = np.flatnonzero(labels >= 0)
-    blank = np.flatnonzero(labels < 0)
-    pilot, rest = _split(labels, known, seed)
+    pilot, test = _split(labels, np.flatnonzero(labels >= 0), options.seed)
     return JoinedFiles(
         bureau=register,
         bank=portfolio,
@@ -107,41 +119,40 @@ def read_joined_files(
         bank_rows=bank_rows,
         labels=labels,
         pilot=pilot,
-        test=rest,
-        unlabelled=tuple(portfolio.codes[i] for i in bank_rows[blank]),
+        test=test,
+        unlabelled=tuple(portfolio.codes[i] for i in bank_rows[np.flatnonzero(labels < 0)]),
         warnings=tuple(warnings),
     )
 
 
-def _read_side(
-    path: Path,
-    name: str,
-    id_column: str,
-    id_kind: IdKind,
-    columns: Sequence[str],
-    left_out: Sequence[str],
-    warnings: list[tuple[str, str]],
-    wanted: Sequence[str] = (),
+def _read_party_file(
+    table: TextTable, name: str, party: str, options: JoinOptions, columns: Sequence[str], required: Sequence[str]
 ) -> PartyFile:
-    table = read_table(path)
     frame = table.frame
-    absent = [column for column in (id_column, *wanted, *columns) if column not in frame.columns]
+    absent = [column for column in (options.id_column, *required, *columns) if column not in frame.columns]
     if absent:
         raise InvalidInput(
-            f"Wanted the columns {', '.join(absent)} in {path.name}; its header does not have them.",
-            next_step=f"check --id, --label and --{name}-columns against the file's first line",
+            f"Wanted the columns {', '.join(absent)} in {name}; its header does not have them.",
+            next_step=f"check --id, --label and --{party}-columns against the file's first line",
         )
-    if name == "bureau" and any(column in frame.columns for column in left_out):
-        warnings.append(
-            (
-                "数据局文件中也有与标签同名的列，已排除，以免泄露答案",
-                "the bureau's file has a column of the label's name too; left out, as it may give the answer away",
-            )
-        )
-    kept = [column for column in (columns or frame.columns) if column not in (id_column, *left_out)]
-    if not kept:
-        raise InvalidInput(f"Wanted at least one feature column in {path.name}; found none.", next_step="add columns")
-    read = normalise_identifiers(frame[id_column].to_list(), id_kind)
+    features = [column for column in (columns or frame.columns) if column not in (options.id_column, options.label)]
+    if not features:
+        raise InvalidInput(f"Wanted at least one feature column in {name}; found none.", next_step="add columns")
+    first, reasons = _first_rows(table, options)
+    return PartyFile(
+        name=name,
+        rows=table.rows,
+        accepted_rows=frame[list(first.values())] if first else frame.clear(),
+        codes=tuple(first),
+        columns=tuple(features),
+        set_aside=dict(reasons),
+        all_rows=frame,
+    )
+
+
+def _first_rows(table: TextTable, options: JoinOptions) -> tuple[dict[str, int], Counter[RejectionReason]]:
+    """The first row of each identifier, and the number of rejected rows by reason."""
+    read = normalise_identifiers(table.frame[options.id_column].to_list(), options.id_kind)
     first: dict[str, int] = {}
     reasons: Counter[RejectionReason] = Counter(entry.reason for entry in table.rejected)
     for row, (code, reason) in enumerate(zip(read.codes, read.reasons, strict=True)):
@@ -151,15 +162,7 @@ def _read_side(
             reasons[RejectionReason.DUPLICATE] += 1
         else:
             first[code] = row
-    return PartyFile(
-        name=path.name,
-        rows=table.rows,
-        accepted_rows=frame[list(first.values())] if first else frame.clear(),
-        codes=tuple(first),
-        columns=tuple(kept),
-        set_aside=dict(reasons),
-        all_rows=frame,
-    )
+    return first, reasons
 
 
 def _read_labels(column: pl.Series) -> NDArray[np.int8]:
@@ -169,7 +172,7 @@ def _read_labels(column: pl.Series) -> NDArray[np.int8]:
     strange = int((labels.is_null() & ~missing).sum())
     if strange:
         raise InvalidInput(
-            f"Wanted a label of 0 or 1 (1: the bad outcome), or nothing; {strange:,} rows hold something else.",
+            f"Wanted a label of 0 or 1 (1: the bad outcome), or nothing; {strange:,} rows have something else.",
             next_step="write the label as 0 and 1",
         )
     return labels.fill_null(-1).to_numpy().astype(np.int8)
@@ -178,7 +181,7 @@ def _read_labels(column: pl.Series) -> NDArray[np.int8]:
 def _split(
     labels: NDArray[np.int8], known: NDArray[np.int64], seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """70 % of each label value for the pilot, the rest for the test; both in row order."""
+    """Draw 70 % of each label value for the pilot; the rest is for the test. Both are in row order."""
     rng = np.random.default_rng([seed, 3])
     pilot = []
     for value in (0, 1):

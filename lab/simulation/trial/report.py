@@ -32,7 +32,7 @@ from lab.terms.text.bilingual import BilingualText
 from lab.terms.text.escaping import escape_hidden
 
 MODEL_LABELS: Mapping[str, BilingualText] = {
-    "encrypted": ("联合模型，密文评分", "joint model, scored encrypted"),
+    "encrypted": ("联合模型，密文评分", "joint model, encrypted scores"),
     "plain": ("同一模型，明文评分", "the same model in clear"),
     "free": ("不受约束的联合模型，明文", "unconstrained joint model, in clear"),
     "bureau_only": ("仅数据局数据", "bureau's data alone"),
@@ -40,7 +40,7 @@ MODEL_LABELS: Mapping[str, BilingualText] = {
 }
 STEP_LABELS: Mapping[str, BilingualText] = {
     "import": ("导入登记库", "import the register"),
-    "train": ("训练模型", "train"),
+    "train": ("训练模型", "train the model"),
     "match": ("隐私求交", "match"),
     "encrypt": ("银行加密", "encrypt"),
     "score": ("密文评分", "score"),
@@ -52,14 +52,14 @@ FIGURE_LABELS: Mapping[str, BilingualText] = {
     "matched": ("求交命中", "matched"),
     "joined": ("明文合并行数", "joined in clear"),
     "pilot": ("试点样本", "pilot sample"),
-    "scored": ("密文评分户数", "scored encrypted"),
+    "scored": ("密文评分户数", "scored in encrypted form"),
     "auc_encrypted": ("AUC，密文", "AUC, encrypted"),
     "auc_plain": ("AUC，同一模型明文", "AUC, same model in clear"),
     "auc_plain_free": ("AUC，无约束明文", "AUC, unconstrained in clear"),
     "auc_bureau_only": ("AUC，仅数据局", "AUC, bureau alone"),
     "auc_bank_only": ("AUC，仅银行", "AUC, bank alone"),
     "ks_encrypted": ("KS，密文", "KS, encrypted"),
-    "max_abs_score_error": ("密文与明文最大差", "largest difference to plain"),
+    "max_abs_score_error": ("密文与明文最大差", "largest difference from plain scores"),
     "columns": ("密文列数", "ciphertext columns"),
     "bytes_up": ("上行字节", "bytes up"),
     "bytes_down": ("下行字节", "bytes down"),
@@ -75,7 +75,7 @@ _BYTES = {"bytes_up", "bytes_down", "peak_rss_bureau", "peak_rss_bank"}
 
 @dataclass(frozen=True)
 class TrialReport:
-    """All that the report shows. ``facts`` is the trial's JSON object; ``scores`` are on the 300 to 900 scale."""
+    """The content of the report. ``facts``: the trial's JSON object; ``scores``: [rows], on the 300 to 900 scale."""
 
     facts: Mapping[str, Any]
     metrics: DiscriminationMetrics
@@ -88,23 +88,31 @@ class TrialReport:
 
 
 def write_report(report: TrialReport, path: Path) -> Path:
-    """Write the HTML page; nothing in it is loaded from elsewhere and no script runs."""
+    """Write the HTML page. It loads nothing from elsewhere and runs no script."""
     environment = Environment(
         loader=PackageLoader("lab.simulation.trial", "."),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
-        finalize=lambda value: (
-            value if isinstance(value, Markup) or not isinstance(value, str) else escape_hidden(value)
-        ),
+        finalize=_escape_text,
     )
+    page = environment.get_template("report.html.j2").render(**_page_values(report), **_page_charts(report))
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+def _escape_text(value: object) -> object:
+    return escape_hidden(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _page_values(report: TrialReport) -> dict[str, Any]:
+    """The texts and figures of the page, by their names in the template."""
     facts = report.facts
-    page = environment.get_template("report.html.j2").render(
-        facts=facts,
-        made_at=report.made_at.strftime("%Y-%m-%d %H:%M"),
-        heads=_headline_figures(facts),
-        roc=roc_chart(report.metrics.curves),
-        models=[
+    return {
+        "facts": facts,
+        "made_at": report.made_at.strftime("%Y-%m-%d %H:%M"),
+        "heads": _headline_figures(facts),
+        "models": [
             {
                 "zh": zh,
                 "en": en,
@@ -115,43 +123,46 @@ def write_report(report: TrialReport, path: Path) -> Path:
             }
             for name, (zh, en) in MODEL_LABELS.items()
         ],
-        distribution=score_histogram(report.scores, report.labels) if len(report.scores) else "",
-        good=GOOD,
-        bad=BAD,
-        exact=_exactness_text(facts),
-        seconds=bar_chart(
+        "exact": _exactness_text(facts),
+        "set_aside": [
+            {"side": side, "zh": zh, "en": en, "count": f"{count:,}"} for side, zh, en, count in report.set_aside
+        ],
+        "warnings": report.warnings,
+        "figures": [
+            {"zh": FIGURE_LABELS[key][0], "key": key, "value": _value(key, facts[key])} for key in FIGURE_LABELS
+        ],
+        "version": _version(),
+    }
+
+
+def _page_charts(report: TrialReport) -> dict[str, Any]:
+    """The charts of the page and their colours, by their names in the template."""
+    facts, seconds = report.facts, report.facts["seconds"]
+    return {
+        "roc": roc_chart(report.metrics.curves),
+        "distribution": score_histogram(report.scores, report.labels) if len(report.scores) else "",
+        "good": GOOD,
+        "bad": BAD,
+        "seconds": bar_chart(
             [
-                (
-                    f"{zh} {en}",
-                    float(facts["seconds"].get(step, 0)),
-                    f"{facts['seconds'].get(step, 0):.2f} s",
-                    "#0b6b63",
-                )
+                (f"{zh} {en}", float(seconds.get(step, 0)), f"{seconds.get(step, 0):.2f} s", "#0b6b63")
                 for step, (zh, en) in STEP_LABELS.items()
             ]
         ),
-        volumes=_size_bars(facts, ("bytes_up", "bytes_down"), "#4f7f9b"),
-        memory=_size_bars(facts, ("peak_rss_bureau", "peak_rss_bank"), "#9fb0b7"),
-        flow=stacked_bar(
+        "volumes": _size_bars(facts, ("bytes_up", "bytes_down"), "#4f7f9b"),
+        "memory": _size_bars(facts, ("peak_rss_bureau", "peak_rss_bank"), "#9fb0b7"),
+        "flow": stacked_bar(
             [
                 (name, count, colour)
                 for (name, count), colour in zip(report.row_outcomes, _FLOW_COLOURS, strict=False)
                 if count or name == report.row_outcomes[0][0]
             ]
         ),
-        set_aside=[
-            {"side": side, "zh": zh, "en": en, "count": f"{count:,}"} for side, zh, en, count in report.set_aside
-        ],
-        warnings=report.warnings,
-        figures=[{"zh": FIGURE_LABELS[key][0], "key": key, "value": _value(key, facts[key])} for key in FIGURE_LABELS],
-        version=_version(),
-    )
-    path.write_text(page, encoding="utf-8")
-    return path
+    }
 
 
 def draw_report(report: TrialReport) -> RenderableType:
-    """The figures for a terminal."""
+    """The report's figures for a terminal."""
     facts = report.facts
     models = Table(title="区分能力 discrimination", title_justify="left", header_style="bold")
     models.add_column("模型 model", overflow="fold")
@@ -188,12 +199,12 @@ _FLOW_COLOURS = ("#0b6b63", "#8fb8b3", "#b9c4c9", "#dfe4e6", "#b98317")
 
 
 def format_rate(value: float | None, digits: int = 4) -> str:
-    """A rate for a reader; a dash where there is none."""
+    """A rate for a reader; a dash for None."""
     return "–" if value is None else f"{value:.{digits}f}"
 
 
 def format_bytes(count: float | None) -> str:
-    """Bytes for a reader, in powers of 1,000."""
+    """Bytes for a reader, in powers of 1,000; a dash for None."""
     if count is None:
         return "–"
     for unit in ("B", "kB", "MB"):
@@ -217,24 +228,24 @@ def _headline_figures(facts: Mapping[str, Any]) -> list[dict[str, str]]:
     joint, bank = facts["auc_encrypted"], facts["auc_bank_only"]
     gain = "–" if joint is None or bank is None else f"{joint - bank:+.4f}"
     return [
-        {"value": format_rate(joint), "zh": "密文评分 AUC", "en": "AUC, scored encrypted"},
-        {"value": gain, "zh": "较仅用银行数据", "en": "against the bank's data alone"},
+        {"value": format_rate(joint), "zh": "密文评分 AUC", "en": "AUC, encrypted scores"},
+        {"value": gain, "zh": "较仅用银行数据", "en": "compared with the bank's data alone"},
         {"value": f"{facts['matched']:,}", "zh": "求交命中企业", "en": "enterprises matched"},
-        {"value": f"{facts['seconds']['total']:.0f} s", "zh": "全程用时", "en": "for everything"},
+        {"value": f"{facts['seconds']['total']:.0f} s", "zh": "全程用时", "en": "total time"},
     ]
 
 
 def _exactness_text(facts: Mapping[str, Any]) -> dict[str, str]:
     gap = facts["max_abs_score_error"]
     if gap is None:
-        return {"zh": "没有可比较的评分。", "en": "There was no score to compare."}
+        return {"zh": "没有可比较的评分。", "en": "There were no scores to compare."}
     encrypted, plain = format_rate(facts["auc_encrypted"], 6), format_rate(facts["auc_plain"], 6)
     return {
         "zh": f"对 {facts['scored']:,} 户逐户比较：密文评分与明文评分的原始分最大相差 {gap:.2e}；"
-        f"AUC 分别为 {encrypted} 与 {plain}。差异只来自取整，不来自加密。",
-        "en": f"Compared enterprise by enterprise over {facts['scored']:,}: the raw scores differ by at most "
+        f"AUC 分别为 {encrypted} 与 {plain}。差异只来自取整，与加密无关。",
+        "en": f"Of {facts['scored']:,} enterprises, compared one by one, the raw scores differ by at most "
         f"{gap:.2e}; the AUCs are {encrypted} and {plain}. "
-        "The difference comes from rounding alone, not from encryption.",
+        "The difference comes only from rounding, not from encryption.",
     }
 
 

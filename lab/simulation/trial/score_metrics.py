@@ -1,4 +1,4 @@
-"""Judging scores against outcomes: AUC, Kolmogorov-Smirnov distance, ROC curves, and the gap of encrypted to plain."""
+"""Metrics of scores: AUC, Kolmogorov-Smirnov distance, ROC curves, and the difference of two score arrays."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class DiscriminationMetrics:
-    """What the test rows say of each model: ``auc`` and ``ks`` are None where they hold one class, or no row."""
+    """Metrics by model. ``auc`` and ``ks`` are None if the test rows have only one label value, or there are none."""
 
     auc: dict[str, float | None]
     ks: dict[str, float | None]
@@ -23,10 +23,10 @@ class DiscriminationMetrics:
 
 
 def measure_discrimination(labels: NDArray[np.int8], scores: Mapping[str, Floats]) -> DiscriminationMetrics:
-    """Judge each model's raw scores (higher: riskier) of the same rows, [rows], against 0/1 labels, [rows]."""
+    """Compare each model's raw scores, [rows] (higher: riskier), with 0/1 labels, [rows]."""
     if len(np.unique(labels)) < 2:
-        nothing: dict[str, float | None] = dict.fromkeys(scores)
-        return DiscriminationMetrics(nothing, dict(nothing), {})
+        none: dict[str, float | None] = dict.fromkeys(scores)
+        return DiscriminationMetrics(none, dict(none), {})
     auc: dict[str, float | None] = {}
     ks: dict[str, float | None] = {}
     curves: dict[str, tuple[Floats, Floats]] = {}
@@ -39,5 +39,5 @@ def measure_discrimination(labels: NDArray[np.int8], scores: Mapping[str, Floats
 
 
 def max_abs_difference(one: Floats, other: Floats) -> float | None:
-    """Largest absolute difference of two score arrays; None when they are empty."""
+    """Largest absolute difference of two score arrays, [rows] each; None if they are empty."""
     return float(np.max(np.abs(one - other))) if len(one) else None

@@ -1,1 +1,1 @@
-"""Routes for banks, by signed requests."""
+"""Routes for banks, which sign their requests."""

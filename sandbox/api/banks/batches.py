@@ -1,4 +1,4 @@
-"""Batches of a job: sent once under their hash, evaluated meanwhile, their replies fetched."""
+"""Batches of a job: a bank sends each once, under its hash, and later fetches the reply."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ _LONGEST_WAIT = 30.0
 _BACK_OFF = BackOff(first_wait=0.05, factor=1.5, longest_wait=0.5)
 Wait = Annotated[
     float,
-    Query(ge=0, le=_LONGEST_WAIT, description="Seconds to wait for the reply before answering 202.", examples=[20]),
+    Query(ge=0, le=_LONGEST_WAIT, description="Seconds to wait for the reply before the response 202.", examples=[20]),
 ]
 
 
 class BatchView(BaseModel):
-    """A batch that the bureau has, and that waits or is evaluated, or is answered."""
+    """A batch that the bureau has received."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"sha256": "66" * 32}]})
 
@@ -54,51 +54,51 @@ class BatchView(BaseModel):
     response_model=BatchView,
     responses=SIGNED_REQUEST_PROBLEMS
     | problem_responses("not-found", "conflict", "busy", "too-large", "unsupported-media")
-    | {202: {"description": "Kept and charged, now or before; fetch the reply.", "model": BatchView}},
+    | {202: {"description": "Stored and charged, now or earlier; fetch the reply.", "model": BatchView}},
     openapi_extra=openapi_frame_body(
-        "A BATCH frame: tags of enterprises and one ciphertext a column, under a stored context."
+        "A BATCH frame: tags of enterprises and one ciphertext for each column, under a stored context."
     ),
 )
 async def put_batch(
-    request: Request, caller: CurrentContractCaller, parts: Dependencies, job_id: JobIdPath, sha256: Sha256Path
+    request: Request, caller: CurrentContractCaller, service: Dependencies, job_id: JobIdPath, sha256: Sha256Path
 ) -> Response:
-    """The same batch again changes nothing and is not charged twice. The hash in the path must be the frame's own."""
+    """Sending the same batch again changes nothing and is not charged. The path must contain the frame's hash."""
 
     def receive() -> BatchCharge:
         frame = body.read()
         _check_hash(frame, sha256)
-        return parts.bureau.scoring.receive(caller.contract, job_id, frame)
+        return service.bureau.scoring.receive(caller.contract, job_id, frame)
 
-    await run_in_threadpool(parts.bureau.scoring.check_queue_capacity, caller.contract, job_id, sha256)
-    parts.heavy_work_limit.check(caller.bank)
+    await run_in_threadpool(service.bureau.scoring.check_queue_capacity, caller.contract, job_id, sha256)
+    service.heavy_work_limit.check(caller.bank)
     async with (
-        receive_signed_body(request, caller, parts, cap=parts.settings.batch_bytes) as body,
-        parts.heavy_work_limit.acquire(caller.bank, wait=True) as place,
+        receive_signed_body(request, caller, service, cap=service.settings.batch_bytes) as body,
+        service.heavy_work_limit.acquire(caller.bank, wait=True) as slot,
     ):
-        charge = await place.run(receive)
-    await run_in_threadpool(parts.enqueue_batch, charge)
+        charge = await slot.run(receive)
+    await run_in_threadpool(service.enqueue_batch, charge)
     return JSONResponse({"sha256": sha256}, 202)
 
 
 @router.put(
     "/again",
     operation_id="put_batch_again",
-    summary="旧密文重新评分 / Have a batch that an earlier job sent evaluated again",
+    summary="旧密文重新评分 / Evaluate a batch of an earlier job again",
     status_code=202,
     response_model=BatchView,
     responses=SIGNED_REQUEST_PROBLEMS
     | problem_responses("not-found", "conflict", "busy")
-    | {202: {"description": "Charged in this job, now or before; fetch the reply.", "model": BatchView}},
+    | {202: {"description": "Charged in this job, now or earlier; fetch the reply.", "model": BatchView}},
 )
 async def rescore_batch(
-    request: Request, caller: CurrentContractCaller, parts: Dependencies, job_id: JobIdPath, sha256: Sha256Path
+    request: Request, caller: CurrentContractCaller, service: Dependencies, job_id: JobIdPath, sha256: Sha256Path
 ) -> Response:
-    """No body: the ciphertexts are here. 409 while neither the register nor the model has changed; nothing is charged
-    then."""
-    await require_empty_body(request, caller.verified, parts.settings)
-    async with parts.heavy_work_limit.acquire(caller.bank) as place:
-        charge = await place.run(parts.bureau.scoring.receive_rescoring, caller.contract, job_id, sha256)
-    await run_in_threadpool(parts.enqueue_batch, charge)
+    """No body: the bureau has the ciphertexts. 409, without a charge, if neither the register nor the model has
+    changed."""
+    await require_empty_body(request, caller.verified, service.settings)
+    async with service.heavy_work_limit.acquire(caller.bank) as slot:
+        charge = await slot.run(service.bureau.scoring.receive_rescoring, caller.contract, job_id, sha256)
+    await run_in_threadpool(service.enqueue_batch, charge)
     return JSONResponse({"sha256": sha256}, 202)
 
 
@@ -110,24 +110,24 @@ async def rescore_batch(
     responses=SIGNED_REQUEST_PROBLEMS
     | problem_responses("not-found", "conflict")
     | {
-        200: openapi_frame_response("A REPLY frame: one ciphertext an output, for the bank's key alone.")
+        200: openapi_frame_response("A REPLY frame: one ciphertext for each output, under the bank's key.")
         | RECEIPT_HEADERS,
-        202: {"description": "It waits or is evaluated; ask again.", "model": BatchView},
+        202: {"description": "The batch waits or is being evaluated; ask again.", "model": BatchView},
     },
 )
 async def get_batch_reply(
     request: Request,
     caller: CurrentContractCaller,
-    parts: Dependencies,
+    service: Dependencies,
     job_id: JobIdPath,
     sha256: Sha256Path,
     wait: Wait = 0.0,
 ) -> Response:
-    """Why a batch was not answered is told as the problem that it was; it was not charged then."""
-    await require_empty_body(request, caller.verified, parts.settings)
+    """If the evaluation was refused, the response is that problem, and the batch was not charged."""
+    await require_empty_body(request, caller.verified, service.settings)
     timer = replace(_BACK_OFF, deadline=wait).start()
-    with parts.reply_wait_limit.try_acquire(caller.bank) as may_wait:
-        while (found := await run_in_threadpool(parts.bureau.scoring.reply, caller.contract, job_id, sha256)) is None:
+    with service.reply_wait_limit.try_acquire(caller.bank) as may_wait:
+        while (found := await run_in_threadpool(service.bureau.scoring.reply, caller.contract, job_id, sha256)) is None:
             if timer.is_expired or not may_wait or await request.is_disconnected():
                 return JSONResponse({"sha256": sha256}, 202, headers={"Retry-After": "1"})
             await asyncio.sleep(timer.next_wait())
@@ -137,4 +137,4 @@ async def get_batch_reply(
 
 def _check_hash(body: bytes, sha256: str) -> None:
     if hashlib.sha256(body).hexdigest() != sha256:
-        raise InvalidInput("The batch's hash is not the one it was sent under.", next_step="send it again")
+        raise InvalidInput("Wanted the frame's SHA-256 in the path; found another hash.", next_step="send it again")

@@ -1,4 +1,4 @@
-"""A contract as its bank sees it: its versions and their states, the countersignature, models' sheets, what is left."""
+"""A contract for its bank: versions and states, the countersignature, models' sheets, and the allowance."""
 
 from __future__ import annotations
 
@@ -21,15 +21,17 @@ router = APIRouter(prefix="/v1/contracts/{contract_id}", tags=["contracts"])
 
 ContractVersionQuery = Annotated[
     int | None,
-    Query(ge=1, le=1_000_000, description="版本 / A version of the contract [the one in force, or the newest]"),
+    Query(
+        ge=1, le=1_000_000, description="版本 / A version of the contract [default: the one in force, or the newest]"
+    ),
 ]
 
 ModelNameQuery = Annotated[
     str | None,
-    Query(pattern=SLUG_PATTERN, description="模型 / A model of the contract [its first]"),
+    Query(pattern=SLUG_PATTERN, description="模型 / A model of the contract [default: its first]"),
 ]
 ModelVersionQuery = Annotated[
-    int | None, Query(ge=1, le=1_000_000, description="模型版本 / The model's version [the first allowed]")
+    int | None, Query(ge=1, le=1_000_000, description="模型版本 / The model's version [default: the first allowed]")
 ]
 
 
@@ -43,7 +45,7 @@ class RegisterVersionView(BaseModel):
 
 
 class ContractVersionView(BaseModel):
-    """A version: its state, the hash of its document, who has signed, and whether it takes the bank's signature."""
+    """A version: its state, the hash of its document, who has signed, and whether the bank can sign it."""
 
     version: int
     state: str
@@ -54,7 +56,7 @@ class ContractVersionView(BaseModel):
 
 
 class ContractView(BaseModel):
-    """The signed document, as RFC 8785 canonical JSON is made of it, where it stands, and all versions."""
+    """The signed document (its canonical form is RFC 8785 JSON), its state, and all versions."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [CONTRACT_EXAMPLE]})
 
@@ -69,7 +71,9 @@ class CountersignatureForm(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"signature": "55" * 64, "version": 1}]})
 
     signature: Annotated[str, Field(pattern=HEX64_PATTERN, description="128 hexadecimal digits")]
-    version: Annotated[int | None, Field(ge=1, le=1_000_000, description="the newest that takes one, if absent")] = None
+    version: Annotated[int | None, Field(ge=1, le=1_000_000, description="default: the newest that can be signed")] = (
+        None
+    )
 
 
 class CountersignatureResult(BaseModel):
@@ -81,7 +85,7 @@ class CountersignatureResult(BaseModel):
 
 
 class CeilingUsageView(BaseModel):
-    """One ceiling."""
+    """One ceiling, and what is used and left of it."""
 
     ceiling: int
     used: int
@@ -89,9 +93,9 @@ class CeilingUsageView(BaseModel):
 
 
 class ScoreCeilingUsageView(CeilingUsageView):
-    """The ceiling is for each enterprise within any ``period_days``, so ``used`` is of the one scored most often.
+    """The ceiling holds for each enterprise within any ``period_days``; ``used`` is the count of the most scored one.
 
-    ``enterprises`` are those scored within the period; ``total`` counts all scores ever and has no ceiling.
+    ``enterprises`` counts those scored within the period; ``total`` counts all scores and has no ceiling.
     """
 
     period_days: int
@@ -100,7 +104,7 @@ class ScoreCeilingUsageView(CeilingUsageView):
 
 
 class AllowanceView(BaseModel):
-    """What is left under the contract, over all its versions; ``jobs`` are of the last 24 hours."""
+    """What is left under the contract, over all its versions; ``jobs`` counts the last 24 hours."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -140,14 +144,14 @@ class AllowanceView(BaseModel):
     responses=SIGNED_REQUEST_PROBLEMS | problem_responses("not-found"),
 )
 async def get_contract(
-    request: Request, caller: CurrentContractCaller, parts: Dependencies, version: ContractVersionQuery = None
+    request: Request, caller: CurrentContractCaller, service: Dependencies, version: ContractVersionQuery = None
 ) -> Response:
-    """Also before both parties have signed: this is what a bank reads before it signs."""
-    await require_empty_body(request, caller.verified, parts.settings)
+    """Also before both parties have signed, so that the bank can read it before it signs."""
+    await require_empty_body(request, caller.verified, service.settings)
     signed, state = caller.signed, caller.state
     if version is not None:
-        signed, state = await run_in_threadpool(parts.bureau.bank_contracts.find, caller.contract, version)
-    versions = await run_in_threadpool(parts.bureau.bank_contracts.list_versions, caller.contract)
+        signed, state = await run_in_threadpool(service.bureau.bank_contracts.find, caller.contract, version)
+    versions = await run_in_threadpool(service.bureau.bank_contracts.list_versions, caller.contract)
     document = signed.model_dump(mode="json", by_alias=True)
     return JSONResponse({"signed": document, "state": state, "versions": versions})
 
@@ -165,23 +169,25 @@ async def get_contract(
         }
     },
 )
-async def sign_contract(request: Request, caller: CurrentContractCaller, parts: Dependencies) -> CountersignatureResult:
-    """The same signature again is accepted and changes nothing."""
+async def sign_contract(
+    request: Request, caller: CurrentContractCaller, service: Dependencies
+) -> CountersignatureResult:
+    """Sending the same signature again changes nothing."""
     body = await read_signed_body(
         request,
         caller.verified,
-        cap=parts.settings.document_bytes,
-        idle=parts.settings.body_idle_seconds,
+        cap=service.settings.document_bytes,
+        idle=service.settings.body_idle_seconds,
         media="application/json",
     )
     try:
         given = CountersignatureForm.model_validate_json(body)
     except ValidationError:
         raise InvalidInput(
-            "Wanted a member `signature` of 128 hexadecimal digits, and `version` at most; found something else.",
+            "Wanted a member `signature` of 128 hexadecimal digits and optionally `version`; found something else.",
             next_step="sign with `lab bank sign`",
         ) from None
-    accept = parts.bureau.bank_contracts.accept_signature
+    accept = service.bureau.bank_contracts.accept_signature
     return CountersignatureResult(
         state=await run_in_threadpool(accept, caller.contract, given.signature, given.version)
     )
@@ -190,32 +196,32 @@ async def sign_contract(request: Request, caller: CurrentContractCaller, parts: 
 @router.get(
     "/register",
     operation_id="register",
-    summary="现行登记版本 / The register version that scores come from now",
+    summary="现行登记版本 / The register version that is used for scoring now",
     response_model=RegisterVersionView,
     responses=SIGNED_REQUEST_PROBLEMS | problem_responses("not-found"),
 )
 async def get_register_version(
     request: Request,
     caller: CurrentContractCaller,
-    parts: Dependencies,
+    service: Dependencies,
     model: ModelNameQuery = None,
     version: ModelVersionQuery = None,
 ) -> Any:
-    """For a bank that asks whether there is anything to score again. Receipts name the version as well."""
-    await require_empty_body(request, caller.verified, parts.settings)
-    return await run_in_threadpool(parts.bureau.jobs.register, caller.contract, model, version)
+    """Tells a bank whether scoring again would give new results. Receipts name the version too."""
+    await require_empty_body(request, caller.verified, service.settings)
+    return await run_in_threadpool(service.bureau.jobs.register, caller.contract, model, version)
 
 
 @router.get(
     "/sheet",
     operation_id="sheet",
-    summary="模型说明书 / What the bank must know of the model",
+    summary="模型说明书 / What the bank needs to know of the model",
     response_class=Response,
     responses=SIGNED_REQUEST_PROBLEMS
     | problem_responses("not-found")
     | {
         200: {
-            "description": "Canonical JSON; its SHA-256 stands beside the model in the contract.",
+            "description": "Canonical JSON; the contract names its SHA-256 beside the model.",
             "content": {
                 "application/json": {"schema": {"type": "object"}, "example": {"model": "credit", "version": 1}}
             },
@@ -225,13 +231,13 @@ async def get_register_version(
 async def get_model_sheet(
     request: Request,
     caller: CurrentContractCaller,
-    parts: Dependencies,
+    service: Dependencies,
     model: ModelNameQuery = None,
     version: ModelVersionQuery = None,
 ) -> Response:
-    """Exactly the bytes whose hash both parties signed."""
-    await require_empty_body(request, caller.verified, parts.settings)
-    content = await run_in_threadpool(parts.bureau.jobs.sheet, caller.contract, model, version)
+    """The exact bytes whose hash both parties signed."""
+    await require_empty_body(request, caller.verified, service.settings)
+    content = await run_in_threadpool(service.bureau.jobs.sheet, caller.contract, model, version)
     return Response(content, media_type="application/json")
 
 
@@ -242,7 +248,7 @@ async def get_model_sheet(
     response_model=AllowanceView,
     responses=SIGNED_REQUEST_PROBLEMS,
 )
-async def get_allowance(request: Request, caller: CurrentContractCaller, parts: Dependencies) -> Any:
-    """Counts only."""
-    await require_empty_body(request, caller.verified, parts.settings)
-    return await run_in_threadpool(parts.bureau.bank_contracts.allowance, caller.contract)
+async def get_allowance(request: Request, caller: CurrentContractCaller, service: Dependencies) -> Any:
+    """Only counts."""
+    await require_empty_body(request, caller.verified, service.settings)
+    return await run_in_threadpool(service.bureau.bank_contracts.allowance, caller.contract)

@@ -1,4 +1,4 @@
-"""Jobs: opened before anything is matched or scored, so that both sides know for whom, by which model and how much."""
+"""Jobs. A job is opened before anything is matched or scored, and states the recipient, the model and the rows."""
 
 from __future__ import annotations
 
@@ -26,21 +26,26 @@ EVENT_STREAM_MEDIA = "text/event-stream"
 _POLL_SECONDS, _POLLS_BEFORE_KEEPALIVE = 1.0, 15
 _EXAMPLE = "20260105T093000-5f2c81aa90be"
 JobIdPath = Annotated[
-    str, Path(pattern=JOB_ID_PATTERN, description="作业编号，由银行自定 / The job's id", examples=[_EXAMPLE])
+    str,
+    Path(
+        pattern=JOB_ID_PATTERN,
+        description="作业编号，由银行指定 / The job's id, chosen by the bank",
+        examples=[_EXAMPLE],
+    ),
 ]
 JobIdQuery = Annotated[
     str,
     Query(
         alias="job",
         pattern=JOB_ID_PATTERN,
-        description="作业编号 / The job that this belongs to, opened",
+        description="作业编号 / The open job that this request belongs to",
         examples=[_EXAMPLE],
     ),
 ]
 
 
 class JobForm(BaseModel):
-    """What a job is for. ``rows``: how many enterprises it will have scored at most."""
+    """The parameters of a job. ``rows``: the largest number of enterprises that it will score."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -57,7 +62,7 @@ class JobForm(BaseModel):
 
 
 class JobView(BaseModel):
-    """A job as it stands: ``open``, ``stopped`` (with its contract) or ``ended``."""
+    """A job. Its state is ``open``, ``stopped`` (with its contract) or ``ended``."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -80,7 +85,7 @@ class JobView(BaseModel):
 
     job: str
     state: str
-    version: Annotated[int, Field(description="the contract's version in force when it was opened")]
+    version: Annotated[int, Field(description="the contract version that was in force when the job was opened")]
     recipient: str
     model: str
     model_version: int
@@ -100,13 +105,13 @@ class JobView(BaseModel):
         "requestBody": {"required": True, "content": {"application/json": {"schema": JobForm.model_json_schema()}}}
     },
 )
-async def open_job(request: Request, caller: CurrentContractCaller, parts: Dependencies, job_id: JobIdPath) -> Any:
-    """The same again is the same job at no new charge; one that was stopped with its contract goes on."""
+async def open_job(request: Request, caller: CurrentContractCaller, service: Dependencies, job_id: JobIdPath) -> Any:
+    """Opening the same job again costs nothing; a job that was stopped with its contract continues."""
     body = await read_signed_body(
         request,
         caller.verified,
-        cap=parts.settings.document_bytes,
-        idle=parts.settings.body_idle_seconds,
+        cap=service.settings.document_bytes,
+        idle=service.settings.body_idle_seconds,
         media="application/json",
     )
     try:
@@ -114,24 +119,24 @@ async def open_job(request: Request, caller: CurrentContractCaller, parts: Depen
     except ValidationError:
         raise InvalidInput(
             "Wanted a job's recipient, model, model_version and rows; found something else.",
-            next_step="compare the request to /v1/openapi.json",
+            next_step="compare the request with /v1/openapi.json",
         ) from None
-    terms = JobParameters(form.recipient, form.model, form.model_version, form.rows)
-    job = await run_in_threadpool(parts.bureau.jobs.open, caller.contract, job_id, terms)
+    parameters = JobParameters(form.recipient, form.model, form.model_version, form.rows)
+    job = await run_in_threadpool(service.bureau.jobs.open, caller.contract, job_id, parameters)
     return job.as_dict()
 
 
 @router.get(
     "",
     operation_id="job",
-    summary="作业状态 / A job as it stands",
+    summary="作业状态 / The state of a job",
     response_model=JobView,
     responses=SIGNED_REQUEST_PROBLEMS | problem_responses("not-found"),
 )
-async def get_job(request: Request, caller: CurrentContractCaller, parts: Dependencies, job_id: JobIdPath) -> Any:
-    """Whatever the contract's state."""
-    await require_empty_body(request, caller.verified, parts.settings)
-    found = await run_in_threadpool(parts.bureau.jobs.find, caller.contract, job_id)
+async def get_job(request: Request, caller: CurrentContractCaller, service: Dependencies, job_id: JobIdPath) -> Any:
+    """In any state of the contract."""
+    await require_empty_body(request, caller.verified, service.settings)
+    found = await run_in_threadpool(service.bureau.jobs.find, caller.contract, job_id)
     return found.as_dict()
 
 
@@ -142,36 +147,36 @@ async def get_job(request: Request, caller: CurrentContractCaller, parts: Depend
     response_model=JobView,
     responses=SIGNED_REQUEST_PROBLEMS | problem_responses("not-found"),
 )
-async def end_job(request: Request, caller: CurrentContractCaller, parts: Dependencies, job_id: JobIdPath) -> Any:
-    """Nothing more is asked under it; ending it again changes nothing."""
-    await require_empty_body(request, caller.verified, parts.settings)
-    ended = await run_in_threadpool(parts.bureau.jobs.end, caller.contract, job_id)
+async def end_job(request: Request, caller: CurrentContractCaller, service: Dependencies, job_id: JobIdPath) -> Any:
+    """After this, the job accepts no requests. Ending it again changes nothing."""
+    await require_empty_body(request, caller.verified, service.settings)
+    ended = await run_in_threadpool(service.bureau.jobs.end, caller.contract, job_id)
     return ended.as_dict()
 
 
 @router.get(
     "/events",
     operation_id="job_events",
-    summary="作业进度 / Progress of a job, as it goes on",
+    summary="作业进度 / Progress of a job, as it happens",
     response_class=StreamingResponse,
     responses=SIGNED_REQUEST_PROBLEMS
     | problem_responses("not-found", "busy")
     | {
         200: {
-            "description": "Server-sent events `progress`: the job as GET tells it, with its batches by state. The "
-            "first comes at once, others as something changes, until the job is not open or the time is over.",
+            "description": "Server-sent events `progress`: the job as GET returns it, with its batches by state. The "
+            "first comes at once, the next when something changes, until the job is not open or the time is over.",
             "content": {EVENT_STREAM_MEDIA: {"schema": {"type": "string"}}},
         }
     },
 )
 async def stream_job_events(
-    request: Request, caller: CurrentContractCaller, parts: Dependencies, job_id: JobIdPath
+    request: Request, caller: CurrentContractCaller, service: Dependencies, job_id: JobIdPath
 ) -> StreamingResponse:
-    """Whatever the contract's state. Counts alone: no hash, no enterprise."""
-    await require_empty_body(request, caller.verified, parts.settings)
-    first = await run_in_threadpool(parts.bureau.jobs.progress, caller.contract, job_id)
-    stream = _stream_progress(request, parts, caller.contract, job_id, first)
-    opening = await anext(stream)  # here, so that there being no room is answered as such
+    """In any state of the contract. Only counts: no hash, no enterprise."""
+    await require_empty_body(request, caller.verified, service.settings)
+    first = await run_in_threadpool(service.bureau.jobs.progress, caller.contract, job_id)
+    stream = _stream_progress(request, service, caller.contract, job_id, first)
+    opening = await anext(stream)  # here, so that a full limit gives its problem response
 
     async def events() -> AsyncIterator[bytes]:
         try:
@@ -185,23 +190,23 @@ async def stream_job_events(
 
 
 async def _stream_progress(
-    request: Request, parts: ServiceDependencies, contract: str, job_id: str, seen: dict[str, Any]
+    request: Request, service: ServiceDependencies, contract: str, job_id: str, seen: dict[str, Any]
 ) -> AsyncGenerator[bytes, None]:
-    async with parts.event_stream_limit.acquire(1):
+    async with service.event_stream_limit.acquire(1):
         yield _format_event(seen)
-        quiet, until = 0, asyncio.get_running_loop().time() + parts.settings.event_seconds
+        quiet, until = 0, asyncio.get_running_loop().time() + service.settings.event_seconds
         while seen["state"] == "open" and asyncio.get_running_loop().time() < until:
             await asyncio.sleep(_POLL_SECONDS)
             if await request.is_disconnected():
                 return
-            present = await run_in_threadpool(parts.bureau.jobs.progress, contract, job_id)
+            present = await run_in_threadpool(service.bureau.jobs.progress, contract, job_id)
             quiet = 0 if present != seen else quiet + 1
             if present != seen:
                 yield _format_event(present)
             elif quiet % _POLLS_BEFORE_KEEPALIVE == 0:
-                yield b":\n\n"  # a comment keeps what lies between from closing a silent connection
+                yield b":\n\n"  # a comment keeps proxies from closing a silent connection
             seen = present
 
 
-def _format_event(told: dict[str, Any]) -> bytes:
-    return f"event: progress\ndata: {json.dumps(told, ensure_ascii=False)}\n\n".encode()
+def _format_event(progress: dict[str, Any]) -> bytes:
+    return f"event: progress\ndata: {json.dumps(progress, ensure_ascii=False)}\n\n".encode()

@@ -1,4 +1,4 @@
-"""Private matching: a set-up of the evaluated register down, blinded identifiers up and evaluated down."""
+"""Private matching: the bank downloads the set-up, then sends blinded identifiers and gets them evaluated."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sandbox.api.request_body import (
 from sandbox.auth.bank import CurrentContractCaller, Dependencies
 
 router = APIRouter(prefix="/v1/contracts/{contract_id}/matching", tags=["matching"])
-CountingQuery = Annotated[bool, Query(description="For counting alone, under the operation `count`.")]
+CountingQuery = Annotated[bool, Query(description="For counting only, under the operation `count`.")]
 SetupHashPath = Annotated[
     str, Path(pattern=HEX32_PATTERN, description="SHA-256 of the set-up's manifest.", examples=["5f" * 32])
 ]
@@ -35,19 +35,19 @@ SetupHashPath = Annotated[
     response_class=Response,
     responses=SIGNED_REQUEST_PROBLEMS
     | problem_responses("not-found", "busy")
-    | {200: openapi_frame_response("A MATCH_SETUP frame: the buckets of the set-up by size and hash.")},
+    | {200: openapi_frame_response("A MATCH_SETUP frame: the sizes and hashes of the set-up's buckets.")},
 )
 async def get_matching_setup(
     request: Request,
     caller: CurrentContractCaller,
-    parts: Dependencies,
+    service: Dependencies,
     job: JobIdQuery,
     counting: CountingQuery = False,
 ) -> Response:
-    """Reveals no identifier. Answers 503 `busy` with Retry-After while a large register is evaluated."""
-    await require_empty_body(request, caller.verified, parts.settings)
-    async with parts.heavy_work_limit.acquire(caller.bank) as place:
-        content = await place.run(parts.bureau.matching.setup, caller.contract, job, counting=counting)
+    """Reveals no identifier. While a large register is being evaluated the response is 503 `busy` with Retry-After."""
+    await require_empty_body(request, caller.verified, service.settings)
+    async with service.heavy_work_limit.acquire(caller.bank) as slot:
+        content = await slot.run(service.bureau.matching.setup, caller.contract, job, counting=counting)
     return Response(content, media_type=FRAME_MEDIA)
 
 
@@ -63,16 +63,16 @@ async def get_matching_setup(
 async def get_matching_shard(
     request: Request,
     caller: CurrentContractCaller,
-    parts: Dependencies,
+    service: Dependencies,
     job: JobIdQuery,
     sha256: SetupHashPath,
     first: Annotated[int, Query(ge=0, le=2**31, description="The first bucket.", examples=[0])],
     count: Annotated[int, Query(ge=1, le=64, description="How many buckets; fewer at the end.", examples=[16])],
 ) -> Response:
-    """By name and range, so that an interrupted download goes on where it stopped."""
-    await require_empty_body(request, caller.verified, parts.settings)
-    async with parts.heavy_work_limit.acquire(caller.bank) as place:
-        content = await place.run(parts.bureau.matching.shard, caller.contract, job, sha256, first, count)
+    """By hash and range, so that an interrupted download can continue where it stopped."""
+    await require_empty_body(request, caller.verified, service.settings)
+    async with service.heavy_work_limit.acquire(caller.bank) as slot:
+        content = await slot.run(service.bureau.matching.shard, caller.contract, job, sha256, first, count)
     return Response(content, media_type=FRAME_MEDIA)
 
 
@@ -88,15 +88,17 @@ async def get_matching_shard(
 async def get_matching_delta(
     request: Request,
     caller: CurrentContractCaller,
-    parts: Dependencies,
+    service: Dependencies,
     job: JobIdQuery,
     sha256: SetupHashPath,
-    since: Annotated[str, Query(pattern=HEX32_PATTERN, description="The set-up held so far.", examples=["5e" * 32])],
+    since: Annotated[
+        str, Query(pattern=HEX32_PATTERN, description="The set-up that the bank has now.", examples=["5e" * 32])
+    ],
 ) -> Response:
-    """404 when none leads from there: then fetch the set-up in full."""
-    await require_empty_body(request, caller.verified, parts.settings)
-    async with parts.heavy_work_limit.acquire(caller.bank) as place:
-        content = await place.run(parts.bureau.matching.delta, caller.contract, job, sha256, since)
+    """404 if there is no delta from that set-up; then fetch the whole set-up."""
+    await require_empty_body(request, caller.verified, service.settings)
+    async with service.heavy_work_limit.acquire(caller.bank) as slot:
+        content = await slot.run(service.bureau.matching.delta, caller.contract, job, sha256, since)
     return Response(content, media_type=FRAME_MEDIA)
 
 
@@ -113,15 +115,15 @@ async def get_matching_delta(
     ),
 )
 async def match_identifiers(
-    request: Request, caller: CurrentContractCaller, parts: Dependencies, job: JobIdQuery
+    request: Request, caller: CurrentContractCaller, service: Dependencies, job: JobIdQuery
 ) -> Response:
-    """Charged before the answer leaves, once: the same bytes again under the contract and key epoch cost nothing."""
-    parts.heavy_work_limit.check(caller.bank)
+    """Charged once, before the response leaves: the same bytes again in the same key epoch cost nothing."""
+    service.heavy_work_limit.check(caller.bank)
     async with (
-        receive_signed_body(request, caller, parts, cap=parts.settings.match_bytes) as body,
-        parts.heavy_work_limit.acquire(caller.bank, wait=True) as place,
+        receive_signed_body(request, caller, service, cap=service.settings.match_bytes) as body,
+        service.heavy_work_limit.acquire(caller.bank, wait=True) as slot,
     ):
-        content, receipt = await place.run(lambda: parts.bureau.matching.match(caller.contract, job, body.read()))
+        content, receipt = await slot.run(lambda: service.bureau.matching.match(caller.contract, job, body.read()))
     return Response(content, media_type=FRAME_MEDIA, headers={RECEIPT_HEADER: receipt.to_header()})
 
 
@@ -138,13 +140,13 @@ async def match_identifiers(
     ),
 )
 async def count_matches(
-    request: Request, caller: CurrentContractCaller, parts: Dependencies, job: JobIdQuery
+    request: Request, caller: CurrentContractCaller, service: Dependencies, job: JobIdQuery
 ) -> Response:
-    """How many match, and not which: the order of the answers says nothing. Under the operation `count`."""
-    parts.heavy_work_limit.check(caller.bank)
+    """How many match, not which: the response is sorted. Needs the operation `count`."""
+    service.heavy_work_limit.check(caller.bank)
     async with (
-        receive_signed_body(request, caller, parts, cap=parts.settings.match_bytes) as body,
-        parts.heavy_work_limit.acquire(caller.bank, wait=True) as place,
+        receive_signed_body(request, caller, service, cap=service.settings.match_bytes) as body,
+        service.heavy_work_limit.acquire(caller.bank, wait=True) as slot,
     ):
-        content, receipt = await place.run(lambda: parts.bureau.matching.count(caller.contract, job, body.read()))
+        content, receipt = await slot.run(lambda: service.bureau.matching.count(caller.contract, job, body.read()))
     return Response(content, media_type=FRAME_MEDIA, headers={RECEIPT_HEADER: receipt.to_header()})

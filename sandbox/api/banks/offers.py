@@ -18,7 +18,7 @@ router = APIRouter(prefix="/v1/offers", tags=["offers"])
 ModelNamePath = Annotated[str, Path(pattern=SLUG_PATTERN, description="模型 / The model's name", examples=["credit"])]
 OfferVersionQuery = Annotated[
     int | None,
-    Query(ge=1, le=2**31 - 1, description="版本，缺省为最新 / Its version (default: the newest)", examples=[1]),
+    Query(ge=1, le=2**31 - 1, description="版本，默认为最新 / Its version (default: the newest)", examples=[1]),
 ]
 
 
@@ -33,21 +33,21 @@ class OfferList(BaseModel):
 @router.get(
     "",
     operation_id="offers",
-    summary="可用模型 / The models on offer",
+    summary="可用模型 / The offered models",
     response_model=OfferList,
     responses=SIGNED_REQUEST_PROBLEMS,
     openapi_extra=SIGNATURE_SECURITY,
 )
-async def list_offers(request: Request, caller: CurrentBankCaller, parts: Dependencies) -> Any:
-    """No contract is needed, only a key that the bureau accepts for a bank."""
-    await require_empty_body(request, caller.verified, parts.settings)
-    return {"offers": await run_in_threadpool(parts.bureau.offers.list_published)}
+async def list_offers(request: Request, caller: CurrentBankCaller, service: Dependencies) -> Any:
+    """Needs no contract, only a key that the bureau accepts for a bank."""
+    await require_empty_body(request, caller.verified, service.settings)
+    return {"offers": await run_in_threadpool(service.bureau.offers.list_published)}
 
 
 @router.get(
     "/{model}",
     operation_id="offer",
-    summary="一个模型 / One model on offer",
+    summary="单个模型 / One offered model",
     response_model=ModelOffer,
     responses=SIGNED_REQUEST_PROBLEMS | problem_responses("not-found"),
     openapi_extra=SIGNATURE_SECURITY,
@@ -55,10 +55,11 @@ async def list_offers(request: Request, caller: CurrentBankCaller, parts: Depend
 async def get_offer(
     request: Request,
     caller: CurrentBankCaller,
-    parts: Dependencies,
+    service: Dependencies,
     model: ModelNamePath,
     version: OfferVersionQuery = None,
 ) -> Any:
-    """Columns and outputs for each detail, the register's size roughly, engines and parameter sets; no weights."""
-    await require_empty_body(request, caller.verified, parts.settings)
-    return await run_in_threadpool(parts.bureau.offers.find, model, version)
+    """Columns and outputs for each detail, the approximate size of the register, engines and parameter sets; no
+    weights."""
+    await require_empty_body(request, caller.verified, service.settings)
+    return await run_in_threadpool(service.bureau.offers.find, model, version)

@@ -1,4 +1,4 @@
-"""The bank's public context, once; its batches are in ``batches``."""
+"""The bank's public encryption context, which it sends once. Batches are in ``batches``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Sha256Path = Annotated[
 
 
 class ContextView(BaseModel):
-    """A public context that the bureau holds."""
+    """A public context that the bureau has."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"sha256": "66" * 32}]})
 
@@ -38,45 +38,45 @@ class ContextView(BaseModel):
     responses=SIGNED_REQUEST_PROBLEMS
     | problem_responses("not-found", "too-large", "unsupported-media", "busy")
     | {
-        200: {"description": "Held already; nothing changed."},
+        200: {"description": "The bureau had it already; nothing changed."},
         201: {"description": "Stored.", "model": ContextView},
     },
-    openapi_extra=openapi_frame_body("A CONTEXT frame: public material only. One that bears a secret key is refused."),
+    openapi_extra=openapi_frame_body("A CONTEXT frame: public material only. A frame with a secret key is refused."),
 )
 async def put_context(
-    request: Request, caller: CurrentContractCaller, parts: Dependencies, sha256: Sha256Path, job: JobIdQuery
+    request: Request, caller: CurrentContractCaller, service: Dependencies, sha256: Sha256Path, job: JobIdQuery
 ) -> Response:
-    """The hash in the path must be the frame's own."""
-    parts.heavy_work_limit.check(caller.bank)
+    """The path must contain the frame's hash."""
+    service.heavy_work_limit.check(caller.bank)
     async with (
-        receive_signed_body(request, caller, parts, cap=parts.settings.context_bytes) as body,
-        parts.heavy_work_limit.acquire(caller.bank, wait=True) as place,
+        receive_signed_body(request, caller, service, cap=service.settings.context_bytes) as body,
+        service.heavy_work_limit.acquire(caller.bank, wait=True) as slot,
     ):
-        created = await place.run(lambda: parts.bureau.contexts.put(caller.contract, job, sha256, body.read()))
+        created = await slot.run(lambda: service.bureau.contexts.put(caller.contract, job, sha256, body.read()))
     return JSONResponse({"sha256": sha256}, 201 if created else 200)
 
 
 @router.get(
     "/contexts/{sha256}",
     operation_id="context",
-    summary="是否已有上下文 / Whether a context is held",
+    summary="是否已有上下文 / Whether the bureau has a context",
     response_model=ContextView,
     responses=SIGNED_REQUEST_PROBLEMS | problem_responses("not-found"),
 )
 async def get_context(
-    request: Request, caller: CurrentContractCaller, parts: Dependencies, sha256: Sha256Path, job: JobIdQuery
+    request: Request, caller: CurrentContractCaller, service: Dependencies, sha256: Sha256Path, job: JobIdQuery
 ) -> ContextView:
-    """404 when it is not held under this contract."""
-    await require_empty_body(request, caller.verified, parts.settings)
-    if not await run_in_threadpool(parts.bureau.contexts.has, caller.contract, job, sha256):
-        raise NotFound("The bureau holds no context with this hash under this contract.", next_step="send it with PUT")
+    """404 if the bureau does not have it under this contract."""
+    await require_empty_body(request, caller.verified, service.settings)
+    if not await run_in_threadpool(service.bureau.contexts.has, caller.contract, job, sha256):
+        raise NotFound("The bureau has no context with this hash under this contract.", next_step="send it with PUT")
     return ContextView(sha256=sha256)
 
 
 @router.head("/contexts/{sha256}", operation_id="context_head", include_in_schema=False)
 async def head_context(
-    request: Request, caller: CurrentContractCaller, parts: Dependencies, sha256: Sha256Path, job: JobIdQuery
+    request: Request, caller: CurrentContractCaller, service: Dependencies, sha256: Sha256Path, job: JobIdQuery
 ) -> Response:
     """As GET, without a body."""
-    await get_context(request, caller, parts, sha256, job)
+    await get_context(request, caller, service, sha256, job)
     return Response(status_code=200)

@@ -1,4 +1,4 @@
-"""Accounts, for administrators: who may sign in, and in which roles. One-time passwords are shown once."""
+"""Accounts, for administrators: who may sign in, with which roles. One-time passwords are shown once."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class AccountList(BaseModel):
 
 
 class NewAccountForm(BaseModel):
-    """A new account. With ``issuer`` and ``subject`` its person signs in at the OpenID provider and has no password."""
+    """A new account. With ``issuer`` and ``subject`` the person signs in at the OpenID provider and has no password."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -87,7 +87,7 @@ class RolesForm(BaseModel):
 
 
 class OneTimePasswordView(BaseModel):
-    """A one-time password, shown once; null for somebody who signs in at the provider."""
+    """A one-time password, shown once; null for a person who signs in at the provider."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"account": "li.wei", "password": "7kq2m-x9c4t-hh3vd-2pazr"}]}
@@ -104,10 +104,12 @@ class OneTimePasswordView(BaseModel):
     response_model=AccountList,
     responses=SIGNED_IN_PROBLEMS,
 )
-async def list_accounts(person: AccountReader, parts: Dependencies) -> Any:
+async def list_accounts(person: AccountReader, service: Dependencies) -> Any:
     """For administrators and auditors."""
     return {
-        "accounts": [_view_account(account) for account in await run_in_threadpool(parts.bureau.accounts.list_accounts)]
+        "accounts": [
+            _view_account(account) for account in await run_in_threadpool(service.bureau.accounts.list_accounts)
+        ]
     }
 
 
@@ -120,13 +122,13 @@ async def list_accounts(person: AccountReader, parts: Dependencies) -> Any:
     openapi_extra=openapi_json_body(NewAccountForm),
 )
 async def add_account(
-    person: AccountManager, parts: Dependencies, form: Annotated[NewAccountForm, Depends(json_body(NewAccountForm))]
+    person: AccountManager, service: Dependencies, form: Annotated[NewAccountForm, Depends(json_body(NewAccountForm))]
 ) -> Any:
     """The password must be changed at the first sign-in."""
-    elsewhere = parse_subject(form.issuer, form.subject)
-    new = NewAccount(form.name, form.department, parse_roles(form.roles), form.shown_name, elsewhere)
-    async with parts.sign_in_limit.acquire() as place:
-        password = await place.run(parts.bureau.accounts.add, new, by=person.actor)
+    subject = parse_subject(form.issuer, form.subject)
+    new = NewAccount(form.name, form.department, parse_roles(form.roles), form.shown_name, subject)
+    async with service.sign_in_limit.acquire() as slot:
+        password = await slot.run(service.bureau.accounts.add, new, by=person.actor)
     return {"account": form.name, "password": password}
 
 
@@ -140,13 +142,13 @@ async def add_account(
 )
 async def set_roles(
     person: AccountManager,
-    parts: Dependencies,
+    service: Dependencies,
     name: AccountNamePath,
     form: Annotated[RolesForm, Depends(json_body(RolesForm))],
 ) -> Any:
-    """From the account's next request on."""
+    """Valid from the account's next request."""
     roles = parse_roles(form.roles)
-    return _view_account(await run_in_threadpool(parts.bureau.accounts.set_roles, name, roles, by=person.actor))
+    return _view_account(await run_in_threadpool(service.bureau.accounts.set_roles, name, roles, by=person.actor))
 
 
 @router.post(
@@ -156,9 +158,9 @@ async def set_roles(
     response_model=AccountView,
     responses=SIGNED_IN_PROBLEMS | problem_responses("not-found", "conflict"),
 )
-async def disable_account(person: AccountManager, parts: Dependencies, name: AccountNamePath) -> Any:
+async def disable_account(person: AccountManager, service: Dependencies, name: AccountNamePath) -> Any:
     """Its sign-ins end at once."""
-    return _view_account(await run_in_threadpool(parts.bureau.accounts.disable, name, by=person.actor))
+    return _view_account(await run_in_threadpool(service.bureau.accounts.disable, name, by=person.actor))
 
 
 @router.post(
@@ -168,9 +170,9 @@ async def disable_account(person: AccountManager, parts: Dependencies, name: Acc
     response_model=AccountView,
     responses=SIGNED_IN_PROBLEMS | problem_responses("not-found", "conflict"),
 )
-async def enable_account(person: AccountManager, parts: Dependencies, name: AccountNamePath) -> Any:
-    """With the password it had."""
-    return _view_account(await run_in_threadpool(parts.bureau.accounts.enable, name, by=person.actor))
+async def enable_account(person: AccountManager, service: Dependencies, name: AccountNamePath) -> Any:
+    """The account keeps its password."""
+    return _view_account(await run_in_threadpool(service.bureau.accounts.enable, name, by=person.actor))
 
 
 @router.post(
@@ -180,9 +182,9 @@ async def enable_account(person: AccountManager, parts: Dependencies, name: Acco
     response_model=AccountView,
     responses=SIGNED_IN_PROBLEMS | problem_responses("not-found"),
 )
-async def unlock_account(person: AccountManager, parts: Dependencies, name: AccountNamePath) -> Any:
-    """Its failures are forgotten."""
-    return _view_account(await run_in_threadpool(parts.bureau.accounts.unlock, name, by=person.actor))
+async def unlock_account(person: AccountManager, service: Dependencies, name: AccountNamePath) -> Any:
+    """Its failed sign-ins are no longer counted."""
+    return _view_account(await run_in_threadpool(service.bureau.accounts.unlock, name, by=person.actor))
 
 
 @router.post(
@@ -192,10 +194,10 @@ async def unlock_account(person: AccountManager, parts: Dependencies, name: Acco
     response_model=OneTimePasswordView,
     responses=SIGNED_IN_PROBLEMS | problem_responses("busy", "not-found", "conflict"),
 )
-async def reset_account(person: AccountManager, parts: Dependencies, name: AccountNamePath) -> Any:
+async def reset_account(person: AccountManager, service: Dependencies, name: AccountNamePath) -> Any:
     """Its sign-ins end, and it gets a one-time password."""
-    async with parts.sign_in_limit.acquire() as place:
-        password = await place.run(parts.bureau.accounts.reset_password, name, by=person.actor)
+    async with service.sign_in_limit.acquire() as slot:
+        password = await slot.run(service.bureau.accounts.reset_password, name, by=person.actor)
     return {"account": name, "password": password}
 
 

@@ -1,4 +1,4 @@
-"""Banks and their keys: a bank brings its next key; administrators add and revoke keys."""
+"""Banks and their keys: a bank replaces its key; administrators add and revoke keys."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ _STATEMENT: dict[str, Any] = {
 
 
 class BankKeyView(BaseModel):
-    """A bank's key; ``accepted`` says whether a request signed with it is the bank's now."""
+    """A bank's key. ``accepted``: whether the bureau accepts requests that are signed with it now."""
 
     public_key: str
     fingerprint: str
@@ -87,7 +87,7 @@ class BankList(BaseModel):
 
 
 class NewBankKeyForm(Party):
-    """A bank's card with its new key, and the key's fingerprint as the bank told it over another channel."""
+    """A bank's card with its new key, and the key's fingerprint, which the bank gave over another channel."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -105,7 +105,7 @@ class NewBankKeyForm(Party):
 
 
 class KeyRevocationForm(BaseModel):
-    """Why a key is refused from now on; it stands in the ledger."""
+    """Why a key is revoked; the ledger keeps the reason."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"reason": "reported stolen"}]})
 
@@ -115,21 +115,21 @@ class KeyRevocationForm(BaseModel):
 @router.get(
     "/self",
     operation_id="own_bank",
-    summary="本行登记信息 / What the bureau holds of the calling bank",
+    summary="本行登记信息 / The calling bank's registration",
     response_model=BankView,
     responses=SIGNED_REQUEST_PROBLEMS,
     openapi_extra=SIGNATURE_SECURITY,
 )
-async def get_own_bank(request: Request, caller: CurrentBankCaller, parts: Dependencies) -> Any:
-    """The bank's id and keys: also how a bank finds out whether its next key has arrived."""
-    await require_empty_body(request, caller.verified, parts.settings)
-    return _view_bank(await run_in_threadpool(parts.bureau.banks.find, caller.bank))
+async def get_own_bank(request: Request, caller: CurrentBankCaller, service: Dependencies) -> Any:
+    """The bank's id and keys. A bank can also see here whether its new key was accepted."""
+    await require_empty_body(request, caller.verified, service.settings)
+    return _view_bank(await run_in_threadpool(service.bureau.banks.find, caller.bank))
 
 
 @router.post(
     "/keys",
     operation_id="succeed_key",
-    summary="银行更换密钥 / The bank's next key takes the place of its old one",
+    summary="银行更换密钥 / Replace the bank's key",
     response_model=BankView,
     responses=SIGNED_REQUEST_PROBLEMS | problem_responses("conflict", "too-large", "unsupported-media"),
     openapi_extra=SIGNATURE_SECURITY
@@ -140,22 +140,22 @@ async def get_own_bank(request: Request, caller: CurrentBankCaller, parts: Depen
         }
     },
 )
-async def submit_key_succession(request: Request, caller: CurrentBankCaller, parts: Dependencies) -> Any:
-    """The statement is signed by both keys, the request by the old one.
+async def submit_key_succession(request: Request, caller: CurrentBankCaller, service: Dependencies) -> Any:
+    """Both keys sign the statement; the old key signs the request.
 
-    The same statement again changes nothing. The old key is accepted for another day.
+    Sending the same statement again changes nothing. The old key is accepted for one more day.
     """
     body = await read_signed_body(
         request,
         caller.verified,
-        cap=parts.settings.document_bytes,
-        idle=parts.settings.body_idle_seconds,
+        cap=service.settings.document_bytes,
+        idle=service.settings.body_idle_seconds,
         media=JSON_MEDIA,
     )
     signed = parse_key_succession(body)
     _check_signer(caller, signed)
-    await run_in_threadpool(parts.bureau.banks.replace_key, caller.bank, signed)
-    return _view_bank(await run_in_threadpool(parts.bureau.banks.find, caller.bank))
+    await run_in_threadpool(service.bureau.banks.replace_key, caller.bank, signed)
+    return _view_bank(await run_in_threadpool(service.bureau.banks.find, caller.bank))
 
 
 @router.get(
@@ -165,45 +165,45 @@ async def submit_key_succession(request: Request, caller: CurrentBankCaller, par
     response_model=BankList,
     responses=SIGNED_IN_PROBLEMS,
 )
-async def list_banks(person: BankReader, parts: Dependencies) -> Any:
+async def list_banks(person: BankReader, service: Dependencies) -> Any:
     """For officers, stewards, auditors and administrators."""
-    return {"banks": [_view_bank(bank) for bank in await run_in_threadpool(parts.bureau.banks.list_banks)]}
+    return {"banks": [_view_bank(bank) for bank in await run_in_threadpool(service.bureau.banks.list_banks)]}
 
 
 @router.post(
     "/keys/added",
     operation_id="add_bank_key",
-    summary="为丢失密钥的银行登记新密钥 / Another key for a bank that lost its own",
+    summary="为丢失密钥的银行登记新密钥 / Add a key for a bank that lost its own",
     response_model=BankView,
     responses=SIGNED_IN_PROBLEMS | problem_responses("not-found", "conflict", "too-large", "unsupported-media"),
     openapi_extra=openapi_json_body(NewBankKeyForm),
 )
 async def add_bank_key(
-    person: BankKeyManager, parts: Dependencies, form: Annotated[NewBankKeyForm, Depends(json_body(NewBankKeyForm))]
+    person: BankKeyManager, service: Dependencies, form: Annotated[NewBankKeyForm, Depends(json_body(NewBankKeyForm))]
 ) -> Any:
-    """The ledger names who added it. Older keys stay as they are until they are revoked."""
+    """The ledger names who added it. Older keys stay valid until they are revoked."""
     party = Party(name=form.name, public_key=form.public_key)
     return _view_bank(
-        await run_in_threadpool(parts.bureau.banks.add_key, party, by=person, fingerprint=form.stated_fingerprint)
+        await run_in_threadpool(service.bureau.banks.add_key, party, by=person, fingerprint=form.stated_fingerprint)
     )
 
 
 @router.post(
     "/keys/{key}/revocation",
     operation_id="revoke_bank_key",
-    summary="吊销银行密钥 / Refuse a bank's key from now on",
+    summary="吊销银行密钥 / Revoke a bank's key",
     response_model=BankView,
     responses=SIGNED_IN_PROBLEMS | problem_responses("not-found", "too-large", "unsupported-media"),
     openapi_extra=openapi_json_body(KeyRevocationForm),
 )
 async def revoke_bank_key(
     person: BankKeyManager,
-    parts: Dependencies,
+    service: Dependencies,
     key: PublicKeyPath,
     form: Annotated[KeyRevocationForm, Depends(json_body(KeyRevocationForm))],
 ) -> Any:
-    """At once, without the day that a succeeded key has. Contracts signed with it stay signed."""
-    return _view_bank(await run_in_threadpool(parts.bureau.banks.revoke_key, key, form.reason, by=person))
+    """Effective at once, without the extra day of a replaced key. Contracts signed with it stay signed."""
+    return _view_bank(await run_in_threadpool(service.bureau.banks.revoke_key, key, form.reason, by=person))
 
 
 def _check_signer(caller: BankCaller, signed: SignedKeySuccession) -> None:

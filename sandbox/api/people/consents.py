@@ -1,6 +1,6 @@
-"""Consents, for stewards: bringing in a file of them, withdrawing, counting, and looking at those of one enterprise.
+"""Consents, for stewards: import a file, withdraw, count, and list those of one enterprise.
 
-An enterprise's code travels in a body only, so that no address and no log holds it.
+An enterprise's code is sent only in a body, so that no URL and no log contains it.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ ConsentReader = Annotated[AccountHolder, Depends(require_permission(Permission.R
 ConsentManager = Annotated[AccountHolder, Depends(require_permission(Permission.MANAGE_CONSENTS))]
 CSV_MEDIA = "text/csv"
 MAX_ROWS_LISTED = 1_000
-"""Rows set aside that an answer names; the file in the bureau's folder has all of them."""
+"""Largest number of rejected rows in a response; the file in the bureau's folder has all of them."""
 WITHDRAWAL_BYTES = 8 * 1024 * 1024
 _KIND = Query(description="代码类型 / Kind of the codes", examples=["uscc"])
 _BANK = {"bank": "示例银行", "bank_id": "b-0123456789ab", "purpose": "credit-approval"}
 
 
 class SetAsideReasonView(BaseModel):
-    """A reason for which rows were set aside."""
+    """A reason why rows were set aside, and how many."""
 
     reason: str
     count: int
@@ -49,7 +49,7 @@ class SetAsideRowView(BaseModel):
 
 
 class ConsentImportView(BaseModel):
-    """What an import did. ``duplicates`` are held already; ``aside`` names the first thousand rows set aside."""
+    """The result of an import. ``duplicates`` were imported before; ``aside`` lists up to a thousand rejected rows."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -83,7 +83,7 @@ class ConsentImportView(BaseModel):
 
 
 class ConsentWithdrawalForm(BaseModel):
-    """Which enterprises withdraw, from which bank (name or id; null: all) and purpose (null: all), and why."""
+    """The enterprises that withdraw, the bank (name or id; null: all), the purpose (null: all), and the reason."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -98,7 +98,7 @@ class ConsentWithdrawalForm(BaseModel):
 
 
 class ConsentWithdrawalView(BaseModel):
-    """What was withdrawn; enterprises that had nothing to withdraw are not counted."""
+    """What was withdrawn. Enterprises without a consent to withdraw are not counted."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"enterprises": 1, "consents": 2}]})
 
@@ -107,7 +107,7 @@ class ConsentWithdrawalView(BaseModel):
 
 
 class ConsentTallyView(BaseModel):
-    """Consents to one bank for one purpose, counted now."""
+    """The present counts of consents to one bank for one purpose."""
 
     bank: str
     bank_id: str
@@ -120,7 +120,7 @@ class ConsentTallyView(BaseModel):
 
 
 class ConsentTallyList(BaseModel):
-    """Consents by bank and purpose. Counts only."""
+    """Counts of consents by bank and purpose."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -134,7 +134,7 @@ class ConsentTallyList(BaseModel):
 
 
 class EnterpriseConsentsForm(BaseModel):
-    """The enterprise by its code: in the body, so that no address or log holds it."""
+    """The enterprise's code. It is in the body, so that no URL or log contains it."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"code": "firm-0001"}]})
 
@@ -143,7 +143,7 @@ class EnterpriseConsentsForm(BaseModel):
 
 
 class ConsentView(BaseModel):
-    """One consent. ``verifies``: whether the enterprise's signature does; null if it bears none."""
+    """One consent. ``verifies``: whether the enterprise's signature is valid; null if it has none."""
 
     id: str
     bank: str
@@ -193,9 +193,9 @@ class EnterpriseConsentList(BaseModel):
     response_model=ConsentTallyList,
     responses=SIGNED_IN_PROBLEMS,
 )
-async def tally_consents(person: ConsentReader, parts: Dependencies) -> Any:
+async def tally_consents(person: ConsentReader, service: Dependencies) -> Any:
     """For stewards, officers and auditors."""
-    return {"consents": await run_in_threadpool(parts.bureau.consents.summary)}
+    return {"consents": await run_in_threadpool(service.bureau.consents.summary)}
 
 
 @router.post(
@@ -213,18 +213,18 @@ async def tally_consents(person: ConsentReader, parts: Dependencies) -> Any:
     },
 )
 async def import_consents(
-    request: Request, person: ConsentManager, parts: Dependencies, id_kind: Annotated[IdKind, _KIND] = "uscc"
+    request: Request, person: ConsentManager, service: Dependencies, id_kind: Annotated[IdKind, _KIND] = "uscc"
 ) -> Any:
-    """Good rows count from now on; the same file again adds nothing."""
-    consents, settings = parts.bureau.consents, parts.settings
-    parts.heavy_work_limit.check("")
+    """Valid rows take effect at once; importing the same file again adds nothing."""
+    consents, settings = service.bureau.consents, service.settings
+    service.heavy_work_limit.check("")
     with consents.incoming_file() as path:
         with path.open("wb") as file:
             await receive_body_to_file(
                 request, file, cap=settings.consent_bytes, idle=settings.body_idle_seconds, media=CSV_MEDIA
             )
-        async with parts.heavy_work_limit.acquire(wait=True) as place:
-            found = await place.run(consents.import_file, path, by=person.actor, id_kind=id_kind)
+        async with service.heavy_work_limit.acquire(wait=True) as slot:
+            found = await slot.run(consents.import_file, path, by=person.actor, id_kind=id_kind)
     return _view_import(found)
 
 
@@ -238,14 +238,14 @@ async def import_consents(
 )
 async def withdraw_consents(
     person: ConsentManager,
-    parts: Dependencies,
+    service: Dependencies,
     form: Annotated[ConsentWithdrawalForm, Depends(json_body(ConsentWithdrawalForm, WITHDRAWAL_BYTES))],
 ) -> Any:
-    """From this answer on nothing is matched or scored under them."""
+    """After this response, nothing is matched or scored under these consents."""
     if form.purpose is not None and form.purpose not in set(Purpose):
         raise InvalidInput(f"Wanted one of the purposes {', '.join(Purpose)}.", next_step="check the purpose")
     return await run_in_threadpool(
-        parts.bureau.consents.withdraw,
+        service.bureau.consents.withdraw,
         form.codes,
         reason=form.reason,
         by=person.actor,
@@ -258,24 +258,24 @@ async def withdraw_consents(
 @router.post(
     "/enterprise",
     operation_id="consents_of_enterprise",
-    summary="一户企业的授权 / The consents of one enterprise",
+    summary="单户企业的授权 / The consents of one enterprise",
     response_model=EnterpriseConsentList,
     responses=SIGNED_IN_PROBLEMS | problem_responses("too-large", "unsupported-media"),
     openapi_extra=openapi_json_body(EnterpriseConsentsForm),
 )
 async def list_enterprise_consents(
     person: ConsentReader,
-    parts: Dependencies,
+    service: Dependencies,
     form: Annotated[EnterpriseConsentsForm, Depends(json_body(EnterpriseConsentsForm))],
 ) -> Any:
-    """Its signatures are verified again."""
-    found = await run_in_threadpool(parts.bureau.consents.list_for_enterprise, form.code, id_kind=form.id_kind)
+    """The signatures are verified again."""
+    found = await run_in_threadpool(service.bureau.consents.list_for_enterprise, form.code, id_kind=form.id_kind)
     return {"consents": found}
 
 
 def _view_import(found: ConsentImport) -> dict[str, Any]:
     counted = sorted(found.rejection_counts.items(), key=lambda pair: -pair[1])
-    words = {reason: describe_reason(reason) for reason, _ in counted}
+    descriptions = {reason: describe_reason(reason) for reason, _ in counted}
     return {
         "rows": found.rows,
         "imported": found.imported,
@@ -283,7 +283,7 @@ def _view_import(found: ConsentImport) -> dict[str, Any]:
         "signed": found.signed,
         "set_aside": len(found.set_aside_rows),
         "reasons": [
-            {"reason": reason, "count": count, "zh": words[reason][0], "en": words[reason][1]}
+            {"reason": reason, "count": count, "zh": descriptions[reason][0], "en": descriptions[reason][1]}
             for reason, count in counted
         ],
         "aside": [{"row": row, "reason": reason} for row, reason in found.set_aside_rows[:MAX_ROWS_LISTED]],

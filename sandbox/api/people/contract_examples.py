@@ -1,4 +1,4 @@
-"""Examples for the desk's part of the OpenAPI document, and schemas of forms that stand by themselves."""
+"""Examples of the officers' routes for the OpenAPI document, and body schemas without references."""
 
 from __future__ import annotations
 
@@ -86,12 +86,12 @@ WATCH_FINDING_EXAMPLE: dict[str, Any] = {
 }
 BANK_FORM_EXAMPLE: dict[str, Any] = {"name": "示例银行", "public_key": "22" * 32}
 AMENDMENT_FORM_EXAMPLE: dict[str, Any] = {
-    "wishes": {"retention_days": 30, "ceilings": {"jobs_per_day": 2}},
+    "clauses": {"retention_days": 30, "ceilings": {"jobs_per_day": 2}},
     "submit": True,
 }
 DRAFT_FORM_EXAMPLE: dict[str, Any] = {
     "bank": BANK_FORM_EXAMPLE,
-    "wishes": {"models": ["credit"], "detail": "dimensions", "days": 365, "recipients": ["信贷部 credit department"]},
+    "clauses": {"models": ["credit"], "detail": "dimensions", "days": 365, "recipients": ["信贷部 credit department"]},
     "fingerprint": FINGERPRINT_EXAMPLE,
     "submit": True,
 }
@@ -99,7 +99,7 @@ STEP_FORM_EXAMPLE: dict[str, Any] = {"reason": "客户要求 the bank asked for 
 
 
 def openapi_inlined_body(model: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
-    """OpenAPI's words for a JSON body of ``model``, with the models it refers to written out in place."""
+    """OpenAPI's description of a JSON body of ``model``, with referenced models inlined."""
     schema = model.model_json_schema()
     content = {JSON_MEDIA: {"schema": _inline(schema, schema.get("$defs", {})), "example": example}}
     return {"requestBody": {"required": True, "content": content}}

@@ -1,4 +1,4 @@
-"""What the officers' desk answers with: contracts in short and in full, deliveries, changes."""
+"""Responses of the officers' routes: contracts in short and in full, deliveries, changes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class ContractBankView(BaseModel):
 
 
 class ContractWarningView(BaseModel):
-    """Something odd about a name in the contract, for whoever approves it: look-alikes, letters of unusual scripts."""
+    """A warning about a name in the contract: look-alike characters, or letters of unusual scripts."""
 
     term: str
     zh: str
@@ -72,7 +72,7 @@ class ContractSummaryView(BaseModel):
 
 
 class ContractList(BaseModel):
-    """Every contract, newest first, by its version in force or its newest."""
+    """All contracts, newest first; each by its version in force, or else its newest."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"contracts": [CONTRACT_SUMMARY_EXAMPLE]}]})
 
@@ -113,8 +113,8 @@ class DeliveryList(BaseModel):
 
 
 class OfficerStepResult(ContractSummaryView):
-    """The version after a step. Where the step stopped or ended a contract: how many jobs stopped with it, and what had
-    been delivered before, for the notice that must follow."""
+    """The version after a step. If the step stopped or ended the contract: how many jobs it stopped, and what had been
+    delivered before, for the notice to the bank."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -127,7 +127,7 @@ class OfficerStepResult(ContractSummaryView):
 
 
 class ClauseChangeView(BaseModel):
-    """One term that differs; ``widens`` is null where it cannot be said."""
+    """One clause that differs. ``widens``: whether it allows more; null if that cannot be decided."""
 
     term: str
     label_zh: str
@@ -138,7 +138,7 @@ class ClauseChangeView(BaseModel):
 
 
 class VersionComparisonView(BaseModel):
-    """What a version changes of the last one approved before it; ``against`` is null when there is none."""
+    """The differences from the last version approved before; ``against`` is null if there is none."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -156,7 +156,7 @@ class VersionComparisonView(BaseModel):
 
 
 class BankRegistrationView(BaseModel):
-    """The id of the bank of a card."""
+    """The id of the registered bank."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"bank": "b-0123456789ab"}]})
 
@@ -164,7 +164,7 @@ class BankRegistrationView(BaseModel):
 
 
 class WatchFindingView(BaseModel):
-    """A rule that a contract's use has tripped; ``entry`` is null until the next sweep records it."""
+    """A rule whose limit a contract's use exceeds; ``entry`` is null until the next sweep records it."""
 
     contract: str
     bank: str
@@ -181,7 +181,7 @@ class WatchFindingView(BaseModel):
 
 
 class WatchRuleView(BaseModel):
-    """A rule of the watch: a count that is a finding above its limit, within so many days (null: ever)."""
+    """A rule of the watch: a count above ``limit`` within ``days`` (null: ever) is a finding."""
 
     code: str
     zh: str
@@ -193,7 +193,7 @@ class WatchRuleView(BaseModel):
 
 
 class WatchReportView(BaseModel):
-    """What the rules find now, by contract, and the rules."""
+    """The present findings by contract, and the rules."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"findings": [WATCH_FINDING_EXAMPLE], "rules": [WATCH_RULE_EXAMPLE]}]}
@@ -203,40 +203,40 @@ class WatchReportView(BaseModel):
     rules: list[WatchRuleView]
 
 
-def view_contract_summary(held: ContractVersion, standing: ContractState | None = None) -> dict[str, Any]:
-    """A version in short."""
-    contract = held.contract
+def view_contract_summary(version: ContractVersion, state: ContractState | None = None) -> dict[str, Any]:
+    """A version in short; ``state`` replaces the recorded one, as for an expired contract."""
+    contract = version.contract
     return {
         "contract": contract.id,
-        "version": held.version,
-        "state": (standing or held.state).value,
-        "bank": {"id": held.bank_id, "name": contract.bank.name, "fingerprint": contract.bank.fingerprint},
+        "version": version.version,
+        "state": (state or version.state).value,
+        "bank": {"id": version.bank_id, "name": contract.bank.name, "fingerprint": contract.bank.fingerprint},
         "models": [str(model) for model in contract.models],
         "purpose": contract.purpose.value,
         "detail": contract.detail.value,
         "starts": _format_moment(contract.starts),
         "expires": _format_moment(contract.expires),
         "sha256": contract.sha256,
-        "drafted_by": held.drafted_by,
-        "drafted_at": _format_moment(held.drafted_at),
-        "reviewer": held.reviewer,
-        "officers_needed": held.officers_needed,
+        "drafted_by": version.drafted_by,
+        "drafted_at": _format_moment(version.drafted_at),
+        "reviewer": version.reviewer,
+        "officers_needed": version.officers_needed,
         "approvals": [
             {"account": one.account, "department": one.department, "approved_at": _format_moment(one.approved_at)}
-            for one in held.approvals
+            for one in version.approvals
         ],
-        "signed_by_bank": held.signed.bank_signature is not None,
-        "signed_by_bureau": held.signed.bureau_signature is not None,
+        "signed_by_bank": version.signed.bank_signature is not None,
+        "signed_by_bureau": version.signed.bureau_signature is not None,
         "warnings": warnings_as_dicts(find_name_warnings(contract)),
     }
 
 
-def view_contract_detail(shown: ContractOverview) -> dict[str, Any]:
+def view_contract_detail(overview: ContractOverview) -> dict[str, Any]:
     """A version in full."""
-    return view_contract_summary(shown.contract_version, shown.state) | {
-        "signed": shown.contract_version.signed.model_dump(mode="json", by_alias=True),
-        "versions": [view_contract_summary(held, state) for held, state in shown.versions],
-        "allowance": shown.allowance,
+    return view_contract_summary(overview.contract_version, overview.state) | {
+        "signed": overview.contract_version.signed.model_dump(mode="json", by_alias=True),
+        "versions": [view_contract_summary(version, state) for version, state in overview.versions],
+        "allowance": overview.allowance,
     }
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lab.terms.contract.document import SignedContract, parse_contract
 from lab.terms.contract.draft_options import DraftOptions
@@ -20,6 +20,7 @@ from lab.terms.contract.name_warnings import find_name_warnings, warnings_as_dic
 from lab.terms.contract.odrl import from_odrl, to_odrl
 from lab.terms.contract.plain_language import clause_label, diff_contracts
 from lab.terms.contract_steps import officer_steps
+from lab.terms.errors import InvalidInput
 from lab.terms.keys.party import Party
 from sandbox.api.openapi import SIGNED_IN_PROBLEMS, problem_responses
 from sandbox.api.people.contract_examples import (
@@ -54,11 +55,14 @@ ContractVersionQuery = Annotated[
 ]
 FingerprintField = Annotated[
     str | None,
-    Field(max_length=100, description="指纹 / Of the bank's key, as the bank told it; needed for a new key."),
+    Field(
+        max_length=100,
+        description="指纹 / Of the bank's key, as the bank read it out; needed for a new key.",
+    ),
 ]
 VersionNumber = Annotated[int, Field(ge=1, le=2**31 - 1)]
 DOCUMENT_BYTES = 1024 * 1024
-"""The largest form or contract: one that names some thousands of items."""
+"""Largest form or contract: one that names several thousand items."""
 _FORM_PROBLEMS = problem_responses("not-found", "conflict", "too-large", "unsupported-media")
 
 
@@ -75,25 +79,36 @@ class _StrictForm(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class ContractDraftForm(_StrictForm):
-    """A contract to be drafted: with whom, what it should say, and whether to hand it in at once."""
+class _ClausesForm(_StrictForm):
+    """A form with a contract's clauses; refuses their earlier name with the present one."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_wishes(cls, body: Any) -> Any:
+        if isinstance(body, dict) and "wishes" in body:
+            raise InvalidInput("Wanted the member `clauses`; found `wishes`.", next_step="rename wishes to clauses")
+        return body
+
+
+class ContractDraftForm(_ClausesForm):
+    """A contract to draft: with which bank, its clauses, and whether to submit it at once."""
 
     bank: Party
-    wishes: DraftOptions
+    clauses: DraftOptions
     fingerprint: FingerprintField = None
     submit: bool = False
 
 
 class BankRegistrationForm(Party):
-    """A bank's card, and the fingerprint of its key if that is new here."""
+    """A bank's card, and the fingerprint of its key if the key is new here."""
 
     stated_fingerprint: Annotated[FingerprintField, Field(alias="fingerprint")] = None
 
 
-class ContractAmendmentForm(_StrictForm):
-    """The next version of a contract: what it should say otherwise."""
+class ContractAmendmentForm(_ClausesForm):
+    """The next version of a contract: the clauses that change."""
 
-    wishes: DraftOptions
+    clauses: DraftOptions
     submit: bool = False
 
 
@@ -112,10 +127,10 @@ class OfficerStepForm(_StrictForm):
     response_model=ContractList,
     responses=SIGNED_IN_PROBLEMS,
 )
-async def list_contracts(person: CurrentPerson, parts: Dependencies) -> Any:
+async def list_contracts(person: CurrentPerson, service: Dependencies) -> Any:
     """For officers, stewards and auditors."""
-    found = await run_in_threadpool(parts.bureau.contracts.list_contracts, person)
-    return {"contracts": [view_contract_summary(held, state) for held, state in found]}
+    found = await run_in_threadpool(service.bureau.contracts.list_contracts, person)
+    return {"contracts": [view_contract_summary(version, state) for version, state in found]}
 
 
 @router.post(
@@ -128,21 +143,21 @@ async def list_contracts(person: CurrentPerson, parts: Dependencies) -> Any:
 )
 async def draft_contract(
     person: CurrentPerson,
-    parts: Dependencies,
+    service: Dependencies,
     form: Annotated[ContractDraftForm, Depends(json_body(ContractDraftForm, DOCUMENT_BYTES))],
 ) -> Any:
-    """Over published models; a bank whose key is new here is registered by its fingerprint. Signs nothing."""
-    draft = parts.bureau.contracts.draft
+    """Over published models. A bank whose key is new here is registered by its fingerprint. Signs nothing."""
+    draft = service.bureau.contracts.draft
     submit, fingerprint = form.submit, form.fingerprint
     return view_contract_summary(
-        await run_in_threadpool(draft, person, form.bank, form.wishes, submit=submit, fingerprint=fingerprint)
+        await run_in_threadpool(draft, person, form.bank, form.clauses, submit=submit, fingerprint=fingerprint)
     )
 
 
 @router.post(
     "/contracts/import",
     operation_id="desk_import",
-    summary="导入合同文本 / File a contract that was written elsewhere",
+    summary="导入合同文本 / Import a contract that was written elsewhere",
     response_model=ContractSummaryView,
     responses=SIGNED_IN_PROBLEMS | _FORM_PROBLEMS,
     openapi_extra={
@@ -156,15 +171,15 @@ async def draft_contract(
 async def import_contract(
     request: Request,
     person: CurrentPerson,
-    parts: Dependencies,
+    service: Dependencies,
     fingerprint: Annotated[str | None, Query(max_length=100, description="指纹 / As in a draft.")] = None,
 ) -> Any:
-    """As a draft of the person who calls; signatures in it are not taken over."""
-    idle = parts.settings.body_idle_seconds
+    """As a draft by the person who calls; signatures in it are dropped."""
+    idle = service.settings.body_idle_seconds
     body = await receive_body(request, cap=DOCUMENT_BYTES, idle=idle, media=JSON_MEDIA)
     signed = await run_in_threadpool(_read_contract, body)
     return view_contract_summary(
-        await run_in_threadpool(parts.bureau.contracts.import_contract, person, signed, fingerprint=fingerprint)
+        await run_in_threadpool(service.bureau.contracts.import_contract, person, signed, fingerprint=fingerprint)
     )
 
 
@@ -176,10 +191,10 @@ async def import_contract(
     responses=SIGNED_IN_PROBLEMS | problem_responses("not-found"),
 )
 async def get_contract_detail(
-    person: CurrentPerson, parts: Dependencies, contract_id: ContractId, version: ContractVersionQuery = None
+    person: CurrentPerson, service: Dependencies, contract_id: ContractId, version: ContractVersionQuery = None
 ) -> Any:
-    """Its terms, signatures and approvals, all versions, and what is used and left."""
-    shown = await run_in_threadpool(parts.bureau.contracts.contract_overview, person, contract_id, version)
+    """Clauses, signatures and approvals, all versions, and the allowance."""
+    shown = await run_in_threadpool(service.bureau.contracts.contract_overview, person, contract_id, version)
     return JSONResponse(view_contract_detail(shown))
 
 
@@ -191,10 +206,10 @@ async def get_contract_detail(
     responses=SIGNED_IN_PROBLEMS | problem_responses("not-found"),
 )
 async def compare_versions(
-    person: CurrentPerson, parts: Dependencies, contract_id: ContractId, version: ContractVersionQuery = None
+    person: CurrentPerson, service: Dependencies, contract_id: ContractId, version: ContractVersionQuery = None
 ) -> Any:
-    """In plain Chinese and English."""
-    older, newer = await run_in_threadpool(parts.bureau.contracts.versions_to_compare, person, contract_id, version)
+    """The changes in plain Chinese and English."""
+    older, newer = await run_in_threadpool(service.bureau.contracts.versions_to_compare, person, contract_id, version)
     changes = []
     for change in diff_contracts(older.contract, newer.contract) if older else []:
         zh, en = clause_label(change.clause)
@@ -222,13 +237,13 @@ async def compare_versions(
 )
 async def export_contract(
     person: CurrentPerson,
-    parts: Dependencies,
+    service: Dependencies,
     contract_id: ContractId,
     version: ContractVersionQuery = None,
     form: Annotated[Literal["signed", "odrl"], Query(description="格式 / Form")] = "signed",
 ) -> Response:
-    """Recorded in the ledger."""
-    signed = await run_in_threadpool(parts.bureau.contracts.export, person, contract_id, version)
+    """The ledger records the export."""
+    signed = await run_in_threadpool(service.bureau.contracts.export, person, contract_id, version)
     if form == "signed":
         return JSONResponse(signed.model_dump(mode="json", by_alias=True))
     return JSONResponse(await run_in_threadpool(to_odrl, signed))
@@ -241,9 +256,9 @@ async def export_contract(
     response_model=DeliveryList,
     responses=SIGNED_IN_PROBLEMS | problem_responses("not-found"),
 )
-async def list_deliveries(person: CurrentPerson, parts: Dependencies, contract_id: ContractId) -> Any:
-    """Over all versions, for the notice that follows a suspension or an end."""
-    found = await run_in_threadpool(parts.bureau.contracts.list_deliveries, person, contract_id)
+async def list_deliveries(person: CurrentPerson, service: Dependencies, contract_id: ContractId) -> Any:
+    """Of all versions, for the notice to the bank after a suspension or an end."""
+    found = await run_in_threadpool(service.bureau.contracts.list_deliveries, person, contract_id)
     return {"contract": contract_id, "delivered": [one.as_dict() for one in found]}
 
 
@@ -257,14 +272,14 @@ async def list_deliveries(person: CurrentPerson, parts: Dependencies, contract_i
 )
 async def amend_contract(
     person: CurrentPerson,
-    parts: Dependencies,
+    service: Dependencies,
     contract_id: ContractId,
     form: Annotated[ContractAmendmentForm, Depends(json_body(ContractAmendmentForm, DOCUMENT_BYTES))],
 ) -> Any:
-    """As the newest version, but for the wishes; the former stays in force until both have signed the next."""
-    contracts = parts.bureau.contracts
+    """As the newest version except for these clauses. That version stays in force until both parties sign the next."""
+    contracts = service.bureau.contracts
     return view_contract_summary(
-        await run_in_threadpool(contracts.amend, person, contract_id, form.wishes, submit=form.submit)
+        await run_in_threadpool(contracts.amend, person, contract_id, form.clauses, submit=form.submit)
     )
 
 
@@ -278,13 +293,13 @@ async def amend_contract(
 )
 async def take_step(
     person: CurrentPerson,
-    parts: Dependencies,
+    service: Dependencies,
     contract_id: ContractId,
     step: OfficerStep,
     form: Annotated[OfficerStepForm, Depends(json_body(OfficerStepForm, DOCUMENT_BYTES))],
 ) -> Any:
-    """Approving takes a version that is only submitted into review first."""
-    take = parts.bureau.contracts.take_step
+    """Approving a submitted version first takes it into review."""
+    take = service.bureau.contracts.take_step
     reason, version = form.reason, form.version
     return view_step_result(
         await run_in_threadpool(take, person, contract_id, step.value, version=version, reason=reason)
@@ -294,13 +309,13 @@ async def take_step(
 @router.get(
     "/watch",
     operation_id="desk_watch",
-    summary="监测 / What looks like probing",
+    summary="监测 / Signs of probing",
     response_model=WatchReportView,
     responses=SIGNED_IN_PROBLEMS,
 )
-async def get_watch_report(person: CurrentPerson, parts: Dependencies) -> Any:
-    """For officers and auditors. A finding names counts, no enterprise, and stops nothing by itself."""
-    findings, rules = await run_in_threadpool(parts.bureau.contracts.monitoring_report, person)
+async def get_watch_report(person: CurrentPerson, service: Dependencies) -> Any:
+    """For officers and auditors. A finding has counts and no enterprise; by itself it stops nothing."""
+    findings, rules = await run_in_threadpool(service.bureau.contracts.monitoring_report, person)
     return {"findings": [one.as_dict() for one in findings], "rules": rules}
 
 
@@ -314,11 +329,11 @@ async def get_watch_report(person: CurrentPerson, parts: Dependencies) -> Any:
 )
 async def register_bank(
     person: CurrentPerson,
-    parts: Dependencies,
+    service: Dependencies,
     form: Annotated[BankRegistrationForm, Depends(json_body(BankRegistrationForm, DOCUMENT_BYTES))],
 ) -> Any:
-    """The same card again changes nothing."""
-    card, register = Party(name=form.name, public_key=form.public_key), parts.bureau.contracts.register_bank
+    """Registering the same card again changes nothing."""
+    card, register = Party(name=form.name, public_key=form.public_key), service.bureau.contracts.register_bank
     return {"bank": await run_in_threadpool(register, person, card, fingerprint=form.stated_fingerprint)}
 
 

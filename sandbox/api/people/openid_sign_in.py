@@ -1,4 +1,4 @@
-"""Signing in at the OpenID provider: off to it, back from it, and the code by which a command line gets its token."""
+"""Sign-in at the OpenID provider: the redirect, the callback, and the code by which a command line gets its token."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SIGNED_IN_PAGE = """<!doctype html><html lang="zh"><meta charset="utf-8"><title
 
 
 class SignInCodeForm(BaseModel):
-    """The one-time code from the loopback address, and the verifier whose challenge the sign-in began with."""
+    """The one-time code from the loopback address, and the PKCE verifier of the sign-in (RFC 7636)."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"code": "Jx2…", "verifier": "k" * 43}]})
 
@@ -41,35 +41,35 @@ class SignInCodeForm(BaseModel):
 @router.get(
     "",
     operation_id="begin_openid",
-    summary="前往身份平台 / To the provider",
+    summary="前往身份平台 / Go to the provider",
     status_code=302,
     response_class=RedirectResponse,
     responses=SIGNED_IN_PROBLEMS
     | problem_responses("not-found")
-    | {302: {"description": "To the provider's own page."}},
+    | {302: {"description": "Redirect to the provider's page."}},
 )
 async def begin_openid_sign_in(
     request: Request,
-    parts: Dependencies,
+    service: Dependencies,
     port: Annotated[int | None, Query(ge=1024, le=65535, description="A command line's port on 127.0.0.1.")] = None,
     code_challenge: Annotated[str | None, Query(pattern=_S256, description="S256 of its verifier.")] = None,
-    state: Annotated[str | None, Query(pattern=_S256, description="Given back to it unchanged.")] = None,
+    state: Annotated[str | None, Query(pattern=_S256, description="Returned to it unchanged.")] = None,
 ) -> Response:
-    """A browser comes back signed in; with ``port``, the command line that listens there gets a code (RFC 8252)."""
-    provider = _require_provider(request, parts)
+    """A browser is signed in on its return; with ``port``, a command line that listens there gets a code (RFC 8252)."""
+    provider = _require_provider(request, service)
     if len({one is None for one in (port, code_challenge, state)}) > 1:
         raise InvalidInput("Wanted port, code_challenge and state together.", next_step="give all or none")
     loopback = LoopbackClient(port, code_challenge, state) if port and code_challenge and state else None
-    question = await provider.new_authorization_request()
-    response = RedirectResponse(question.url, 302)
+    authorization = await provider.new_authorization_request()
+    response = RedirectResponse(authorization.url, 302)
     response.set_cookie(
         BROWSER_COOKIE,
-        parts.pending_sign_ins.begin(question, loopback),
+        service.pending_sign_ins.begin(authorization, loopback),
         max_age=int(SIGN_IN_SECONDS),
         path=CALLBACK_PATH,
         httponly=True,
         samesite="lax",  # the provider sends the browser back from another site
-        secure=request.url.scheme == "https" or parts.settings.public_url.startswith("https:"),
+        secure=request.url.scheme == "https" or service.settings.public_url.startswith("https:"),
     )
     return response
 
@@ -77,36 +77,36 @@ async def begin_openid_sign_in(
 @router.get(
     "/callback",
     operation_id="end_openid",
-    summary="身份平台返回 / Back from the provider",
+    summary="从身份平台返回 / Back from the provider",
     response_class=HTMLResponse,
     responses=SIGNED_IN_PROBLEMS
     | problem_responses("not-found")
     | {
         200: {"description": "Signed in, by cookie.", "content": {"text/html": {"schema": {"type": "string"}}}},
-        302: {"description": "To the command line's loopback address, with a one-time code."},
+        302: {"description": "Redirect to the command line's loopback address, with a one-time code."},
     },
 )
 async def finish_openid_sign_in(
     request: Request,
-    parts: Dependencies,
+    service: Dependencies,
     state: Annotated[str, Query(max_length=200)],
     code: Annotated[str | None, Query(max_length=4096)] = None,
     iss: Annotated[str | None, Query(max_length=500)] = None,
     browser: Annotated[str, Cookie(alias=BROWSER_COOKIE, max_length=200)] = "",
 ) -> Response:
-    """Whatever the provider says counts only as the answer to a question that this browser was sent with."""
-    provider = _require_provider(request, parts)
-    begun = parts.pending_sign_ins.begun.take(state)
-    if begun is None or not begun.is_from_browser(browser):
+    """Accept the provider's callback only for a sign-in that this browser began."""
+    provider = _require_provider(request, service)
+    pending = service.pending_sign_ins.begun.take(state)
+    if pending is None or not pending.is_from_browser(browser):
         raise NotAuthentic(
-            "Wanted the answer to a sign-in that this browser began; found another.", next_step=_NEXT_STEP
+            "Wanted the callback of a sign-in that this browser began; found another.", next_step=_NEXT_STEP
         )
     try:
-        response = await _complete_sign_in(request, parts, provider, begun, code, iss)
+        response = await _complete_sign_in(request, service, provider, pending, code, iss)
     except ShulabError as error:
-        if begun.loopback is None:
+        if pending.loopback is None:
             raise
-        response = _redirect_to_loopback(begun.loopback, error=error.code)
+        response = _redirect_to_loopback(pending.loopback, error=error.code)
     response.delete_cookie(BROWSER_COOKIE, path=CALLBACK_PATH)
     return response
 
@@ -114,45 +114,45 @@ async def finish_openid_sign_in(
 @router.post(
     "/code",
     operation_id="take_openid_code",
-    summary="换取令牌 / A command line's token",
+    summary="换取令牌 / Exchange the code for a token",
     response_model=SignInResult,
     responses=SIGNED_IN_PROBLEMS | problem_responses("not-found", "too-large", "unsupported-media"),
     openapi_extra=openapi_json_body(SignInCodeForm),
 )
 async def redeem_sign_in_code(
-    request: Request, parts: Dependencies, form: Annotated[SignInCodeForm, Depends(json_body(SignInCodeForm))]
+    request: Request, service: Dependencies, form: Annotated[SignInCodeForm, Depends(json_body(SignInCodeForm))]
 ) -> Any:
-    """Once, within a minute, for whoever has the verifier."""
-    _require_provider(request, parts)
-    tokens = parts.pending_sign_ins.redeem_code(form.code, form.verifier)
+    """Possible once, within a minute, with the verifier."""
+    _require_provider(request, service)
+    tokens = service.pending_sign_ins.redeem_code(form.code, form.verifier)
     if tokens is None:
-        raise NotAuthentic("Wanted a code that has not been used, and its verifier.", next_step="sign in again")
-    return sign_in_response(request, parts, tokens, cookie=False)
+        raise NotAuthentic("Wanted an unused code and its verifier; found another.", next_step="sign in again")
+    return sign_in_response(request, service, tokens, cookie=False)
 
 
 async def _complete_sign_in(
     request: Request,
-    parts: ServiceDependencies,
+    service: ServiceDependencies,
     provider: OidcProvider,
-    begun: PendingSignIn,
+    pending: PendingSignIn,
     code: str | None,
     issuer: str | None,
 ) -> Response:
-    people = parts.bureau.accounts
+    people = service.bureau.accounts
     try:
         if code is None:
-            raise NotAuthentic("The provider did not let you in.", next_step="sign in again")
-        subject = await provider.verify_callback(begun.request, code, issuer)
+            raise NotAuthentic("The provider refused the sign-in.", next_step="sign in again")
+        subject = await provider.verify_callback(pending.request, code, issuer)
     except NotAuthentic as error:
         await run_in_threadpool(people.record_oidc_failure, error.detail)
         raise
     tokens = await run_in_threadpool(people.sign_in_with_oidc, subject)
-    if begun.loopback is not None:
+    if pending.loopback is not None:
         return _redirect_to_loopback(
-            begun.loopback, code=parts.pending_sign_ins.issue_code(tokens, begun.loopback.challenge)
+            pending.loopback, code=service.pending_sign_ins.issue_code(tokens, pending.loopback.challenge)
         )
     response = HTMLResponse(_SIGNED_IN_PAGE)
-    set_sign_in_cookies(response, request, parts, tokens)
+    set_sign_in_cookies(response, request, service, tokens)
     return response
 
 
@@ -161,8 +161,8 @@ def _redirect_to_loopback(loopback: LoopbackClient, **facts: str) -> RedirectRes
     return RedirectResponse(f"http://127.0.0.1:{loopback.port}/signed-in?{query}", 302)
 
 
-def _require_provider(request: Request, parts: ServiceDependencies) -> OidcProvider:
+def _require_provider(request: Request, service: ServiceDependencies) -> OidcProvider:
     request_bearer_token(request)
-    if parts.oidc_provider is None:
+    if service.oidc_provider is None:
         raise NotFound("This bureau has no OpenID provider.", next_step="sign in with a password")
-    return parts.oidc_provider
+    return service.oidc_provider

@@ -1,4 +1,4 @@
-"""Signing in and out with a password, who one is, and changing the password."""
+"""Sign in and out with a password, show who is signed in, and change the password."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _ME: dict[str, Any] = {
 
 
 class SignInForm(BaseModel):
-    """Name and password; ``new_password`` changes it on the way, as a one-time password must be."""
+    """Name and password. ``new_password`` also changes it, which a one-time password requires."""
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"name": "li.wei", "password": "correct horse battery"}]}
@@ -47,13 +47,11 @@ class SignInForm(BaseModel):
     name: Annotated[str, Field(min_length=1, max_length=64)]
     password: PasswordField
     new_password: PasswordField | None = None
-    cookie: Annotated[bool, Field(description="For browsers: the token goes into a cookie, not into the answer.")] = (
-        False
-    )
+    cookie: Annotated[bool, Field(description="For browsers: put the token into a cookie, not into the body.")] = False
 
 
 class PasswordChangeForm(BaseModel):
-    """The password in use and the one that is to follow."""
+    """The present password and the new one."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -65,7 +63,7 @@ class PasswordChangeForm(BaseModel):
 
 
 class CurrentPersonView(BaseModel):
-    """Who has signed in, and what they may do."""
+    """The person who is signed in, and their permissions."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_ME | {"permissions": ["read contracts"]}]})
 
@@ -74,12 +72,12 @@ class CurrentPersonView(BaseModel):
     department: str
     roles: list[str]
     permissions: list[str]
-    must_change: Annotated[bool, Field(description="A one-time password: nothing else goes until it is changed.")]
+    must_change: Annotated[bool, Field(description="Signed in with a one-time password, which must be changed first.")]
     expires_at: datetime
 
 
 class SignInResult(BaseModel):
-    """A new sign-in. The tokens are shown once; ``token`` is null when it went into a cookie."""
+    """A new sign-in. The tokens are shown once; ``token`` is null if it is in a cookie."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_ME | {"token": "mZ3…", "csrf": None}]})
 
@@ -110,20 +108,20 @@ class SignOutResult(BaseModel):
     openapi_extra=openapi_json_body(SignInForm),
 )
 async def sign_in(
-    request: Request, parts: Dependencies, form: Annotated[SignInForm, Depends(json_body(SignInForm))]
+    request: Request, service: Dependencies, form: Annotated[SignInForm, Depends(json_body(SignInForm))]
 ) -> Any:
-    """One answer for every reason why somebody is not let in."""
+    """The response to a failed sign-in does not depend on the reason."""
     request_bearer_token(request)
-    if not parts.settings.local_accounts:
+    if not service.settings.local_accounts:
         raise NotAllowed(
-            "This bureau signs people in at its OpenID provider only.",
+            "At this bureau people sign in at its OpenID provider only.",
             next_step="sign in with `lab account sign-in --browser --service URL`",
         )
     if form.cookie:
-        check_origin(request, parts)
-    async with parts.sign_in_limit.acquire() as place:
-        tokens = await place.run(parts.bureau.accounts.sign_in, form.name, form.password, form.new_password)
-    return sign_in_response(request, parts, tokens, cookie=form.cookie)
+        check_origin(request, service)
+    async with service.sign_in_limit.acquire() as slot:
+        tokens = await slot.run(service.bureau.accounts.sign_in, form.name, form.password, form.new_password)
+    return sign_in_response(request, service, tokens, cookie=form.cookie)
 
 
 @router.post(
@@ -133,9 +131,9 @@ async def sign_in(
     response_model=SignOutResult,
     responses=SIGNED_IN_PROBLEMS,
 )
-async def sign_out(sign_in: CurrentSignIn, parts: Dependencies) -> Response:
-    """The token is of no use afterwards."""
-    await run_in_threadpool(parts.bureau.accounts.sign_out, sign_in)
+async def sign_out(sign_in: CurrentSignIn, service: Dependencies) -> Response:
+    """The token is invalid afterwards."""
+    await run_in_threadpool(service.bureau.accounts.sign_out, sign_in)
     response = JSONResponse({"signed_out": True})
     clear_sign_in_cookies(response)
     return response
@@ -149,7 +147,7 @@ async def sign_out(sign_in: CurrentSignIn, parts: Dependencies) -> Response:
     responses=SIGNED_IN_PROBLEMS,
 )
 async def get_current_person(sign_in: CurrentSignIn) -> Any:
-    """Also for those who must change their password first."""
+    """Also for people who must change their password first."""
     permissions = {permission for role in sign_in.account.roles for permission in ROLE_PERMISSIONS[role]}
     return _describe_account(sign_in) | {"permissions": sorted(permissions)}
 
@@ -165,33 +163,33 @@ async def get_current_person(sign_in: CurrentSignIn) -> Any:
 async def change_password(
     request: Request,
     sign_in: CurrentSignIn,
-    parts: Dependencies,
+    service: Dependencies,
     form: Annotated[PasswordChangeForm, Depends(json_body(PasswordChangeForm))],
 ) -> Any:
-    """Every sign-in of the account ends, this one too; a new one begins."""
-    async with parts.sign_in_limit.acquire() as place:
-        tokens = await place.run(parts.bureau.accounts.change_password, sign_in, form.password, form.new_password)
+    """All sign-ins of the account end, including this one; a new one begins."""
+    async with service.sign_in_limit.acquire() as slot:
+        tokens = await slot.run(service.bureau.accounts.change_password, sign_in, form.password, form.new_password)
     return sign_in_response(
-        request, parts, tokens, cookie="authorization" not in request.headers and COOKIE in request.cookies
+        request, service, tokens, cookie="authorization" not in request.headers and COOKIE in request.cookies
     )
 
 
-def sign_in_response(request: Request, parts: ServiceDependencies, tokens: SignInTokens, *, cookie: bool) -> Response:
+def sign_in_response(request: Request, service: ServiceDependencies, tokens: SignInTokens, *, cookie: bool) -> Response:
     """A new sign-in, by cookie or in the body."""
-    shown = {"token": None if cookie else tokens.token, "csrf": tokens.csrf if cookie else None}
-    response = JSONResponse(SignInResult(**_describe_account(tokens), **shown).model_dump(mode="json"))
+    secrets = {"token": None if cookie else tokens.token, "csrf": tokens.csrf if cookie else None}
+    response = JSONResponse(SignInResult(**_describe_account(tokens), **secrets).model_dump(mode="json"))
     if cookie:
-        set_sign_in_cookies(response, request, parts, tokens)
+        set_sign_in_cookies(response, request, service, tokens)
     return response
 
 
-def _describe_account(known: SignIn | SignInTokens) -> dict[str, Any]:
-    account = known.account
+def _describe_account(sign_in: SignIn | SignInTokens) -> dict[str, Any]:
+    account = sign_in.account
     return {
         "account": account.name,
         "shown_name": account.display_name,
         "department": account.department,
         "roles": sorted(account.roles),
         "must_change": account.must_change_password,
-        "expires_at": known.expires_at,
+        "expires_at": sign_in.expires_at,
     }

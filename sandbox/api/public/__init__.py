@@ -1,1 +1,1 @@
-"""Routes for anyone, or by a token."""
+"""Routes that anyone may call, or whoever has a token."""

@@ -1,5 +1,5 @@
-"""The bureau's card: name, public key, and what it speaks. Public and unsigned: a bank pins the key after comparing its
-fingerprint out of band.
+"""The bureau's card: name, public key, engines and parameter sets. It is public and unsigned; a bank pins the key after
+comparing its fingerprint over another channel.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ router = APIRouter(prefix="/v1", tags=["bureau"])
 
 
 class BureauCardView(BaseModel):
-    """Who answers here."""
+    """The bureau that runs this service."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -44,10 +44,10 @@ class BureauCardView(BaseModel):
 @router.get(
     "/bureau",
     operation_id="bureau",
-    summary="征信机构名片 / The bureau's card",
+    summary="数据局名片 / The bureau's card",
     response_model=BureauCardView,
     responses=problem_responses("fault"),
 )
-async def get_bureau_card(parts: Dependencies) -> Any:
-    """The card."""
-    return await run_in_threadpool(parts.bureau.identity)
+async def get_bureau_card(service: Dependencies) -> Any:
+    """The name, the public key, and what the bureau supports."""
+    return await run_in_threadpool(service.bureau.identity)

@@ -1,4 +1,4 @@
-"""Whether the service runs, and whether it can serve. Public; neither says anything of data or contracts."""
+"""Whether the process runs, and whether it can serve. Public; the responses show nothing of data or contracts."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ router = APIRouter(prefix="/v1", tags=["health"])
 
 
 class HealthView(BaseModel):
-    """The process answers."""
+    """The process runs."""
 
     status: Literal["ok"]
 
 
 class ReadinessView(BaseModel):
-    """The database and the keys answer too."""
+    """The database and the keys are available too."""
 
     status: Literal["ready"]
 
 
 @router.get(
-    "/health", operation_id="health", summary="进程存活 / The process answers", responses=problem_responses("fault")
+    "/health", operation_id="health", summary="进程正在运行 / The process runs", responses=problem_responses("fault")
 )
 async def get_health() -> HealthView:
-    """Always ``ok`` while the process answers."""
+    """Always ``ok`` while the process runs."""
     return HealthView(status="ok")
 
 
 @router.get(
     "/ready",
     operation_id="ready",
-    summary="可以服务 / Ready to serve",
+    summary="可以提供服务 / Ready to serve",
     responses=problem_responses("unreachable", "fault"),
 )
-async def get_readiness(parts: Dependencies) -> ReadinessView:
-    """503 until the bureau's database and keys answer; the log says why, the answer does not."""
+async def get_readiness(service: Dependencies) -> ReadinessView:
+    """503 until the bureau's database and keys are available; the log says why, the response does not."""
     try:
-        await run_in_threadpool(parts.bureau.readiness)
-    except Exception as error:  # whatever keeps it from being ready
-        log_event(parts.logger, "not ready", error=error, why=error.code if isinstance(error, ShulabError) else "")
+        await run_in_threadpool(service.bureau.readiness)
+    except Exception as error:  # any reason for not being ready
+        log_event(service.logger, "not ready", error=error, why=error.code if isinstance(error, ShulabError) else "")
         raise Unreachable("The bureau is not ready.", next_step="try again in a minute") from None
     return ReadinessView(status="ready")

@@ -1,8 +1,7 @@
-"""The ledger: its tree heads and proofs for anyone, its entries for auditors, an enterprise's inquiries for whoever may
-read them out.
+"""The ledger: tree heads and proofs for anyone, entries for auditors, and an enterprise's inquiries.
 
-Heads, checkpoints and consistency proofs hold hashes only, and are public so that everybody can compare what they were
-shown.
+Heads, checkpoints and consistency proofs contain only hashes. They are public so that everybody can compare what they
+were shown.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ InquiryReader = Annotated[AccountHolder, Depends(require_permission(Permission.R
 PUBLIC_PROBLEMS = problem_responses("invalid-input", "not-found", "timeout", "unreachable", "fault", "bad-request")
 EXPORT_MEDIA = "application/octet-stream"
 MAX_ENTRIES_LISTED = 1000
-_MAX_LEDGER_SIZE = 2**53 - 1  # what JSON numbers hold exactly
+_MAX_LEDGER_SIZE = 2**53 - 1  # the largest integer that JSON numbers represent exactly
 _HEAD: dict[str, Any] = {
     "schema": "shulab-head/1",
     "size": 4096,
@@ -78,7 +77,7 @@ class ConsistencyProofView(BaseModel):
 
 
 class LedgerEntryList(BaseModel):
-    """Entries in order, and how many the ledger has."""
+    """Entries in order, and the number of entries in the ledger."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"size": 4096, "entries": [_ENTRY]}]})
 
@@ -87,7 +86,7 @@ class LedgerEntryList(BaseModel):
 
 
 class InclusionProofView(BaseModel):
-    """An entry, the proof that it is in the tree, and the head that the proof leads to."""
+    """An entry, the proof that it is in the tree, and the tree's head."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"entry": _ENTRY, "inclusion": _PROOF | {"type": "inclusion"}, "head": _HEAD}]}
@@ -99,7 +98,7 @@ class InclusionProofView(BaseModel):
 
 
 class InquiryForm(BaseModel):
-    """The enterprise by its code: in the body, so that no address or log holds it."""
+    """The enterprise's code. It is in the body, so that no URL or log contains it."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"code": "firm-0001"}]})
 
@@ -107,7 +106,7 @@ class InquiryForm(BaseModel):
 
 
 class InquiryView(BaseModel):
-    """One enterprise was scored once."""
+    """One scoring of the enterprise."""
 
     at: datetime
     bank: str
@@ -156,13 +155,13 @@ class InquiryList(BaseModel):
     responses=PUBLIC_PROBLEMS,
 )
 async def get_tree_head(
-    parts: Dependencies,
+    service: Dependencies,
     size: Annotated[
-        int | None, Query(ge=0, le=_MAX_LEDGER_SIZE, description="Of so many entries; default: the newest.")
+        int | None, Query(ge=0, le=_MAX_LEDGER_SIZE, description="Number of entries; default: the newest head.")
     ] = None,
 ) -> Any:
-    """The newest that was signed; entries that came since are under the next one."""
-    return (await run_in_threadpool(parts.bureau.ledger.head, size)).as_dict()
+    """The newest signed head; later entries are covered by the next one."""
+    return (await run_in_threadpool(service.bureau.ledger.head, size)).as_dict()
 
 
 @router.get(
@@ -173,12 +172,12 @@ async def get_tree_head(
     responses=PUBLIC_PROBLEMS,
 )
 async def get_consistency_proof(
-    parts: Dependencies,
+    service: Dependencies,
     first: Annotated[int, Query(alias="from", ge=1, le=_MAX_LEDGER_SIZE, examples=[1])],
     second: Annotated[int, Query(alias="to", ge=1, le=_MAX_LEDGER_SIZE, examples=[2])],
 ) -> Any:
     """Between any two sizes of this ledger; hashes only."""
-    proof = await run_in_threadpool(parts.bureau.ledger.prove_consistency, first, second)
+    proof = await run_in_threadpool(service.bureau.ledger.prove_consistency, first, second)
     return {"from": first, "to": second, "proof": proof}
 
 
@@ -197,15 +196,15 @@ async def get_consistency_proof(
     },
 )
 async def get_checkpoint(
-    parts: Dependencies,
-    covering: Annotated[int, Query(ge=0, le=_MAX_LEDGER_SIZE, description="Of at least so many entries.")] = 0,
+    service: Dependencies,
+    covering: Annotated[int, Query(ge=0, le=_MAX_LEDGER_SIZE, description="At least this many entries.")] = 0,
     witness: Annotated[
         list[Annotated[str, Query(pattern=HEX32_PATTERN)]] | None,
         Query(max_length=16, description="Public key of a witness whose cosignature counts; default: all."),
     ] = None,
 ) -> PlainTextResponse:
-    """The one that most of these witnesses have cosigned, the newest such."""
-    found = await run_in_threadpool(parts.bureau.cosignatures.checkpoint, covering, witness or ())
+    """The newest of the checkpoints that the largest number of these witnesses have cosigned."""
+    found = await run_in_threadpool(service.bureau.cosignatures.checkpoint, covering, witness or ())
     return PlainTextResponse(str(found))
 
 
@@ -218,14 +217,14 @@ async def get_checkpoint(
 )
 async def list_entries(
     person: LedgerEntryReader,
-    parts: Dependencies,
+    service: Dependencies,
     after: Annotated[int, Query(ge=0, le=_MAX_LEDGER_SIZE, description="Entries after this number.")] = 0,
     kind: Annotated[str | None, Query(max_length=64, description=f"One of {', '.join(ENTRY_KINDS)}.")] = None,
     contract: Annotated[str | None, Query(max_length=64)] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_ENTRIES_LISTED)] = 100,
 ) -> Any:
     """For auditors."""
-    log = parts.bureau.ledger
+    log = service.bureau.ledger
     found = await run_in_threadpool(log.entries, after=after, kind=kind, contract=contract, limit=limit)
     return {"size": await run_in_threadpool(log.size), "entries": found}
 
@@ -239,29 +238,29 @@ async def list_entries(
 )
 async def get_inclusion_proof(
     person: LedgerEntryReader,
-    parts: Dependencies,
+    service: Dependencies,
     entry: Annotated[int, Query(ge=1, le=_MAX_LEDGER_SIZE, examples=[1])],
 ) -> Any:
-    """Under the newest head; one is signed if none covers the entry yet."""
-    return await run_in_threadpool(parts.bureau.ledger.entry_with_proof, entry)
+    """With the newest head; a new head is signed if none covers the entry yet."""
+    return await run_in_threadpool(service.bureau.ledger.entry_with_proof, entry)
 
 
 @router.get(
     "/audit/export",
     operation_id="ledger_export",
-    summary="导出台账 / The whole ledger",
+    summary="导出台账 / Export the whole ledger",
     response_class=StreamingResponse,
     responses=SIGNED_IN_PROBLEMS
     | {
         200: {
-            "description": "JSON lines: a header, one line an entry, all tree heads. See `lab/terms/ledger/export.py`.",
+            "description": "JSON lines: header, entries, tree heads. See `lab/terms/ledger/export.py`.",
             "content": {EXPORT_MEDIA: {"schema": {"type": "string", "format": "binary"}}},
         }
     },
 )
-async def export_ledger(person: LedgerEntryReader, parts: Dependencies) -> StreamingResponse:
-    """That it was exported, and by whom, is the last entry in it."""
-    lines = await run_in_threadpool(parts.bureau.ledger.export, by=person.actor)
+async def export_ledger(person: LedgerEntryReader, service: Dependencies) -> StreamingResponse:
+    """The last entry records the export and who made it."""
+    lines = await run_in_threadpool(service.bureau.ledger.export, by=person.actor)
     return StreamingResponse(lines, media_type=EXPORT_MEDIA)
 
 
@@ -274,10 +273,10 @@ async def export_ledger(person: LedgerEntryReader, parts: Dependencies) -> Strea
     openapi_extra=openapi_json_body(InquiryForm),
 )
 async def list_inquiries(
-    person: InquiryReader, parts: Dependencies, wanted: Annotated[InquiryForm, Depends(json_body(InquiryForm))]
+    person: InquiryReader, service: Dependencies, form: Annotated[InquiryForm, Depends(json_body(InquiryForm))]
 ) -> Any:
-    """Read for the enterprise itself; that it was read is recorded without the code."""
-    bureau = parts.bureau
+    """For the enterprise itself. The ledger records the reading, without the code."""
+    bureau = service.bureau
     by = person.actor
-    found = await run_in_threadpool(read_inquiries, bureau.store, wanted.code, bureau.keys, by=by)
+    found = await run_in_threadpool(read_inquiries, bureau.store, form.code, bureau.keys, by=by)
     return {"inquiries": [one.as_dict() for one in found]}

@@ -1,6 +1,6 @@
-"""Figures for a monitoring system (Prometheus): for who has the token, wherever it asks from.
+"""Metrics for Prometheus, for any caller with the token.
 
-Where a request comes from tells nothing: behind a proxy everybody comes from the proxy, and a proxy need not say so.
+The caller's address is not checked: behind a proxy, all requests come from the proxy's address.
 """
 
 from __future__ import annotations
@@ -19,15 +19,16 @@ router = APIRouter(tags=["health"])
 
 
 @router.get("/metrics", include_in_schema=False)
-async def get_metrics(request: Request, parts: Dependencies) -> Response:
-    """Not part of the interface for banks and people, so not in its document. Without a token nobody is answered."""
-    if not _bears_token(request, parts.settings.metrics_token.get_secret_value()):
+async def get_metrics(request: Request, service: Dependencies) -> Response:
+    """Not part of the interface for banks and people, so not in the OpenAPI document. Needs the bearer token."""
+    if not _has_token(request, service.settings.metrics_token.get_secret_value()):
         raise NotAuthentic(
-            "The figures are not for this caller.", next_step="send the bearer token (`lab bureau metrics` tells how)"
+            "Wanted the bearer token for metrics; found none, or another.",
+            next_step="send it in Authorization (`lab bureau metrics` shows how)",
         )
-    return Response(await run_in_threadpool(parts.metrics.render), media_type=MEDIA_TYPE)
+    return Response(await run_in_threadpool(service.metrics.render), media_type=MEDIA_TYPE)
 
 
-def _bears_token(request: Request, token: str) -> bool:
+def _has_token(request: Request, token: str) -> bool:
     given = request.headers.get("authorization", "")
     return bool(token) and hmac.compare_digest(given.encode(), f"Bearer {token}".encode())

@@ -95,7 +95,7 @@ def test_one_json_object_with_every_line_in_both_languages(tmp_path: Path) -> No
 def test_a_person_reads_a_table_in_both_languages(tmp_path: Path) -> None:
     done = lab_doctor(tmp_path)
     assert done.returncode == 0
-    for word in ("结论 verdict", "下一步 next step", "内存", "memory", "正常 ok", "All that is needed works"):
+    for word in ("结论 verdict", "下一步 next step", "内存", "memory", "正常 ok", "Everything that is needed works"):
         assert word in done.stdout
 
 
@@ -106,7 +106,7 @@ def test_what_is_wrong_is_named_and_the_exit_code_is_1(bank: Path) -> None:
     told = json.loads(done.stdout)
     assert told["ok"] is False
     assert [line["check"] for line in told["findings"] if line["verdict"] == "wrong"] == ["home_bank"]
-    assert "To be put right: home_bank" in done.stderr
+    assert "To be corrected: home_bank" in done.stderr
 
 
 def test_the_homes_that_are_named_are_looked_at(bank: Path, tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ BROKEN: dict[str, tuple[HomeLayout, Callable[[Path], object], str, str]] = {
         "mode 0604",
         "chmod 600",
     ),
-    "a key that is a link": (BUREAU_HOME, lambda f: linked(f / "keys" / "signing.sealed"), "is a link", "not followed"),
+    "a key that is a link": (BUREAU_HOME, lambda f: linked(f / "keys" / "signing.sealed"), "is a link", "not accepted"),
     "no keys": (BANK_HOME, lambda f: shutil.rmtree(f / "keys"), "no keys/", "backup"),
     "settings that are no TOML": (BANK_HOME, lambda f: (f / "bank.toml").write_text(PLANTED), "bank.toml", "backup"),
     "settings that are no text": (
@@ -201,7 +201,12 @@ BROKEN: dict[str, tuple[HomeLayout, Callable[[Path], object], str, str]] = {
         "key file back",
     ),
     "no database": (BUREAU_HOME, lambda f: (f / "bureau.db").unlink(), "no bureau.db", "backup"),
-    "another file as database": (BUREAU_HOME, lambda f: (f / "bureau.db").write_text(PLANTED), "no database", "backup"),
+    "another file as database": (
+        BUREAU_HOME,
+        lambda f: (f / "bureau.db").write_text(PLANTED),
+        "not a database",
+        "backup",
+    ),
 }
 
 
@@ -337,9 +342,9 @@ def test_the_path_of_x25519_is_the_one_that_matching_takes(monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("flags", "able", "step"),
     [
-        ("fpu avx512f avx512ifma", True, "to be faster: pip install 'shulab[fast]'"),
+        ("fpu avx512f avx512ifma", True, "for the faster one: pip install 'shulab[fast]'"),
         ("fpu avx2", False, "on a processor with AVX-512 IFMA"),
-        (None, None, "to be faster"),
+        (None, None, "for the faster one"),
     ],
 )
 def test_why_it_is_not_the_faster_one_is_told_with_what_would_make_it_so(

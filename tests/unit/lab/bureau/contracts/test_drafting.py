@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
 from lab.bureau.configuration.settings import WitnessSetting
 from lab.bureau.contracts.draft_clauses import ContractOptions
-from lab.cli.officer.draft_options import parse_draft_options
+from lab.cli.officer.draft_options import ClauseOptions, WitnessOptions, parse_draft_options
 from lab.terms.contract.document import Contract, SignedContract, parse_contract
 from lab.terms.contract.draft_options import DraftOptions
 from lab.terms.contract.plain_language import diff_contracts, render_clauses
@@ -16,23 +17,20 @@ from lab.terms.errors import InvalidInput
 from tests.support.contract_papers import contract
 from tests.unit.lab.terms.test_witnessing import TERMS, WITNESSES
 
-NOTHING = dict.fromkeys(("model", "operation", "recipient", "item", "consent", "consent_why", "witness", "quorum"))
-PLAIN = dict.fromkeys(("detail", "purpose", "days", "retention_days", "engine", "parameters"))
 
-
-def wishes(**given: object) -> DraftOptions:
-    return parse_draft_options(NOTHING | PLAIN | given)
+def draft_options(*, witness: list[str] | None = None, quorum: int | None = None, **given: Any) -> DraftOptions:
+    return parse_draft_options(ClauseOptions(**given), WitnessOptions(witness=witness, quorum=quorum))
 
 
 def test_an_officers_options_name_witnesses_or_none() -> None:
     vkeys = [str(one.key) for one in WITNESSES]
-    assert wishes(witness=vkeys).witnesses == TERMS  # two of three: the fewest that are more than half
-    assert wishes(witness=vkeys, quorum=3).witnesses == TERMS.model_copy(update={"quorum": 3})
-    assert wishes(witness=["none"]).witnesses == "none" and wishes().witnesses is None
+    assert draft_options(witness=vkeys).witnesses == TERMS  # two of three: the fewest that are more than half
+    assert draft_options(witness=vkeys, quorum=3).witnesses == TERMS.model_copy(update={"quorum": 3})
+    assert draft_options(witness=["none"]).witnesses == "none" and draft_options().witnesses is None
     for wrong in ({"witness": vkeys, "quorum": 1}, {"quorum": 2}, {"witness": ["x"]}, {"witness": vkeys[:1] * 2}):
         with pytest.raises(InvalidInput):
-            wishes(**wrong)
-    again = DraftOptions.model_validate(json.loads(wishes(witness=vkeys).model_dump_json(exclude_none=True)))
+            draft_options(**wrong)
+    again = DraftOptions.model_validate(json.loads(draft_options(witness=vkeys).model_dump_json(exclude_none=True)))
     assert again.witnesses == TERMS
 
 

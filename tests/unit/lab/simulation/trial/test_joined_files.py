@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lab.simulation.trial.joined_files import read_joined_files
+from lab.simulation.trial.joined_files import JoinOptions, read_joined_files
 from lab.terms.errors import InvalidInput, NotFound
 from lab.terms.identifiers import RejectionReason
 
@@ -26,47 +26,49 @@ def files(folder: Path, *, common: int = 100, label=lambda i: i % 4 == 0) -> tup
 
 
 def read(bureau: Path, bank: Path, **more):
-    return read_joined_files(bureau, bank, **({"id_column": "id", "label": "y", "id_kind": "opaque"} | more))
+    return read_joined_files(
+        bureau, bank, JoinOptions(**({"id_column": "id", "label": "y", "id_kind": "opaque"} | more))
+    )
 
 
 def test_joins_row_by_row_whatever_the_order(tmp_path):
     bureau, bank = files(tmp_path)
     lines = bank.read_text().splitlines()
     write(bank, lines[0], list(reversed(lines[1:])))
-    pair = read(bureau, bank)
+    joined = read(bureau, bank)
     everything = np.arange(100)
-    public, private = pair.bureau_features(everything), pair.bank_features(everything)
+    public, private = joined.bureau_features(everything), joined.bank_features(everything)
     assert [int(a) * 2 for a in public["a"]] == [int(c) for c in private["c"]]
     assert private.columns == ["c"] and public.columns == ["a", "b"]
-    assert [f"k{a}" for a in public["a"]] == pair.codes(everything)
+    assert [f"k{a}" for a in public["a"]] == joined.codes(everything)
 
 
 def test_pilot_is_seventy_per_cent_of_each_label_value_and_disjoint(tmp_path):
-    pair = read(*files(tmp_path))
-    assert len(pair.pilot) == 52 + 18 and len(pair.test) == 30  # 75 and 25 rows
-    assert not set(pair.pilot) & set(pair.test)
-    assert pair.labels[pair.pilot].sum() == 18
-    assert list(read(*files(tmp_path), seed=1).pilot) == list(pair.pilot)
-    assert list(read(*files(tmp_path), seed=2).pilot) != list(pair.pilot)
+    joined = read(*files(tmp_path))
+    assert len(joined.pilot) == 52 + 18 and len(joined.test) == 30  # 75 and 25 rows
+    assert not set(joined.pilot) & set(joined.test)
+    assert joined.labels[joined.pilot].sum() == 18
+    assert list(read(*files(tmp_path), seed=1).pilot) == list(joined.pilot)
+    assert list(read(*files(tmp_path), seed=2).pilot) != list(joined.pilot)
 
 
 def test_the_first_row_of_a_code_counts_and_the_rest_is_set_aside(tmp_path):
     bureau, bank = files(tmp_path)
     with bank.open("a") as file:
         file.write("999,k3,1\n7,,0\n1,2\n")
-    pair = read(bureau, bank)
-    assert pair.bank.set_aside == {RejectionReason.DUPLICATE: 1, RejectionReason.EMPTY: 1, RejectionReason.RAGGED: 1}
-    assert "999" not in pair.bank.features["c"].to_list()
-    assert pair.bank.rows == 104 == len(pair.bank.codes) + 3
+    joined = read(bureau, bank)
+    assert joined.bank.set_aside == {RejectionReason.DUPLICATE: 1, RejectionReason.EMPTY: 1, RejectionReason.RAGGED: 1}
+    assert "999" not in joined.bank.features["c"].to_list()
+    assert joined.bank.rows == 104 == len(joined.bank.codes) + 3
 
 
 def test_rows_without_label_are_kept_apart(tmp_path):
     bureau, bank = files(tmp_path)
     text = bank.read_text().replace("12,k6,0", "12,k6,").replace("14,k7,0", "14,k7,NA")
     bank.write_text(text)
-    pair = read(bureau, bank)
-    assert set(pair.unlabelled) == {"k6", "k7"}
-    assert len(pair.pilot) + len(pair.test) == 98
+    joined = read(bureau, bank)
+    assert set(joined.unlabelled) == {"k6", "k7"}
+    assert len(joined.pilot) + len(joined.test) == 98
 
 
 def test_the_label_is_no_feature_of_either_side(tmp_path):
@@ -74,9 +76,9 @@ def test_the_label_is_no_feature_of_either_side(tmp_path):
     bureau.write_text(
         "\n".join(f"{line},{'y' if n == 0 else n % 2}" for n, line in enumerate(bureau.read_text().split()))
     )
-    pair = read(bureau, bank)
-    assert pair.bureau.columns == ("a", "b") and pair.bank.columns == ("c",)
-    assert len(pair.warnings) == 1
+    joined = read(bureau, bank)
+    assert joined.bureau.columns == ("a", "b") and joined.bank.columns == ("c",)
+    assert len(joined.warnings) == 1
 
 
 def test_columns_can_be_restricted(tmp_path):

@@ -1,0 +1,183 @@
+"""Builds the trial's report: compares encrypted scores with plain ones, and collects figures and warnings."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from lab.simulation.trial.joined_files import JoinedFiles
+from lab.simulation.trial.report import TrialReport
+from lab.simulation.trial.score_metrics import (
+    DiscriminationMetrics,
+    Floats,
+    max_abs_difference,
+    measure_discrimination,
+)
+from lab.simulation.trial.settings import TrialSettings
+from lab.terms.errors import ShulabError
+from models.bureau.training.trainer import TrainingResult, fit_baseline
+from models.shared.features import encode_features
+
+
+@dataclass(frozen=True)
+class TrialResults:
+    """What a trial produced. ``manifest``: the bank's run; ``peak_bureau``: the bureau's peak memory in bytes."""
+
+    settings: TrialSettings
+    joined: JoinedFiles
+    trained: TrainingResult
+    manifest: Mapping[str, Any]
+    peak_bureau: int
+
+
+def build_report(results: TrialResults, seconds: Mapping[str, float], begun: float) -> TrialReport:
+    """Compare encrypted with plain scores; ``begun`` is the start of the trial by ``time.perf_counter``.
+
+    Raises ``ShulabError`` if the bank's result lacks a score.
+    """
+    joined, trained, manifest = results.joined, results.trained, results.manifest
+    raw, points = _read_scores(results.settings.out / "scores.parquet", joined.codes(joined.test))
+    scores = {"encrypted": raw} | _plain_scores(results.settings, joined, trained)
+    labels: NDArray[np.int8] = joined.labels[joined.test]
+    metrics = measure_discrimination(labels, scores)
+    difference = max_abs_difference(raw, scores["plain"])
+    facts = _figures(results, metrics, difference) | {
+        "seconds": {step: round(value, 3) for step, value in seconds.items()}
+        | {"total": round(time.perf_counter() - begun, 3)}
+    }
+    return TrialReport(
+        facts=facts,
+        metrics=metrics,
+        scores=points,
+        labels=labels,
+        row_outcomes=[
+            ("密文评分 encrypted scores", manifest["scored"]),
+            ("试点样本，用于训练 pilot, trained on", len(joined.pilot)),
+            ("登记库中没有 not in the register", len(joined.bank.codes) - manifest["matched"]),
+            ("标签缺失 without a label", len(joined.unlabelled)),
+            ("搁置 set aside", sum(joined.bank.set_aside.values())),
+        ],
+        set_aside=[
+            (side, reason.zh, reason.en, count)
+            for side, reasons in (("数据局 bureau", joined.bureau.set_aside), ("银行 bank", joined.bank.set_aside))
+            for reason, count in reasons.items()
+        ],
+        warnings=_warnings(results, metrics.auc["encrypted"], difference),
+    )
+
+
+def _figures(results: TrialResults, metrics: DiscriminationMetrics, difference: float | None) -> dict[str, Any]:
+    settings, joined, trained, manifest = results.settings, results.joined, results.trained, results.manifest
+    return {
+        "bureau_file": joined.bureau.name,
+        "bank_file": joined.bank.name,
+        "rows_bureau": joined.bureau.rows,
+        "rows_bank": joined.bank.rows,
+        "joined": len(joined.labels),
+        "matched": manifest["matched"],
+        "pilot": len(joined.pilot),
+        "unlabelled": len(joined.unlabelled),
+        "scored": manifest["scored"],
+        "set_aside_bureau": sum(joined.bureau.set_aside.values()),
+        "set_aside_bank": sum(joined.bank.set_aside.values()),
+        "auc_encrypted": metrics.auc["encrypted"],
+        "auc_plain": metrics.auc["plain"],
+        "auc_bank_only": metrics.auc["bank_only"],
+        "auc_bureau_only": metrics.auc["bureau_only"],
+        "auc_plain_free": metrics.auc["free"],
+        "ks_encrypted": metrics.ks["encrypted"],
+        "ks_plain": metrics.ks["plain"],
+        "max_abs_score_error": difference,
+        "error_bound": trained.model.error_bound,
+        "columns": manifest["columns"],
+        "bytes_up": manifest["bytes_up"],
+        "bytes_down": manifest["bytes_down"],
+        "peak_rss_bureau": results.peak_bureau,
+        "peak_rss_bank": manifest["peak_rss"],
+        "engine": manifest["engine"],
+        "model": settings.family,
+        "interactions": trained.model.interactions,
+        "parameters": manifest["parameters"],
+        "seed": settings.seed,
+        "contract": manifest["contract"],
+    }
+
+
+def _read_scores(path: Path, codes: list[str]) -> tuple[Floats, Floats]:
+    """Raw and 300 to 900 scores of ``codes``, [rows] each, from the bank's result."""
+    scored = pl.read_parquet(path).filter(pl.col("status") == "scored")
+    wanted = pl.DataFrame({"code": pl.Series(codes, dtype=pl.String)})
+    found = wanted.join(scored, on="code", how="left", maintain_order="left")
+    if found["raw"].null_count() or scored.height != len(codes):
+        raise ShulabError(
+            f"Wanted scores for {len(codes):,} enterprises; the bank's result has {scored.height:,}, of which "
+            f"{len(codes) - found['raw'].null_count():,} are wanted.",
+            next_step="report this as a fault, with the logs folder",
+        )
+    return found["raw"].to_numpy().astype(np.float64), found["score"].to_numpy().astype(np.float64)
+
+
+def _plain_scores(settings: TrialSettings, joined: JoinedFiles, trained: TrainingResult) -> dict[str, Floats]:
+    """Raw scores of the test rows in clear, by model."""
+    labels, pilot, rest = joined.labels[joined.pilot], joined.pilot, joined.test
+    pilot_data = joined.bureau_features(pilot), joined.bank_features(pilot), labels
+    test_data = joined.bureau_features(rest), joined.bank_features(rest)
+    baselines = {
+        "bank_only": fit_baseline(*pilot_data, parties=("bank",), family=settings.family, seed=settings.seed),
+        "bureau_only": fit_baseline(*pilot_data, parties=("bureau",), family=settings.family, seed=settings.seed),
+        "free": fit_baseline(*pilot_data, seed=settings.seed),
+    }
+    model = trained.model
+    if trained.booster is None:
+        plain = model.raw_scores(*test_data)
+    else:  # LightGBM itself, which also checks how the model reads its trees
+        inputs = np.hstack(
+            [encode_features(test_data[0], model.public_features), encode_features(test_data[1], model.bank_features)]
+        )
+        plain = (
+            np.asarray(trained.booster.predict(inputs, raw_score=True), dtype=np.float64) if len(rest) else np.zeros(0)
+        )
+    return {"plain": plain} | {name: baseline.raw_scores(*test_data) for name, baseline in baselines.items()}
+
+
+def _warnings(results: TrialResults, auc: float | None, difference: float | None) -> list[tuple[str, str]]:
+    joined, manifest, bound = results.joined, results.manifest, results.trained.model.error_bound
+    warnings = list(joined.warnings)
+    if auc is None:
+        warnings.append(
+            (
+                "检验样本只有一种标签，无法计算 AUC 与 KS",
+                "the test rows have only one label value, so AUC and KS cannot be computed",
+            )
+        )
+    if joined.unlabelled:
+        count = len(joined.unlabelled)
+        warnings.append(
+            (
+                f"{count:,} 户已合并但没有标签，未用于训练与检验",
+                f"{count:,} joined rows have no label; they were used neither for training nor for testing",
+            )
+        )
+    if manifest["matched"] != len(joined.labels):
+        warnings.append(
+            (
+                f"求交命中 {manifest['matched']:,}，明文合并 {len(joined.labels):,}，两者不同",
+                f"matching found {manifest['matched']:,} enterprises, the join in clear {len(joined.labels):,}",
+            )
+        )
+    if difference is not None and difference > bound:
+        warnings.append(
+            (
+                f"原始分最大差 {difference:.2e} 超出误差界 {bound:.2e}",
+                f"the largest difference {difference:.2e} exceeds the bound {bound:.2e}",
+            )
+        )
+    warnings += [(warning.zh, warning.en) for warning in results.trained.model.card.warnings]
+    return warnings

@@ -1,0 +1,28 @@
+"""Settings of a trial."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.simulation.party_steps import FamilyName, Interactions
+from lab.terms.names import IdKind
+
+
+@dataclass(frozen=True)
+class TrialSettings:
+    """What is test_data for. ``columns`` restrict a side to those features; empty means all."""
+
+    bureau: Path
+    bank: Path
+    out: Path
+    id_column: str
+    label: str
+    id_kind: IdKind = "uscc"
+    family: FamilyName = "boosted"
+    interactions: Interactions = "one"
+    engine: str = "x25519"
+    bureau_columns: Sequence[str] = ()
+    bank_columns: Sequence[str] = ()
+    seed: int = 1
