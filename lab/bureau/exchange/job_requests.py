@@ -117,7 +117,7 @@ class JobService:
             return job.as_dict() | {"batches": self._batches.count_by_state(session, contract_id, job_id)}
 
     def end(self, contract_id: str, job_id: str) -> ContractJob:
-        """End a job, whatever the contract's state: ending gives nothing out. Raises ``NotFound``."""
+        """End a job, whatever the contract's state: ending reveals nothing. Raises ``NotFound``."""
         with self._store.begin() as session:
             lock_contract(session, contract_id)
             version = find_version(session, contract_id)

@@ -3,7 +3,7 @@
 ``receive`` parses a batch (no native code), authorises it, finds its register rows, stores it in a file, and charges it
 in the transaction of its ledger entry. ``evaluate``, at any later time and in any process of the bureau, authorises it
 again, computes the model's weights, has a worker evaluate it, authorises it once more, and stores and records the
-reply. ``reply`` authorises and gives the reply out. If the contract was suspended or ended meanwhile, there is no
+reply. ``reply`` authorises and returns the reply. If the contract was suspended or ended meanwhile, there is no
 reply, and the charge is refunded. The same bytes again get the same reply at no charge, also after a restart: replies
 are random, and two replies to one batch would reveal more than one. Each step can be repeated after an interruption.
 ``receive_rescoring`` replaces ``receive`` for a batch that an earlier job sent, when the register or the model has
@@ -105,7 +105,9 @@ class ScoringService:
                 access = self._validator.revalidate(session, work, now)
                 if not self._batches.is_charged(session, contract_id, job_id, digest):
                     if work.is_charged:
-                        raise Busy("This batch was given up just now.", next_step="send it again", retry_after=1)
+                        raise Busy(
+                            "The charge of this batch was refunded just now.", next_step="send it again", retry_after=1
+                        )
                     self._batches.check_not_sent_before(session, contract_id, job_id, digest)
                     self._charge(session, work, access, BatchLocation(file=file), now)
                     named = True
@@ -216,7 +218,9 @@ class ScoringService:
         path = self._home.path(file) if file is not None else None
         batch = path.read_bytes() if path is not None and path.is_file() else b""
         if hashlib.sha256(batch).hexdigest() != sha256:
-            raise Conflict("The batch is not kept here any more.", next_step="encrypt it afresh and send it")
+            raise Conflict(
+                "The bureau does not have the bytes of this batch any more.", next_step="encrypt it afresh and send it"
+            )
         return batch
 
     def _check_rescorable(
