@@ -32,12 +32,16 @@ class ConsentRejectionReason(BilingualEnum):
     """Why a row is set aside, beside the reasons that concern the code (``lab.terms.identifiers.RejectionReason``)."""
 
     BANK = "bank", "银行未在此登记", "no bank of that name or id is registered here"
-    PURPOSE = "purpose", "用途不在编码表中", "the purpose is none of the coded ones"
-    TIME = "time", "生效或失效不是日期，也不是带时区的时间", "starts or expires is no date and no time with offset"
+    PURPOSE = "purpose", "用途不在编码表中", "the purpose is not one of the coded ones"
+    TIME = (
+        "time",
+        "生效或失效不是日期，也不是带时区的时间",
+        "starts or expires is not a date or a time with offset",
+    )
     TERM = "term", "失效不晚于生效", "expires is not after starts"
     OVER = "over", "授权期已过", "its term is over already"
     EVIDENCE = "evidence", "既无凭证编号，也无公钥和签名", "has neither evidence nor a public key with a signature"
-    EVIDENCE_FORM = "evidence-form", "凭证、公钥或签名格式不符", "evidence, key or signature is not in its form"
+    EVIDENCE_FORM = "evidence-form", "凭证、公钥或签名格式不符", "evidence, key or signature is malformed"
     EVIDENCE_CODE = "evidence-code", "凭证编号中含有企业代码", "the evidence reference holds an enterprise's code"
     SIGNATURE = "signature", "签名与授权内容不符", "the signature is not of this consent"
     WITHDRAWN = (

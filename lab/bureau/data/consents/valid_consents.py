@@ -1,7 +1,8 @@
-"""Which enterprises' consents stand now: what the exchange asks under a contract, and what stewards ask and do.
+"""Which enterprises' consents are valid now, for the exchange under a contract, and what stewards do with consents.
 
-``admitted`` is worked out once and kept until consents change, in this process or another, or until the next moment at
-which a consent begins or ends; both are looked up each time, so a withdrawal counts from its transaction on.
+``consenting_rows`` is computed once and cached until consents change, in this process or another, or until the next
+moment at which a consent begins or ends. Both are checked at each call, so a withdrawal is effective once its
+transaction commits.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class ConsentingRows:
 
 @dataclass(frozen=True, slots=True)
 class _CachedConsentingRows:
-    """What was worked out, from how many changes, and from when until when it holds."""
+    """Cached rows, the number of changes at which they were computed, and the time within which they are valid."""
 
     changes: int
     since: datetime
@@ -65,7 +66,7 @@ class _CachedConsentingRows:
 
 
 class ConsentService:
-    """The room's door. Safe to use from several threads."""
+    """Consents, for the exchange and for stewards. Safe to use from several threads."""
 
     def __init__(
         self,
@@ -85,7 +86,7 @@ class ConsentService:
     ) -> ConsentingRows | None:
         """The rows that the contract may touch at ``now``, or None if it does not require consent.
 
-        A row is admitted if its enterprise has a consent to this bank for the contract's purpose that has begun, has
+        A row is included if its enterprise has a consent to this bank for the contract's purpose that has begun, has
         not ended and was not withdrawn. Reads in ``session``, so a caller that writes sees what its transaction sees.
         """
         if not contract.consent.required:

@@ -68,7 +68,7 @@ class SnapshotReader:
     def frame(self, snapshot: Snapshot, columns: Sequence[str] | None = None) -> pl.DataFrame:
         """The table, all text, the identifier first; or those of ``columns`` that it has.
 
-        What was asked for stays in memory, and no other column does. Raises ``InvalidInput`` if the file is not the one
+        Only the columns that were asked for stay in memory. Raises ``InvalidInput`` if the file is not the one
         imported.
         """
         key, every = (snapshot.name, snapshot.version), (snapshot.id_column, *snapshot.columns)
@@ -87,7 +87,7 @@ class SnapshotReader:
     def identifiers(self, snapshot: Snapshot, first: int = 0, count: int | None = None) -> list[str]:
         """Identifiers in row order, which is their own order: ``count`` of them from row ``first`` on (None: all).
 
-        Reads the row groups they stand in and no more, so a register of any size is read in bounded memory.
+        Reads only the row groups that contain them, so a register of any size is read in bounded memory.
         """
         with self._lock:
             path = self._check(snapshot)
