@@ -29,7 +29,7 @@ def migrate(engine: Engine) -> None:
         version = _version(connection)
         if version is not None and version > newest_migration():
             raise Conflict(
-                f"The database is of a later version of this program: it stands at {version}, this one knows "
+                f"The database is of a later version of this program: it has migration {version}, this one knows "
                 f"{newest_migration()}.",
                 next_step="run that version or a later one, or restore a copy of the home from before",
             )

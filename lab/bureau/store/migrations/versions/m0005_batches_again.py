@@ -1,4 +1,4 @@
-"""Batches that a later job has evaluated again: a batch is one of its job, and so are its inquiries."""
+"""Batches that a later job has evaluated again: a batch belongs to a job, and so do its inquiries."""
 
 from __future__ import annotations
 
