@@ -1,4 +1,4 @@
-"""Four eyes: nobody judges what they wrote or approves twice, and two needed officers are of two departments."""
+"""Four eyes: no officer approves their own draft or approves twice; two who must approve are of two departments."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def record(session: Session, kind: str, contract: str | None, facts: Mapping[str
     could cause a deadlock.
     """
     if kind not in ENTRY_KINDS:
-        raise ValueError(f"{kind!r} is no kind of entry; lab.terms.ledger.entry_kinds lists them")
+        raise ValueError(f"{kind!r} is not a kind of entry; lab.terms.ledger.entry_kinds lists them")
     if not _BY.fullmatch(by):
         raise ValueError("an entry is by bank:<id>, person:<account>, local or bureau")
     sign = session.info.get("sign")

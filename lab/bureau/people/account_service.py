@@ -2,7 +2,7 @@
 
 Every attempt to sign in takes the same steps. First the form of a new password is checked, against what was sent and
 nothing else, so that its refusal says nothing about the account. Then the account is read under its row's lock: the
-password for an account that is locked, disabled or missing is compared with a hash of nobody, so that nothing later can
+password for an account that is locked, disabled or missing is compared with a dummy hash, so that nothing later can
 depend on the real one. Argon2 takes long and holds no lock. Last, the attempt is decided under the lock again. Of many
 parallel attempts, only as many are decided as could be one after another; the others find the account locked and learn
 nothing, not even that their password was right.
@@ -233,7 +233,7 @@ class AccountService:
                 _record_done(session, name, how)
         if tokens is None:
             raise NotAuthentic(
-                "Account and password do not fit, or the account cannot be used now: "
+                "Account and password do not match, or the account cannot be used now: "
                 f"after {MAX_ATTEMPTS} failures it is locked, for {int(FIRST_LOCK.total_seconds() // 60)} "
                 "minutes at first.",
                 next_step="check both, wait, or ask an administrator",

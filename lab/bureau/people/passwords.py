@@ -30,7 +30,7 @@ class Passwords:
         self._hasher = hasher or PasswordHasher.from_parameters(RFC_9106_LOW_MEMORY)
 
     @cached_property
-    def _nobodys(self) -> str:
+    def _dummy_hash(self) -> str:
         """The hash that passwords of unknown names are compared with, so that they cost the same work."""
         return self.hash(secrets.token_urlsafe(32))
 
@@ -40,12 +40,12 @@ class Passwords:
 
     def verify(self, stored: str | None, password: str) -> bool:
         """Whether ``password`` matches the hash ``stored``; None costs the same work and matches nothing."""
-        typed, nobodys = _normal(password), self._nobodys  # computed at the first call, whatever the name
+        typed, dummy = _normal(password), self._dummy_hash  # computed at the first call, whatever the name
         # A longer text than any password costs no more to hash than the longest password.
         if len(typed) > MAX_LENGTH:
             stored, typed = None, typed[:MAX_LENGTH]
         try:
-            return self._hasher.verify(stored or nobodys, _bytes(typed)) and stored is not None
+            return self._hasher.verify(stored or dummy, _bytes(typed)) and stored is not None
         except (VerificationError, InvalidHashError):
             return False
 

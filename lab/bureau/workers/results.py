@@ -49,7 +49,7 @@ def result_length(head: bytes) -> int:
     """The bytes of JSON that follow the head; raises ``MalformedResult``."""
     size = int.from_bytes(head, "big")
     if len(head) != HEAD_BYTES or size > _MOST_JSON:
-        raise MalformedResult("the answer begins with no length")
+        raise MalformedResult("the answer does not begin with its length")
     return size
 
 
@@ -73,7 +73,7 @@ def unpack_result(answer: bytes, errors: dict[str, type[Exception]]) -> Any:
     except MalformedResult:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
-        raise MalformedResult("the answer is no plain data") from None
+        raise MalformedResult("the answer is not plain data") from None
     if "MemoryError" in names:
         raise MemoryError
     kind = next((errors[name] for name in names if name in errors), None)
@@ -123,7 +123,7 @@ class _PartReader:
 
     def end(self) -> None:
         if self._at != len(self._body):
-            raise MalformedResult("the answer says nothing of its last bytes")
+            raise MalformedResult("the answer has bytes that nothing in it refers to")
 
     def _array(self, kind: str, shape: list[int]) -> Any:
         sizes = all(type(size) is int and 0 <= size <= MAX_RESULT_BYTES for size in shape[: _MOST_DIMENSIONS + 1])
