@@ -79,7 +79,7 @@ class Model:
     def column_weights(self) -> ColumnWeights:
         """The forest as columns; raises ``InvalidInput`` unless it keeps to ``interactions``."""
         numbers = [DIMENSION_CODES.index(feature.dimension) for feature in self.features]
-        return decompose_forest(self.forest, self.features, numbers, one=self.interactions == "one")
+        return decompose_forest(self.forest, self.features, numbers, one_bank_feature=self.interactions == "one")
 
     @property
     def column_count(self) -> int:
