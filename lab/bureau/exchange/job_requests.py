@@ -77,8 +77,8 @@ class JobService:
         # A request for a model that the contract does not name goes to ``authorise`` as it is, and is refused there.
         allowed = [m for m in contract.models if name in (None, m.name) and version in (None, m.version)]
         model = (allowed[0].name, allowed[0].version) if allowed else (name or "", version or 0)
-        ask = AccessRequest(model=model, detail=contract.detail)
-        contract = authorise(session, contract_id, Operation.SCORE, ask, self._now()).contract
+        request = AccessRequest(model=model, detail=contract.detail)
+        contract = authorise(session, contract_id, Operation.SCORE, request, self._now()).contract
         return contract, find_model(session, *model)
 
     @records_refusals("open-job")
