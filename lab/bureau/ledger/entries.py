@@ -17,11 +17,11 @@ from lab.terms.ledger.tree import Fact, LedgerEntry, encode_entry, entry_signing
 
 LOCAL_ACTOR, BUREAU_ACTOR = "local", "bureau"
 """Actors that are neither a bank nor a person: a command on the bureau's machine, and the service itself."""
-_BY = re.compile(r"local|bureau|(bank|person):[^\s:]{1,100}")
+_ACTOR = re.compile(r"local|bureau|(bank|person):[^\s:]{1,100}")
 # Without the mapper, which takes three times as long: every response to a bank waits for an entry.
 _NEXT = update(LedgerSizeRow).values(size=LedgerSizeRow.size + 1).returning(LedgerSizeRow.size)
 _INSERT = insert(LedgerEntryRow)
-_LIKE_A_CODE = re.compile(r"(?<![0-9A-Z])[0-9A-HJ-NPQRTUWXY]{18}(?![0-9A-Z])", re.IGNORECASE)
+_CODE_PATTERN = re.compile(r"(?<![0-9A-Z])[0-9A-HJ-NPQRTUWXY]{18}(?![0-9A-Z])", re.IGNORECASE)
 
 
 def record(session: Session, kind: str, contract: str | None, facts: Mapping[str, Fact], *, by: str) -> LedgerEntry:
@@ -36,7 +36,7 @@ def record(session: Session, kind: str, contract: str | None, facts: Mapping[str
     """
     if kind not in ENTRY_KINDS:
         raise ValueError(f"{kind!r} is not a kind of entry; lab.terms.ledger.entry_kinds lists them")
-    if not _BY.fullmatch(by):
+    if not _ACTOR.fullmatch(by):
         raise ValueError("an entry is by bank:<id>, person:<account>, local or bureau")
     sign = session.info.get("sign")
     if sign is None:
@@ -62,7 +62,7 @@ def _check(facts: Mapping[str, Fact]) -> None:
         texts = [fact] if isinstance(fact, str) else fact
         if not isinstance(texts, (list, tuple)) or not all(isinstance(text, str) for text in texts):
             raise TypeError(f"the fact {name} is not a text, whole number or list of texts")
-        if any(uscc.is_valid(found) for text in texts for found in _LIKE_A_CODE.findall(text)):
+        if any(uscc.is_valid(found) for text in texts for found in _CODE_PATTERN.findall(text)):
             raise InvalidInput(
                 "The text holds an enterprise's code, and the ledger keeps none.",
                 next_step="write it without the code",

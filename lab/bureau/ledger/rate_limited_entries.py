@@ -31,7 +31,7 @@ STRANGER_ENTRY_LIMIT, KNOWN_ENTRY_LIMIT = 5, 20
 COUNT_FACT, SORT_FACT = "times", "of"
 MAX_REFUNDS = 20
 """Refunds for a contract within a window because of what its bank sent: each makes two entries."""
-_RETURNS = "charges.returned"  # no kind of entry: only counted
+_REFUND_KIND = "charges.returned"  # no kind of entry: only counted
 _BEGIN = text(
     "INSERT INTO ledger_tallies (key, kind, contract_id, by, about, since, written, counted, last) "
     "VALUES (:key, :kind, :contract, :by, :about, :now, 0, 0, :now) ON CONFLICT (key) DO NOTHING"
@@ -90,7 +90,7 @@ def tally_refund(session: Session, contract: str, error: Exception, *, now: date
     """Count a refund, unless ``error`` is the bureau's own failure. Call it before any entry."""
     if isinstance(error, Unreachable):
         return
-    row = _locked(session, _RETURNS, contract, BUREAU_ACTOR, "{}", now)
+    row = _locked(session, _REFUND_KIND, contract, BUREAU_ACTOR, "{}", now)
     if not row.since <= now < row.since + TALLY_WINDOW:
         row.since, row.written = now, 0
     row.written, row.last = row.written + 1, now
@@ -99,7 +99,7 @@ def tally_refund(session: Session, contract: str, error: Exception, *, now: date
 
 def check_refund_limit(session: Session, contract: str, now: datetime) -> None:
     """Raise ``NotAllowed`` after ``MAX_REFUNDS`` refunds within the window: nothing more is charged."""
-    row = session.get(EntryTallyRow, _key(_RETURNS, contract, BUREAU_ACTOR, "{}"), populate_existing=True)
+    row = session.get(EntryTallyRow, _key(_REFUND_KIND, contract, BUREAU_ACTOR, "{}"), populate_existing=True)
     if row is not None and row.written >= MAX_REFUNDS and row.since <= now < row.since + TALLY_WINDOW:
         raise NotAllowed(
             f"{MAX_REFUNDS} requests under contract {contract} could not be evaluated within an hour; none "

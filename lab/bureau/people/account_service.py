@@ -41,7 +41,7 @@ from lab.bureau.store import Database
 from lab.bureau.store.tables import AccountRow, ContractRow
 from lab.terms.errors import Conflict, NotAuthentic, NotFound, ShulabError
 
-_AGAIN = "sign in with `lab account sign-in NAME --service URL`"
+_SIGN_IN_STEP = "sign in with `lab account sign-in NAME --service URL`"
 
 
 class AccountService:
@@ -185,7 +185,7 @@ class AccountService:
         with self._store.begin_read() as session:
             found = sign_ins.find(session, token, now)
         if found is None:
-            raise NotAuthentic("You are not signed in, or no longer.", next_step=_AGAIN)
+            raise NotAuthentic("You are not signed in, or no longer.", next_step=_SIGN_IN_STEP)
         if now - found.seen_at >= sign_ins.ACTIVITY_INTERVAL:
             with self._store.begin() as session:
                 sign_ins.record_activity(session, found.token_sha256, now)

@@ -19,8 +19,8 @@ from lab.terms.errors import InvalidInput
 
 MIN_LENGTH, MAX_LENGTH = 12, 200
 # Without 0, 1, i, l and o, which people confuse: 20 of 31 characters, 99 bits.
-_SIGNS = "23456789abcdefghjkmnpqrstuvwxyz"
-_ONE_TIME = (4, 5)
+_ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
+_ONE_TIME_GROUPS = (4, 5)
 
 
 class Passwords:
@@ -56,8 +56,8 @@ class Passwords:
 
 def make_one_time_password() -> str:
     """A random password of four groups, to be changed at the first sign-in."""
-    groups, length = _ONE_TIME
-    return "-".join("".join(secrets.choice(_SIGNS) for _ in range(length)) for _ in range(groups))
+    groups, length = _ONE_TIME_GROUPS
+    return "-".join("".join(secrets.choice(_ALPHABET) for _ in range(length)) for _ in range(groups))
 
 
 def check_new_password(password: str, *, account: str, old: str) -> None:

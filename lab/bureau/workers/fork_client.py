@@ -25,7 +25,7 @@ _BEGIN = (
     "from lab.bureau.workers.fork_server import serve_forks; from lab.bureau.workers.settings import WorkerSettings; "
     "serve_forks(int(sys.argv[1]), WorkerSettings.from_json(sys.argv[2]))"
 )
-_KEPT = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "SHULAB_X25519")
+_WORKER_VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "SHULAB_X25519")
 """Environment variables for workers: how libraries compute here. All others, perhaps with the seal key, stay here."""
 _START_SECONDS = 120
 _CHUNK = 1 << 20
@@ -45,7 +45,7 @@ class ForkServer:
     def __init__(self, settings: WorkerSettings) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         words = [str(theirs.fileno()), settings.to_json(), json.dumps([os.path.abspath(one) for one in sys.path])]
-        kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+        kept = {name: os.environ[name] for name in _WORKER_VARIABLES if name in os.environ}
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-c", _BEGIN, *words],

@@ -26,7 +26,7 @@ from protocols.confinement import Confinement, ConfinementUnavailable
 _PR_SET_PDEATHSIG = 1
 _CHUNK = 1 << 20
 _CODECS = ("ascii", "latin-1", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be")
-_LATE = ("numpy.fft", "numpy.linalg", "numpy.random")
+_LAZY_MODULES = ("numpy.fft", "numpy.linalg", "numpy.random")
 """Codecs and modules that Python loads at first use: a JSON text may use any of the codecs."""
 
 
@@ -65,7 +65,7 @@ def preload_modules(settings: WorkerSettings) -> None:
     """Load and try everything that the jobs of a role use: a confined process can load nothing any more."""
     for codec in _CODECS:
         codecs.lookup(codec)
-    for module in (*_LATE, ROLE_MODULES[settings.role], *settings.modules):
+    for module in (*_LAZY_MODULES, ROLE_MODULES[settings.role], *settings.modules):
         importlib.import_module(module)
     if settings.role == "scoring":
         from protocols.scoring.parameters import PARAMETERS

@@ -20,8 +20,8 @@ CONFINED, UNCONFINED = b"c", b"u"
 HEAD_BYTES = 8
 MAX_RESULT_BYTES = 256 * 1024 * 1024
 """Bytes of a result at most: replies are a few MB, evaluated elements 128 kB."""
-_MOST_JSON = 1024 * 1024
-_MOST_WORDS = 2000
+_MAX_JSON_BYTES = 1024 * 1024
+_MAX_ERROR_CHARACTERS = 2000
 """Characters of an error's message at most: it goes to a bank, into a table and a log."""
 _MOST_DIMENSIONS = 4
 _ARRAYS = ("|b1", "|u1", "<u2", "<u4", "<u8", "<i4", "<i8", "<f8")
@@ -48,7 +48,7 @@ def pack_error_result(error: BaseException) -> bytes:
 def result_length(head: bytes) -> int:
     """The bytes of JSON that follow the head; raises ``MalformedResult``."""
     size = int.from_bytes(head, "big")
-    if len(head) != HEAD_BYTES or size > _MOST_JSON:
+    if len(head) != HEAD_BYTES or size > _MAX_JSON_BYTES:
         raise MalformedResult("the answer does not begin with its length")
     return size
 
@@ -68,8 +68,8 @@ def unpack_result(answer: bytes, errors: dict[str, type[Exception]]) -> Any:
             value = taker.value(said["value"])
             taker.end()
             return value
-        names, text = [str(name) for name in said["error"]], str(said["text"])[:_MOST_WORDS]
-        step = str(said.get("next_step") or "")[:_MOST_WORDS]
+        names, text = [str(name) for name in said["error"]], str(said["text"])[:_MAX_ERROR_CHARACTERS]
+        step = str(said.get("next_step") or "")[:_MAX_ERROR_CHARACTERS]
     except MalformedResult:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
@@ -117,9 +117,9 @@ class _PartReader:
             return bytes(self._take(said["bytes"]))
         if "array" in said:
             return self._array(said["array"], said["shape"])
-        ways: dict[str, Callable[[Any], Any]] = {"tuple": tuple, "list": list}
-        ((way, values),) = said.items()
-        return ways[way]([self.value(one) for one in values])
+        sequences: dict[str, Callable[[Any], Any]] = {"tuple": tuple, "list": list}
+        ((kind, values),) = said.items()
+        return sequences[kind]([self.value(one) for one in values])
 
     def end(self) -> None:
         if self._at != len(self._body):

@@ -217,8 +217,8 @@ def _save_signatures(home: BureauHome, file_sha256: str, added: Sequence[_Prepar
     signed = [one.given for one in added if one.given.signature]
     fresh = {given.signature_sha256: (given.public_key, given.signature) for given in signed}
     if fresh:
-        told = _signatures(home, file_sha256) | fresh
-        lines = "".join(f"{json.dumps([name, *pair])}\n" for name, pair in told.items())
+        signatures = _signatures(home, file_sha256) | fresh
+        lines = "".join(f"{json.dumps([name, *pair])}\n" for name, pair in signatures.items())
         replace_private(_signature_file(home, file_sha256), lines.encode())
 
 

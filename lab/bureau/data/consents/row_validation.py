@@ -19,12 +19,12 @@ from lab.terms.progress import ProgressStage
 from lab.terms.text.bilingual import BilingualEnum, BilingualText
 from lab.terms.text.visible_line import is_visible_line
 
-_NEEDED = ("code", "bank", "purpose", "starts", "expires")
+_REQUIRED_COLUMNS = ("code", "bank", "purpose", "starts", "expires")
 _STEP = 1_000  # rows between two steps of the progress bar
 _REFERENCE_CHARACTERS = 200
-_SHORTEST_TELLING = 6  # a shorter opaque code may occur in a reference by chance
+_MIN_CODE_LENGTH = 6  # a shorter opaque code may occur in a reference by chance
 _PURPOSES = {purpose.value: purpose for purpose in Purpose}
-_BETWEEN = re.compile(r"[\W_]+")
+_SEPARATORS = re.compile(r"[\W_]+")
 _CODE_LIKE = re.compile(r"(?=([0-9]{8}[0-9A-HJ-NPQRTUWXY]{10}))")
 
 
@@ -114,7 +114,7 @@ def validate_rows(
 
 def _check_header(found: list[str]) -> None:
     known = [name for name, _, _ in COLUMNS]
-    absent = [name for name in _NEEDED if name not in found]
+    absent = [name for name in _REQUIRED_COLUMNS if name not in found]
     if absent:
         raise InvalidInput(
             f"Wanted the columns {', '.join(absent)}; the consent file's header does not have them.",
@@ -170,8 +170,8 @@ def _fault_of_signature(given: ParsedConsent) -> ConsentRejectionReason | None:
 
 def contains_enterprise_code(text: str, code: str) -> bool:
     """Whether a text contains this enterprise's code, or any other valid code, however it is spaced."""
-    plain = _BETWEEN.sub("", unicodedata.normalize("NFKC", text)).upper()
-    own = _BETWEEN.sub("", code).upper()
-    if len(own) >= _SHORTEST_TELLING and own in plain:
+    plain = _SEPARATORS.sub("", unicodedata.normalize("NFKC", text)).upper()
+    own = _SEPARATORS.sub("", code).upper()
+    if len(own) >= _MIN_CODE_LENGTH and own in plain:
         return True
     return any(normalise_identifiers([found.group(1)], "uscc").accepted_count for found in _CODE_LIKE.finditer(plain))

@@ -42,7 +42,7 @@ from lab.terms.progress import SILENT, Progress
 from lab.terms.text.visible_line import check_visible_line
 
 MAX_REASON_CHARACTERS = 500
-_INCOMING, _A_DAY = ".incoming-", 86_400
+_INCOMING, _DAY_SECONDS = ".incoming-", 86_400
 _SNAPSHOTS_IN_MEMORY = 2
 _ANSWERS_IN_MEMORY = 16
 
@@ -144,7 +144,7 @@ class ConsentService:
         folder = self._home.path("consents")
         for old in folder.glob(f"{_INCOMING}*"):
             with suppress(FileNotFoundError):
-                if time.time() - old.stat().st_mtime > _A_DAY:
+                if time.time() - old.stat().st_mtime > _DAY_SECONDS:
                     shutil.rmtree(old)
         with tempfile.TemporaryDirectory(prefix=_INCOMING, dir=folder) as inside:
             path = Path(inside) / "consents.csv"

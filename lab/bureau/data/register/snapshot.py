@@ -19,7 +19,7 @@ from lab.tables.table_reader import hash_file
 from lab.terms.errors import InvalidInput, NotFound
 from lab.terms.names import IdKind, as_id_kind
 
-_KEPT_IN_MEMORY = 2
+_MAX_CACHED_FRAMES = 2
 ROW_GROUP = 65_536
 """Rows of a Parquet row group: what one reading of identifiers touches."""
 
@@ -79,7 +79,7 @@ class SnapshotReader:
             if kept is None or absent:
                 read = self._read(snapshot, absent)
                 kept = read if kept is None else kept.hstack(read)
-            while len(self._frames) >= _KEPT_IN_MEMORY:
+            while len(self._frames) >= _MAX_CACHED_FRAMES:
                 self._frames.pop(next(iter(self._frames)))
             self._frames[key] = kept
         return kept.select(wanted)

@@ -41,9 +41,9 @@ EVALUATIONS_FILE = "values"
 EVALUATIONS_ROOT = "evaluated/by-contract"
 """An earlier version of this program stored beside it the evaluations that all contracts shared (``remove_legacy``)."""
 _PARTIAL, _ROWS, _DONE = "partial", "rows", f"done-{REGISTER_CHUNK_ROWS}"
-_VERSIONS_KEPT = 3
-_KEPT_OF_A_VERSION = 4  # consenting rows change with each consent
-_ALONE = 2 * REGISTER_CHUNK_ROWS  # up to so many rows, starting a pool would take longer than the work
+_MAX_VERSIONS = 3
+_MAX_SELECTIONS = 4  # consenting rows change with each consent
+_MAX_SERIAL_ROWS = 2 * REGISTER_CHUNK_ROWS  # up to so many rows, starting a pool would take longer than the work
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class EvaluatedRegisterStore:
                 return None
 
             def work(key: bytes) -> EvaluationSummary:
-                workers = pool or (SerialComputePool() if selection.count <= _ALONE else self._open_pool())
+                workers = pool or (SerialComputePool() if selection.count <= _MAX_SERIAL_ROWS else self._open_pool())
                 try:
                     return self._evaluate(folder, scope, selection, key, workers, progress)
                 finally:
@@ -282,9 +282,9 @@ class EvaluatedRegisterStore:
         present = selection.snapshot
         with self._store.begin_read() as session:
             older = [other for other in list_snapshots(session, present.name) if other.version < present.version]
-        for other in older[_VERSIONS_KEPT - 1 :]:
+        for other in older[_MAX_VERSIONS - 1 :]:
             shutil.rmtree(self._versions(scope, other), ignore_errors=True)
-        for folder in _newest_first(self._versions(scope, present))[_KEPT_OF_A_VERSION:]:
+        for folder in _newest_first(self._versions(scope, present))[_MAX_SELECTIONS:]:
             if folder != self.folder(scope, selection):
                 shutil.rmtree(folder, ignore_errors=True)
 
