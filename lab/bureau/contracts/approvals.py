@@ -11,7 +11,7 @@ def check_not_author(version: ContractVersion, officer: AccountHolder, action: s
     """Raise ``NotAllowed`` for the officer who drafted the version."""
     if officer.name == version.drafted_by:
         raise NotAllowed(
-            f"Who drafted contract {version.contract.id} may not {action} it (four eyes).",
+            f"The officer who drafted contract {version.contract.id} may not {action} it (four eyes).",
             next_step="ask another officer",
         )
 

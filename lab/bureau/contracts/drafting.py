@@ -111,7 +111,8 @@ def build_contract(session: Session, draft: ContractDraft, now: datetime) -> Con
         )
     except (ValidationError, OverflowError) as error:
         raise InvalidInput(
-            f"Wanted terms that make a contract; these do not fit: {_reasons(error)}.", next_step="choose others"
+            f"Wanted clauses that make a valid contract; these are not valid: {_reasons(error)}.",
+            next_step="choose others",
         ) from None
     written.check_free_texts()
     return written
@@ -175,7 +176,7 @@ def check_external_contract(session: Session, contract: Contract, bureau: Party,
     ):
         if not fits:
             raise InvalidInput(
-                f"Wanted a contract of this bureau over what it holds now; its term {term} is of something else.",
+                f"Wanted a contract over what this bureau has now; the clause differs from that (term: {term}).",
                 next_step="draft it here with `lab officer draft`",
             )
 

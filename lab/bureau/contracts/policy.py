@@ -181,7 +181,7 @@ def check_request(contract: Contract, request: AccessRequest) -> None:
     ):
         if said is None:
             raise NotAllowed(
-                f"A batch under contract {contract.id} has to say what the term {term} is held against.",
+                f"A batch under contract {contract.id} must give all that is limited; found nothing for {term}.",
                 next_step="name the batch's job",
             )
 

@@ -137,7 +137,9 @@ def contract_row(session: Session, contract_id: str, *, lock: bool = False) -> C
     """The contract's row, locked if asked to; raises ``NotFound``."""
     row = session.get(ContractRow, contract_id, with_for_update=lock)
     if row is None:
-        raise NotFound(f"No contract {contract_id} is held here.", next_step="list contracts with `lab officer list`")
+        raise NotFound(
+            f"This bureau has no contract {contract_id}.", next_step="list contracts with `lab officer list`"
+        )
     return row
 
 
@@ -156,7 +158,7 @@ def _parse_document(row: ContractVersionRow) -> Contract:
     contract = parse_contract(json.dumps({"contract": json.loads(row.document)}), kept=True).contract
     if (contract.id, contract.version) != (row.contract_id, row.version):
         raise NotAllowed(
-            f"The document held as contract {row.contract_id} version {row.version} is another one's.",
+            f"The document stored as contract {row.contract_id} version {row.version} belongs to another one.",
             next_step="compare the database with a copy; somebody altered it",
         )
     return contract

@@ -98,7 +98,7 @@ class JobService:
             if job.state == "open" and state not in ("current", "closing"):
                 raise Conflict(
                     f"The key epoch of job {job_id} has ended, so what it matched can't be scored any more.",
-                    next_step="start the job afresh, under another id",
+                    next_step="start a new job, under another id",
                 )
         return job
 

@@ -42,7 +42,7 @@ class ConsentRejectionReason(BilingualEnum):
     OVER = "over", "授权期已过", "its term is over already"
     EVIDENCE = "evidence", "既无凭证编号，也无公钥和签名", "has neither evidence nor a public key with a signature"
     EVIDENCE_FORM = "evidence-form", "凭证、公钥或签名格式不符", "evidence, key or signature is malformed"
-    EVIDENCE_CODE = "evidence-code", "凭证编号中含有企业代码", "the evidence reference holds an enterprise's code"
+    EVIDENCE_CODE = "evidence-code", "凭证编号中含有企业代码", "the evidence reference contains an enterprise's code"
     SIGNATURE = "signature", "签名与授权内容不符", "the signature is not of this consent"
     WITHDRAWN = (
         "withdrawn",

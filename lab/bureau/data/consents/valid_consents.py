@@ -127,7 +127,8 @@ class ConsentService:
         check_visible_line(reason, "a reason, which goes into the ledger,", longest=MAX_REASON_CHARACTERS)
         if any(contains_enterprise_code(reason, code) for code in wanted):
             raise InvalidInput(
-                "The reason holds an enterprise's code, which has no place in the ledger.", next_step="check --reason"
+                "The reason contains an enterprise's code, which the ledger must not contain.",
+                next_step="check --reason",
             )
         with self._store.begin() as session:
             pseudonyms = current_pseudonyms(session, self._keys, wanted)
@@ -238,7 +239,7 @@ def _normal(codes: Sequence[str], id_kind: IdKind) -> list[str]:
     good = [code for code in normal.codes if code is not None]
     if not codes or len(good) < len(codes):
         raise InvalidInput(
-            f"Wanted enterprises' codes; {len(codes) - len(good)} of {len(codes)} are none.",
+            f"Wanted enterprises' codes; {len(codes) - len(good)} of {len(codes)} are not valid.",
             next_step="check the codes, and --id-kind",
         )
     return good

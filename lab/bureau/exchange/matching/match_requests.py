@@ -124,8 +124,8 @@ class MatchingService:
         """The response frame to a request frame of blinded identifiers, and its receipt.
 
         All identifiers of the request are charged before it is evaluated, whether they are in the register or not
-        (nobody here can know). The charge is refunded if the evaluation fails or the contract is stopped meanwhile. The
-        same bytes again under the contract and epoch get the same response at no charge.
+        (the bureau cannot know). The charge is refunded if the evaluation fails or the contract is stopped meanwhile.
+        The same bytes again under the contract and epoch get the same response at no charge.
         Raises what ``AccessControl.authorise_request`` raises, ``NotAllowed`` at the ceiling, ``InvalidInput`` for a
         malformed request, ``Unreachable`` if the workers fail.
         """
@@ -227,7 +227,7 @@ class MatchingService:
             raise refusals[0]
         raise NotFound(
             "The set-up of this name is not the present one: register or consents have changed, or it never was.",
-            next_step="fetch the manifest anew",
+            next_step="fetch the manifest again",
         )
 
     def _find_index_key(
@@ -289,7 +289,7 @@ def _check_answering_jobs(session: Session, key: _RequestKey, job_id: str) -> No
     if (session.scalar(answered) or 0) >= MAX_ANSWERING_JOBS:
         raise NotAllowed(
             f"This request was answered in {MAX_ANSWERING_JOBS} jobs already; it is not answered in another.",
-            next_step="keep the answer, or make the request anew",
+            next_step="keep the response, or make a new request",
         )
 
 
