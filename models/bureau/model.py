@@ -42,7 +42,7 @@ from models.shared.sheet import (
 
 MIN_QUANTUM_EXPONENT = -20
 """A quantum below 2^-20 would carry precision that no score needs, and show more of the weights."""
-FLOAT_TOLERANCE = 1e-9  # the largest error of double arithmetic, beside the rounding to the quantum
+FLOAT_TOLERANCE = 1e-9  # the largest error of double arithmetic, without the rounding to the quantum
 
 
 @dataclass(frozen=True)
