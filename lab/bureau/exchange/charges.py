@@ -109,7 +109,7 @@ def charge_scores(
         raise NotAllowed(
             f"Contract {contract.id} allows {ceilings.scores_per_enterprise} scores an enterprise within "
             f"{ceilings.period_days} days (term: scores_per_enterprise); {spent} of {len(enterprises)} enterprises "
-            "in the batch have had them.",
+            "in the batch have used them.",
             next_step="leave those enterprises out, or ask for a contract with a higher ceiling",
         )
     _add(session, contract.id, SCORES, len(enterprises), _NO_CEILING)

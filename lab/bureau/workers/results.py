@@ -49,20 +49,20 @@ def result_length(head: bytes) -> int:
     """The bytes of JSON that follow the head; raises ``MalformedResult``."""
     size = int.from_bytes(head, "big")
     if len(head) != HEAD_BYTES or size > _MAX_JSON_BYTES:
-        raise MalformedResult("the answer does not begin with its length")
+        raise MalformedResult("the result does not begin with its length")
     return size
 
 
-def unpack_result(answer: bytes, errors: dict[str, type[Exception]]) -> Any:
+def unpack_result(packed: bytes, errors: dict[str, type[Exception]]) -> Any:
     """The value in a packed result.
 
     Raises the error in it if ``errors`` has the name of its class or of a base class, ``MemoryError``, or
     ``RuntimeError`` for another error; ``MalformedResult`` for bytes that are not a result.
     """
-    size = result_length(answer[:HEAD_BYTES])
-    body = memoryview(answer)[HEAD_BYTES + size :]
+    size = result_length(packed[:HEAD_BYTES])
+    body = memoryview(packed)[HEAD_BYTES + size :]
     try:
-        said = json.loads(answer[HEAD_BYTES : HEAD_BYTES + size])
+        said = json.loads(packed[HEAD_BYTES : HEAD_BYTES + size])
         if "error" not in said:
             taker = _PartReader(body)
             value = taker.value(said["value"])
@@ -73,7 +73,7 @@ def unpack_result(answer: bytes, errors: dict[str, type[Exception]]) -> Any:
     except MalformedResult:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
-        raise MalformedResult("the answer is not plain data") from None
+        raise MalformedResult("the result is not plain data") from None
     if "MemoryError" in names:
         raise MemoryError
     kind = next((errors[name] for name in names if name in errors), None)
@@ -101,7 +101,7 @@ def _plain(value: Any, parts: list[bytes]) -> Any:
         return {"array": value.dtype.str, "shape": list(value.shape)}
     if isinstance(value, (tuple, list)):
         return {type(value).__name__ if type(value) is list else "tuple": [_plain(one, parts) for one in value]}
-    raise TypeError(f"a worker can't answer with {type(value).__name__}")
+    raise TypeError(f"a worker can't return {type(value).__name__}")
 
 
 class _PartReader:
@@ -123,12 +123,12 @@ class _PartReader:
 
     def end(self) -> None:
         if self._at != len(self._body):
-            raise MalformedResult("the answer has bytes that nothing in it refers to")
+            raise MalformedResult("the result has bytes that nothing in it refers to")
 
     def _array(self, kind: str, shape: list[int]) -> Any:
         sizes = all(type(size) is int and 0 <= size <= MAX_RESULT_BYTES for size in shape[: _MOST_DIMENSIONS + 1])
         if kind not in _ARRAYS or len(shape) > _MOST_DIMENSIONS or not sizes:
-            raise MalformedResult("the answer has an array of another kind")
+            raise MalformedResult("the result has an array of another kind")
         dtype, count = np.dtype(kind), 1
         for size in shape:
             count *= size
@@ -136,6 +136,6 @@ class _PartReader:
 
     def _take(self, size: Any) -> memoryview:
         if type(size) is not int or not 0 <= size <= len(self._body) - self._at:
-            raise MalformedResult("the answer is shorter than it says")
+            raise MalformedResult("the result is shorter than it says")
         self._at += size
         return self._body[self._at - size : self._at]

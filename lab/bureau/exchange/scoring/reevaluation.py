@@ -61,7 +61,7 @@ def check_rescorable(
         )
         if sent_columns != columns:
             raise NotAllowed(
-                f"Model {ModelRef(*model)} asks other questions than {earlier}, whose answers this batch holds.",
+                f"Model {ModelRef(*model)} asks other questions than {earlier}, for which this batch was encrypted.",
                 next_step=RESCORE_HINT,
             )
     return sent

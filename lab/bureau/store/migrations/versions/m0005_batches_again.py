@@ -30,4 +30,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    raise NotImplementedError("a batch in two jobs has no row before this: restore a copy of the home instead")
+    raise NotImplementedError("earlier tables have no row for a batch in two jobs: restore a copy of the home instead")

@@ -31,5 +31,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     raise NotImplementedError(
-        "contexts and batches of now mean nothing before this: restore a copy of the home instead"
+        "earlier versions cannot read the present contexts and batches: restore a copy of the home instead"
     )
