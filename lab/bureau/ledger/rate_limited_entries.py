@@ -40,16 +40,16 @@ _BEGIN = text(
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How entries of a kind are counted: by which facts, after how many entries of their own, and by which sort."""
+    """How entries of a kind are counted: by which facts, after how many entries of their own, and split by what."""
 
     about: Mapping[str, Fact]
     """The facts by which an entry is counted together with others; each comes from a closed list."""
     first: int = KNOWN_ENTRY_LIMIT
     """Entries of their own within the window."""
     sort: str = ""
-    """From a closed list. The entry with the number of all also gives the number of each sort (``of``). For a sort that
-    must not decide whether there is an entry, because everybody can see how many entries the ledger has. The contract
-    does not decide then either; it may be the sort."""
+    """A word from a closed list, or a contract; the entry with the total also gives the number of each (``of``). Unlike
+    ``about``, it does not decide whether an entry is written, which everybody can see from the ledger's size. With a
+    ``sort``, neither does the contract."""
 
 
 def record_or_count(
@@ -62,7 +62,7 @@ def record_or_count(
     by: str,
     now: datetime,
 ) -> LedgerEntry | None:
-    """Append an entry; or count it and return None, if ``tally.first`` like it have had one within the window.
+    """Append an entry; or count it and return None, if ``tally.first`` others like it have one within the window.
 
     Raises what ``record`` raises; like ``record``, call it last in the transaction.
     """

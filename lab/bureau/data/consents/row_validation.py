@@ -96,20 +96,20 @@ def validate_rows(
     ]
     normal = normalise_identifiers(columns[0], id_kind)
     good: list[ParsedConsent] = []
-    aside = [(line.row, str(line.reason)) for line in table.rejected]
+    set_aside = [(line.row, str(line.reason)) for line in table.rejected]
     cells = zip(table.row_numbers.tolist(), normal.codes, normal.reasons, *columns[1:], strict=True)
     for position, (row, code, reason, *rest) in enumerate(cells, 1):
         if code is None:
-            aside.append((row, str(reason)))
+            set_aside.append((row, str(reason)))
         else:
             found = _read(row, code, [(cell or "").strip() for cell in rest], banks, now)
             if isinstance(found, ParsedConsent):
                 good.append(found)
             else:
-                aside.append((row, found.value))
+                set_aside.append((row, found.value))
         if position % _STEP == 0:
             stage.advance(_STEP)
-    return good, sorted(aside)
+    return good, sorted(set_aside)
 
 
 def _check_header(found: list[str]) -> None:

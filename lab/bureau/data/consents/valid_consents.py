@@ -230,8 +230,8 @@ def _rows_among(pseudonyms: NDArray[np.bytes_], consenting: NDArray[np.bytes_]) 
     return np.concatenate(found)
 
 
-def _is_current(answer: _CachedConsentingRows, changes: int, now: datetime) -> bool:
-    return answer.changes == changes and answer.since <= now and (answer.until is None or now < answer.until)
+def _is_current(cached: _CachedConsentingRows, changes: int, now: datetime) -> bool:
+    return cached.changes == changes and cached.since <= now and (cached.until is None or now < cached.until)
 
 
 def _normal(codes: Sequence[str], id_kind: IdKind) -> list[str]:
@@ -245,6 +245,6 @@ def _normal(codes: Sequence[str], id_kind: IdKind) -> list[str]:
     return good
 
 
-def _make_room(cache: dict, most: int) -> None:  # type: ignore[type-arg]
-    while len(cache) >= most:
+def _make_room(cache: dict, limit: int) -> None:  # type: ignore[type-arg]
+    while len(cache) >= limit:
         cache.pop(next(iter(cache)))
