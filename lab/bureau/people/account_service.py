@@ -169,7 +169,7 @@ class AccountService:
                 _record_done(session, row.name, "openid")
         if tokens is None:
             raise NotAuthentic(
-                "The provider has identified you, but the bureau has no active account for you.",
+                "The provider has identified you, but the bureau has no account for you that is active.",
                 next_step="ask an administrator for one",
             )
         return tokens

@@ -289,7 +289,7 @@ def _check_answering_jobs(session: Session, key: _RequestKey, job_id: str) -> No
     if (session.scalar(answered) or 0) >= MAX_ANSWERING_JOBS:
         raise NotAllowed(
             f"This request was answered in {MAX_ANSWERING_JOBS} jobs already; it is not answered in another.",
-            next_step="keep the response, or make a new request",
+            next_step="keep the response, or make the request anew",
         )
 
 
