@@ -101,8 +101,8 @@ def entries(
 ) -> None:
     """条目 Entries of the ledger."""
     output = CommandOutput(as_json)
-    with open_service_client(session) as desk:
-        found = desk.get("/v1/audit/entries", after=after, kind=kind, contract=contract, limit=limit)
+    with open_service_client(session) as client:
+        found = client.get("/v1/audit/entries", after=after, kind=kind, contract=contract, limit=limit)
     rows = [
         (
             one["seq"],
@@ -133,9 +133,9 @@ def export(
     if file.exists():
         raise Conflict(f"Wanted a new file; {file.name} exists.", next_step="choose another name")
     lines = 0
-    with open_service_client(session) as desk, create_file(file) as opened:
-        size = desk.get("/v1/audit/entries", limit=1)["size"]
-        with output.progress.stage("export", size) as stage, desk.stream("/v1/audit/export") as pieces:
+    with open_service_client(session) as client, create_file(file) as opened:
+        size = client.get("/v1/audit/entries", limit=1)["size"]
+        with output.progress.stage("export", size) as stage, client.stream("/v1/audit/export") as pieces:
             for piece in pieces:
                 opened.write(piece)
                 stage.advance(piece.count(b"\n"))
@@ -250,8 +250,8 @@ def inquiries(
     """企业查询记录 Who asked about an enterprise, when and for what; for the enterprise itself."""
     output = CommandOutput(as_json)
     wanted = sys.stdin.readline().strip() if code == "-" else code
-    with open_service_client(session) as desk:
-        found = desk.post("/v1/audit/inquiries", {"code": wanted})
+    with open_service_client(session) as client:
+        found = client.post("/v1/audit/inquiries", {"code": wanted})
     columns = (
         "时间 time",
         "银行 bank",

@@ -76,10 +76,10 @@ def open_service_reader(service: str | None, session: Path | None) -> Iterator[S
     from lab.sdk.connection import ServiceConnection
 
     if service is None:
-        with open_service_client(session) as desk:
+        with open_service_client(session) as client:
             yield ServiceReader(
-                lambda path, query: desk.get(path, **query),
-                lambda path, query: _read_stream(lambda: desk.stream(path, **query)),
+                lambda path, query: client.get(path, **query),
+                lambda path, query: _read_stream(lambda: client.stream(path, **query)),
             )
         return
     connection = ServiceConnection(service)

@@ -88,10 +88,10 @@ def draft(given: DraftCommandOptions) -> None:
     if not asked.models:
         raise InvalidInput("Wanted a model; found none.", next_step="give --model NAME, or a plan with --from")
     body = {"bank": bank.model_dump(), "clauses": _draft_body(asked), "submit": given.submit}
-    with ServiceClient.open(given.session) as desk:
-        confirmed = confirm_bank_fingerprint(desk, bank, given.fingerprint)
-        drafted = desk.post("/v1/desk/contracts", body if confirmed is None else body | {"fingerprint": confirmed})
-        own = _fingerprint(desk)
+    with ServiceClient.open(given.session) as client:
+        confirmed = confirm_bank_fingerprint(client, bank, given.fingerprint)
+        drafted = client.post("/v1/desk/contracts", body if confirmed is None else body | {"fingerprint": confirmed})
+        own = _fingerprint(client)
     _show_draft(out, drafted, own)
 
 
@@ -104,9 +104,9 @@ def amend(given: AmendCommandOptions) -> None:
     """
     out = CommandOutput(given.as_json)
     body = {"clauses": _draft_body(parse_draft_options(given, given)), "submit": given.submit}
-    with ServiceClient.open(given.session) as desk:
-        drafted = desk.post(f"{contract_url_path(given.contract)}/amend", body)
-        fingerprint = _fingerprint(desk)
+    with ServiceClient.open(given.session) as client:
+        drafted = client.post(f"{contract_url_path(given.contract)}/amend", body)
+        fingerprint = _fingerprint(client)
     _show_draft(out, drafted, fingerprint)
 
 
@@ -122,19 +122,19 @@ def import_contract(
         raise InvalidInput(
             f"Wanted a contract of at most {_DOCUMENT_BYTES} bytes; found more.", next_step="check the file"
         )
-    with ServiceClient.open(session) as desk:
-        made = desk.upload("/v1/desk/contracts/import", file, "application/json", fingerprint=fingerprint)
-        own = _fingerprint(desk)
+    with ServiceClient.open(session) as client:
+        made = client.upload("/v1/desk/contracts/import", file, "application/json", fingerprint=fingerprint)
+        own = _fingerprint(client)
     _show_draft(out, made, own)
 
 
-def confirm_bank_fingerprint(desk: ServiceClient, bank: Party, given: str | None) -> str | None:
+def confirm_bank_fingerprint(client: ServiceClient, bank: Party, given: str | None) -> str | None:
     """The fingerprint to send with the bank's card; asked for if none is given and the key is new to the bureau.
 
     Returns None if the bureau knows the key. Raises ``NotAuthentic`` if the fingerprint is another key's.
     """
     if given is None:
-        known = {key["public_key"] for one in desk.get("/v1/banks")["banks"] for key in one["keys"]}
+        known = {key["public_key"] for one in client.get("/v1/banks")["banks"] for key in one["keys"]}
         if bank.public_key in known:
             return None
         given = prompt_fingerprint("银行", "the bank")
@@ -164,8 +164,8 @@ def _show_draft(out: CommandOutput, made: dict[str, Any], fingerprint: str) -> N
     out.print_result(made | {"fingerprint": fingerprint})
 
 
-def _fingerprint(desk: ServiceClient) -> str:
-    card = desk.get("/v1/bureau")
+def _fingerprint(client: ServiceClient) -> str:
+    card = client.get("/v1/bureau")
     return Party(name=card["name"], public_key=card["public_key"]).fingerprint
 
 

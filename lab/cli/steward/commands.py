@@ -65,8 +65,8 @@ def import_consents(
 ) -> None:
     """导入授权 Import consents. Rows that were imported before add nothing."""
     output = CommandOutput(as_json)
-    with ServiceClient.open(session) as desk, output.progress.stage("import", 1):
-        done = desk.upload("/v1/consents", file, "text/csv", id_kind=id_kind)
+    with ServiceClient.open(session) as client, output.progress.stage("import", 1):
+        done = client.upload("/v1/consents", file, "text/csv", id_kind=id_kind)
     output.table(
         f"授权导入 Consents of {file.name}",
         ("项 item", "数 count"),
@@ -123,8 +123,8 @@ def withdraw(given: WithdrawOptions) -> None:
         "reason": given.reason,
         "purpose": given.purpose.value if given.purpose else None,
     }
-    with ServiceClient.open(given.session) as desk:
-        done = desk.post("/v1/consents/withdrawals", body)
+    with ServiceClient.open(given.session) as client:
+        done = client.post("/v1/consents/withdrawals", body)
     output.say(f"已撤回 Withdrawn: {done['consents']} 份授权 consents, {done['enterprises']} 户企业 enterprises")
     output.print_result(done)
 
@@ -133,8 +133,8 @@ def withdraw(given: WithdrawOptions) -> None:
 def count_consents(session: SessionFileOption = None, as_json: JsonOption = False) -> None:
     """授权统计 Count consents by bank and purpose."""
     output = CommandOutput(as_json)
-    with ServiceClient.open(session) as desk:
-        found = desk.get("/v1/consents")
+    with ServiceClient.open(session) as client:
+        found = client.get("/v1/consents")
     rows = [
         tuple(one[name] for name in ("bank", "purpose", "enterprises", "active", "to_come", "over", "withdrawn"))
         for one in found["consents"]
@@ -156,8 +156,8 @@ def show(
 ) -> None:
     """一户企业的授权 The consents of one enterprise; its signatures are verified again."""
     output = CommandOutput(as_json)
-    with ServiceClient.open(session) as desk:
-        found = desk.post("/v1/consents/enterprise", {"code": code, "id_kind": id_kind})
+    with ServiceClient.open(session) as client:
+        found = client.post("/v1/consents/enterprise", {"code": code, "id_kind": id_kind})
     if found["consents"]:
         output.table(
             "授权 Consents",
