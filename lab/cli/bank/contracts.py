@@ -144,7 +144,7 @@ def contract(options: ContractStatusOptions) -> None:
 
 
 def show_clauses(output: CommandOutput, document: Contract) -> None:
-    """Show every term, in Chinese and English."""
+    """Show every clause, in Chinese and English."""
     from lab.terms.contract.plain_language import clause_label, render_clauses
 
     output.table(
