@@ -58,7 +58,7 @@ def sign_in(
         client, facts = ServiceClient.save_session(service, response, session, ca_file=authority)
     else:
         if name is None:
-            raise InvalidInput("Wanted an account's name; found none.", next_step="give NAME, or --browser")
+            raise InvalidInput("Expected an account's name; found none.", next_step="give NAME, or --browser")
         password = _read_password("SHULAB_PASSWORD", "口令 password")
         client, facts = ServiceClient.sign_in(service, name, password, session, ca_file=authority)
     with client:
@@ -225,7 +225,7 @@ def _locked_until(account: dict[str, Any]) -> str:
 
 def _checked_account_name(name: str) -> str:
     if not name.isascii() or not name.replace("-", "").replace(".", "").replace("_", "").isalnum():
-        raise InvalidInput("Wanted an account's name; found something else.", next_step="see `lab account list`")
+        raise InvalidInput("Expected an account's name; found something else.", next_step="see `lab account list`")
     return name
 
 
@@ -235,7 +235,7 @@ def _read_password(variable: str, asked: str, *, confirm: bool = False) -> str:
         return found
     if not sys.stdin.isatty():
         raise InvalidInput(
-            f"Wanted a password in {variable}; it is not set, and there is no terminal to ask on.",
+            f"Expected a password in {variable}; it is not set, and there is no terminal to ask on.",
             next_step=f"set {variable}",
         )
     return prompt_user(asked, secret=True, confirm=confirm)

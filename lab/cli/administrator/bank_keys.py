@@ -71,7 +71,7 @@ def revoke(
     """吊销密钥 Revoke a bank's key from now on; contracts signed with it stay signed."""
     output = CommandOutput(as_json)
     if len(key) != 64 or any(digit not in "0123456789abcdef" for digit in key):
-        raise InvalidInput("Wanted a key of 64 hexadecimal digits; found another form.", next_step="see the list")
+        raise InvalidInput("Expected a key of 64 hexadecimal digits; found another form.", next_step="see the list")
     with ServiceClient.open(session) as client:
         bank = client.post(f"/v1/banks/keys/{key}/revocation", {"reason": reason})
     output.say(f"已吊销 Revoked: {bank['name']}")

@@ -112,7 +112,7 @@ def compare(
     shown = _read_all_heads(files, bureau)
     if len({one.source for one in shown}) < 2 and export is None:
         raise InvalidInput(
-            f"Wanted heads of this bureau from at least two files; found {len(shown)} in one.",
+            f"Expected heads of this bureau from at least two files; found {len(shown)} in one.",
             next_step="ask another bank or the auditor for theirs (`lab bank heads export`)",
         )
     if export is not None:
@@ -160,8 +160,8 @@ def _read_file(file: Path) -> bytes:
     try:
         if file.stat().st_size > MAX_HEADS_BYTES:
             raise InvalidInput(
-                f"Wanted a file of at most {MAX_HEADS_BYTES} bytes in {file.name}.", next_step="check the path"
+                f"Expected a file of at most {MAX_HEADS_BYTES} bytes in {file.name}.", next_step="check the path"
             )
         return file.read_bytes()
     except OSError:
-        raise NotFound(f"Wanted the file {file.name}; it cannot be read.", next_step="check the path") from None
+        raise NotFound(f"Expected the file {file.name}; it cannot be read.", next_step="check the path") from None

@@ -131,7 +131,7 @@ def export(
     """导出 Export the whole ledger with all tree heads, to be verified anywhere. The export is itself an entry."""
     output = CommandOutput(as_json)
     if file.exists():
-        raise Conflict(f"Wanted a new file; {file.name} exists.", next_step="choose another name")
+        raise Conflict(f"Expected a new file; {file.name} exists.", next_step="choose another name")
     lines = 0
     with open_service_client(session) as client, create_file(file) as opened:
         size = client.get("/v1/audit/entries", limit=1)["size"]
@@ -212,7 +212,7 @@ def _read_checkpoints(
     if terms is None:
         return checkpoints, []
     if not checkpoints:
-        raise InvalidInput("Wanted a checkpoint for --witness.", next_step="give --checkpoint FILE")
+        raise InvalidInput("Expected a checkpoint for --witness.", next_step="give --checkpoint FILE")
     return checkpoints, [(one, check_quorum(one, terms, bureau, now=datetime.now(UTC))) for one in checkpoints]
 
 

@@ -168,7 +168,7 @@ def publish(
     """发布模型 Publish a model, so that contracts can name it; a published version never changes."""
     out = CommandOutput(as_json)
     if (model is None) == (file is None):
-        raise InvalidInput("Wanted either a model's name or --file; found both or neither.", next_step="give one")
+        raise InvalidInput("Expected either a model's name or --file; found both or neither.", next_step="give one")
     with Bureau.open(home or default_folder()) as bureau:
         if file is not None:
             saved = _save_model_file(bureau, file, register)

@@ -164,7 +164,7 @@ def parse_draft_options(given: ClauseOptions, witnesses: WitnessOptions) -> Draf
         return DraftOptions.model_validate(asked)
     except ValidationError as error:
         names = ", ".join(sorted({str(fault["loc"][0]) for fault in error.errors()}))
-        raise InvalidInput(f"Wanted options that fit; these do not: {names}.", next_step="see --help") from None
+        raise InvalidInput(f"Expected options that fit; these do not: {names}.", next_step="see --help") from None
 
 
 def _given_ceilings(given: ClauseOptions) -> dict[str, int]:
@@ -182,7 +182,7 @@ def _parse_release_forms(items: Sequence[str]) -> dict[str, ReleaseForm]:
         code, sign, form = item.rpartition("=")
         if not sign or form not in set(ReleaseForm):
             raise InvalidInput(
-                f"Wanted --item as CODE=FORM with one of the forms {', '.join(ReleaseForm)}.", next_step="see --help"
+                f"Expected --item as CODE=FORM with one of the forms {', '.join(ReleaseForm)}.", next_step="see --help"
             )
         found[code] = ReleaseForm(form)
     return found
@@ -195,7 +195,7 @@ def _parse_witnesses(vkeys: Sequence[str] | None, quorum: int | None) -> Witness
 def _parse_consent(consent: bool | None, why: str | None) -> ConsentClause | None:
     if consent is None:
         if why is not None:
-            raise InvalidInput("Wanted --consent or --no-consent with --consent-why.", next_step="say which")
+            raise InvalidInput("Expected --consent or --no-consent with --consent-why.", next_step="say which")
         return None
     if why is None and consent:
         why = "the enterprise's own authorisation, as the bank holds it"

@@ -86,7 +86,7 @@ def draft(given: DraftCommandOptions) -> None:
     if proposal:
         asked = asked.with_defaults(DraftOptions.from_proposal(proposal))
     if not asked.models:
-        raise InvalidInput("Wanted a model; found none.", next_step="give --model NAME, or a plan with --from")
+        raise InvalidInput("Expected a model; found none.", next_step="give --model NAME, or a plan with --from")
     body = {"bank": bank.model_dump(), "clauses": _draft_body(asked), "submit": given.submit}
     with ServiceClient.open(given.session) as client:
         confirmed = confirm_bank_fingerprint(client, bank, given.fingerprint)
@@ -120,7 +120,7 @@ def import_contract(
     out = CommandOutput(as_json)
     if file.is_file() and file.stat().st_size > _DOCUMENT_BYTES:
         raise InvalidInput(
-            f"Wanted a contract of at most {_DOCUMENT_BYTES} bytes; found more.", next_step="check the file"
+            f"Expected a contract of at most {_DOCUMENT_BYTES} bytes; found more.", next_step="check the file"
         )
     with ServiceClient.open(session) as client:
         made = client.upload("/v1/desk/contracts/import", file, "application/json", fingerprint=fingerprint)
@@ -175,7 +175,7 @@ def _draft_body(asked: DraftOptions) -> dict[str, Any]:
 
 def _read_plan(path: Path) -> ContractProposal:
     if not path.is_file():
-        raise NotFound(f"Wanted a plan in file {path.name}; there is no such file.", next_step="check the path")
+        raise NotFound(f"Expected a plan in file {path.name}; there is no such file.", next_step="check the path")
     return parse_proposal(path.read_bytes())
 
 
@@ -183,10 +183,12 @@ def _read_bank(card: Path | None, proposal: ContractProposal | None) -> Party:
     bank, planned = read_party_card(card) if card else None, proposal.bank if proposal else None
     if bank and planned and bank != planned:
         raise InvalidInput(
-            "Wanted one bank and one key; found two in the card and the plan.",
+            "Expected one bank and one key; found two in the card and the plan.",
             next_step="ask the bank which is right",
         )
     found = bank or planned
     if found is None:
-        raise InvalidInput("Wanted a bank; found none.", next_step="give --bank-card CARD.json, or a plan with --from")
+        raise InvalidInput(
+            "Expected a bank; found none.", next_step="give --bank-card CARD.json, or a plan with --from"
+        )
     return found

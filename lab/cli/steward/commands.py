@@ -115,7 +115,7 @@ def withdraw(given: WithdrawOptions) -> None:
     output = CommandOutput(given.as_json)
     codes = [*(given.codes or []), *(_read_codes(given.file) if given.file else [])]
     if not codes:
-        raise InvalidInput("Wanted enterprises' codes; found none.", next_step="give CODE, or --file")
+        raise InvalidInput("Expected enterprises' codes; found none.", next_step="give CODE, or --file")
     body: dict[str, Any] = {
         "codes": codes,
         "id_kind": given.id_kind,
@@ -180,7 +180,7 @@ def _describe_evidence(one: dict[str, Any]) -> str:
 def _read_codes(file: Path) -> list[str]:
     table = read_table(file)
     if "code" not in table.frame.columns:
-        raise InvalidInput(f"Wanted the column code in {file.name}; it has none.", next_step="name the column code")
+        raise InvalidInput(f"Expected the column code in {file.name}; it has none.", next_step="name the column code")
     return [str(cell or "") for cell in table.frame["code"].to_list()]
 
 

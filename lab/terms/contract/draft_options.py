@@ -86,6 +86,6 @@ class DraftOptions(BaseModel):
         except ValueError as error:
             names = sorted({str(fault["loc"][0]) for fault in getattr(error, "errors", lambda: [])()})
             raise InvalidInput(
-                f"Wanted ceilings within their limits; these are not: {', '.join(names)}.",
+                f"Expected ceilings within their limits; these are not: {', '.join(names)}.",
                 next_step="choose others",
             ) from None
