@@ -150,22 +150,22 @@ class AddOptions(ServiceOptions):
 
 @app.command()
 @take_options(AddOptions)
-def add(given: AddOptions) -> None:
+def add(options: AddOptions) -> None:
     """新增账户 Add an account; its one-time password is shown once."""
-    output = CommandOutput(given.as_json)
+    output = CommandOutput(options.as_json)
     body: dict[str, Any] = {
-        "name": given.name,
-        "department": given.department,
-        "roles": given.role,
-        "shown_name": given.shown_name,
-        "issuer": given.issuer,
-        "subject": given.subject,
+        "name": options.name,
+        "department": options.department,
+        "roles": options.role,
+        "shown_name": options.shown_name,
+        "issuer": options.issuer,
+        "subject": options.subject,
     }
-    with ServiceClient.open(given.session) as client:
+    with ServiceClient.open(options.session) as client:
         made = client.post("/v1/accounts", body)
-    output.say(f"已新增 Added {given.name} ({', '.join(given.role)}, {given.department})")
+    output.say(f"已新增 Added {options.name} ({', '.join(options.role)}, {options.department})")
     _show_one_time_password(output, made)
-    output.print_result(made | {"roles": given.role, "department": given.department})
+    output.print_result(made | {"roles": options.role, "department": options.department})
 
 
 @app.command()

@@ -48,22 +48,22 @@ class CheckpointOptions:
 
 
 @take_options(CheckpointOptions)
-def checkpoint(given: CheckpointOptions) -> None:
+def checkpoint(options: CheckpointOptions) -> None:
     """检查点 A checkpoint of the ledger (C2SP) and its cosignatures; with --witness they must be a quorum."""
-    output = CommandOutput(given.as_json)
-    terms = parse_witness_terms(given.witness, given.quorum)
-    bureau = read_bureau_key(given.key, given.card)
-    query: dict[str, Any] = {"covering": given.covering}
-    with open_service_reader(given.service, given.session) as ask:
+    output = CommandOutput(options.as_json)
+    terms = parse_witness_terms(options.witness, options.quorum)
+    bureau = read_bureau_key(options.key, options.card)
+    query: dict[str, Any] = {"covering": options.covering}
+    with open_service_reader(options.service, options.session) as ask:
         found = SignedCheckpoint.parse(ask.text("/v1/ledger/checkpoint", query))
     found.verify(bureau)
-    if found.size < given.covering:
+    if found.size < options.covering:
         raise NotFound(
-            f"Its checkpoint has {found.size} entries, not {given.covering}.", next_step="ask again in a moment"
+            f"Its checkpoint has {found.size} entries, not {options.covering}.", next_step="ask again in a moment"
         )
     cosigners = check_quorum(found, terms, bureau, now=datetime.now(UTC)) if terms is not None else ()
-    if given.out is not None:
-        write_new_file(given.out, str(found).encode())
+    if options.out is not None:
+        write_new_file(options.out, str(found).encode())
     output.say(f"条目 Entries {found.size}")
     output.say(f"根 Root {found.root}")
     output.say(f"日志验证密钥 The log's verifier key: {log_key(bureau)}")

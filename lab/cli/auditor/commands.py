@@ -170,18 +170,20 @@ class VerifyOptions:
 
 @app.command()
 @take_options(VerifyOptions)
-def verify(given: VerifyOptions) -> None:
+def verify(options: VerifyOptions) -> None:
     """核验 Verify an exported ledger offline; names the first entry that was altered, removed, moved or inserted.
 
     只需数据局公钥。 It needs only the bureau's public key. An export that was cut off at its end looks like an older
     one; give --head with a later tree head to detect it.
     """
-    output = CommandOutput(given.as_json)
-    bureau = read_bureau_key(given.key, given.card)
-    checkpoints, cosigned = _read_checkpoints(given, bureau)
-    kept: list[VerifiableTreeHead] = [*(read_tree_head(file) for file in given.head or ()), *checkpoints]
+    output = CommandOutput(options.as_json)
+    bureau = read_bureau_key(options.key, options.card)
+    checkpoints, cosigned = _read_checkpoints(options, bureau)
+    kept: list[VerifiableTreeHead] = [*(read_tree_head(file) for file in options.head or ()), *checkpoints]
     try:
-        found = verify_export(given.export, bureau, known_heads=kept, thorough=given.thorough, progress=output.progress)
+        found = verify_export(
+            options.export, bureau, known_heads=kept, thorough=options.thorough, progress=output.progress
+        )
     except LedgerFault as fault:
         where = f"第 {fault.entry} 条 entry {fault.entry}: " if fault.entry else ""
         output.say(f"台账不可信 Not as the bureau wrote it: {where}{fault.kind.zh} {fault.kind.value}")
@@ -204,11 +206,11 @@ def verify(given: VerifyOptions) -> None:
 
 
 def _read_checkpoints(
-    given: VerifyOptions, bureau: str
+    options: VerifyOptions, bureau: str
 ) -> tuple[list[SignedCheckpoint], list[tuple[SignedCheckpoint, Sequence[Cosignature]]]]:
     """The checkpoints given, and with --witness each with its cosignatures, which are checked to be a quorum."""
-    terms = parse_witness_terms(given.witness, given.quorum)
-    checkpoints = [read_checkpoint(file) for file in given.checkpoint or ()]
+    terms = parse_witness_terms(options.witness, options.quorum)
+    checkpoints = [read_checkpoint(file) for file in options.checkpoint or ()]
     if terms is None:
         return checkpoints, []
     if not checkpoints:

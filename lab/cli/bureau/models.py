@@ -64,7 +64,7 @@ class TrainOptions:
 
 @app.command()
 @take_options(TrainOptions)
-def train(given: TrainOptions) -> None:
+def train(options: TrainOptions) -> None:
     """训练模型 Train a model on a pilot sample, joined to the register IN CLEAR at the bureau.
 
     试点样本为明文,双方须就此约定;日后评分不需要明文。 Both parties must have agreed to this for the firms of the pilot.
@@ -73,34 +73,34 @@ def train(given: TrainOptions) -> None:
     from models.bureau.training.settings import TrainingSettings
     from models.bureau.training.trainer import train_model  # LightGBM and scikit-learn are slow to import
 
-    out = CommandOutput(given.as_json)
-    check_model_name(given.name)
-    words = read_dictionary(given.dictionary) if given.dictionary else {}
+    out = CommandOutput(options.as_json)
+    check_model_name(options.name)
+    words = read_dictionary(options.dictionary) if options.dictionary else {}
     out.say(
         "注意：试点样本与登记库在数据局以明文连接 Note: the sample and the register are joined in clear at the bureau."
     )
-    with Bureau.open(given.home or default_folder()) as bureau:
+    with Bureau.open(options.home or default_folder()) as bureau:
         with bureau.store.begin_read() as session:
-            snapshot = find_snapshot(session, given.register)
+            snapshot = find_snapshot(session, options.register)
             items = load_items(session, snapshot.name, snapshot.version)
-            version = next_version(session, given.name)
+            version = next_version(session, options.name)
         pilot = join_pilot(
             bureau.snapshots.frame(snapshot),
             snapshot,
-            given.sample,
-            id_column=given.id_column,
-            label_column=given.label,
-            columns=[part.strip() for part in given.columns.split(",") if part.strip()],
+            options.sample,
+            id_column=options.id_column,
+            label_column=options.label,
+            columns=[part.strip() for part in options.columns.split(",") if part.strip()],
         )
         trained = train_model(
             pilot.public,
             pilot.bank,
             pilot.label,
             TrainingSettings(
-                family=given.family.value,
-                interactions=given.interactions.value,
-                seed=given.seed,
-                name=given.name,
+                family=options.family.value,
+                interactions=options.interactions.value,
+                seed=options.seed,
+                name=options.name,
                 version=version,
                 public_descriptions={column: item.as_feature_words for column, item in items.items()},
                 bank_descriptions=words,
@@ -109,7 +109,7 @@ def train(given: TrainOptions) -> None:
             ),
             progress=out.progress,
         )
-        saved = save_model(bureau.store, bureau.home, trained.model, given.register)
+        saved = save_model(bureau.store, bureau.home, trained.model, options.register)
     summary = trained.model.summary()
     _show_pilot(out, pilot)
     _show_model(out, saved, summary)

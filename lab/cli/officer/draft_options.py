@@ -145,20 +145,20 @@ class WitnessOptions:
     ] = None
 
 
-def parse_draft_options(given: ClauseOptions, witnesses: WitnessOptions) -> DraftOptions:
+def parse_draft_options(options: ClauseOptions, witnesses: WitnessOptions) -> DraftOptions:
     """The request that a command's options make.
 
     Raises ``InvalidInput`` for options that do not fit. It names them and never repeats their values.
     """
     asked = {
-        "models": given.model or None,
-        "operations": given.operation or None,
-        "recipients": given.recipient or None,
-        "forms": _parse_release_forms(given.item) if given.item else None,
-        "consent": _parse_consent(given.consent, given.consent_why),
+        "models": options.model or None,
+        "operations": options.operation or None,
+        "recipients": options.recipient or None,
+        "forms": _parse_release_forms(options.item) if options.item else None,
+        "consent": _parse_consent(options.consent, options.consent_why),
         "witnesses": _parse_witnesses(witnesses.witness, witnesses.quorum),
-        "ceilings": _given_ceilings(given),
-        **{name: getattr(given, name) for name in _COPIED_OPTIONS},
+        "ceilings": _given_ceilings(options),
+        **{name: getattr(options, name) for name in _COPIED_OPTIONS},
     }
     try:
         return DraftOptions.model_validate(asked)
@@ -167,9 +167,9 @@ def parse_draft_options(given: ClauseOptions, witnesses: WitnessOptions) -> Draf
         raise InvalidInput(f"Expected options that fit; these do not: {names}.", next_step="see --help") from None
 
 
-def _given_ceilings(given: ClauseOptions) -> dict[str, int]:
-    named = {name: name if hasattr(given, name) else f"ceiling_{name}" for name in Ceilings.model_fields}
-    ceilings = {name: getattr(given, option) for name, option in named.items()}
+def _given_ceilings(options: ClauseOptions) -> dict[str, int]:
+    named = {name: name if hasattr(options, name) else f"ceiling_{name}" for name in Ceilings.model_fields}
+    ceilings = {name: getattr(options, option) for name, option in named.items()}
     return {name: count for name, count in ceilings.items() if count is not None}
 
 

@@ -74,38 +74,38 @@ class AmendCommandOptions(ClauseOptions, WitnessOptions, SubmitOptions):
 
 
 @take_options(DraftCommandOptions)
-def draft(given: DraftCommandOptions) -> None:
+def draft(options: DraftCommandOptions) -> None:
     """起草合同 Draft a contract with a bank over published models. Signs nothing.
 
     新银行的密钥须核对指纹。 If the bank's key is new here, give the fingerprint that the bank read out to you.
     """
-    out = CommandOutput(given.as_json)
-    proposal = _read_plan(given.plan) if given.plan else None
-    bank = _read_bank(given.bank_card, proposal)
-    asked = parse_draft_options(given, given)
+    out = CommandOutput(options.as_json)
+    proposal = _read_plan(options.plan) if options.plan else None
+    bank = _read_bank(options.bank_card, proposal)
+    asked = parse_draft_options(options, options)
     if proposal:
         asked = asked.with_defaults(DraftOptions.from_proposal(proposal))
     if not asked.models:
         raise InvalidInput("Expected a model; found none.", next_step="give --model NAME, or a plan with --from")
-    body = {"bank": bank.model_dump(), "clauses": _draft_body(asked), "submit": given.submit}
-    with ServiceClient.open(given.session) as client:
-        confirmed = confirm_bank_fingerprint(client, bank, given.fingerprint)
+    body = {"bank": bank.model_dump(), "clauses": _draft_body(asked), "submit": options.submit}
+    with ServiceClient.open(options.session) as client:
+        confirmed = confirm_bank_fingerprint(client, bank, options.fingerprint)
         drafted = client.post("/v1/desk/contracts", body if confirmed is None else body | {"fingerprint": confirmed})
         own = _fingerprint(client)
     _show_draft(out, drafted, own)
 
 
 @take_options(AmendCommandOptions)
-def amend(given: AmendCommandOptions) -> None:
+def amend(options: AmendCommandOptions) -> None:
     """修订合同 Draft the next version: as the newest, except for what you say. Both parties must sign it again.
 
     未给出的条款不变;不给 --days 则到期日不变。 Clauses that you do not name stay as they are; without --days the end
     date stays.
     """
-    out = CommandOutput(given.as_json)
-    body = {"clauses": _draft_body(parse_draft_options(given, given)), "submit": given.submit}
-    with ServiceClient.open(given.session) as client:
-        drafted = client.post(f"{contract_url_path(given.contract)}/amend", body)
+    out = CommandOutput(options.as_json)
+    body = {"clauses": _draft_body(parse_draft_options(options, options)), "submit": options.submit}
+    with ServiceClient.open(options.session) as client:
+        drafted = client.post(f"{contract_url_path(options.contract)}/amend", body)
         fingerprint = _fingerprint(client)
     _show_draft(out, drafted, fingerprint)
 
@@ -128,18 +128,18 @@ def import_contract(
     _show_draft(out, made, own)
 
 
-def confirm_bank_fingerprint(client: ServiceClient, bank: Party, given: str | None) -> str | None:
+def confirm_bank_fingerprint(client: ServiceClient, bank: Party, fingerprint: str | None) -> str | None:
     """The fingerprint to send with the bank's card; asked for if none is given and the key is new to the bureau.
 
     Returns None if the bureau knows the key. Raises ``NotAuthentic`` if the fingerprint is another key's.
     """
-    if given is None:
+    if fingerprint is None:
         known = {key["public_key"] for one in client.get("/v1/banks")["banks"] for key in one["keys"]}
         if bank.public_key in known:
             return None
-        given = prompt_fingerprint("银行", "the bank")
-    check_fingerprint(given, bank.public_key, whose="the bank")
-    return given
+        fingerprint = prompt_fingerprint("银行", "the bank")
+    check_fingerprint(fingerprint, bank.public_key, whose="the bank")
+    return fingerprint
 
 
 def contract_url_path(contract: str) -> str:

@@ -110,20 +110,20 @@ class WithdrawOptions(ServiceOptions):
 
 @consent.command()
 @take_options(WithdrawOptions)
-def withdraw(given: WithdrawOptions) -> None:
+def withdraw(options: WithdrawOptions) -> None:
     """撤回授权 Withdraw consents of enterprises, from one bank or all; nothing is scored under them from now on."""
-    output = CommandOutput(given.as_json)
-    codes = [*(given.codes or []), *(_read_codes(given.file) if given.file else [])]
+    output = CommandOutput(options.as_json)
+    codes = [*(options.codes or []), *(_read_codes(options.file) if options.file else [])]
     if not codes:
         raise InvalidInput("Expected enterprises' codes; found none.", next_step="give CODE, or --file")
     body: dict[str, Any] = {
         "codes": codes,
-        "id_kind": given.id_kind,
-        "bank": given.bank,
-        "reason": given.reason,
-        "purpose": given.purpose.value if given.purpose else None,
+        "id_kind": options.id_kind,
+        "bank": options.bank,
+        "reason": options.reason,
+        "purpose": options.purpose.value if options.purpose else None,
     }
-    with ServiceClient.open(given.session) as client:
+    with ServiceClient.open(options.session) as client:
         done = client.post("/v1/consents/withdrawals", body)
     output.say(f"已撤回 Withdrawn: {done['consents']} 份授权 consents, {done['enterprises']} 户企业 enterprises")
     output.print_result(done)
