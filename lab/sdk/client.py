@@ -96,7 +96,7 @@ class ServiceClient:
     def step(
         self, contract_id: str, action: str, *, version: int | None = None, reason: str | None = None
     ) -> dict[str, Any]:
-        """Take an officer's step (``lab.terms.contract_steps``) with a version of a contract; the version after it.
+        """Take an officer's step (``lab.terms.contract_steps``); returns the contract's version after it.
 
         Raises ``InvalidInput`` for an unknown step, or without a reason where the step needs one.
         """

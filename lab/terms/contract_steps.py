@@ -33,7 +33,7 @@ class ContractStep:
 
     @property
     def result(self) -> str:
-        """What a version is after the step, in English: ``suspended``."""
+        """The state of a version after the step, in English, such as ``suspended``."""
         return self.entry_kind.removeprefix("contract.")
 
     @property

@@ -151,7 +151,7 @@ def read_checkpoint(file: Path) -> SignedCheckpoint:
 
 
 def show_cosigners(output: CommandOutput, found: SignedCheckpoint, cosigners: Sequence[Cosignature]) -> None:
-    """Who cosigned, and when."""
+    """Show who cosigned, and when."""
     for one in cosigners:
         output.say(f"已联署 {found.size} entries cosigned by {one.name}, {one.time:%Y-%m-%d %H:%M:%S} UTC")
 

@@ -177,7 +177,7 @@ def show_changes_since_signed(output: CommandOutput, home: BankHome, document: C
 
 
 def show_allowance(output: CommandOutput, status: dict[str, Any]) -> None:
-    """The contract's state and what is left under it."""
+    """Show the contract's state and what is left under it."""
     allowance = status["allowance"]
     versions = ", ".join(f"{one['version']} {one['state']}" for one in status["versions"])
     rows = [("状态 state", status["state"]), ("各版本 versions", versions)]

@@ -74,7 +74,7 @@ class DraftOptions(BaseModel):
         )
 
     def with_defaults(self, others: DraftOptions) -> DraftOptions:
-        """These options, and the others' where these are not chosen."""
+        """These options; where one is not chosen, that of ``others``."""
         mine = self.model_dump(exclude_none=True, exclude={"ceilings"})
         ceilings = others.ceilings | self.ceilings
         return DraftOptions.model_validate(others.model_dump(exclude_none=True) | mine | {"ceilings": ceilings})

@@ -55,7 +55,7 @@ class _ExportScan:
 
 
 def encode_export_header(bureau: Party, time: datetime) -> bytes:
-    """The first line."""
+    """The first line of an export."""
     header: dict[str, Any] = {
         "schema": SCHEMA,
         "bureau": {"name": bureau.name, "public_key": bureau.public_key},
