@@ -96,8 +96,10 @@ _OTHERS: dict[str, list[Any]] = {
 
 
 def neighbours(ask: AccessRequest, under: Contract) -> Iterator[tuple[AccessRequest, Operation, datetime]]:
-    """A request at every operation and at the edges of the term, and with each one thing in it changed in every way:
-    where one forgotten check would show."""
+    """A request for every operation and at both ends of the term, and with each of its parts changed in every way.
+
+    A forgotten check shows in one of them.
+    """
     hour = timedelta(hours=1)
     now, own = under.starts, under.operations[0]
     for operation in Operation:
@@ -165,7 +167,7 @@ _STEPS = (
 
 @st.composite
 def tightened(draw: st.DrawFn, of: Contract) -> Contract:
-    """The contract with one to four terms tightened."""
+    """The contract with one to four clauses tightened."""
     document = of.model_dump(mode="json", by_alias=True)
     for step in draw(st.lists(st.sampled_from(_STEPS), min_size=1, max_size=4)):
         step(draw, document)

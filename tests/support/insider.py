@@ -78,12 +78,12 @@ def transformed(rows: RingElement, params: ParameterSet) -> Any:
 
 
 def column_of(part: bytes, params: ParameterSet) -> Any:
-    """The ciphertext that a column or a key stands for."""
+    """The ciphertext of a column or a key, as it travels."""
     return binding.ciphertext_from_ntt(*messages.read_seeded_ciphertext(part, params), params)
 
 
 def output_of(part: bytes, params: ParameterSet) -> Any:
-    """The ciphertext that an output of a reply stands for."""
+    """The ciphertext of an output of a reply, as it travels."""
     return binding.reply_ciphertext(*messages.read_output(part, params), params)
 
 
