@@ -173,7 +173,7 @@ def test_columns_give_the_boosters_raw_score(seed: int, one: bool, zero_as_missi
     assert np.abs(forest.raw_scores(values) - expected).max() <= 1e-9
 
     numbers = [DIMENSION_CODES.index(feature.dimension) for feature in features]
-    weights = decompose_forest(forest, features, numbers, one=one)
+    weights = decompose_forest(forest, features, numbers, one_bank_feature=one)
     split = sum(feature.party == "bureau" for feature in features)
     indicators = compute_indicators(features[split:], weights.binnings, weights.columns, values[:, split:])
     holds = weights.evaluate_conditions(weights.split_outcomes(values[:, :split]))

@@ -150,7 +150,7 @@ def test_an_interrupted_download_goes_on_by_range_also_after_a_kill(large: Large
     assert held == large.buckets(setup, 0, 3) == large.buckets(setup, 0, 64)
     places = [bank.decode_bucket(coded, setup.geometry) for coded in held]
     assert sum(map(len, places)) == ENTRIES
-    with pytest.raises(MalformedFrame, match="not the one that the manifest names"):
+    with pytest.raises(MalformedFrame, match="the size and hash that the manifest names"):
         shard = service.outlet().matching_shard(large.contract, JOB, setup.sha256, 0, 1)
         bank.read_shard(shard[:-1] + bytes([shard[-1] ^ 1]), setup, 0, 1)
 

@@ -74,5 +74,5 @@ def test_a_path_over_two_bank_features_is_refused_where_one_is_declared() -> Non
     deeper = Node(0.0, split=Split(1, 0.0, "nan", False), left=3, right=4)
     tree = (Node(0.0, split=ASKED, left=1, right=2), deeper, Node(1.0), Node(1.0, value=1.0), Node(1.0))
     with pytest.raises(InvalidInput, match="one bank feature a path"):
-        decompose_forest(Forest((tree,)), bank, [0, 0], one=True)
-    assert len(decompose_forest(Forest((tree,)), bank, [0, 0], one=False).columns) == 3
+        decompose_forest(Forest((tree,)), bank, [0, 0], one_bank_feature=True)
+    assert len(decompose_forest(Forest((tree,)), bank, [0, 0], one_bank_feature=False).columns) == 3
