@@ -24,7 +24,7 @@ pytestmark = pytest.mark.threat(
     who="somebody on the machine",
     wants="to undo what happened by putting an earlier database back",
     stopped_by={
-        "kept head": "A bank compares each head with the last one it saw. The bureau alone cannot notice.",
+        "kept head": "A bank compares each head with the last one that it saw. The bureau cannot notice by itself.",
     },
     code=["lab.bank.contract.ledger_witness"],
 )

@@ -54,7 +54,7 @@ pytestmark = [
         wants="to hide a term from the person who approves or signs, with markup, escapes or invisible characters",
         stopped_by={
             "no markup": "Text from outside is never interpreted as markup.",
-            "escapes": "Characters that would not be seen, or that turn the line, are written out.",
+            "escapes": "Invisible characters, and those that reverse the direction of text, are shown as escapes.",
             "whole cells": "A table shows every character on a screen of any width.",
         },
         code=["lab.terms.text.escaping", "lab.cli.terminal.output"],

@@ -27,7 +27,7 @@ from tests.unit.protocols.matching.engines.test_x25519 import SMALL, TWIST
 pytestmark = pytest.mark.threat(
     "Points off the curve",
     who="a bank",
-    wants="to learn the matching key from points of another curve, of small order or in a second spelling",
+    wants="to learn the matching key from points of another curve, of small order or in a second encoding",
     stopped_by={
         "point checks": (
             "Such points are refused before the key is used. On `x25519` they would reveal nothing small even "
