@@ -10,6 +10,8 @@ ROOT = Path(__file__).parents[2]
 PRODUCT = ("lab", "models", "protocols", "sandbox")
 MOST_SIBLINGS = 13
 """Modules and packages in one folder. About nine is the aim; the largest rooms have this many, and no more."""
+MOST_LINES = 60
+"""Lines of one function."""
 MIGRATIONS = ROOT / "lab" / "bureau" / "store" / "migrations" / "versions"
 
 
@@ -26,6 +28,20 @@ def test_no_folder_holds_more_than_a_person_keeps_in_mind() -> None:
             if folder != MIGRATIONS and len(names) > MOST_SIBLINGS:
                 crowded[str(folder.relative_to(ROOT))] = sorted(names)
     assert crowded == {}
+
+
+def test_no_function_is_longer_than_a_screen() -> None:
+    long = {}
+    for top in PRODUCT:
+        for path in (ROOT / top).rglob("*.py"):
+            if MIGRATIONS in path.parents:
+                continue
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                    lines = (node.end_lineno or node.lineno) - node.lineno + 1
+                    if lines > MOST_LINES:
+                        long[f"{path.relative_to(ROOT)}:{node.name}"] = lines
+    assert long == {}
 
 
 def test_each_unit_test_lies_where_its_module_lies() -> None:

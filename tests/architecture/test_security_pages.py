@@ -64,7 +64,8 @@ def test_security_md_is_short() -> None:
 )
 def test_a_link_to_a_heading_finds_it(paper: Path, target: str, fragment: str) -> None:
     text = (paper.parent / target if target else paper).read_text("utf-8")
-    assert fragment in {anchor(heading) for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)}
+    named = set(re.findall(r'<a id="([^"]+)"', text))
+    assert fragment in named | {anchor(heading) for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)}
 
 
 # --- what the reader of markers refuses -------------------------------------------------------------------------------

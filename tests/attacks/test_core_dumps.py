@@ -206,7 +206,7 @@ if __name__ == "__main__":
     from lab import cli
     from protocols.compute_pool import ProcessComputePool
     if sys.argv[1] == "open":
-        cli.keep_environment = lambda: None
+        cli.hide_environment_from_children = lambda: None
     def command(**_):
         crew = ProcessComputePool(1)
         list(crew.map(int, [()]))

@@ -74,15 +74,15 @@ def was_local(request: Any, token: str) -> bool:
 
 def watch(service: Any) -> None:
     """The stand-in has no batches to count and no witnesses."""
-    service.bureau.scoring.list_waiting = lambda: []
-    service.bureau.cosignatures = SimpleNamespace(behind=lambda: 0)
+    service.bureau.scoring = SimpleNamespace(list_waiting=lambda: [], count_by_state=lambda: {})
+    service.bureau.cosignatures = SimpleNamespace(witness_lag=lambda: 0)
 
 
 @pytest.mark.without_control("metrics token")
 def test_by_address_a_stranger_behind_the_proxy_is_of_this_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(metrics, "_bears_token", was_local)
+    monkeypatch.setattr(metrics, "_has_token", was_local)
     with running(tmp_path) as service, proxied(service.url) as front:
         watch(service)
         answer = httpx.get(front + "/metrics")

@@ -195,7 +195,7 @@ moment = sys.argv[2]
 def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
 if moment == "key":
-    pseudonym_rotation._hold = die
+    pseudonym_rotation._lock_tables = die
 elif moment == "rows":
     pseudonym_rotation.record = die
 elif moment == "committed":

@@ -370,7 +370,7 @@ def test_in_one_pool_keys_meet_strangers_bytes(
     one = WorkerPool(1, job_seconds=20, memory_mib=4096, role="matching", modules=("protocols.scoring.bureau",))
     spare, scene.bureau.workers.matching = scene.bureau.workers.matching, one
     monkeypatch.setattr(scene.bureau.contexts, "_workers", one)
-    monkeypatch.setattr(scene.bureau.scoring, "_workers", one)
+    monkeypatch.setattr(scene.bureau.scoring._evaluator, "_workers", one)
     try:
         assert Handed(scene, monkeypatch).met("matching")
     finally:

@@ -38,12 +38,7 @@ def accept_bank_signature(
         raise Conflict(
             f"Contract {contract_id} bears another signature of the bank.", next_step="nothing is left to do"
         )
-    key = session.get(BankKeyRow, party.public_key)
-    if key is None or key.bank_id != found.bank_id or key.state == "revoked":
-        raise Conflict(
-            f"Contract {contract_id} version {row.version} names a key that is not the bank's any more.",
-            next_step="ask the bureau for a new version that names the present key",
-        )
+    _check_bank_key(session, found)
     row.bank_signature, row.signed_at = signature, now
     session.flush()
     by = f"bank:{found.bank_id}"
@@ -51,6 +46,16 @@ def accept_bank_signature(
     if ContractState(row.state) is not ContractState.APPROVED:
         return contract.read(row)
     return activate(contract, row, by, now)
+
+
+def _check_bank_key(session: Session, version: ContractVersion) -> None:
+    key = session.get(BankKeyRow, version.contract.bank.public_key)
+    if key is None or key.bank_id != version.bank_id or key.state == "revoked":
+        raise Conflict(
+            f"Contract {version.contract.id} version {version.contract.version} names a key that is not the bank's "
+            "any more.",
+            next_step="ask the bureau for a new version that names the present key",
+        )
 
 
 def _check_takes_signature(version: ContractVersion, state: ContractState) -> None:

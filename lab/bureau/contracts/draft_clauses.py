@@ -72,32 +72,33 @@ class ContractOptions:
 
         A change to counting only drops the default detail and the former forms of items.
         """
-        detail = changes.detail or self.detail
-        operations = self.operations
-        forms, ceilings = self.forms, self.ceilings
-        if changes.operations is not None:
-            operations = changes.operations
-            if counts_only(operations):
-                detail, forms = changes.detail or ResultDetail.TOTAL, {}
-                ceilings = COUNTING_CEILINGS if ceilings == Ceilings() else ceilings
-        elif detail is not self.detail and operations:
-            kept = (one for one in operations if one in (Operation.COUNT, Operation.RESEARCH_RUN))
-            operations = (*default_operations(detail), *kept)
-        return replace(
-            self,
-            purpose=changes.purpose or self.purpose,
-            detail=detail,
-            operations=operations,
-            recipients=changes.recipients or self.recipients,
-            engine=changes.engine or self.engine,
-            parameters=changes.parameters or self.parameters,
-            term_days=changes.days or self.term_days,
-            retention_days=changes.retention_days or self.retention_days,
-            ceilings=changes.apply_to_ceilings(ceilings),
-            consent=changes.consent or self.consent,
-            forms=forms if changes.forms is None else changes.forms,
-            witnesses=None if changes.witnesses == "none" else changes.witnesses or self.witnesses,
-        )
+        changed = self._with_operations(changes)
+        named = ("purpose", "recipients", "engine", "parameters", "retention_days", "consent")
+        given = {name: value for name in named if (value := getattr(changes, name))}
+        if changes.days:
+            given["term_days"] = changes.days
+        if changes.forms is not None:
+            given["forms"] = changes.forms
+        if changes.witnesses:
+            given["witnesses"] = None if changes.witnesses == "none" else changes.witnesses
+        return replace(changed, ceilings=changes.apply_to_ceilings(changed.ceilings), **given)
+
+    def _with_operations(self, changes: DraftOptions) -> ContractOptions:
+        """These options with the operations and the detail of ``changes``, and what follows from them."""
+        if changes.operations is None:
+            return self._with_detail(changes.detail or self.detail)
+        if not counts_only(changes.operations):
+            return replace(self, operations=changes.operations, detail=changes.detail or self.detail)
+        ceilings = COUNTING_CEILINGS if self.ceilings == Ceilings() else self.ceilings
+        detail = changes.detail or ResultDetail.TOTAL
+        return replace(self, operations=changes.operations, detail=detail, forms={}, ceilings=ceilings)
+
+    def _with_detail(self, detail: ResultDetail) -> ContractOptions:
+        """These options with another detail, whose default operations replace those that depend on it."""
+        if detail is self.detail or not self.operations:
+            return replace(self, detail=detail)
+        kept = (one for one in self.operations if one in (Operation.COUNT, Operation.RESEARCH_RUN))
+        return replace(self, detail=detail, operations=(*default_operations(detail), *kept))
 
 
 def default_consent(operations: Collection[Operation]) -> ConsentClause:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy import insert, select, update
@@ -57,16 +57,20 @@ def record(session: Session, kind: str, contract: str | None, facts: Mapping[str
 def _check(facts: Mapping[str, Fact]) -> None:
     """Facts are hashes, counts and names; texts that a person typed are searched for codes."""
     for name, fact in facts.items():
-        if fact is None or isinstance(fact, int):
-            continue
-        texts = [fact] if isinstance(fact, str) else fact
-        if not isinstance(texts, (list, tuple)) or not all(isinstance(text, str) for text in texts):
-            raise TypeError(f"the fact {name} is not a text, whole number or list of texts")
-        if any(uscc.is_valid(found) for text in texts for found in _LIKE_A_CODE.findall(text)):
+        if any(uscc.is_valid(found) for text in _texts_of(name, fact) for found in _LIKE_A_CODE.findall(text)):
             raise InvalidInput(
                 "The text holds an enterprise's code, and the ledger keeps none.",
                 next_step="write it without the code",
             )
+
+
+def _texts_of(name: str, fact: Fact) -> Sequence[str]:
+    if fact is None or isinstance(fact, int):
+        return ()
+    texts = [fact] if isinstance(fact, str) else fact
+    if not isinstance(texts, (list, tuple)) or not all(isinstance(text, str) for text in texts):
+        raise TypeError(f"the fact {name} is not a text, whole number or list of texts")
+    return texts
 
 
 def read_entries(

@@ -223,13 +223,7 @@ class AccountService:
             if row is None or reason:
                 record_failed_attempt(session, row, reason, how, now)
             else:
-                reset_failures(row)
-                if fresh is not None:
-                    row.password, row.must_change = fresh, False
-                    ended = sign_ins.end_all(session, name)
-                tokens = sign_ins.begin(session, row, now)
-                if fresh is not None:
-                    record(session, "password.changed", None, {"account": name, "ended": ended}, by=account_actor(name))
+                tokens = _begin_sign_in(session, row, fresh, now)
                 _record_done(session, name, how)
         if tokens is None:
             raise NotAuthentic(
@@ -261,6 +255,18 @@ def _of(rows: dict[str, AccountRow], name: str) -> AccountRow:
     if name not in rows:
         raise NotFound("There is no account by this name.", next_step="see `lab account list`")
     return rows[name]
+
+
+def _begin_sign_in(session: Session, row: AccountRow, new_hash: str | None, now: datetime) -> SignInTokens:
+    """Begin a sign-in; a new password ends all others."""
+    reset_failures(row)
+    if new_hash is None:
+        return sign_ins.begin(session, row, now)
+    row.password, row.must_change = new_hash, False
+    ended = sign_ins.end_all(session, row.name)
+    tokens = sign_ins.begin(session, row, now)
+    record(session, "password.changed", None, {"account": row.name, "ended": ended}, by=account_actor(row.name))
+    return tokens
 
 
 def _record_done(session: Session, name: str, how: str) -> None:

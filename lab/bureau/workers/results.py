@@ -8,8 +8,8 @@ and its message. Nothing in a result is code.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -74,6 +74,10 @@ def unpack_result(answer: bytes, errors: dict[str, type[Exception]]) -> Any:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
         raise MalformedResult("the answer is no plain data") from None
+    _raise_error(names, text, step, errors)
+
+
+def _raise_error(names: Sequence[str], text: str, step: str, errors: dict[str, type[Exception]]) -> NoReturn:
     if "MemoryError" in names:
         raise MemoryError
     kind = next((errors[name] for name in names if name in errors), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ import typer
 
 from lab.bureau.bureau import Bureau
 from lab.bureau.configuration.home import default_folder
-from lab.bureau.data.catalogue import load_items, read_dictionary
+from lab.bureau.data.catalogue import CatalogueItem, load_items, read_dictionary
 from lab.bureau.data.register import find_snapshot
 from lab.bureau.model_registry.pilot_training import PilotDataset, join_pilot
 from lab.bureau.model_registry.registry import (
@@ -27,6 +28,8 @@ from lab.cli.terminal.option_types import BureauHomeOption, InteractionMode, Jso
 from lab.cli.terminal.output import CommandOutput
 from lab.terms.errors import InvalidInput
 from lab.terms.names import ModelRef
+from models.bureau.training.settings import TrainingSettings
+from models.shared.features import FeatureDescription
 from protocols.scoring.parameters import DEFAULT_PARAMETERS, PARAMETERS
 
 app = typer.Typer(
@@ -70,7 +73,6 @@ def train(given: TrainOptions) -> None:
     试点样本为明文,双方须就此约定;日后评分不需要明文。 Both parties must have agreed to this for the firms of the pilot.
     Scoring later never needs the bank's records in clear.
     """
-    from models.bureau.training.settings import TrainingSettings
     from models.bureau.training.trainer import train_model  # LightGBM and scikit-learn are slow to import
 
     out = CommandOutput(given.as_json)
@@ -96,17 +98,7 @@ def train(given: TrainOptions) -> None:
             pilot.public,
             pilot.bank,
             pilot.label,
-            TrainingSettings(
-                family=given.family.value,
-                interactions=given.interactions.value,
-                seed=given.seed,
-                name=given.name,
-                version=version,
-                public_descriptions={column: item.as_feature_words for column, item in items.items()},
-                bank_descriptions=words,
-                value_limit=PARAMETERS[DEFAULT_PARAMETERS].value_limit,
-                date=f"{datetime.now(UTC):%Y-%m-%d}",
-            ),
+            _training_settings(given, version, items, words),
             progress=out.progress,
         )
         saved = save_model(bureau.store, bureau.home, trained.model, given.register)
@@ -125,6 +117,25 @@ def train(given: TrainOptions) -> None:
             "unmatched": pilot.unmatched,
             "unlabelled": pilot.unlabelled,
         }
+    )
+
+
+def _training_settings(
+    given: TrainOptions,
+    version: int,
+    items: Mapping[str, CatalogueItem],
+    words: Mapping[str, FeatureDescription],
+) -> TrainingSettings:
+    return TrainingSettings(
+        family=given.family.value,
+        interactions=given.interactions.value,
+        seed=given.seed,
+        name=given.name,
+        version=version,
+        public_descriptions={column: item.as_feature_words for column, item in items.items()},
+        bank_descriptions=words,
+        value_limit=PARAMETERS[DEFAULT_PARAMETERS].value_limit,
+        date=f"{datetime.now(UTC):%Y-%m-%d}",
     )
 
 

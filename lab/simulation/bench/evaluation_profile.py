@@ -18,16 +18,16 @@ from protocols.scoring.seal.operation_costs import integer_conversion_microsecon
 
 _STEPS: dict[str, tuple[str, str]] = {
     # step: the function, and who calls it
-    "read": ("read_batch", "evaluate"),
-    "unpack": ("unpack", "read_seeded"),
-    "expand": ("expand", "read_seeded"),
-    "load": ("transformed", "add_products"),
+    "read": ("read_batch", "evaluate_batch"),
+    "unpack": ("unpack_residues", "read_seeded_ciphertext"),
+    "expand": ("expand_seed", "read_seeded_ciphertext"),
+    "load": ("ciphertext_from_ntt", "add_products"),
     "encode": ("encode", "add_products"),
     "transform": ("transform_to_ntt", "add_products"),
     "multiply": ("multiply_plain", "add_products"),
     "add": ("add_inplace", "add_products"),
-    "mask": ("draw", "<listcomp>"),
-    "switch_down_and_serialise": ("finish", "evaluate"),
+    "mask": ("draw_mask", "<listcomp>"),
+    "switch_down_and_serialise": ("finalize_sums", "evaluate_batch"),
 }
 """Calls of an evaluation, none of which contains another."""
 
@@ -41,7 +41,9 @@ def evaluation_steps_us(evaluate: Callable[[], object], rows: int) -> dict[str, 
     found = {step: _seconds_in(calls, *names) for step, names in _STEPS.items()}
     whole = sum(entry[2] for entry in calls.values())
     found["rest"] = whole - sum(found.values())
-    found["of_which_flood"] = _seconds_in(calls, "flood", "_errors") + _seconds_in(calls, "scaled", "_errors")
+    found["of_which_flood"] = _seconds_in(calls, "sample_flood", "_errors") + _seconds_in(
+        calls, "scale_element", "_errors"
+    )
     return {step: round(seconds / rows * 1e6, 3) for step, seconds in found.items()}
 
 
@@ -57,9 +59,12 @@ def binding_overhead_us(weights: QuantizedWeights, params: ParameterSet, rows: i
 
 
 def _seconds_in(calls: dict[tuple[str, int, str], tuple[Any, ...]], name: str, caller: str) -> float:
-    """Seconds in a function and its callees, counting only calls by ``caller``."""
-    total = 0.0
+    """Seconds in a function and its callees, counting only calls by ``caller``; raises ``LookupError`` without any."""
+    total, calls_found = 0.0, False
     for (_, _, found), (*_, callers) in calls.items():
         if found == name or found.endswith(f".{name}>"):
-            total += sum(spent[3] for (_, _, by), spent in callers.items() if by == caller)
+            spent = [entry[3] for (_, _, by), entry in callers.items() if by == caller]
+            total, calls_found = total + sum(spent), calls_found or bool(spent)
+    if not calls_found:
+        raise LookupError(f"the profile has no call of {name} by {caller}: correct the table of steps")
     return total

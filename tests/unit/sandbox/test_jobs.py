@@ -50,6 +50,12 @@ class Harm:
         return os.system, ("touch harmed",)
 
 
+@pytest.mark.property(
+    "No pickled jobs",
+    claim="A row of the table of jobs that calls itself pickled is not read.",
+    topic="limits and interruptions",
+    code=["sandbox.jobs.dbos_config"],
+)
 def test_what_a_row_calls_pickled_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     make_dbos_config("sqlite:///x", "e", threads=1, logger=logging.getLogger("test"))
@@ -70,6 +76,7 @@ def test_the_librarys_complaints_are_noted_without_their_words(caplog: pytest.Lo
     assert "PLANTED" not in caplog.text
 
 
+@pytest.mark.property("Busy service")
 def test_a_budget_is_never_exceeded_and_the_largest_comes_to_its_turn() -> None:
     async def use() -> None:
         budget = CapacityLimit(10, retry_after=3)

@@ -37,13 +37,17 @@ def choose_columns(found: Sequence[str], id_column: str, wanted: Sequence[str]) 
             next_step="check --id and --columns against the header",
         )
     columns = [column for column in (wanted or found) if column != id_column]
+    _check_names(columns)
+    return columns
+
+
+def _check_names(columns: Sequence[str]) -> None:
     if not columns:
         raise InvalidInput("Wanted at least one column beside the identifier; found none.", next_step="check the file")
     if len(set(columns)) != len(columns):
         raise InvalidInput("A column is named twice.", next_step="correct --columns")
     if any(len(column) > 200 for column in columns):
         raise InvalidInput("Wanted column names of at most 200 characters.", next_step="shorten the header")
-    return columns
 
 
 def validate_rows(table: TextTable, id_column: str, id_kind: IdKind, columns: Sequence[str]) -> ValidatedRows:

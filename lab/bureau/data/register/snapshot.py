@@ -79,10 +79,14 @@ class SnapshotReader:
             if kept is None or absent:
                 read = self._read(snapshot, absent)
                 kept = read if kept is None else kept.hstack(read)
-            while len(self._frames) >= _KEPT_IN_MEMORY:
-                self._frames.pop(next(iter(self._frames)))
-            self._frames[key] = kept
+            self._remember(key, kept)
         return kept.select(wanted)
+
+    def _remember(self, key: tuple[str, int], frame: pl.DataFrame) -> None:
+        """Keep a table as the newest in memory, and drop the oldest beyond the limit."""
+        while len(self._frames) >= _KEPT_IN_MEMORY:
+            self._frames.pop(next(iter(self._frames)))
+        self._frames[key] = frame
 
     def identifiers(self, snapshot: Snapshot, first: int = 0, count: int | None = None) -> list[str]:
         """Identifiers in row order, which is their own order: ``count`` of them from row ``first`` on (None: all).
