@@ -76,8 +76,8 @@ pytestmark = [
         wants="to have a name approved that only looks like another",
         stopped_by={
             "name warnings": (
-                "Mixed scripts, look-alikes, radicals, kana that look like Han characters and marks that turn the "
-                "line are pointed out. Approving or signing then needs an explicit confirmation."
+                "Mixed scripts, look-alikes, radicals, kana that look like Han characters and marks of text "
+                "direction are pointed out. Approving or signing then needs an explicit confirmation."
             ),
         },
         code=["lab.terms.contract.name_warnings"],

@@ -30,8 +30,8 @@ pytestmark = pytest.mark.threat(
     wants="to learn the matching key from points of another curve, of small order or in a second encoding",
     stopped_by={
         "point checks": (
-            "Such points are refused before the key is used. On `x25519` they would reveal nothing small even "
-            "without the check."
+            "Such points are refused before the key is used. On `x25519` they would not reveal the key "
+            "modulo small primes even without the check."
         ),
     },
     code=["protocols.matching.engines"],
