@@ -151,7 +151,7 @@ class DaskComputePool:
             raise ComputePoolError("The cluster's scheduler went away.") from None
 
     def close(self) -> None:
-        """Disconnect; the cluster goes on."""
+        """Disconnect; the cluster keeps running."""
         self._client.close()
 
 

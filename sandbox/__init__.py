@@ -1,1 +1,1 @@
-"""The running service: what a bureau shows to banks over HTTP."""
+"""The running service: the bureau's HTTP interface for banks, for its own people and for the public."""

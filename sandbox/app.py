@@ -219,7 +219,7 @@ def serve(
 def _background_tasks(
     bureau: Bureau, settings: ServiceSettings, logger: logging.Logger, metrics: ServiceMetrics, jobs: BatchWorkflows
 ) -> Iterator[None]:
-    """Run what works beside the requests: batches, tree heads, cosignatures, the sweep, and the start of workers."""
+    """What the service does besides requests: batches, tree heads, cosignatures, the sweep, the start of workers."""
     starting = threading.Thread(target=_start_workers, args=(bureau, logger), daemon=True)
     starting.start()
     tree_heads = TreeHeadSigner(

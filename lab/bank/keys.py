@@ -185,7 +185,7 @@ class BankKeys(_NonSerialisable):
         replace_private(self._folder / NOTIFIED_FILE, content)
 
     def promote_next_key(self, public_key: str) -> bool:
-        """Replace the current key by the next one, if that has this public half; whether the current key has it now."""
+        """Replace the current key by the next, if that has this public half; whether the current one has it now."""
         next_key = self.next_key()
         if next_key is not None and next_key.public_key_hex == public_key:
             os.replace(self._folder / NEXT_FILE, self._folder / SIGNING_FILE)

@@ -186,7 +186,7 @@ class Bureau:
         return swept
 
     def _remove_legacy_evaluations(self) -> None:
-        """Remove what a former version evaluated under keys that all contracts shared: it is useless now."""
+        """Remove what an earlier version of this program evaluated under keys that all contracts shared."""
         epochs = self.evaluated_registers.remove_legacy()
         if epochs:
             with self.store.begin() as session:

@@ -107,14 +107,14 @@ class ContractAdministration:
         and ``InvalidInput``, ``NotFound`` or ``Conflict`` for options that no contract here can meet.
         """
         with self._recording_refusals(person, Permission.DRAFT_CONTRACTS, "draft"):
-            choices = ContractOptions().with_changes(options)
+            contract_options = ContractOptions().with_changes(options)
             now = self._now()
             with self._store.begin() as session:
                 models = find_contract_models(session, self._models, _names(options.models))
-                contract = build_contract(session, ContractDraft(self._bureau, bank, models, choices), now)
+                contract = build_contract(session, ContractDraft(self._bureau, bank, models, contract_options), now)
                 if options.id_kind not in (None, contract.id_kind):
                     raise InvalidInput(
-                        f"Wanted a register of {options.id_kind} identifiers; the model's holds {contract.id_kind}.",
+                        f"Wanted a register of {options.id_kind} identifiers; the model's is of {contract.id_kind}.",
                         next_step="choose a model over another register",
                     )
                 return self._store_draft(session, contract, person, submit, now, fingerprint)

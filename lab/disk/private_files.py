@@ -43,15 +43,16 @@ def check_private(folder: Path) -> None:
     match find_privacy_fault(found, folder=True):
         case PrivacyFault.KIND:
             raise NotAllowed(
-                "Wanted a folder; found another kind of file (links are not followed).", next_step="move it"
+                "Expected a folder; found another kind of file (links are not followed).", next_step="move it"
             )
         case PrivacyFault.OWNER:
             raise NotAllowed(
-                "Wanted a folder of the user who runs this; it belongs to another user.", next_step="correct its owner"
+                "Expected a folder of the user who runs this; it belongs to another user.",
+                next_step="correct its owner",
             )
         case PrivacyFault.MODE:
             raise NotAllowed(
-                f"Wanted a folder that only its owner may read (mode 0700); found mode {_mode(found):04o}.",
+                f"Expected a folder that only its owner may read (mode 0700); found mode {_mode(found):04o}.",
                 next_step="run `chmod 700` on the folder, and ask who could read it meanwhile",
             )
 
@@ -65,18 +66,18 @@ def read_private(path: Path, *, follow_links: bool = False) -> bytes:
     try:
         descriptor = os.open(path, os.O_RDONLY | (0 if follow_links else os.O_NOFOLLOW))
     except FileNotFoundError:
-        raise NotFound(f"Wanted the file {path.name}; there is none.", next_step="check the path") from None
+        raise NotFound(f"Expected the file {path.name}; there is none.", next_step="check the path") from None
     except OSError:
         raise NotAllowed(
-            f"Wanted to read {path.name}; it cannot be opened.", next_step="check its owner and mode"
+            f"Expected to read {path.name}; it cannot be opened.", next_step="check its owner and mode"
         ) from None
     with os.fdopen(descriptor, "rb") as file:
         found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode):
-            raise NotAllowed(f"Wanted a file in {path.name}; found another kind.", next_step="check the path")
+            raise NotAllowed(f"Expected a file in {path.name}; found another kind.", next_step="check the path")
         if found.st_mode & _OTHERS:
             raise NotAllowed(
-                f"Wanted {path.name} readable by its owner alone (mode 0600); found mode {_mode(found):04o}.",
+                f"Expected {path.name} readable by its owner alone (mode 0600); found mode {_mode(found):04o}.",
                 next_step="run `chmod 600` on it, and ask who could read it meanwhile",
             )
         return file.read()
@@ -90,7 +91,7 @@ def ensure_private_file(path: Path) -> None:
     except FileExistsError:
         if find_privacy_fault(path.lstat(), folder=False) is not None:
             raise NotAllowed(
-                f"Wanted {path.name} as a file that its owner alone may read (mode 0600); found otherwise.",
+                f"Expected {path.name} as a file that its owner alone may read (mode 0600); found otherwise.",
                 next_step="run `chmod 600` on it, and ask who could read it meanwhile",
             ) from None
 
@@ -114,7 +115,7 @@ def create_private(path: Path) -> Iterator[BinaryIO]:
             os.link(draft, path)
         except FileExistsError:
             raise Conflict(
-                f"Wanted to write {path.name}; it exists already.", next_step="choose another name or folder"
+                f"Expected to write {path.name}; it exists already.", next_step="choose another name or folder"
             ) from None
     sync_folder(path.parent)
 

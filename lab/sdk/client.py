@@ -96,7 +96,7 @@ class ServiceClient:
     def step(
         self, contract_id: str, action: str, *, version: int | None = None, reason: str | None = None
     ) -> dict[str, Any]:
-        """Take an officer's step (``lab.terms.contract_steps``) with a version of a contract; the version after it.
+        """Take an officer's step (``lab.terms.contract_steps``); returns the contract's version after it.
 
         Raises ``InvalidInput`` for an unknown step, or without a reason where the step needs one.
         """
@@ -108,7 +108,7 @@ class ServiceClient:
     def upload(self, path: str, file: Path, media: str, **query: Any) -> Any:
         """POST the bytes of ``file`` piece by piece; raises ``NotFound`` if there is no such file."""
         if not file.is_file():
-            raise NotFound(f"Wanted the file {file.name}; there is none.", next_step="check the path")
+            raise NotFound(f"Expected the file {file.name}; there is none.", next_step="check the path")
         return self._ask("POST", path, content=_pieces(file), media=media, query=query)
 
     def stream(self, path: str, **query: Any) -> AbstractContextManager[Iterator[bytes]]:

@@ -91,7 +91,7 @@ class ServiceConnection:
     def _error(self, status: int, content: bytes) -> ShulabError:
         if 300 <= status < 400:
             return Unreachable(
-                f"{self.service} redirects to another address; wanted the service itself.", next_step=_DOWN
+                f"{self.service} redirects to another address; expected the service itself.", next_step=_DOWN
             )
         return problem_to_error(status, content)
 
@@ -102,7 +102,7 @@ class ServiceConnection:
         except httpx.TransportError as error:
             if is_certificate_error(error):
                 raise NotAuthentic(
-                    f"Wanted a certificate of {self.service} that verifies; it does not.",
+                    f"Expected a certificate of {self.service} that verifies; it does not.",
                     next_step="check the address, or name the certificate authority with --ca-file when signing in",
                 ) from None
             raise Unreachable(
@@ -118,7 +118,7 @@ def check_service_url(url: str) -> str:
 def _checked(path: str) -> str:
     """A path of the service; another host in it would receive the token."""
     if not path.startswith("/v1/"):
-        raise InvalidInput("Wanted a path of the service, /v1/…; found another.", next_step="report this")
+        raise InvalidInput("Expected a path of the service, /v1/…; found another.", next_step="report this")
     return path
 
 
@@ -132,7 +132,7 @@ def _read(response: httpx.Response) -> Any:
     try:
         return response.json()
     except ValueError:
-        raise Unreachable("Wanted JSON from the service; found something else.", next_step=_DOWN) from None
+        raise Unreachable("Expected JSON from the service; found something else.", next_step=_DOWN) from None
 
 
 def _retry_after(response: httpx.Response) -> float:

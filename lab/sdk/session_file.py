@@ -46,7 +46,7 @@ class SavedSession:
             found = json.loads(content)
             return cls(**{name: str(found.get(name, "")) for name in cls.__dataclass_fields__})
         except (ValueError, AttributeError):
-            raise InvalidInput(f"Wanted a sign-in in {file}; found something else.", next_step=_NEXT) from None
+            raise InvalidInput(f"Expected a sign-in in {file}; found something else.", next_step=_NEXT) from None
 
 
 def default_session_file() -> Path:

@@ -95,11 +95,11 @@ def _run_steps(
     folder = settings.out / "made-up"
     with steps.step("generate", "生成虚构的登记库与银行客户", "Make up a register and a bank's portfolio"):
         with output.progress.stage("generate", 2) as bar:
-            town = make_synthetic_register(settings.rows, settings.seed)
+            synthetic = make_synthetic_register(settings.rows, settings.seed)
             bar.advance()
-            clients = make_synthetic_portfolio(town, settings.portfolio, settings.seed)
+            clients = make_synthetic_portfolio(synthetic, settings.portfolio, settings.seed)
             bar.advance()
-        register = write_synthetic_register(town, folder)
+        register = write_synthetic_register(synthetic, folder)
         portfolio, pilot = clients.write(folder)
     with steps.step("import", "数据局：建库、导入登记数据", "Bureau: set up, import the register"):
         set_up_bureau(deployment, DEMO_PARTIES)
@@ -120,7 +120,7 @@ def _run_steps(
         consents: dict[str, int] = {}
         if settings.consent:
             with steps.step("consent", "数据管理员：导入企业授权", "Steward: import the enterprises' consents"):
-                consents = _import_consents(deployment, service, town, folder)
+                consents = _import_consents(deployment, service, synthetic, folder)
         with steps.step("score", "银行：求交、加密、评分、解密", "Bank: match, encrypt, score, decrypt"):
             manifest = run_scoring_job(deployment, service, ScoringJob(portfolio, out, contract, ID))
     scores = pl.read_parquet(out)
@@ -150,9 +150,9 @@ def _run_steps(
 
 
 def _import_consents(
-    deployment: LocalDeployment, service: ServiceProcess, town: SyntheticRegister, folder: Path
+    deployment: LocalDeployment, service: ServiceProcess, synthetic: SyntheticRegister, folder: Path
 ) -> dict[str, int]:
-    consents = make_consents(town, DEMO_PARTIES.bank, PURPOSE)
+    consents = make_consents(synthetic, DEMO_PARTIES.bank, PURPOSE)
     imported = import_consents_as_steward(deployment, service, consents, folder)["imported"]
     return {"imported": int(imported), "count_now": count_valid_consents(consents, PURPOSE)}
 

@@ -59,7 +59,7 @@ class LocalDeployment:
         """Make the folder (mode 0700) and a key file for each party; raises ``Conflict`` if it has homes already."""
         if self.bureau_home.exists() or self.bank_home.exists():
             raise Conflict(
-                f"Wanted a folder without an earlier run; {self.folder.name} has one.",
+                f"Expected a folder without an earlier run; {self.folder.name} has one.",
                 next_step="name another --out, or remove it",
             )
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -239,7 +239,7 @@ def _read_reply(name: str, text: str, exit_code: int) -> dict[str, Any]:
         family = ERROR_FAMILIES.get(str(reply["error"]), ShulabError)
         raise family(f"`{name}`: {reply.get('detail', '')}", next_step=str(reply.get("next_step", "")))
     if exit_code == 0:
-        raise NotFound(f"Wanted one JSON object from `{name}`; found none.", next_step="report this as a fault")
+        raise NotFound(f"Expected one JSON object from `{name}`; found none.", next_step="report this as a fault")
     raise _broken_command_error(name, exit_code)
 
 

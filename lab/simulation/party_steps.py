@@ -93,7 +93,7 @@ class ContractTerms:
     consent: str = ""
 
     def as_options(self) -> list[str]:
-        """The terms as options of ``lab officer draft``."""
+        """The clauses as options of ``lab officer draft``."""
         ceiling = self.identifiers + max(self.identifiers // 50, _CANARIES) + _CANARIES
         options = ["--model", self.model, "--detail", self.detail.value, "--engine", self.engine]
         options += ["--purpose", self.purpose.value, "--ceiling-identifiers", str(ceiling)]

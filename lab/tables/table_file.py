@@ -210,7 +210,7 @@ def iterate_lines(file: TextIO, name: str) -> Iterator[str]:
 
 def _no_lines(name: str) -> InvalidInput:
     return InvalidInput(
-        f"Wanted a table in lines; {name} has one of over {CHUNK_CHARACTERS:,} characters.", next_step=SAVE_AS_CSV
+        f"Expected a table in lines; {name} has one of over {CHUNK_CHARACTERS:,} characters.", next_step=SAVE_AS_CSV
     )
 
 
@@ -221,14 +221,14 @@ def _changed(name: str) -> Conflict:
 def unclosed_quote(name: str, line: int) -> InvalidInput:
     """The error for a quoted field that is never closed."""
     return InvalidInput(
-        f"Wanted quoted fields to be closed; in {name} one near line {line} is not.",
+        f"Expected quoted fields to be closed; in {name} one near line {line} is not.",
         next_step='close the quotation mark, or write a quotation mark inside a field twice ("")',
     )
 
 
 def unreadable_parquet(name: str) -> InvalidInput:
     """The error for a file that is not the Parquet file it claims to be."""
-    return InvalidInput(f"Wanted a Parquet file; {name} can't be read as one.", next_step="write it again")
+    return InvalidInput(f"Expected a Parquet file; {name} can't be read as one.", next_step="write it again")
 
 
 def _blank_to_null(frame: pl.DataFrame) -> pl.DataFrame:

@@ -22,11 +22,11 @@ def check_table_header(header: list[str], name: str) -> list[str]:
     _check_names(header, name)
     if len(header) > MAX_COLUMNS:
         raise InvalidInput(
-            f"Wanted at most {MAX_COLUMNS:,} columns in {name}; found {len(header):,}.", next_step="select columns"
+            f"Expected at most {MAX_COLUMNS:,} columns in {name}; found {len(header):,}.", next_step="select columns"
         )
     if all(_is_number(cell) for cell in header) or normalise_identifiers(header, "uscc").accepted_count:
         raise InvalidInput(
-            f"Wanted column names in the first line of {name}; it looks like a row of data.",
+            f"Expected column names in the first line of {name}; it looks like a row of data.",
             next_step="add a header line",
         )
     return header
@@ -36,14 +36,14 @@ def _check_names(header: list[str], name: str) -> None:
     unnamed = [str(i + 1) for i, cell in enumerate(header) if not cell]
     if unnamed:
         raise InvalidInput(
-            f"Wanted a name for each column in the first line of {name}; column {', '.join(unnamed[:10])} has none.",
+            f"Expected a name for each column in the first line of {name}; column {', '.join(unnamed[:10])} has none.",
             next_step="name the column or delete it",
         )
     repeated = {cell for cell, count in Counter(header).items() if count > 1}
     if repeated:
         positions = [str(i + 1) for i, cell in enumerate(header) if cell in repeated]
         raise InvalidInput(
-            f"Wanted different column names in {name}; columns {', '.join(positions[:10])} share a name.",
+            f"Expected different column names in {name}; columns {', '.join(positions[:10])} share a name.",
             next_step="rename one of them",
         )
 

@@ -62,11 +62,11 @@ def open_table(path: str | Path, *, max_bytes: int = MAX_TABLE_BYTES) -> TableFi
     """
     path = Path(path)
     if not path.is_file():
-        raise NotFound(f"Wanted a table in file {path.name}; there is no such file.", next_step="check the path")
+        raise NotFound(f"Expected a table in file {path.name}; there is no such file.", next_step="check the path")
     state = file_state(path)
     if state[0] > max_bytes:
         raise InvalidInput(
-            f"Wanted a table of at most {max_bytes:,} bytes; {path.name} has {state[0]:,}.",
+            f"Expected a table of at most {max_bytes:,} bytes; {path.name} has {state[0]:,}.",
             next_step="split the file, or save it as Parquet",
         )
     with path.open("rb") as file:
@@ -74,7 +74,7 @@ def open_table(path: str | Path, *, max_bytes: int = MAX_TABLE_BYTES) -> TableFi
     if head == b"PAR1":
         return _open_parquet(path, state)
     if head == b"PK\x03\x04":
-        raise InvalidInput(f"Wanted CSV or Parquet; {path.name} is a workbook or zip archive.", next_step=SAVE_AS_CSV)
+        raise InvalidInput(f"Expected CSV or Parquet; {path.name} is a workbook or zip archive.", next_step=SAVE_AS_CSV)
     return _open_csv(path, state, *_detect_encoding(path, head))
 
 
@@ -109,11 +109,11 @@ def _open_parquet(path: Path, state: tuple[int, int]) -> TableFile:
     nested = [str(place) for place, kind in kinds if kind.is_nested() or kind in (pl.Binary, pl.Object)]
     if nested:
         raise InvalidInput(
-            f"Wanted plain columns in {path.name}; column {', '.join(nested[:10])} holds lists, records or bytes.",
+            f"Expected plain columns in {path.name}; column {', '.join(nested[:10])} holds lists, records or bytes.",
             next_step="flatten the column or delete it",
         )
     if not schema:
-        raise InvalidInput(f"Wanted a table with columns; {path.name} has none.", next_step="export it again")
+        raise InvalidInput(f"Expected a table with columns; {path.name} has none.", next_step="export it again")
     columns = check_table_header([column.strip() for column in schema], path.name)
     return TableFile(path, tuple(columns), "parquet", state[0], state)
 
@@ -134,10 +134,12 @@ def _detect_encoding(path: Path, head: bytes) -> tuple[str, bool]:
         if binary:
             break
         if not has_text:
-            raise InvalidInput(f"Wanted a table with a header line; {path.name} is empty.", next_step="export it again")
+            raise InvalidInput(
+                f"Expected a table with a header line; {path.name} is empty.", next_step="export it again"
+            )
         return encoding, quoted
     raise InvalidInput(
-        f"Wanted text in UTF-8, GB18030 or UTF-16 with a byte-order mark; {path.name} is none of them.",
+        f"Expected text in UTF-8, GB18030 or UTF-16 with a byte-order mark; {path.name} is none of them.",
         next_step=SAVE_AS_CSV,
     )
 

@@ -33,7 +33,7 @@ class ContractStep:
 
     @property
     def result(self) -> str:
-        """What a version is after the step, in English: ``suspended``."""
+        """The state of a version after the step, in English, such as ``suspended``."""
         return self.entry_kind.removeprefix("contract.")
 
     @property
@@ -132,7 +132,7 @@ def find_officer_step(action: str) -> ContractStep:
         if step.action == action:
             return step
     raise InvalidInput(
-        "Wanted a step that an officer takes; found another word.",
+        "Expected a step that an officer takes; found another word.",
         next_step=f"one of {', '.join(step.action for step in officer_steps())}",
     )
 
@@ -146,5 +146,5 @@ def check_reason(action: str, reason: str | None) -> str | None:
     if not step.needs_reason:
         return None
     if not (reason or "").strip():
-        raise InvalidInput(f"Wanted a reason to {action} a contract; found none.", next_step="give --reason")
+        raise InvalidInput(f"Expected a reason to {action} a contract; found none.", next_step="give --reason")
     return str(reason).strip()

@@ -1,8 +1,8 @@
 """The error families: one root, and for each family its code, the exit code of a command and the HTTP status.
 
-A user meets no other expected error than a ``ShulabError``. It says what was wanted and what was found, names the next
-step, and never carries a data value (an enterprise's code, a feature, a key). Counts, column names, file names, row
-numbers and hashes are not data values.
+A user meets no other expected error than a ``ShulabError``. It says what was expected and what was found, names the
+next step, and never carries a data value (an enterprise's code, a feature, a key). Counts, column names, file names,
+row numbers and hashes are not data values.
 
 Commands exit with the family's exit code, the service answers with its status. Beyond the families a command exits with
 0 (success), 1 (a fault of Shulab itself) or 2 (wrong usage).
@@ -17,7 +17,7 @@ from typing import ClassVar
 class ShulabError(Exception):
     """Root of all expected errors.
 
-    ``detail``: one sentence, what was wanted and what was found. ``next_step``: what the reader can do about it.
+    ``detail``: one sentence, what was expected and what was found. ``next_step``: what the reader can do about it.
     """
 
     code: ClassVar[str] = "fault"

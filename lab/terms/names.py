@@ -73,7 +73,7 @@ class ModelRef(NamedTuple):
         """Read ``name`` or ``name@version``; raises ``InvalidInput``."""
         if re.fullmatch(MODEL_REF_PATTERN, text) is None:
             raise InvalidInput(
-                "Wanted a model as NAME or NAME@VERSION, the name of lower-case letters, digits, dots and hyphens "
+                "Expected a model as NAME or NAME@VERSION, the name of lower-case letters, digits, dots and hyphens "
                 "(at most 64).",
                 next_step="write it as credit or credit@1",
             )

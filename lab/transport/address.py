@@ -23,13 +23,13 @@ def check_address(url: str, *, option: str, plain_http: bool, instead: str) -> s
     """
     parts = _split(url, option)
     if parts.scheme == "http" and not plain_http and not is_loopback(parts.hostname or ""):
-        raise NotAllowed("Wanted https to a service on another machine; found plain http.", next_step=instead)
+        raise NotAllowed("Expected https to a service on another machine; found plain http.", next_step=instead)
     return f"{parts.scheme}://{parts.netloc}"
 
 
 def _split(url: str, option: str) -> SplitResult:
     """The parts of an address that has a scheme, a host and at most a port."""
-    wrong = InvalidInput("Wanted the service's address as https://host[:port].", next_step=f"check {option}")
+    wrong = InvalidInput("Expected the service's address as https://host[:port].", next_step=f"check {option}")
     try:
         parts = urlsplit(url)
         parts.port  # noqa: B018 -- raises ValueError for a wrong port
@@ -39,7 +39,7 @@ def _split(url: str, option: str) -> SplitResult:
         raise wrong
     if parts.path not in ("", "/"):
         raise InvalidInput(
-            "Wanted the service's address without a path; the service is at the root.", next_step=f"check {option}"
+            "Expected the service's address without a path; the service is at the root.", next_step=f"check {option}"
         )
     return parts
 
@@ -58,7 +58,7 @@ def load_ca_file(file: Path) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=str(file))
     except OSError:  # ssl.SSLError is one
         raise InvalidInput(
-            f"Wanted {file.name} to hold PEM certificates; it does not.", next_step="check --ca-file"
+            f"Expected {file.name} to hold PEM certificates; it does not.", next_step="check --ca-file"
         ) from None
 
 

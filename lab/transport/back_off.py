@@ -1,4 +1,4 @@
-"""How long to wait before a request is sent again: longer each time, not all at one moment, and not for ever."""
+"""How long to wait before a request is sent again: longer each time, at random moments, and not forever."""
 
 from __future__ import annotations
 

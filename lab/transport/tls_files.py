@@ -18,17 +18,19 @@ def check_tls_files(certificate: Path | None, key: Path | None, *, names: tuple[
         return
     if certificate is None or key is None:
         raise InvalidInput(
-            f"Wanted {names[0]} and {names[1]} together; found one of them.", next_step="give both, or neither"
+            f"Expected {names[0]} and {names[1]} together; found one of them.", next_step="give both, or neither"
         )
     for name, file in zip(names, (certificate, key), strict=True):
         if not file.is_file():
-            raise InvalidInput(f"Wanted a PEM file for {name}; {file.name} is not a file.", next_step="check the path")
+            raise InvalidInput(
+                f"Expected a PEM file for {name}; {file.name} is not a file.", next_step="check the path"
+            )
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=_no_password)
     except (OSError, ValueError):
         raise InvalidInput(
-            f"Wanted a PEM chain for {names[0]} and its key, without a password, for {names[1]}; they cannot be read, "
-            "or do not belong together.",
+            f"Expected a PEM chain for {names[0]} and its key, without a password, for {names[1]}; they cannot be "
+            "read, or do not belong together.",
             next_step="put the server's certificate first in the chain, and give the key of that certificate",
         ) from None
 

@@ -50,7 +50,7 @@ class WitnessHome:
         """
         if not is_key_name(name) or len(name) > 100:
             raise InvalidInput(
-                "Wanted a witness's name of at most 100 printable ASCII characters without space and plus.",
+                "Expected a witness's name of at most 100 printable ASCII characters without space and plus.",
                 next_step="take one like audit.example/witness",
             )
         folder = folder.expanduser().absolute()
@@ -85,7 +85,7 @@ class WitnessHome:
                 raise ValueError
         except (KeyError, ValueError, TypeError):
             raise InvalidInput(
-                f"Wanted settings with name, public_key and sealed_by in {_SETTINGS}; found otherwise.",
+                f"Expected settings with name, public_key and sealed_by in {_SETTINGS}; found otherwise.",
                 next_step="restore the file from a backup",
             ) from None
         return cls(folder, party.name, party.public_key, sealed_by == "passphrase")
@@ -141,7 +141,7 @@ class WitnessHome:
             return Party.model_validate_json(read_private(path))
         except ValueError:
             raise InvalidInput(
-                f"Wanted a bureau's name and key in {path.parent.name}/{path.name}; found otherwise.",
+                f"Expected a bureau's name and key in {path.parent.name}/{path.name}; found otherwise.",
                 next_step="restore the file from a backup",
             ) from None
 

@@ -169,7 +169,7 @@ def serve(
         listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except (OSError, OverflowError):
         raise Conflict(
-            f"Wanted to listen on port {port} of {host}; it is taken, not allowed, or not of this machine.",
+            f"Expected to listen on port {port} of {host}; it is taken, not allowed, or not of this machine.",
             next_step="choose another --port (0 takes a free one) or --host",
         ) from None
     config = server_config(cosigner, certificate=certificate, key=key)

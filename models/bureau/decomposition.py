@@ -31,21 +31,25 @@ Step = tuple[Split, bool, float]
 
 
 def decompose_forest(
-    forest: Forest, features: Sequence[Feature], dimensions: Sequence[int], *, one: bool
+    forest: Forest, features: Sequence[Feature], dimensions: Sequence[int], *, one_bank_feature: bool
 ) -> ColumnWeights:
     """The columns and weights of a forest. ``features``: public ones first, then the bank's.
 
-    ``dimensions[feature]`` is the index of a feature's dimension. ``one``: every column is a single bin of one feature;
-    raises ``InvalidInput`` if a path tests two bank features. Otherwise a column is a conjunction as leaves need it.
+    ``dimensions[feature]`` is the index of a feature's dimension. ``one_bank_feature``: every column is a single bin of
+    one feature; raises ``InvalidInput`` if a path tests two bank features. Otherwise a column is a conjunction, as the
+    leaves need it.
     """
-    return _ForestDecomposer(forest, features, dimensions, one).build()
+    return _ForestDecomposer(forest, features, dimensions, one_bank_feature).build()
 
 
 class _ForestDecomposer:
     """Collects the entries of the matrices leaf by leaf."""
 
-    def __init__(self, forest: Forest, features: Sequence[Feature], dimensions: Sequence[int], one: bool) -> None:
-        self.forest, self.features, self.dimensions, self.one = forest, features, dimensions, one
+    def __init__(
+        self, forest: Forest, features: Sequence[Feature], dimensions: Sequence[int], one_bank_feature: bool
+    ) -> None:
+        self.forest, self.features, self.dimensions = forest, features, dimensions
+        self.one_bank_feature = one_bank_feature
         self.public_count = sum(feature.party == "bureau" for feature in features)
         self.public_splits: dict[Split, int] = {}
         self.chain: dict[tuple[int, int, bool], int] = {}
@@ -132,7 +136,7 @@ class _ForestDecomposer:
         return allowed
 
     def _columns(self, allowed: Mapping[int, set[int]]) -> list[int]:
-        if self.one:
+        if self.one_bank_feature:
             if len(allowed) > 1:
                 raise InvalidInput(
                     "Wanted a model with one bank feature a path; found a path that tests several.",
@@ -206,7 +210,7 @@ class _ForestDecomposer:
         pairs = {
             (rank[c], d) for (c, d, _), value in self.dimension_entries.items() if value and d != dimensions[rank[c]]
         }
-        if self.one:
+        if self.one_bank_feature:
             pairs |= {(place, d) for column, d in pairs for place in places[features[column]]}
         return sorted(pairs)
 
@@ -220,7 +224,7 @@ class _ForestDecomposer:
         return tuple(
             places[binning.feature][0]
             for binning in self.binnings
-            if self.one and len(places[binning.feature]) == binning.bin_count
+            if self.one_bank_feature and len(places[binning.feature]) == binning.bin_count
         )
 
     def _base_dimension(self) -> int:

@@ -42,7 +42,7 @@ from models.shared.sheet import (
 
 MIN_QUANTUM_EXPONENT = -20
 """A quantum below 2^-20 would carry precision that no score needs, and show more of the weights."""
-FLOAT_TOLERANCE = 1e-9  # the largest error of double arithmetic, beside the rounding to the quantum
+FLOAT_TOLERANCE = 1e-9  # the largest error of double arithmetic, without the rounding to the quantum
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Model:
     def column_weights(self) -> ColumnWeights:
         """The forest as columns; raises ``InvalidInput`` unless it keeps to ``interactions``."""
         numbers = [DIMENSION_CODES.index(feature.dimension) for feature in self.features]
-        return decompose_forest(self.forest, self.features, numbers, one=self.interactions == "one")
+        return decompose_forest(self.forest, self.features, numbers, one_bank_feature=self.interactions == "one")
 
     @property
     def column_count(self) -> int:

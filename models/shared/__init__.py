@@ -1,1 +1,1 @@
-"""What a bank may hold of a model: the sheet, features, columns, calibration and portraits."""
+"""The parts of a model that a bank may have: the sheet, features, columns, calibration and portraits."""

@@ -45,4 +45,4 @@ def parse_strict(kind: type[T], data: bytes, *, what: str, max_bytes: int) -> T:
 def require(condition: bool, what: str, *, of: str) -> None:
     """Raise ``InvalidInput`` unless ``condition`` holds; ``of`` names the document and ``what`` the requirement."""
     if not condition:
-        raise InvalidInput(f"Wanted {of} with {what}; found otherwise.", next_step=f"ask for {of} again")
+        raise InvalidInput(f"Wanted {of} with {what}; found something else.", next_step=f"ask for {of} again")

@@ -105,7 +105,7 @@ def check_columns(
         require(0 <= binning.feature < len(features), "binnings of its own features", of=of)
         _check_binning(features[binning.feature], binning, of=of)
     for column in columns:
-        require(bool(column.tests), "columns that ask something", of=of)
+        require(bool(column.tests), "columns with at least one condition", of=of)
         for index, allowed in column.tests:
             require(0 <= index < len(binnings), "columns over its own binnings", of=of)
             require(

@@ -4,7 +4,7 @@ A mark falls into one of B buckets and onto one of M·2^40 positions in it. B·M
 mark outside the set meets one of the set with a chance of at most 2^-40. The sorted positions of a bucket are written
 as gaps in Golomb-Rice code (Golomb 1966; Putze, Sanders, Singler 2009, "Golomb-compressed sequences"): about 41.55 bits
 for each entry, where 41.44 is the least for that chance. Buckets of about 65,536 entries bound the memory of both
-sides, are the unit of a resumed download, and keep the difference of a day small.
+sides, are the unit of a resumed download, and keep the changes of a day few.
 
 A bucket is a multiset: two entries at one position count twice, so removing one leaves the other.
 """

@@ -192,7 +192,8 @@ def find_parameters(name: str) -> ParameterSet:
     found = PARAMETERS.get(name)
     if found is None:
         raise InvalidInput(
-            f"Wanted one of the parameter sets {', '.join(PARAMETERS)}; found {name}, which is not offered (any more).",
+            f"Expected one of the parameter sets {', '.join(PARAMETERS)}; found {name}, which is not offered "
+            "(any more).",
             next_step="name one of these; a contract that names another has to be amended (term: parameters) "
             "by `lab officer amend`, and signed by the bank",
         )

@@ -1,1 +1,1 @@
-"""The routes under ``/v1``, one module a noun."""
+"""The routes: for banks, for people who have signed in, and public ones."""

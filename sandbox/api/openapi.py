@@ -88,13 +88,16 @@ _PROBLEM_EXAMPLES = {
         "These parts of the request are not valid: query.first.",
         "compare the request with /v1/openapi.json",
     ),
-    "refused": ("Contract trial-7f3a allows 100000 identifiers a match; found 250000.", "match fewer at once"),
+    "refused": (
+        "Contract trial-7f3a allows 100000 in one request (term: identifiers_per_match); found 250000.",
+        "send smaller requests",
+    ),
     "not-authentic": (
         "The request is not accepted: the signature is not of the last 300 seconds.",
         "sign the request with the key of the bank that the contract names (RFC 9421)",
     ),
     "not-found": ("The bureau has no context with this hash.", "send it with PUT"),
-    "conflict": ("Contract trial-7f3a is already signed, with another signature.", "ask for a new contract"),
+    "conflict": ("Contract trial-7f3a bears another signature of the bank.", "nothing is left to do"),
     "unreachable": ("The bureau is not ready.", "try again in a minute"),
     "busy": ("All slots for heavy work are taken; the request was not started.", "send it again in 2 seconds"),
     "timeout": ("Nothing was received for 30 seconds; the body is not complete.", "send the request again"),

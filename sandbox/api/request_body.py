@@ -181,19 +181,19 @@ def json_body(model: type[BodyModel], cap: int | None = None) -> Callable[..., A
 
 
 def openapi_json_body(model: type[BaseModel]) -> dict[str, Any]:
-    """OpenAPI's words for a request body that is a JSON document of ``model``, which must not refer to others."""
+    """OpenAPI's description of a request body that is a JSON document of ``model``, which must not refer to others."""
     content = {JSON_MEDIA: {"schema": model.model_json_schema()}}
     return {"requestBody": {"required": True, "content": content}}
 
 
 def openapi_frame_body(description: str) -> dict[str, Any]:
-    """OpenAPI's words for a request body that is a frame."""
+    """OpenAPI's description of a request body that is a frame."""
     schema = {"type": "string", "format": "binary"}
     return {"requestBody": {"required": True, "description": description, "content": {FRAME_MEDIA: {"schema": schema}}}}
 
 
 def openapi_frame_response(description: str) -> dict[str, Any]:
-    """OpenAPI's words for an answer that is a frame."""
+    """OpenAPI's description of a response that is a frame."""
     return {"description": description, "content": {FRAME_MEDIA: {"schema": {"type": "string", "format": "binary"}}}}
 
 

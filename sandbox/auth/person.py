@@ -25,7 +25,7 @@ from lab.terms.errors import NotAllowed, NotAuthentic
 from sandbox.dependencies import ServiceDependencies, get_dependencies
 
 COOKIE, CSRF_COOKIE, CSRF_HEADER = "shulab_session", "shulab_csrf", "X-CSRF-Token"
-_SAFE = ("GET", "HEAD", "OPTIONS")
+_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _NEXT_STEP = "sign in with `lab account sign-in NAME --service URL`"
 _BEARER = HTTPBearer(auto_error=False, scheme_name="bearer", description="A token from POST /v1/sign-in.")
 _COOKIE = APIKeyCookie(
@@ -47,7 +47,7 @@ async def current_sign_in(
         raise NotAuthentic("You are not signed in.", next_step=_NEXT_STEP)
     found = await run_in_threadpool(service.bureau.accounts.find_sign_in, token)
     request.scope["state"]["person"] = found.account.name
-    if bearer is None and request.method not in _SAFE:
+    if bearer is None and request.method not in _SAFE_METHODS:
         check_origin(request, service)
         if not found.verify_csrf(request.headers.get(CSRF_HEADER, "")):
             raise NotAuthentic(

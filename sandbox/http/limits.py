@@ -110,7 +110,7 @@ class ConcurrencyLimit:
 
     @property
     def free_slots(self) -> int:
-        """How many places are free now."""
+        """How many slots are free now."""
         return self._free
 
     def check(self, who: str) -> None:

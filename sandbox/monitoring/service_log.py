@@ -39,7 +39,7 @@ class _JsonLinesFormatter(logging.Formatter):
 
 
 def describe_error(error: BaseException) -> dict[str, object]:
-    """An exception's type and the places it passed, without its text."""
+    """An exception's type and the code locations of its traceback, without its text."""
     frames = traceback.extract_tb(error.__traceback__)
     return {
         "type": type(error).__name__,

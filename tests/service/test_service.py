@@ -53,7 +53,7 @@ def test_public_routes_need_no_signature(service):
     assert httpx.get(service.url + "/v1/health").json() == {"status": "ok"}
     assert httpx.get(service.url + "/v1/ready").json() == {"status": "ready"}
     assert httpx.get(service.url + "/v1/openapi.json", timeout=60).json()["openapi"].startswith("3.1")
-    card = service.outlet().bureau()
+    card = service.outlet().bureau_card()
     assert card.public_key == service.bureau.keys.public_key_hex
     assert (card.name, card.api) == ("某征信", "1")
     assert card.engines == ("x25519", "openmined"), "the first is the default"
@@ -132,7 +132,7 @@ def every_call(service, outlet, contract):
         "contract": lambda: outlet.contract(contract),
         "sign_contract": lambda: outlet.sign_contract(contract, "00" * 64),
         "sheet": lambda: outlet.sheet(contract),
-        "versions": lambda: outlet.versions(contract),
+        "versions": lambda: outlet.contract_versions(contract),
         "open_job": lambda: outlet.open_job(contract, JOB, JobDescription(RECIPIENT, "credit", 1, 5)),
         "job": lambda: outlet.job(contract, JOB),
         "end_job": lambda: outlet.end_job(contract, JOB),
@@ -317,10 +317,10 @@ def test_the_job_end_to_end_gives_the_models_own_scores(service, detail):
     batch = service.holder.encrypt(matched.tags, sheet.compute_indicators(records), contract=contract)
     reply, receipt = submit_batch(outlet, contract, JOB, batch)
     values = service.holder.decrypt(reply, rows=len(HERE), batch=batch)
-    terms = service.pilot.model.terms(service.pilot.public[HERE], detail)
+    terms = service.pilot.model.score_weights(service.pilot.public[HERE], detail)
     indicators = sheet.compute_indicators(records).astype(np.int64)
     expected = terms.base.copy()
-    for column, outputs, weights in zip(terms.columns, terms.outputs, terms.values, strict=True):
+    for column, outputs, weights in zip(terms.columns, terms.outputs, terms.weights, strict=True):
         for output in outputs:
             expected[output] += indicators[column] * weights
     assert (values == expected).all()

@@ -1,7 +1,7 @@
-"""A bank that works through many jobs, one after another, as a process that may be killed and started again.
+"""A bank that runs many jobs, one after another, in a process that may be killed and started again.
 
 ``python -m tests.support.bank_driver HOME SERVICE CONTRACT PORTFOLIO OUT FIRST LAST``: job N writes ``OUT/N.parquet``.
-A job that is finished is not done again; one that was begun goes on. SERVICE is the file with the service's present
+A finished job is skipped; an unfinished one is resumed. SERVICE is the file with the service's present
 port.
 """
 
@@ -22,7 +22,7 @@ PATIENCE = RetryPolicy(connect_timeout=5, read_timeout=120, tries=3, longest_wai
 
 
 def main(home: Path, service: Path, contract: str, portfolio: Path, out: Path, first: int, last: int) -> None:
-    """Do the jobs that are not done; a service that is away is waited for."""
+    """Run the jobs that are not finished; wait while the service is down."""
     opened = BankHome.open(home)
     keys = opened.open_keys()
     done = {Path(run.manifest["out"]).name for run in finished_runs(opened.runs)}
@@ -30,8 +30,8 @@ def main(home: Path, service: Path, contract: str, portfolio: Path, out: Path, f
         file = out / f"{number}.parquet"
         while file.name not in done:
             try:
-                with BureauClient(_address(service), keys, retry_policy=PATIENCE) as outlet:
-                    score_portfolio(opened, keys, outlet, ScoringRequest(portfolio, contract, file))
+                with BureauClient(_address(service), keys, retry_policy=PATIENCE) as client:
+                    score_portfolio(opened, keys, client, ScoringRequest(portfolio, contract, file))
                 done.add(file.name)
             except Unreachable:
                 time.sleep(0.2)

@@ -1,4 +1,4 @@
-"""A bank with a home of its own, sealed keys and pins, at a bureau of the attacks."""
+"""A bank with its own folder, sealed keys and pins, for the tests of attacks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.served_bureau import House
 
 @dataclass
 class HomeBank(Bank):
-    """The bank of a scene, whose keys lie in a home."""
+    """The bank of a scene, with its keys in a bank's folder."""
 
     home: BankHome = field(default=None)  # type: ignore[assignment]
     opened: BankKeys = field(default=None)  # type: ignore[assignment]
@@ -31,13 +31,13 @@ class HomeBank(Bank):
 
 
 def at_home(house: House, folder: Path) -> HomeBank:
-    """Make the scene's bank one with a home, in ``folder``."""
+    """Give the scene's bank a folder of its own, in ``folder``."""
     home, keys = BankHome.create(folder / "home", name="Test bank", key_file=folder / "bank.key")
     house.scene.bank = HomeBank(home=home, opened=keys)
     return house.scene.bank
 
 
 def agree(house: House, bank: HomeBank, contract: str, **more: Any) -> SignedContract:
-    """The bank fetches a contract and signs it, as `lab bank sign` does; its person says yes to whatever is shown."""
-    outlet = house.outlet(bank.opened)
-    return countersign(bank.home, bank.opened, outlet, contract, agree=lambda *_: True, **more)
+    """The bank fetches a contract and signs it, as `lab bank sign` does; every question is answered with yes."""
+    client = house.outlet(bank.opened)
+    return countersign(bank.home, bank.opened, client, contract, agree=lambda *_: True, **more)

@@ -1,4 +1,4 @@
-"""Fixtures of the bureau's rooms: a store, a small model, and a whole bureau with a register and a contract."""
+"""Fixtures for tests of the bureau: a store, a small model, and a whole bureau with a register and a contract."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def tables() -> Tables:
 
 @pytest.fixture(scope="session")
 def model(tables: Tables) -> Model:
-    """A trained model, credit@1, of few trees: each scene keeps, publishes and reads it."""
+    """A trained model, credit@1, of few trees, which each scene stores, publishes and reads."""
     return train_model(
         tables.public, tables.bank, tables.label, TrainingSettings(trees=12, name="credit", version=1)
     ).model
@@ -59,7 +59,7 @@ def model(tables: Tables) -> Model:
 def open_scene(
     tmp_path: Path, tables: Tables, model: Model, migrated_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[str], Scene]]:
-    """Opens a scene over a database URL (``""``: SQLite in the home); closes it in the end."""
+    """Opens a scene over a database URL (``""``: SQLite in the home) and closes it afterwards."""
     scenes: list[Scene] = []
     monkeypatch.setenv("SHULAB_BUREAU_WORKERS", "1")
 

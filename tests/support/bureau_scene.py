@@ -1,4 +1,4 @@
-"""What the bureau's tests play with: a clock, both parties' tables, a bank with real keys, and a whole bureau."""
+"""Actors for the bureau's tests: a clock, both parties' tables, a bank with real keys, and a whole bureau."""
 
 from __future__ import annotations
 
@@ -65,13 +65,13 @@ class Tables:
 
 @cache
 def key_holder() -> KeyHolder:
-    """The decryption key of every scene's bank: a scene has one bank, and its keys and their proof take a while."""
+    """The decryption key of every scene's bank: shared, because making its keys and their proof takes a while."""
     return KeyHolder(PARAMS, generate_secret_key(PARAMS))
 
 
 @dataclass
 class Bank:
-    """The bank of a test: its keys, and the moves that it makes."""
+    """The bank of a test: its keys, and its part in each step."""
 
     signing: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
     keys: KeyHolder = field(default_factory=key_holder)
@@ -100,7 +100,7 @@ class Bank:
         return match(bureau, contract, job, codes, bureau.bank_contracts.find(contract)[0].contract.engine)
 
     def put_context(self, bureau: Bureau, contract: str, job: str = "job-1") -> str:
-        """Send the public context; its hash."""
+        """Send the public context; returns its hash."""
         frame = self.keys.public_context()
         sha256 = hashlib.sha256(frame).hexdigest()
         bureau.contexts.put(contract, job, sha256, frame)
@@ -131,7 +131,7 @@ class Scene:
         approved: bool = True,
         signed: bool = True,
     ) -> str:
-        """A contract, signed by both unless told otherwise; its id."""
+        """Draft a contract, signed by both unless the arguments say otherwise; returns its id."""
         choices = ContractOptions(
             detail=detail,
             ceilings=ceilings or Ceilings(),
@@ -150,7 +150,7 @@ class Scene:
         return made.id
 
     def file(self, document: Contract, *, approved: bool = True, signed: bool = True) -> None:
-        """Bring a drafted version on its way: submitted, signed by the bank and approved as told."""
+        """Submit a drafted version; the bank signs it if ``signed``, and officers approve it if ``approved``."""
         now = self.clock.now
         with self.bureau.store.begin() as session:
             lifecycle.take_step(session, document.id, "submit", AUTHOR, now)
@@ -160,7 +160,7 @@ class Scene:
             self.approve(document.id)
 
     def approve(self, contract: str) -> None:
-        """As many officers approve as it takes."""
+        """Approve a contract with as many officers as it needs."""
         now = self.clock.now
         with self.bureau.store.begin() as session:
             lifecycle.take_step(session, contract, "review", APPROVER, now)
@@ -169,7 +169,7 @@ class Scene:
                 lifecycle.take_step(session, contract, "approve", officer, now)
 
     def amend(self, contract: str, *, file: bool = True, **changes: object) -> Contract:
-        """The next version of a contract with these fields changed; in force unless told otherwise."""
+        """The next version of a contract with these fields changed; submitted, signed and approved if ``file``."""
         now = self.clock.now
         before = self.document(contract)
         amended = before.model_copy(update={"version": before.version + 1, **changes})

@@ -1,6 +1,6 @@
-"""A stand-in for the bureau's facade, to see how the service itself behaves: slow work, faults, crowds.
+"""A stand-in for the bureau's facade, to see how the service itself behaves: slow work, faults, many callers.
 
-It decides nothing and stores nothing; what the real bureau answers is tested over the real one.
+It decides nothing and stores nothing; the tests of the real bureau check the content of responses.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class StandInBanks:
 
 
 RECEIPT = "eyJlbnRyeSI6IDF9"
-"""A receipt's header, of an entry that nobody looks at here."""
+"""A receipt's header; no test reads its entry."""
 
 
 class StandIn:
@@ -143,17 +143,17 @@ class Running:
 
     def outlet(self, tries: int = 1, key: Key | None = None) -> BureauClient:
         patience = RetryPolicy(connect_timeout=5, read_timeout=30, tries=tries, longest_wait=0.05)
-        outlet = BureauClient(self.url, key or self.key, bureau_key=BUREAU_KEY, retry_policy=patience)
-        self._outlets.append(outlet)
-        return outlet
+        client = BureauClient(self.url, key or self.key, bureau_key=BUREAU_KEY, retry_policy=patience)
+        self._outlets.append(client)
+        return client
 
     def stop(self) -> None:
         """Ask the service to end, as SIGTERM does."""
         self._server.should_exit = True
 
     def close(self) -> None:
-        for outlet in self._outlets:
-            outlet.close()
+        for client in self._outlets:
+            client.close()
 
     def log(self) -> str:
         return (self.logs / "service.jsonl").read_text()

@@ -1,4 +1,4 @@
-"""Canary values and the search for them: every form in which a value could stand in bytes, and every place to look."""
+"""Canary values and the search for them: every encoding of a value, and every place to look."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def text_canary(what: str, value: str) -> Canary:
 
 
 def number_canary(what: str, value: float) -> Canary:
-    """A number with enough digits to be its own: as text, and as IEEE 754 in both byte orders."""
+    """A number with enough digits to be unique: as text, and as IEEE 754 in both byte orders."""
     plain = {repr(value).encode(), struct.pack("<d", value), struct.pack(">d", value)}
     return Canary(what, tuple(_dressed(plain)))
 
 
 def secret_canary(what: str, secret: bytes) -> Canary:
-    """Secret bytes: whole, their middle third (in case only a part leaks), dressed."""
+    """Secret bytes: whole, their middle third (in case only a part leaks), each encoded in every way."""
     third = len(secret) // 3
     return Canary(what, tuple(_dressed({secret, secret[third : 2 * third]})))
 
@@ -115,7 +115,7 @@ def _candidates(data: bytes, starts: np.ndarray) -> list[int]:
 
 
 def files_below(folder: Path) -> list[tuple[str, bytes]]:
-    """Every file below a folder, hidden ones, databases and their journals too; names count as content."""
+    """Every file below a folder, including hidden ones, databases and their journals; file names count as content."""
     found = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     return [(str(path.relative_to(folder)), str(path).encode() + b"\n" + path.read_bytes()) for path in found] + [
         (f"{path.relative_to(folder)} (content)", path.read_bytes())

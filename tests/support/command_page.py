@@ -88,7 +88,7 @@ def _shown(argument: click.Parameter) -> str:
 
 
 def _value(option: Any) -> str:
-    """What the option takes: nothing, one of a few words, or a kind of value; and its default."""
+    """The value of an option (none, one of a few words, or a type) and its default."""
     if option.is_flag:
         takes = "yes or no" if option.secondary_opts else "none"
     elif choices := getattr(option.type, "choices", None):
@@ -129,7 +129,7 @@ def _paragraphs(text: str) -> list[str]:
 
 
 def _words(text: str) -> str:
-    """Text of help as Markdown in a table cell: on one line, and nothing in it is markup but code."""
+    """Help text as Markdown in a table cell: on one line, with code as the only markup."""
     line = " ".join(text.split())
     parts = re.split(r"(`[^`]*`)", line)
     return "".join(p if p.startswith("`") else p.replace("<", "&lt;").replace("*", r"\*") for p in parts).replace(

@@ -28,7 +28,7 @@ def all_commands() -> dict[str, click.Command]:
 
 
 def resolve(words: list[str]) -> tuple[click.Command, list[str]]:
-    """The command that ``words`` (without ``lab``) call and the arguments left for it; ``LookupError`` if none is."""
+    """The command that ``words`` (without ``lab``) call and its arguments; raises ``LookupError``."""
     group, *rest = words
     if group not in SUBCOMMANDS:
         raise LookupError(f"there is no command `lab {group}`")

@@ -1,4 +1,4 @@
-"""A bureau's consent room over a register of made-up firms, with two banks: what tests of consent play with."""
+"""A bureau's consents over a register of made-up firms, with two banks, for tests of consent."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Clock:
 
 @dataclass
 class Room:
-    """The room under test, its register and its clock."""
+    """The consents under test, with their register and clock."""
 
     consents: ConsentService
     store: Database
@@ -72,7 +72,7 @@ class Room:
     folder: Path
 
     def line(self, code: str, **other: str) -> dict[str, str]:
-        """A row of a consent file: a year for the first bank from the start on, by an evidence reference."""
+        """A row of a consent file: for the first bank, one year from ``START``, with a reference to evidence."""
         return {
             "code": code,
             "bank": BANKS[FIRST],
@@ -107,14 +107,14 @@ class Room:
         return self.consents.import_file(self.file(lines), by="person:steward", **choices)
 
     def admitted(self, contract: Contract | None = None, bank: str = FIRST) -> ConsentingRows | None:
-        """What the room answers now."""
+        """The rows that may be used now."""
         with self.store.begin_read() as session:
             return self.consents.consenting_rows(
                 session, self.snapshot, contract or make_contract(), bank, self.clock.now
             )
 
     def firms(self, contract: Contract | None = None, bank: str = FIRST) -> set[str]:
-        """The codes admitted now."""
+        """The codes that may be used now."""
         admitted = self.admitted(contract, bank)
         if admitted is None:
             raise ValueError("the contract does not require consent")
@@ -122,7 +122,7 @@ class Room:
 
 
 def make_contract(purpose: Purpose = Purpose.CREDIT_APPROVAL, *, required: bool = True) -> Contract:
-    """A contract document, as far as consent goes."""
+    """A contract document; only its clause on consent matters."""
     return Contract(
         id="c-20260301-00000001",
         bureau=Party(name="bureau", public_key="11" * 32),
@@ -145,14 +145,14 @@ def make_contract(purpose: Purpose = Purpose.CREDIT_APPROVAL, *, required: bool 
 
 @contextmanager
 def open_room(folder: Path, database_url: str, rows: int = 40) -> Iterator[Room]:
-    """A room over an empty database and a register of ``rows`` firms."""
+    """Consents over an empty database and a register of ``rows`` firms."""
     home = BureauHome.create(folder / "home", name="bureau")
     store = open_database(database_url or f"sqlite:///{folder / 'room.db'}")
     try:
         migrate(store.engine)
         key = Ed25519PrivateKey.generate()
         store.sign, store.bureau_key = key.sign, key.public_key().public_bytes_raw().hex()
-        codes = sorted(make_codes(rows, seed=3))  # as the register has them
+        codes = sorted(make_codes(rows, seed=3))  # the register's order
         register = folder / "register.csv"
         pl.DataFrame({"id": codes, "tax": [str(row) for row in range(rows)]}).write_csv(register)
         import_register(store, home, register, RegisterLayout(id_column="id", id_kind="uscc"))

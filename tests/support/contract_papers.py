@@ -1,4 +1,4 @@
-"""Contracts for tests of the contracts room, with keys of both parties, and the officers who move them."""
+"""Contracts for tests of their workflow, with both parties' keys and the officers who take the steps."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ANN, BEN, CAT, DAN = officer("ann"), officer("ben"), officer("cat", "legal"), of
 
 
 def contract(**changes: object) -> Contract:
-    """A contract's document; ceilings small enough to be reached."""
+    """A contract's document, with ceilings small enough to reach."""
     document: dict[str, object] = {
         "id": "c-test-1",
         "bureau": {"name": "bureau", "public_key": BUREAU.public_key().public_bytes_raw().hex()},
@@ -73,7 +73,7 @@ def bank_signature(document: Contract) -> str:
 
 
 def file(session: Session, document: Contract, *, officers: int = 1, now: datetime = START) -> ContractVersion:
-    """Ann files it as a draft."""
+    """Store the document as a draft by Ann."""
     bank_id = banks.register_bank(session, document.bank, by="local", now=now, fingerprint=document.bank.fingerprint)
     return insert_draft(session, document, bank_id=bank_id, officers_needed=officers, author=ANN, now=now)
 
@@ -84,7 +84,7 @@ def sign_by_bank(session: Session, document: Contract, now: datetime = START) ->
 
 
 def keyed(store: Database) -> Database:
-    """The store of the bureau of these contracts."""
+    """``store`` with the keys of these contracts' bureau."""
     store.sign, store.bureau_key = BUREAU.sign, BUREAU.public_key().public_bytes_raw().hex()
     return store
 
@@ -107,7 +107,7 @@ STEPS: dict[str, Callable[[Session, str, datetime], object]] = {
         session, lifecycle.find_newest_version(session, name).contract, now
     ),
 }
-"""How each action is done. The bank's signature is what activates an approved version."""
+"""How each action is taken. The bank's signature activates an approved version."""
 
 PATHS: dict[ContractState, tuple[str, ...]] = {
     ContractState.DRAFT: (),
@@ -121,14 +121,14 @@ PATHS: dict[ContractState, tuple[str, ...]] = {
     ContractState.EXPIRED: ("submit", "expire"),
     ContractState.RETIRED: ("retire",),
 }
-"""A way to each state."""
+"""A sequence of steps to each state."""
 
 
 def bring(session: Session, document: Contract, state: ContractState) -> ContractVersion:
-    """File a contract and bring it to a state."""
+    """Store a contract as a draft and bring it to a state."""
     file(session, document)
     for action in PATHS[state]:
         STEPS[action](session, document.id, START)
-    held = lifecycle.find_newest_version(session, document.id)
-    assert held.state is state
-    return held
+    version = lifecycle.find_newest_version(session, document.id)
+    assert version.state is state
+    return version

@@ -1,7 +1,7 @@
-"""What a person sees of a contract: by the product, and by the code as it stood before, re-created here.
+"""What a person sees of a contract: by the product, and by an earlier version of its code, re-created here.
 
-A screen of 80 columns is read back by the frame of its tables: the lines of a cell are put together again, so that a
-test can look for what stood in it, without the spaces and line ends at which a table breaks.
+A screen of 80 columns is read back by the frames of its tables: the lines of a cell are joined again, so that a test
+can search for the cell's text, without the spaces and line ends at which a table breaks.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ def former_table(rows: Rows) -> str:
 
 
 def former_name(text: str) -> str:
-    """A name as clauses had it: what Python calls printable stood as it was, and was markup to ``rich``."""
+    """A name as clauses had it: printable characters were unchanged, and ``rich`` read them as markup."""
     return "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in text)
 
 
 def former_screen(contract: Contract) -> str:
-    """The recipients of a contract on the former screen."""
+    """The recipients of a contract, as the earlier version showed them."""
     names = [former_name(name) for name in contract.recipients]
     zh, en = (
         f"结果只能交给银行的：{'、'.join(names)}。",
@@ -77,7 +77,7 @@ def change_screen(old: Contract, new: Contract, home: BankHome) -> str:
 
 
 class Answering:
-    """A bureau's desk with one contract, answering as the service does."""
+    """A service client with one contract, whose responses are as the service's."""
 
     def __init__(self, contract: Contract, former: Contract | None = None) -> None:
         from lab.bureau.contract_administration import ContractOverview
@@ -86,16 +86,16 @@ class Answering:
         from sandbox.api.people.contract_views import view_contract_detail, view_contract_summary
         from tests.support.bureau_scene import START
 
-        held = ContractVersion(
+        version = ContractVersion(
             SignedContract(contract=contract), ContractState.UNDER_REVIEW, 1, "b-1", "ann", START, None, 1, ()
         )
-        self.line = view_contract_summary(held)
+        self.line = view_contract_summary(version)
         count = {"ceiling": 1, "used": 0, "left": 1}
         allowance = {"identifiers": count, "scores": count | {"period_days": 1}, "jobs": count}
         self.detail = view_contract_detail(
-            ContractOverview(held, ContractState.UNDER_REVIEW, ((held, ContractState.UNDER_REVIEW),), allowance)
+            ContractOverview(version, ContractState.UNDER_REVIEW, ((version, ContractState.UNDER_REVIEW),), allowance)
         )
-        changes = [_told(change) for change in diff_contracts(former, contract)] if former else []
+        changes = [_change_view(change) for change in diff_contracts(former, contract)] if former else []
         warnings = warnings_as_dicts(find_name_warnings(contract, former))
         self.comparison = {"version": 2, "against": 1, "changes": changes, "warnings": warnings}
         self.steps: list[str] = []
@@ -115,14 +115,14 @@ class Answering:
         return self.line | {"stopped_jobs": None, "delivered": None}
 
 
-def _told(change: ClauseChange) -> dict[str, Any]:
+def _change_view(change: ClauseChange) -> dict[str, Any]:
     zh, en = clause_label(change.clause)
-    told = {"term": change.clause, "label_zh": zh, "label_en": en, "zh": str(change.zh), "en": str(change.en)}
-    return told | {"widens": change.widens}
+    view = {"term": change.clause, "label_zh": zh, "label_en": en, "zh": str(change.zh), "en": str(change.en)}
+    return view | {"widens": change.widens}
 
 
-def officers_screen(monkeypatch: pytest.MonkeyPatch, desk: Answering, act: Callable[[], object]) -> str:
-    """What an officer's command prints at 80 columns, before the desk given."""
+def officers_screen(monkeypatch: pytest.MonkeyPatch, client: Answering, act: Callable[[], object]) -> str:
+    """What an officer's command prints at 80 columns when ``client`` responds."""
     file = io.StringIO()
 
     def output(as_json: bool = False) -> CommandOutput:
@@ -132,13 +132,13 @@ def officers_screen(monkeypatch: pytest.MonkeyPatch, desk: Answering, act: Calla
 
     with monkeypatch.context() as patch:
         patch.setattr(commands, "CommandOutput", output)
-        patch.setattr(ServiceClient, "open", lambda session: desk)
+        patch.setattr(ServiceClient, "open", lambda session: client)
         act()
     return file.getvalue()
 
 
 def unwrapped(screen: str) -> str:
-    """The cells of the tables on a screen, each put together from its lines, without spaces."""
+    """The cells of the tables on a screen, each joined from its lines, without spaces."""
     cells: list[list[str]] = []
     found = []
     for line in screen.split("\n"):
@@ -150,7 +150,7 @@ def unwrapped(screen: str) -> str:
         else:
             found += ["".join(cell) for cell in cells]
             cells = []
-    # Rows without a rule between them run together; what is looked for is looked for in what its column says.
+    # Rows without a rule between them are joined, so a test searches the text of a whole column.
     return "\n".join(bare(cell) for cell in found)
 
 
@@ -169,5 +169,5 @@ def everywhere(contract: Contract) -> dict[str, str]:
 
 
 def written_out(text: str) -> str:
-    """A text as it is to be seen, without spaces."""
+    """A text as it must be shown, without spaces."""
     return bare(escape_hidden(text))

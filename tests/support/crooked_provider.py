@@ -1,4 +1,4 @@
-"""An OpenID provider that says what a test tells it to: right by default, and wrong in one thing at a time."""
+"""An OpenID provider that a test controls: correct by default, and wrong in one thing at a time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Claims = dict[str, Any]
 
 
 class Crooked:
-    """``bend`` may change the claims, ``sign`` makes the token of them, ``metadata`` goes over the provider's own."""
+    """``bend`` may change the claims, ``sign`` makes the token, ``metadata`` overrides the provider's own."""
 
     def __init__(self, issuer: str) -> None:
         self.issuer = issuer
@@ -27,7 +27,7 @@ class Crooked:
         self.straight()
 
     def straight(self) -> None:
-        """Be right again."""
+        """Return to correct responses."""
         self.bend: Callable[[Claims], Claims] = lambda claims: claims
         self.sign: Callable[[Claims], str] = self.signed
         self.shown: list[Key] = [self.key]
@@ -89,7 +89,7 @@ def crooked_provider() -> Iterator[Crooked]:
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """Nothing on stderr."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     provider = Crooked(f"http://127.0.0.1:{server.server_address[1]}")

@@ -25,7 +25,7 @@ CEILINGS = (
 
 @st.composite
 def contracts(draw: st.DrawFn, name: str = "c-test-1", most: int = 6) -> Contract:
-    """A contract over the small world, its ceilings ``most`` at most; one in so many allows a count alone."""
+    """A contract over the small world, with ceilings of at most ``most``; some contracts allow only counts."""
     several = st.lists(st.sampled_from(Operation), min_size=1, unique=True)
     operations = draw(st.sampled_from([None] * 5 + [[Operation.COUNT]])) or draw(several)
     details = list(ResultDetail) if Operation.PORTRAIT in operations else [ResultDetail.TOTAL]
@@ -68,7 +68,7 @@ asks = st.builds(
 
 @st.composite
 def fitting_asks(draw: st.DrawFn, under: Contract) -> AccessRequest:
-    """A request that may well be allowed: drawn from the contract's own terms, so that tests reach the other side."""
+    """A request that is likely allowed: drawn from the contract's clauses, so that tests see allowed requests too."""
     ceilings = under.ceilings
     usable = [item.code for item in under.items if item.form is not ReleaseForm.NONE]
     model = draw(st.sampled_from(under.models))
@@ -96,8 +96,10 @@ _OTHERS: dict[str, list[Any]] = {
 
 
 def neighbours(ask: AccessRequest, under: Contract) -> Iterator[tuple[AccessRequest, Operation, datetime]]:
-    """A request at every operation and at the edges of the term, and with each one thing in it changed in every way:
-    where one forgotten check would show."""
+    """A request for every operation and at both ends of the term, and with each of its parts changed in every way.
+
+    A forgotten check shows in one of them.
+    """
     hour = timedelta(hours=1)
     now, own = under.starts, under.operations[0]
     for operation in Operation:
@@ -136,7 +138,7 @@ def _lesser_form(draw: st.DrawFn, document: dict[str, Any]) -> None:
 
 def _lower_ceiling(draw: st.DrawFn, document: dict[str, Any]) -> None:
     name = draw(st.sampled_from(CEILINGS))
-    if name in ("period_days", "precision"):  # more of these is less
+    if name in ("period_days", "precision"):  # an increase of these allows less
         document["ceilings"][name] += draw(st.integers(0, 3))
     else:
         document["ceilings"][name] = draw(st.integers(1, document["ceilings"][name]))
@@ -165,7 +167,7 @@ _STEPS = (
 
 @st.composite
 def tightened(draw: st.DrawFn, of: Contract) -> Contract:
-    """The contract with one to four terms tightened."""
+    """The contract with one to four clauses tightened."""
     document = of.model_dump(mode="json", by_alias=True)
     for step in draw(st.lists(st.sampled_from(_STEPS), min_size=1, max_size=4)):
         step(draw, document)
@@ -174,7 +176,7 @@ def tightened(draw: st.DrawFn, of: Contract) -> Contract:
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[tuple[str, timedelta, Any]]:
-    """What a bank asks for, one after another: kind, how long after the one before, how much or whom."""
+    """A bank's requests in order: kind, time since the one before, and how many or which enterprises."""
     kinds = {
         "identifiers": st.integers(1, 2),
         "job": st.integers(1, 2),

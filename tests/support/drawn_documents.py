@@ -67,7 +67,7 @@ CEILINGS = st.builds(
 
 @st.composite
 def witness_terms(draw: st.DrawFn) -> WitnessQuorum:
-    """Some witnesses under keys of their own, and more than half of them."""
+    """Some witnesses with their own keys, and a quorum of more than half of them."""
     keys = draw(st.lists(st.sampled_from(range(10, 16)), min_size=1, max_size=5, unique=True))
     names = draw(
         st.lists(st.from_regex(r"[!-*,-~]{1,20}", fullmatch=True), min_size=len(keys), max_size=len(keys), unique=True)
@@ -81,7 +81,7 @@ def witness_terms(draw: st.DrawFn) -> WitnessQuorum:
 
 @st.composite
 def contracts(draw: st.DrawFn) -> Contract:
-    """A contract that the schema allows; one in so many allows a count alone, with items or without."""
+    """A contract that the schema allows; some allow only counts, with items or without."""
     several = st.lists(st.sampled_from(Operation), min_size=1, max_size=6).map(tuple)
     operations = draw(st.sampled_from([None] * 5 + [(Operation.COUNT,)])) or draw(several)
     fine = Operation.PORTRAIT in operations
@@ -111,12 +111,12 @@ def contracts(draw: st.DrawFn) -> Contract:
 
 def signed(contract: Contract, *, bureau: bool = True, bank: bool = True) -> SignedContract:
     """The contract under the signatures of the parties it names."""
-    held = {key.public_key().public_bytes_raw().hex(): key for key in KEYS}
+    keys = {key.public_key().public_bytes_raw().hex(): key for key in KEYS}
     message = signing_input(contract)
     return SignedContract(
         contract=contract,
-        bureau_signature=held[contract.bureau.public_key].sign(message).hex() if bureau else None,
-        bank_signature=held[contract.bank.public_key].sign(message).hex() if bank else None,
+        bureau_signature=keys[contract.bureau.public_key].sign(message).hex() if bureau else None,
+        bank_signature=keys[contract.bank.public_key].sign(message).hex() if bank else None,
     )
 
 

@@ -36,7 +36,7 @@ HOSTILE = "<script>alert(1)</script>\"'&"
 
 @pytest.fixture(scope="session")
 def trained() -> tuple[Model, pl.DataFrame, pl.DataFrame]:
-    """A model whose words try to break out of a page, and the records it was trained on."""
+    """A model whose names contain markup, and the records it was trained on."""
     rng = np.random.default_rng(3)
     public = pl.DataFrame({"tax": rng.normal(size=ROWS), "suits": rng.poisson(1.0, ROWS).astype(float)})
     bank = pl.DataFrame({"flow": rng.normal(size=ROWS), "late": rng.poisson(1.0, ROWS).astype(float)})
@@ -73,7 +73,7 @@ def home(tmp_path: Path) -> BankHome:
 def make_run(
     home: BankHome, trained: tuple[Model, pl.DataFrame, pl.DataFrame], detail: ResultDetail, *, scored: int = 100
 ) -> FinishedRun:
-    """A run as the session leaves it: ``scored`` firms, then two unmatched ones, one badly written, one repeated."""
+    """A run as a job leaves it: ``scored`` firms, then two unmatched ones, one with a malformed code, one repeated."""
     model, public, bank = trained
     sheet = model.sheet(detail)
     codes = [f"firm-{n:03d}" for n in range(scored)]
@@ -133,7 +133,7 @@ def make_run(
 
 
 def make_contract(home: BankHome, sheet_sha256: str, detail: ResultDetail) -> Contract:
-    """A contract of a day that begins now; nobody signed it."""
+    """An unsigned contract of one day that begins now."""
     now = datetime.now(UTC)
     return Contract(
         id="c-0001",
@@ -155,7 +155,7 @@ def make_contract(home: BankHome, sheet_sha256: str, detail: ResultDetail) -> Co
 
 
 def _receipt(rows: int) -> dict[str, Any]:
-    """A receipt by its form; nobody signed it."""
+    """A receipt in the right form, unsigned."""
     facts = {"job": "job-1", "batch_sha256": "ab" * 32, "reply_sha256": "cd" * 32, "rows": rows, "register": "main"}
     facts |= {"register_version": 1, "model": "credit", "model_version": 3}
     now = datetime.now(UTC).isoformat(timespec="microseconds")

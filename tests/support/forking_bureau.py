@@ -1,5 +1,4 @@
-"""What attacks on the ledger are played with: a bureau that keeps as many ledgers as it likes, banks with real homes,
-and real witnesses."""
+"""Actors for attacks on the ledger: a bureau with several ledgers, banks with real folders, and real witnesses."""
 
 from __future__ import annotations
 
@@ -36,7 +35,7 @@ BATCH, REPLY = b"batch", b"reply"
 
 @dataclass
 class Ledger:
-    """One ledger of a bureau, and what its service would say of it; ``fork`` makes another under the same key."""
+    """One ledger of a bureau, and what its service would respond; ``fork`` makes another under the same key."""
 
     key: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
     bodies: list[bytes] = field(default_factory=list)
@@ -61,7 +60,7 @@ class Ledger:
         return tree
 
     def answer(self, bank: str, job: str) -> dict[str, Any]:
-        """Answer a batch of a bank: the entry in this ledger, and the receipt."""
+        """Record a bank's batch in this ledger; returns the receipt."""
         facts: dict[str, Fact] = {
             "job": job,
             "batch_sha256": hashlib.sha256(BATCH).hexdigest(),
@@ -89,7 +88,7 @@ class Ledger:
         return sign_checkpoint(self.public, self.key.sign, size, self.tree.get_root(size).hex())
 
     def offer(self, witness: CheckpointCosigner, old: int) -> WitnessResponse:
-        """Have a witness, which has cosigned ``old`` entries, cosign the present size; its line is kept."""
+        """Have a witness that has cosigned ``old`` entries cosign the present size; keeps its signature line."""
         proof = build_consistency_proof(self.tree.range_root, old, len(self.bodies)) if old <= len(self.bodies) else ()
         answer = witness.add_checkpoint(AddCheckpointRequest(old, proof, self.checkpoint()).to_bytes())
         if answer.status == 200:
@@ -97,7 +96,7 @@ class Ledger:
         return answer
 
     def offer_anyhow(self, witness: CheckpointCosigner) -> WitnessResponse:
-        """As ``offer``, from whatever size the witness says it has."""
+        """As ``offer``, from the size that the witness states."""
         answer = self.offer(witness, 0)
         return self.offer(witness, int(answer.body)) if answer.status == 409 else answer
 

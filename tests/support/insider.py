@@ -1,6 +1,6 @@
-"""What a bank can compute that knows all it may know: its secret key, its request's randomness, its key's.
+"""What a bank can compute from all it knows: its secret key, and the randomness of its request and of its key.
 
-Exact, in integers. ``Insider`` sees replies and half-made sums as the polynomials they are.
+Exact, in integers. ``Insider`` sees replies and unfinished sums as polynomials.
 """
 
 from __future__ import annotations
@@ -78,12 +78,12 @@ def transformed(rows: RingElement, params: ParameterSet) -> Any:
 
 
 def column_of(part: bytes, params: ParameterSet) -> Any:
-    """The ciphertext that a column or a key stands for."""
+    """The ciphertext of a column or a key, as it travels."""
     return binding.ciphertext_from_ntt(*messages.read_seeded_ciphertext(part, params), params)
 
 
 def output_of(part: bytes, params: ParameterSet) -> Any:
-    """The ciphertext that an output of a reply stands for."""
+    """The ciphertext of an output of a reply, as it travels."""
     return binding.reply_ciphertext(*messages.read_output(part, params), params)
 
 
@@ -104,13 +104,13 @@ def reduced(first: NDArray[np.object_], params: ParameterSet) -> RingElement:
 
 
 def rubbish(number: int, params: ParameterSet) -> bytes:
-    """A part of a column's length whose residues are none: it passes until they are read."""
+    """A part of a column's length with invalid residues, which are noticed only when they are read."""
     return number.to_bytes(SEED_BYTES, "big") + b"\xff" * (params.column_bytes - SEED_BYTES)
 
 
 @dataclass
 class Insider:
-    """A bank that looks at everything."""
+    """A bank that decrypts replies without rounding, and sees their noise."""
 
     params: ParameterSet
 
@@ -142,7 +142,7 @@ class Insider:
         return (inside - np.where(message > t // 2, message - t, message)) // t
 
     def craft(self, message: NDArray[np.int64], error: NDArray[np.int64]) -> bytes:
-        """An encryption of any polynomial with any noise, as it travels: what a bank may make that keeps to no rule."""
+        """An encryption of any polynomial with any noise, as it travels: what a dishonest bank can send."""
         params, seed = self.params, os.urandom(SEED_BYTES)
         second = expand_seed(seed, params)
         product = ring.multiply_by_small(polynomials(transformed(second, params), params)[0], -self.secret, params)
@@ -152,12 +152,12 @@ class Insider:
         return messages.pack_seeded_ciphertext(seed, binding.ciphertext_residues(whole, params)[0], params)
 
     def nothing(self) -> Any:
-        """A sum with no mask in it, for what protection is measured against."""
+        """A sum without a mask, to compare with a masked one."""
         return binding.ciphertext_from_coefficients(zero(self.params), zero(self.params), self.params)
 
 
 def head_of(columns: list[bytes], rows: int) -> ParsedBatch:
-    """What the bureau adds up from, for columns that no honest batch could bring."""
+    """The columns as the bureau reads them, even those that no honest batch has."""
     tags = np.zeros((rows, 16), dtype=np.uint8)
     return ParsedBatch("", CONTRACT, "", len(columns), tags, tuple(columns))
 

@@ -1,7 +1,7 @@
 """The Agreements of the W3C Recommendation "ODRL Information Model 2.2" (15 February 2018).
 
-Copyright 2018 W3C (MIT, ERCIM, Keio, Beihang), under the W3C Software and Document License. They are quoted as they
-stand, the inheriting one (section 2.8) in the expanded form that the Recommendation gives.
+Copyright 2018 W3C (MIT, ERCIM, Keio, Beihang), under the W3C Software and Document License. They are quoted
+verbatim, the inheriting one (section 2.8) in the expanded form that the Recommendation gives.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""An OpenID provider of another house, in a process of its own: ``idpyoidc``'s certified server behind plain HTTP.
+"""An independent OpenID provider in its own process: ``idpyoidc``'s certified server behind plain HTTP.
 
     python -m tests.support.openid_provider CALLBACK CLIENT SECRET PORT_FILE
 
-``GET /as/NAME`` says who sits at the browser from now on; there is no login form.
+``GET /as/NAME`` sets who signs in from now on; there is no login form.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class Plain:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Hands requests to the provider's endpoints and its answers back."""
+    """Passes requests to the provider's endpoints, and returns its responses."""
 
     provider: Server
 
@@ -159,7 +159,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Nothing on stderr."""
+        """Log nothing."""
 
 
 def main(callback: str, client: str, secret: str, port_file: Path) -> None:

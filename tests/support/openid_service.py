@@ -1,4 +1,4 @@
-"""A service whose people sign in at an OpenID provider that does what a test tells it to."""
+"""A service whose people sign in at an OpenID provider that a test controls."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ def provided(scene: Scene) -> Iterator[tuple[House, Crooked]]:
 
 
 def go_round(house: House) -> str:
-    """A browser goes the whole way; whom the service takes it for in the end, or nobody."""
+    """A browser signs in; returns the account that the service then sees, or an empty text."""
     with house.client() as browser:
-        answer = browser.get("/v1/sign-in/oidc", follow_redirects=True)
-        return browser.get("/v1/me").json()["account"] if answer.status_code == 200 else ""
+        response = browser.get("/v1/sign-in/oidc", follow_redirects=True)
+        return browser.get("/v1/me").json()["account"] if response.status_code == 200 else ""
 
 
 def code_of(house: House, port: int = 49152) -> str:
-    """The one-time code on its way to a command line, as whoever reads the loopback address sees it."""
+    """The one-time code that is sent to a command line's loopback address."""
     with house.client() as browser:
         query = {"port": port, "code_challenge": create_s256_code_challenge(VERIFIER), "state": STATE}
-        answer = browser.get("/v1/sign-in/oidc", params=query)
-        while answer.is_redirect and not answer.headers["location"].startswith(f"http://127.0.0.1:{port}/"):
-            answer = browser.get(answer.headers["location"])
-    return parse_qs(urlsplit(answer.headers["location"]).query)["code"][0]
+        response = browser.get("/v1/sign-in/oidc", params=query)
+        while response.is_redirect and not response.headers["location"].startswith(f"http://127.0.0.1:{port}/"):
+            response = browser.get(response.headers["location"])
+    return parse_qs(urlsplit(response.headers["location"]).query)["code"][0]
 
 
 def redeem(house: House, code: str, verifier: str) -> httpx.Response:

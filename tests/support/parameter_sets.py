@@ -1,4 +1,4 @@
-"""A parameter set that no contract can name, to show that what handles sets is not made for the one that is offered."""
+"""A parameter set that no contract can name, to show that the code does not depend on the one that is offered."""
 
 from __future__ import annotations
 
@@ -15,4 +15,4 @@ NARROW = ParameterSet(
     max_outputs=512,
     security="none that is promised: 120 bits of core-SVP",
 )
-"""Half the degree, and primes of 45 and 48 bits, whose residues lie at many places of a byte."""
+"""Half the degree, and primes of 45 and 48 bits, so that residues begin at many bit positions of a byte."""

@@ -1,4 +1,4 @@
-"""What tests of passwords play with: cheap hashes that count the work asked for, and tries as the ledger has them."""
+"""Helpers for tests of passwords: cheap hashes that count their work, and failed sign-ins in the ledger."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CHEAP = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
 
 
 class Counting(Passwords):
-    """Counts the Argon2 work that is asked for."""
+    """Passwords that count their Argon2 operations."""
 
     def __init__(self) -> None:
         super().__init__(CHEAP)
@@ -49,7 +49,7 @@ class Counting(Passwords):
 
 
 def failed_tries(store: Database, now: datetime) -> Counter[str]:
-    """How many tries to sign in failed, by reason: from entries of their own and from those that tell a number."""
+    """The number of failed sign-ins, by reason: from single entries and from entries with counts."""
     close_tallies(store, now + TALLY_WINDOW)
     found: Counter[str] = Counter()
     with store.begin_read() as session:
@@ -59,14 +59,14 @@ def failed_tries(store: Database, now: datetime) -> Counter[str]:
             facts = json.loads(body)["facts"]
             if SORT_FACT not in facts:
                 found[facts.get("reason", "of the provider")] += facts.get(COUNT_FACT, 1)
-            for told in facts.get(SORT_FACT, ()):
-                sort, number = told.rsplit(": ", 1)
+            for tally in facts.get(SORT_FACT, ()):
+                sort, number = tally.rsplit(": ", 1)
                 found[sort.split(": ")[0].split(",")[0]] += int(number)
     return found
 
 
 def locks(store: Database, now: datetime) -> list[int]:
-    """For how many seconds accounts were locked by failed tries, in the order in which the ledger tells it."""
+    """For how many seconds accounts were locked after failed sign-ins, in the order of the ledger."""
     close_tallies(store, now + TALLY_WINDOW)
     with store.begin_read() as session:
         query = (
@@ -78,7 +78,7 @@ def locks(store: Database, now: datetime) -> list[int]:
     found = []
     for facts in bodies:
         found += [facts["locked_seconds"]] if "locked_seconds" in facts else []
-        for told in facts.get(SORT_FACT, ()):
-            locked = re.match(r"password, then locked for (\d+) seconds: .*: (\d+)", told)
+        for tally in facts.get(SORT_FACT, ()):
+            locked = re.match(r"password, then locked for (\d+) seconds: .*: (\d+)", tally)
             found += [int(locked[1])] * int(locked[2]) if locked else []
     return found

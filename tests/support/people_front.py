@@ -1,4 +1,4 @@
-"""A running service over an empty bureau, the people who sign in to it, and the ``lab`` command as they run it."""
+"""A running service of an empty bureau, the people who sign in to it, and the ``lab`` command as they run it."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ GOOD, OTHER, WRONG = "correct horse battery", "staple tree and river", "not at a
 
 @dataclass
 class Front:
-    """``bureau`` is the same bureau as the service's, for what is done on its machine."""
+    """A running service; ``bureau`` opens the same folder, for acts on the bureau's machine."""
 
     bureau: Bureau
     process: Process
     secrets: list[str] = field(default_factory=list)
-    """Every password and token that went over the wire, for whoever looks for traces of them."""
+    """Every password and token that was sent, for tests that search for traces of them."""
 
     @property
     def url(self) -> str:
@@ -41,22 +41,22 @@ class Front:
         return httpx.Client(base_url=self.url, headers=found, timeout=60, trust_env=False)
 
     def account(self, name: str, *roles: Role, department: str = "credit", elsewhere: OidcSubject | None = None) -> str:
-        """A new account; returns its one-time password."""
+        """Make an account; returns its one-time password."""
         new = NewAccount(name, department, frozenset(roles), "", elsewhere)
         password = self.bureau.accounts.add(new, by="local") or ""
         self.secrets += [password] if password else []
         return password
 
     def settle(self, name: str, *roles: Role, department: str = "credit") -> str:
-        """A new account with the password ``GOOD``; returns a token of it."""
+        """Make an account with the password ``GOOD``; returns its token."""
         first = self.account(name, *roles, department=department)
         return self.sign_in(name, first, new_password=GOOD)["token"]
 
     def sign_in(self, name: str, password: str, **more: Any) -> dict[str, Any]:
         with self.client() as client:
-            answer = client.post("/v1/sign-in", json={"name": name, "password": password} | more)
-        assert answer.status_code == 200, answer.text
-        found = answer.json()
+            response = client.post("/v1/sign-in", json={"name": name, "password": password} | more)
+        assert response.status_code == 200, response.text
+        found = response.json()
         self.secrets += [found["token"]]
         return found
 
@@ -93,13 +93,13 @@ class Front:
 
 
 def free_port() -> int:
-    """A port that nobody listens on now, for a service whose address must be known before it starts."""
+    """A free port, for a service whose address must be known before it starts."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         return int(listening.getsockname()[1])
 
 
 class Placed(Process):
-    """A service at a port that was chosen beforehand."""
+    """A service on a given port."""
 
     def __init__(self, home: Path, port: int) -> None:
         super().__init__(home)
@@ -122,7 +122,7 @@ class Placed(Process):
 
 
 def open_front(home: Path, database_url: str = "", *, port: int = 0, **settings: str | bool | int) -> Front:
-    """A service of its own over a new bureau in ``home``; ``settings`` go into ``service.toml``."""
+    """Start a service of a new bureau in ``home``; ``settings`` go into ``service.toml``."""
     bureau = Bureau.create(home, name="某征信", database_url=database_url)
     lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
     (home / "service.toml").write_text("\n".join(lines) + "\n")

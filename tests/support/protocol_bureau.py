@@ -1,6 +1,6 @@
 """A small bureau in this process: the protocol's own bureau halves over a set of identifiers, and what it charged.
 
-It can break off at any request, before it does its part or after it (``cut``), and be busy (``busy``).
+It can fail at any request, before or after the work for it (``cut``), and be busy (``busy``).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ CONTRACT, JOB, EPOCH = "c-0001", "job-1", 1
 
 
 class Cut(Exception):
-    """A power cut."""
+    """The bureau fails, as in a power cut."""
 
 
 class Registry:
@@ -70,7 +70,7 @@ class Registry:
             else:
                 marks, kept = bureau.derive_tags_and_marks(contract, self.identifiers, values)[:, 16:], self._geometry
             geometry = BucketGeometry.for_entries(len(self.identifiers), kept)
-            # Several buckets, so that there are parts to lose.
+            # Several buckets, so that only some of them can be lost.
             geometry = kept or BucketGeometry(5, geometry.slots)
             if not counting:
                 self._geometry = geometry
@@ -134,7 +134,7 @@ class Registry:
         return bureau.pack_response(self.engine, evaluated, counting=counted)
 
     def evaluate(self, key: bytes, blinded: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """What it answers; another bureau may stray."""
+        """The evaluated elements; subclasses use another key."""
         return bureau.evaluate_elements(self.engine, key, blinded)
 
     def key(self, contract: str, operation: bureau.MatchingOperation) -> bytes:
@@ -142,7 +142,7 @@ class Registry:
         return bureau.derive_contract_key(self.secret, self.engine, contract, operation)
 
     def stated(self, contract: str, operation: bureau.MatchingOperation) -> bureau.SignedMatchingKey:
-        """What it states of that key, signed."""
+        """The signed statement of that key."""
         public_key = bureau.compute_public_key(self.engine, self.key(contract, operation))
         about = (contract, operation, self.engine, EPOCH, public_key.hex(), self.register_entries)
         signature = self.signing.sign(MatchingKeyStatement(*about).signing_input())
@@ -163,7 +163,7 @@ class Registry:
 
 
 def serve(registry: Registry, listener: Listener) -> None:
-    """Let a process on the other side of a socket (``Remote``) ask the registry, until it goes."""
+    """Serve a process at the other end of a socket (``Remote``) until it disconnects."""
     with listener.accept() as connection:
         connection.send((registry.engine, registry.public_key))
         while True:

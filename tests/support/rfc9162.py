@@ -1,5 +1,6 @@
-"""Merkle trees as RFC 9162 writes them down (section 2.1), by recursion and by its verification steps: a second
-implementation to hold the ledger's against. Slow, and for tests only.
+"""Merkle trees by the definitions and verification steps of RFC 9162 (section 2.1): a second implementation.
+
+Tests compare the ledger's tree with it. It is slow.
 """
 
 from __future__ import annotations

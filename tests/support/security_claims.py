@@ -34,7 +34,7 @@ SHIPPED = "on; no setting turns it off"
 
 @dataclass(frozen=True)
 class Control:
-    """What stops an attack, and the tests that show it: ``attacks`` succeed without it, ``defences`` hold with it."""
+    """What prevents an attack, and the tests for it: ``attacks`` succeed without it, ``defences`` hold with it."""
 
     name: str
     statement: str
@@ -44,7 +44,7 @@ class Control:
 
 @dataclass(frozen=True)
 class Threat:
-    """Who wants what, and what stops it. ``code`` names modules, or files at the repository's root."""
+    """An attacker's aim, and what prevents it. ``code`` names modules, or files at the repository's root."""
 
     title: str
     who: str
@@ -56,7 +56,7 @@ class Threat:
 
 @dataclass(frozen=True)
 class Property:
-    """What holds always, and the tests that would fail if it did not."""
+    """What always holds, and the tests that would fail otherwise."""
 
     name: str
     claim: str

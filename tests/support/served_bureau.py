@@ -1,4 +1,4 @@
-"""What the attacks are played in: a real bureau, its real service over HTTP, its people, and its bank.
+"""The scene of the attacks: a real bureau, its real service over HTTP, its people, and its bank.
 
 The service runs in a thread of the test, not in a process of its own, so that a test can take one protection out of it
 (``monkeypatch``) and leave everything else as it is.
@@ -37,7 +37,7 @@ PATIENCE = RetryPolicy(connect_timeout=5, read_timeout=60, tries=1, longest_wait
 
 
 class Signs(Protocol):
-    """Whoever signs requests."""
+    """What signs requests."""
 
     @property
     def public_key_hex(self) -> str: ...
@@ -46,7 +46,7 @@ class Signs(Protocol):
 
 
 class Signer:
-    """A bank of the scene as the outlet wants it."""
+    """The signer of a scene's bank, as its client needs it."""
 
     def __init__(self, bank: Bank) -> None:
         self._key, self.public_key_hex = bank.signing, bank.party.public_key
@@ -57,7 +57,7 @@ class Signer:
 
 @dataclass
 class House:
-    """A running service, the scene behind it, and what was opened to speak to it."""
+    """A running service, its scene, and the clients that were opened."""
 
     scene: Scene
     url: str
@@ -68,7 +68,7 @@ class House:
         return self.scene.bureau
 
     def outlet(self, signer: Signs | None = None) -> BureauClient:
-        """The scene's bank (or whoever signs with ``signer``) at the service."""
+        """A client of the service for the scene's bank, or for another ``signer``."""
         opened = BureauClient(self.url, signer or Signer(self.scene.bank), retry_policy=PATIENCE)
         self._outlets.append(opened)
         return opened
@@ -82,20 +82,20 @@ class House:
         return headers | ({"content-type": "application/octet-stream"} if body else {})
 
     def send(self, method: str, target: str, headers: dict[str, str], body: bytes = b"") -> httpx.Response:
-        """A request as anybody can send it who can reach the service."""
+        """Send a request as anybody who reaches the service can."""
         return httpx.request(method, self.url + target, headers=headers, content=body, timeout=60, trust_env=False)
 
     def client(self, token: str = "", **headers: str) -> httpx.Client:
-        """A person's way in."""
+        """An HTTP client of a person."""
         found = headers | ({"authorization": f"Bearer {token}"} if token else {})
         return httpx.Client(base_url=self.url, headers=found, timeout=60, trust_env=False)
 
     def account(self, name: str, *roles: Role, department: str = "credit", elsewhere: OidcSubject | None = None) -> str:
-        """A new account; its one-time password."""
+        """Make an account; returns its one-time password."""
         return self.bureau.accounts.add(NewAccount(name, department, frozenset(roles), "", elsewhere), by="local") or ""
 
     def settle(self, name: str, *roles: Role, department: str = "credit") -> str:
-        """A new account with the password ``PASSWORD``; a token of it."""
+        """Make an account with the password ``PASSWORD``; returns its token."""
         first = self.account(name, *roles, department=department)
         return self.bureau.accounts.sign_in(name, first, PASSWORD).token
 
@@ -108,10 +108,10 @@ class House:
 
 @contextmanager
 def serving(scene: Scene, *, port: int = 0, **settings: Any) -> Iterator[House]:
-    """The service of a scene's bureau, in a thread; batches are evaluated as they come."""
+    """The service of a scene's bureau, in a thread; batches are evaluated as they arrive."""
     chosen = ServiceSettings(**settings)
     bureau, logs = scene.bureau, scene.home / "logs"
-    # Argon2id with little memory and one pass: how dear a guess is matters to no attack here but two, which say so.
+    # Argon2id with little memory and one pass: the cost of a guess matters to two attacks only, which say so.
     bureau.accounts._passwords = Passwords(PasswordHasher(1, 64, 1))
     with ThreadPoolExecutor(1) as evaluating:
 
@@ -136,8 +136,8 @@ def serving(scene: Scene, *, port: int = 0, **settings: Any) -> Iterator[House]:
         try:
             yield house
         finally:
-            for outlet in house._outlets:
-                outlet.close()
+            for client in house._outlets:
+                client.close()
             server.should_exit = True
             thread.join(20)
             listening.close()

@@ -32,7 +32,7 @@ HEAD_EVERY = 7
 
 
 class Export:
-    """The lines of an export, and the ways to spoil it. Places count from 1, as entries do."""
+    """The lines of an export, and ways to tamper with it. Places count from 1, as entries do."""
 
     def __init__(self, header: bytes, entries: list[bytes], heads: list[bytes]) -> None:
         self.header, self.entries, self.heads = header, list(entries), list(heads)
@@ -56,12 +56,12 @@ class Export:
         self.entries[place - 1] = bytes(line)
 
     def replace(self, place: int, body: bytes, signature: str | None = None) -> None:
-        """Put another body there, with the leaf's hash made to fit."""
+        """Replace the entry's body, with a matching leaf hash."""
         old = EntryLine.split(self.entries[place - 1])
         self.entries[place - 1] = encode_export_entry(body, hash_leaf(body).hex(), signature or old.signature)
 
     def renumber(self, start: int) -> None:
-        """Give the entries from ``start`` on the numbers of their places, leaf hashes too; signatures can't follow."""
+        """Renumber the entries from ``start`` on, with matching leaf hashes but the old signatures."""
         for place in range(start, len(self.entries) + 1):
             try:
                 body = json.loads(self.body(place))
@@ -81,7 +81,7 @@ class Export:
 
 
 def make_export(count_of: Callable[[int], int] = lambda number: 1) -> Export:
-    """An export by the bureau's own hand, with ``count_of(n)`` entries of the n-th kind, and heads here and there."""
+    """An export made by the bureau, with ``count_of(n)`` entries of the n-th kind, and heads here and there."""
     tree, lines, heads = MerkleTree(), [], []
     kinds = [kind for number, kind in enumerate(ENTRY_KINDS) for _ in range(count_of(number))]
     for seq, kind in enumerate(kinds, start=1):

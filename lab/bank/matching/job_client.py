@@ -37,10 +37,10 @@ class MatchingRoutes(Protocol):
         """What changed since another set-up (frame ``MATCH_DELTA``); raises ``NotFound`` without one."""
 
     def match(self, contract: str, job: str, frame: bytes) -> ResponseWithReceipt:
-        """The answer to a matching request, a frame, and its receipt."""
+        """The response to a matching request, a frame, and its receipt."""
 
     def count_matches(self, contract: str, job: str, frame: bytes) -> ResponseWithReceipt:
-        """The answer to a request that is only counted, a frame, and its receipt."""
+        """The response to a request that is only counted, a frame, and its receipt."""
 
     def job(self, contract: str, job: str) -> dict[str, Any]:
         """The job's state at the bureau."""
@@ -105,10 +105,10 @@ class MatchingJobClient:
             while not timer.is_expired:
                 timer.sleep(at_least=busy.retry_after)
                 try:
-                    answer = ask()
+                    response = ask()
                 except Busy as again:
                     busy = again
                 else:
                     stage.advance()
-                    return answer
+                    return response
         raise busy

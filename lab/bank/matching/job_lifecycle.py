@@ -1,4 +1,4 @@
-"""Before a matching job: whether the contract allows it, the job at the bureau, and what checks its receipts."""
+"""Prepares a matching job: checks the contract's ceilings, opens the job at the bureau, checks and saves receipts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LOOKUP_BATCH = 50_000  # codes looked up together, to bound memory
 def open_matching_job(
     job: JobSession[ActiveContract], rows: int, processes: int
 ) -> tuple[MatchingJobClient, MatchingParameters]:
-    """Open the run's job at the bureau, or resume it, for ``rows`` identifiers; how to match in it.
+    """Open the run's job at the bureau, or resume it, for ``rows`` identifiers; returns how to match.
 
     ``processes`` to compute with; 0: one a core. Raises what ``JobSession.open_at_bureau`` raises.
     """

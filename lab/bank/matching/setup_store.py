@@ -78,7 +78,7 @@ class StoredSetup:
 
     def _write(self, number: int, coded: bytes) -> None:
         check_bucket(self.setup, number, coded)
-        # Each one, and now: a failure only where the bank has an identifier would tell the bureau which it has.
+        # Decode every bucket now: a failure in a single bucket would show the bureau which identifiers the bank has.
         decode_bucket(coded, self.setup.geometry)
         os.pwrite(self.descriptor, coded, self.offsets[number])
 

@@ -47,7 +47,7 @@ def _remove_item(item: RetainedItem, trash: Path) -> bool:
 
 
 def _move(paths: Iterable[Path], trash: Path) -> bool:
-    """Move the defining path of an item, then the others; whether any of them existed."""
+    """Move the defining path of an item, then the others; returns whether any of them existed."""
     moved = False
     for path in paths:
         try:

@@ -45,7 +45,7 @@ class JobSession(Generic[_ActiveContract_co]):
     def open_at_bureau(self, rows: int) -> int:
         """Open the job at the bureau for at most ``rows`` enterprises, or resume it; returns its key epoch.
 
-        Raises ``Conflict`` if the bureau has another job of this id, ``Unreachable`` if its answer names no epoch.
+        Raises ``Conflict`` if the bureau has another job of this id, ``Unreachable`` if its response names no epoch.
         """
         model = self.active.model
         description = JobDescription(self.active.recipient, model.name, model.version, rows)

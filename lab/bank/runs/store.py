@@ -163,7 +163,7 @@ def open_run(runs: Path, key: str, metadata: RunMetadata, *, now: datetime) -> I
 
 @contextmanager
 def lock_run(folder: Path) -> Iterator[None]:
-    """While no other process works on a run; raises ``Conflict`` if one does, or if the run was just removed."""
+    """Lock a run for the block; raises ``Conflict`` if another process works on it, or if it was just removed."""
     gone = Conflict(f"Run {folder.name} was just removed elsewhere.", next_step="run the command again")
     lock = lock_or_refuse(folder / "lock", what=f"run {folder.name}", next_step="wait for it, or give another --out")
     with ExitStack() as held:

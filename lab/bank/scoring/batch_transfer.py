@@ -14,7 +14,7 @@ from lab.bank.connection.client import RetryPolicy
 from lab.terms.errors import Busy, Unreachable
 from lab.transport.back_off import BackOffTimer
 
-_PAUSE = 0.1  # between two looks; the bureau holds its answer back by itself
+_PAUSE = 0.1  # between two looks; the bureau holds its response back by itself
 
 
 class BatchRoutes(Protocol):
@@ -54,11 +54,11 @@ def _exchange(
 ) -> tuple[bytes, dict[str, Any]]:
     timer = routes.retry_policy.back_off(routes.retry_policy.busy_timeout).start()
     _put_when_free(put, timer)
-    while (answer := routes.batch_reply(contract, job, sha256)) is None:
+    while (response := routes.batch_reply(contract, job, sha256)) is None:
         if timer.is_expired:
             raise Unreachable("The bureau did not evaluate a batch in time.", next_step="run this command again")
         time.sleep(_PAUSE)
-    return answer
+    return response
 
 
 def _put_when_free(put: Callable[[], None], timer: BackOffTimer) -> None:

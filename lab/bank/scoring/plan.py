@@ -1,4 +1,4 @@
-"""Plans a job before there is a contract: the smallest terms under which it would run, and what it would cost.
+"""Plans a job before there is a contract: the smallest contract under which it would run, and what it would cost.
 
 The bureau's offer says how many columns and outputs a model has; the bank counts its own portfolio and measures its own
 machine. Nothing of the portfolio is sent for this, not even its size: the size is in the plan, which a person sends.

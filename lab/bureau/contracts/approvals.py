@@ -1,4 +1,4 @@
-"""Four eyes: nobody judges what they wrote or approves twice, and two needed officers are of two departments."""
+"""Four eyes: no officer approves their own draft or approves twice; two who must approve are of two departments."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def check_not_author(version: ContractVersion, officer: AccountHolder, action: s
     """Raise ``NotAllowed`` for the officer who drafted the version."""
     if officer.name == version.drafted_by:
         raise NotAllowed(
-            f"Who drafted contract {version.contract.id} may not {action} it (four eyes).",
+            f"The officer who drafted contract {version.contract.id} may not {action} it (four eyes).",
             next_step="ask another officer",
         )
 

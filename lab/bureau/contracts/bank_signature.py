@@ -21,8 +21,8 @@ def accept_bank_signature(
     """Keep the bank's signature of a version (without one named: the newest that takes one).
 
     An approved version comes into force. The same signature again changes nothing. Raises ``NotFound``,
-    ``NotAuthentic`` if it does not verify, and ``Conflict`` if the version takes none, has another one, or names a key
-    of the bank that was revoked.
+    ``NotAuthentic`` if it does not verify, and ``Conflict`` if the version takes no signature, has another one, or
+    names a key of the bank that was revoked.
     """
     contract = ContractRecord(session, contract_id, lock=True)
     signable = [row for row in contract.versions if ContractState(row.state) in SIGNABLE_STATES]

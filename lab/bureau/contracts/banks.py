@@ -33,7 +33,7 @@ KEY_GRACE_PERIOD = timedelta(hours=24)
 MAX_STATEMENT_AGE = timedelta(minutes=10)
 """The largest difference between the time in a succession statement and the bureau's clock."""
 MAX_KEYS_PER_DAY = 10
-"""Keys that a bank may add by itself within 24 hours: each is a row and a ledger entry for ever."""
+"""Keys that a bank may add by itself within 24 hours: each adds a row and a ledger entry that stay."""
 _REASON = 500
 
 
@@ -79,8 +79,8 @@ class RegisteredBank:
 def register_bank(session: Session, party: Party, *, by: str, now: datetime, fingerprint: str | None = None) -> str:
     """Register the bank of this card if it is new; returns its id. The same card again changes nothing.
 
-    ``fingerprint`` is what the bank told ``by`` over another channel. A new key needs it, because a card may have been
-    exchanged on its way; the entry records it and who confirmed it.
+    ``fingerprint`` is what the bank read out to ``by`` over another channel. A new key needs it, because somebody may
+    have replaced the card on its way; the entry records it and who confirmed it.
     Raises ``Conflict`` if the name is another key's, the key another name's, or the key is no longer the bank's;
     ``InvalidInput`` for a new key without a fingerprint or a name that hides something, ``NotAuthentic`` for another
     key's.
@@ -162,7 +162,7 @@ def replace_key(session: Session, bank_id: str, signed: SignedKeySuccession, *, 
     statement = signed.statement
     if statement.bank != bank_id or abs(now - statement.time) > MAX_STATEMENT_AGE:
         raise InvalidInput(
-            "Wanted a statement of succession of this bank and of the last minutes; found another.",
+            "Wanted a statement of succession of this bank, made in the last minutes; found another.",
             next_step="run `lab bank rotate-key` again, and check both clocks",
         )
     old = _locked_key(session, statement.old_key)
@@ -244,7 +244,7 @@ def revoke_key(session: Session, key: str, reason: str, *, by: str, now: datetim
 def _check_fingerprint(fingerprint: str | None, party: Party) -> None:
     if fingerprint is None:
         raise InvalidInput(
-            f"The key on the card of {party.name} is new here; wanted its fingerprint, as the bank told it.",
+            f"The key on the card of {party.name} is new here; wanted its fingerprint, as the bank read it out.",
             next_step="have the bank read it out over another channel, and give it with --fingerprint",
         )
     check_fingerprint(fingerprint, party.public_key, whose="the bank")

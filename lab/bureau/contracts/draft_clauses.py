@@ -105,9 +105,12 @@ def default_consent(operations: Collection[Operation]) -> ConsentClause:
     """The default clause: no consent is needed; the reason depends on the most far-reaching operation."""
     for operation, why in (
         (Operation.RESEARCH_RUN, "公共记录，在本平台内用于研究 public records, used for research inside the lab"),
-        (Operation.SCORE, "公共记录，仅告知评分 public records, of which scores alone are told"),
-        (Operation.MATCH, "公共记录，仅告知哪些企业已登记 public records, of which is told who is there"),
-        (Operation.COUNT, "公共记录，仅告知数量 public records, of which is told how many are there"),
+        (Operation.SCORE, "公共记录，仅提供评分 public records; scores alone are disclosed"),
+        (
+            Operation.MATCH,
+            "公共记录，仅提供哪些企业已登记 public records; only which enterprises are registered is disclosed",
+        ),
+        (Operation.COUNT, "公共记录，仅提供数量 public records; only how many are registered is disclosed"),
     ):
         if operation in operations:
             return ConsentClause(why=why)

@@ -75,43 +75,44 @@ def build_contract(session: Session, draft: ContractDraft, now: datetime) -> Con
     none where only a count is chosen. Raises ``NotAllowed`` for an unpublished model, ``InvalidInput`` for a detail,
     engine, parameter set, item or clause that does not exist, and for a text that hides something.
     """
-    works, choices, amends = draft.models, draft.options, draft.amends
-    register_name = _one_register(works)
-    _check_known("engine", choices.engine, ENGINES)
-    find_parameters(choices.parameters)
+    candidates, options, amends = draft.models, draft.options, draft.amends
+    register_name = _one_register(candidates)
+    _check_known("engine", options.engine, ENGINES)
+    find_parameters(options.parameters)
     snapshot = find_snapshot(session, register_name)
     known = {item.code for item in load_items(session, snapshot.name, snapshot.version).values()}
     starts = now.replace(microsecond=0)
-    _check_step(works, choices)
-    operations = choices.operations or default_operations(choices.detail)
-    models = tuple(_pin_model(work.version, choices.detail) for work in works)
-    _check_smallest_request(operations, choices.ceilings)
-    items = _no_items(choices.forms) if counts_only(operations) else _items(works, choices.forms, known)
+    _check_step(candidates, options)
+    operations = options.operations or default_operations(options.detail)
+    models = tuple(_pin_model(candidate.version, options.detail) for candidate in candidates)
+    _check_smallest_request(operations, options.ceilings)
+    items = _no_items(options.forms) if counts_only(operations) else _items(candidates, options.forms, known)
     try:
         written = Contract(
             id=amends.id if amends else f"c-{starts:%Y%m%d}-{secrets.token_hex(4)}",
             version=amends.version + 1 if amends else 1,
             bureau=draft.bureau,
             bank=draft.bank,
-            purpose=choices.purpose,
-            recipients=choices.recipients,
+            purpose=options.purpose,
+            recipients=options.recipients,
             items=items,
             operations=operations,
-            detail=choices.detail,
+            detail=options.detail,
             models=models,
             id_kind=snapshot.id_kind,
-            engine=choices.engine,
-            parameters=choices.parameters,
-            ceilings=choices.ceilings,
-            consent=default_consent(operations) if choices.consent == ConsentClause() else choices.consent,
-            retention_days=choices.retention_days,
-            witnesses=choices.witnesses,
+            engine=options.engine,
+            parameters=options.parameters,
+            ceilings=options.ceilings,
+            consent=default_consent(operations) if options.consent == ConsentClause() else options.consent,
+            retention_days=options.retention_days,
+            witnesses=options.witnesses,
             starts=starts,
-            expires=draft.expires or starts + timedelta(days=choices.term_days),
+            expires=draft.expires or starts + timedelta(days=options.term_days),
         )
     except (ValidationError, OverflowError) as error:
         raise InvalidInput(
-            f"Wanted terms that make a contract; these do not fit: {_reasons(error)}.", next_step="choose others"
+            f"Wanted clauses that make a valid contract; these are not valid: {_reasons(error)}.",
+            next_step="choose others",
         ) from None
     written.check_free_texts()
     return written
@@ -160,42 +161,46 @@ def check_external_contract(session: Session, contract: Contract, bureau: Party,
     Raises ``InvalidInput`` naming the clause unless bureau, models, sheets, items, identifiers, engine and parameters
     are those of this bureau.
     """
-    works = find_contract_models(session, models, ((model.name, model.version) for model in contract.models))
-    snapshot = find_snapshot(session, _one_register(works))
+    candidates = find_contract_models(session, models, ((model.name, model.version) for model in contract.models))
+    snapshot = find_snapshot(session, _one_register(candidates))
     _check_known("engine", contract.engine, ENGINES)
     find_parameters(contract.parameters)
     codes = {item.code for item in load_items(session, snapshot.name, snapshot.version).values()}
     _check_smallest_request(contract.operations, contract.ceilings)
-    sheets = tuple(_pin_model(work.version, contract.detail) for work in works)
+    sheets = tuple(_pin_model(candidate.version, contract.detail) for candidate in candidates)
     for term, fits in (
         ("bureau", contract.bureau == bureau),
         ("models", contract.models == sheets),
-        ("items", _are_items_known(contract, works, codes)),
+        ("items", _are_items_known(contract, candidates, codes)),
         ("id_kind", contract.id_kind == snapshot.id_kind),
     ):
         if not fits:
             raise InvalidInput(
-                f"Wanted a contract of this bureau over what it holds now; its term {term} is of something else.",
+                f"Wanted a contract over what this bureau has now; the clause differs from that (term: {term}).",
                 next_step="draft it here with `lab officer draft`",
             )
 
 
-def _are_items_known(contract: Contract, works: Sequence[ContractModel], codes: set[str]) -> bool:
+def _are_items_known(contract: Contract, candidates: Sequence[ContractModel], codes: set[str]) -> bool:
     """Whether every item is in the catalogue, and every item that a model reads is in the contract as an input."""
     usable = {item.code for item in contract.items if item.form.allows(ReleaseForm.MODEL_INPUT_ONLY)}
-    read = set() if contract.counts_only else {item.code for work in works for item in work.model.public_items()}
+    read = (
+        set()
+        if contract.counts_only
+        else {item.code for candidate in candidates for item in candidate.model.public_items()}
+    )
     return {item.code for item in contract.items} <= codes | read and read <= usable
 
 
-def _one_register(works: Sequence[ContractModel]) -> str:
-    if not works:
+def _one_register(candidates: Sequence[ContractModel]) -> str:
+    if not candidates:
         raise InvalidInput("A contract names at least one model.", next_step="give --model NAME")
-    for work in works:
-        if work.version.state != PUBLISHED:
+    for candidate in candidates:
+        if candidate.version.state != PUBLISHED:
             raise NotAllowed(
-                f"Model {work.version} is not published.", next_step=f"run `lab model publish {work.version}`"
+                f"Model {candidate.version} is not published.", next_step=f"run `lab model publish {candidate.version}`"
             )
-    registers = {work.version.register for work in works}
+    registers = {candidate.version.register for candidate in candidates}
     if len(registers) != 1:
         raise InvalidInput(
             f"Wanted models over one register; found {len(registers)}.", next_step="make a contract for each register"
@@ -214,9 +219,9 @@ def _pin_model(model: ModelVersion, detail: ResultDetail) -> PinnedModel:
 
 
 def _items(
-    works: Sequence[ContractModel], forms: Mapping[str, ReleaseForm], known: set[str]
+    candidates: Sequence[ContractModel], forms: Mapping[str, ReleaseForm], known: set[str]
 ) -> tuple[ContractItem, ...]:
-    read = {item.code for work in works for item in work.model.public_items()}
+    read = {item.code for candidate in candidates for item in candidate.model.public_items()}
     if unknown := set(forms) - known - read:
         raise InvalidInput(f"Wanted items of the catalogue; {len(unknown)} are not in it.", next_step="check --item")
     if any(not forms.get(code, ReleaseForm.MODEL_INPUT_ONLY).allows(ReleaseForm.MODEL_INPUT_ONLY) for code in read):
@@ -260,10 +265,10 @@ def _check_smallest_request(operations: Sequence[Operation], ceilings: Ceilings)
         )
 
 
-def _check_step(works: Sequence[ContractModel], choices: ContractOptions) -> None:
+def _check_step(candidates: Sequence[ContractModel], options: ContractOptions) -> None:
     """Sums rounded to the contract's step must fit the parameter set; scoring would refuse them."""
-    step, limit = choices.ceilings.precision, find_parameters(choices.parameters).value_limit
-    if any(work.model.value_bound(choices.detail, step=step) > limit for work in works):
+    step, limit = options.ceilings.precision, find_parameters(options.parameters).value_limit
+    if any(candidate.model.value_bound(options.detail, step=step) > limit for candidate in candidates):
         raise InvalidInput(
             f"Wanted a step that the models' sums fit; {step} quanta is too large (term: precision).",
             next_step="choose a smaller --precision",

@@ -13,7 +13,7 @@ from lab.terms.contract.document import Operation
 
 
 def authorise(
-    session: Session, contract_id: str, operation: Operation, ask: AccessRequest, now: datetime
+    session: Session, contract_id: str, operation: Operation, request: AccessRequest, now: datetime
 ) -> ContractVersion:
     """Authorise an operation under the version in force, which is returned; raises if it is refused.
 
@@ -26,6 +26,6 @@ def authorise(
     version = find_version(session, contract_id)
     policy.check_state(version.contract, version.state, now)
     policy.check_signatures(version.signed, str(session.info.get("bureau_key", "")))
-    policy.check_operation(version.contract, operation, ask.detail)
-    policy.check_request(version.contract, ask)
+    policy.check_operation(version.contract, operation, request.detail)
+    policy.check_request(version.contract, request)
     return version

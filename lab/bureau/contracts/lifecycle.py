@@ -1,6 +1,6 @@
 """Every change of a contract's version, each in the caller's transaction and with its ledger entry.
 
-``take_step`` takes any officer's step by its row of the workflow; ``_PREPARATIONS`` and ``_SEQUELS`` hold what a few
+``take_step`` takes any officer's step by its row of the workflow; ``_PREPARATIONS`` and ``_SEQUELS`` are what a few
 steps do besides. Each change locks the contract's row first and the ledger last, so that changes to one contract are
 serialised. The caller has checked the officer's permission (``lab.bureau.people``); four eyes are enforced here.
 """

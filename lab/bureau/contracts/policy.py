@@ -103,13 +103,13 @@ def check_operation(contract: Contract, operation: Operation, detail: ResultDeta
             )
 
 
-def check_ceilings(contract: Contract, ask: AccessRequest) -> None:
+def check_ceilings(contract: Contract, request: AccessRequest) -> None:
     """Check the ceilings for one request."""
     ceilings = contract.ceilings
     for found, ceiling, term in (
-        (ask.identifiers, ceilings.identifiers_per_match, "identifiers_per_match"),
-        (ask.job_rows, ceilings.rows_per_job, "rows_per_job"),
-        (ask.rows, ceilings.rows_per_batch, "rows_per_batch"),
+        (request.identifiers, ceilings.identifiers_per_match, "identifiers_per_match"),
+        (request.job_rows, ceilings.rows_per_job, "rows_per_job"),
+        (request.rows, ceilings.rows_per_batch, "rows_per_batch"),
     ):
         if found is None:
             continue
@@ -160,28 +160,28 @@ def check_items(contract: Contract, items: frozenset[str], form: ReleaseForm) ->
         )
 
 
-def check_request(contract: Contract, ask: AccessRequest) -> None:
+def check_request(contract: Contract, request: AccessRequest) -> None:
     """Check all that a single request asks for, and that a batch gives every field."""
-    check_ceilings(contract, ask)
-    if ask.recipient is not None:
-        check_recipient(contract, ask.recipient)
-    if ask.model is not None:
-        check_model(contract, ask.model)
-    if ask.detail is not None:
-        check_detail(contract, ask.detail)
-    if ask.items is not None:
-        check_items(contract, ask.items, ask.form)
-    if ask.rows is None:
+    check_ceilings(contract, request)
+    if request.recipient is not None:
+        check_recipient(contract, request.recipient)
+    if request.model is not None:
+        check_model(contract, request.model)
+    if request.detail is not None:
+        check_detail(contract, request.detail)
+    if request.items is not None:
+        check_items(contract, request.items, request.form)
+    if request.rows is None:
         return
     for said, term in (
-        (ask.recipient, "recipients"),
-        (ask.model, "models"),
-        (ask.detail, "detail"),
-        (ask.items, "items"),
+        (request.recipient, "recipients"),
+        (request.model, "models"),
+        (request.detail, "detail"),
+        (request.items, "items"),
     ):
         if said is None:
             raise NotAllowed(
-                f"A batch under contract {contract.id} has to say what the term {term} is held against.",
+                f"A batch under contract {contract.id} must give all that is limited; found nothing for {term}.",
                 next_step="name the batch's job",
             )
 
@@ -199,7 +199,7 @@ def is_operation_allowed(
     signed: SignedContract,
     state: ContractState,
     operation: Operation,
-    ask: AccessRequest,
+    request: AccessRequest,
     now: datetime,
     bureau_key: str,
 ) -> bool:
@@ -208,6 +208,6 @@ def is_operation_allowed(
     return (
         passes_check(check_state, contract, state, now)
         and passes_check(check_signatures, signed, bureau_key)
-        and passes_check(check_operation, contract, operation, ask.detail)
-        and passes_check(check_request, contract, ask)
+        and passes_check(check_operation, contract, operation, request.detail)
+        and passes_check(check_request, contract, request)
     )

@@ -1,7 +1,6 @@
-"""The contracts that the bureau keeps: each version's document, signatures, state and approvals.
+"""The contracts at the bureau: each version's document, signatures, state and approvals.
 
-``ContractRecord`` reads one contract for a change and parses each document once; the functions below it read contracts
-for a look.
+``ContractRecord`` reads one contract for a change and parses each document once; the functions below it only read.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ class Approval:
 
 @dataclass(frozen=True, slots=True)
 class ContractVersion:
-    """One version of a contract as the bureau keeps it."""
+    """One version of a contract as the bureau stores it."""
 
     signed: SignedContract
     state: ContractState
@@ -90,7 +89,7 @@ class ContractRecord:
 
 
 def find_version(session: Session, contract_id: str, version: int | None = None) -> ContractVersion:
-    """That version; without one, the version in force, or the newest if none ever was. Raises ``NotFound``."""
+    """That version; without one, the version in force, or the newest if none was ever in force. Raises ``NotFound``."""
     record = ContractRecord(session, contract_id)
     number = record.contract.in_force if version is None else version
     return record.read(record.versions[0] if number is None else record.find(number))
@@ -109,7 +108,7 @@ def list_versions(session: Session, contract_id: str) -> list[ContractVersion]:
 
 
 def list_contracts(session: Session) -> list[ContractVersion]:
-    """Every contract, newest first, by its version in force, or its newest if none ever was."""
+    """Every contract, newest first, by its version in force, or its newest if none was ever in force."""
     newest_of: dict[str, ContractVersionRow] = {}
     in_force: dict[str, ContractVersionRow] = {}
     contracts = {row.id: row for row in session.scalars(select(ContractRow))}
@@ -138,7 +137,9 @@ def contract_row(session: Session, contract_id: str, *, lock: bool = False) -> C
     """The contract's row, locked if asked to; raises ``NotFound``."""
     row = session.get(ContractRow, contract_id, with_for_update=lock)
     if row is None:
-        raise NotFound(f"No contract {contract_id} is held here.", next_step="list contracts with `lab officer list`")
+        raise NotFound(
+            f"This bureau has no contract {contract_id}.", next_step="list contracts with `lab officer list`"
+        )
     return row
 
 
@@ -153,11 +154,11 @@ def version_rows(session: Session, contract_id: str) -> Sequence[ContractVersion
 
 
 def _parse_document(row: ContractVersionRow) -> Contract:
-    """The document in a version's row; raises ``NotAllowed`` if it is another one's."""
+    """The document in a version's row; raises ``NotAllowed`` if it is that of another contract or version."""
     contract = parse_contract(json.dumps({"contract": json.loads(row.document)}), kept=True).contract
     if (contract.id, contract.version) != (row.contract_id, row.version):
         raise NotAllowed(
-            f"The document held as contract {row.contract_id} version {row.version} is another one's.",
+            f"The document stored as contract {row.contract_id} version {row.version} belongs to another one.",
             next_step="compare the database with a copy; somebody altered it",
         )
     return contract

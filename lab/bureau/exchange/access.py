@@ -54,11 +54,11 @@ class AccessControl:
         operation: Operation,
         job_id: str,
         now: datetime,
-        ask: AccessRequest = AccessRequest(),
+        request: AccessRequest = AccessRequest(),
         *,
         lock: bool = False,
     ) -> AccessGrant:
-        """Authorise a request of an open job; ``ask`` has its size. ``lock`` the contract when it charges something.
+        """Authorise a request of an open job; ``request`` has its size. ``lock``: lock the contract, for a charge.
 
         Raises what ``authorise`` raises, ``NotFound`` for a job that was never opened and ``NotAllowed`` for one that
         is not open, or whose engine or parameters an amendment has changed.
@@ -67,12 +67,14 @@ class AccessControl:
             lock_contract(session, contract_id)
         job = find_job(session, contract_id, job_id)
         if job is None:
-            authorise(session, contract_id, operation, ask, now)
+            authorise(session, contract_id, operation, request, now)
             raise job_not_found(contract_id)
         opened = find_version(session, contract_id, job.version).contract
         model = find_model(session, job.parameters.model, job.parameters.model_version)
-        ask = replace(ask, recipient=job.parameters.recipient, job_rows=job.parameters.rows, detail=opened.detail)
-        version = authorise(session, contract_id, operation, self._add_model(ask, model, operation), now)
+        request = replace(
+            request, recipient=job.parameters.recipient, job_rows=job.parameters.rows, detail=opened.detail
+        )
+        version = authorise(session, contract_id, operation, self._add_model(request, model, operation), now)
         check_open(job)
         for term, before, present in (
             ("engine", opened.engine, version.contract.engine),
@@ -96,23 +98,23 @@ class AccessControl:
         lock_contract(session, contract_id)
         contract = find_version(session, contract_id).contract
         operation = _opening_operation(contract)
-        ask = AccessRequest(recipient=parameters.recipient, job_rows=parameters.rows, detail=contract.detail)
+        request = AccessRequest(recipient=parameters.recipient, job_rows=parameters.rows, detail=contract.detail)
         try:
             model = find_model(session, parameters.model, parameters.model_version)
         except NotFound:
             # A bank must not find out by trying which models exist: the contract is checked first.
-            named = replace(ask, model=(parameters.model, parameters.model_version))
+            named = replace(request, model=(parameters.model, parameters.model_version))
             authorise(session, contract_id, operation, named, now)
             raise
-        return authorise(session, contract_id, operation, self._add_model(ask, model, operation), now), model
+        return authorise(session, contract_id, operation, self._add_model(request, model, operation), now), model
 
-    def _add_model(self, ask: AccessRequest, model: ModelVersion, operation: Operation) -> AccessRequest:
+    def _add_model(self, request: AccessRequest, model: ModelVersion, operation: Operation) -> AccessRequest:
         """Add the model's version, and the items that it reads as inputs, to a request. A count reads none."""
-        ask = replace(ask, model=(model.name, model.version))
+        request = replace(request, model=(model.name, model.version))
         if operation is Operation.COUNT:
-            return ask
+            return request
         items = frozenset(item.code for item in self._models.load(model).public_items())
-        return replace(ask, items=items, form=ReleaseForm.MODEL_INPUT_ONLY)
+        return replace(request, items=items, form=ReleaseForm.MODEL_INPUT_ONLY)
 
 
 def _opening_operation(contract: Contract) -> Operation:

@@ -154,7 +154,7 @@ class BatchRepository:
     ) -> None:
         """Raise ``Conflict`` if some job had the batch evaluated by this register and model version already.
 
-        Replies are random, so a second one to the same ciphertexts and weights would tell more than the first.
+        Replies are random, so a second one to the same ciphertexts and weights would reveal more than the first.
         """
         for row in self._evaluations(session, contract_id, sha256):
             job = session.get_one(JobRow, (contract_id, row.job_id))
@@ -201,7 +201,7 @@ class BatchRepository:
         ):
             if int(session.scalar(counted) or 0) >= most:
                 raise Busy(
-                    f"As many batches wait to be evaluated as may wait ({most}); this one was not taken.",
+                    f"The queue is full: {most} batches may wait to be evaluated at once; this one was not accepted.",
                     next_step=f"send it again in {_RETRY_AFTER} seconds",
                     retry_after=_RETRY_AFTER,
                 )
@@ -248,9 +248,14 @@ class BatchRepository:
         path = self._home.path(row.reply_file) if row.reply_file is not None else None
         reply = path.read_bytes() if path is not None and path.is_file() else b""
         if hashlib.sha256(reply).hexdigest() != row.reply_sha256:
-            why = "its file is lost" if path is not None else "it was kept no longer than agreed (term: retention_days)"
+            why = (
+                "its file is lost"
+                if path is not None
+                else "it was removed after the agreed retention (term: retention_days)"
+            )
             raise InvalidInput(
-                f"The reply to this batch was given before, and {why}.", next_step="encrypt the batch afresh"
+                f"This batch was answered before, but its reply cannot be sent again: {why}.",
+                next_step="encrypt the batch afresh",
             )
         return RecordedReply(reply, row.entry_seq)
 
@@ -275,5 +280,5 @@ def read_failure(row: BatchRow) -> ShulabError:
     """Why a returned batch was not answered, as the error that was raised."""
     failure = json.loads(row.failure or "{}")
     family = ERROR_FAMILIES.get(failure.get("error", ""), Conflict)
-    detail = failure.get("detail") or "The batch was not answered, and its charge was given back."
+    detail = failure.get("detail") or "The batch was not answered, and its charge was refunded."
     return family(detail, next_step=failure.get("next_step") or "send the batch again")

@@ -35,29 +35,29 @@ _ADD = text(
     "ON CONFLICT (contract_id, counter) DO UPDATE SET used = usage.used + excluded.used "
     "WHERE usage.used + excluded.used <= :ceiling"
 )
-_TAKE_BACK = text("UPDATE usage SET used = used - :amount WHERE contract_id = :contract AND counter = :counter")
+_REFUND = text("UPDATE usage SET used = used - :amount WHERE contract_id = :contract AND counter = :counter")
 
 # Pseudonyms are sent as one JSON list: thousands of bound parameters are slow on both databases.
-_LISTS = {
+_JSON_LIST = {
     "sqlite": "SELECT value AS enterprise FROM json_each(:asked)",
     "postgresql": "SELECT value AS enterprise FROM json_array_elements_text(CAST(:asked AS json))",
 }
-_AT_CEILING = {
+_COUNT_AT_CEILING = {
     backend: text(
         "SELECT count(*) FROM (SELECT enterprise FROM inquiries "
         f"WHERE contract_id = :contract AND at > :since AND enterprise IN ({asked}) "
         "GROUP BY enterprise HAVING count(*) >= :ceiling) AS spent"
     ).bindparams(bindparam("since", type_=UtcDateTime()))
-    for backend, asked in _LISTS.items()
+    for backend, asked in _JSON_LIST.items()
 }
 _INQUIRE = {
     backend: text(
         "INSERT INTO inquiries (contract_id, job_id, batch, enterprise, at) "
         f"SELECT :contract, :job, :batch, enterprise, :at FROM ({asked}) AS asked"
     ).bindparams(bindparam("at", type_=UtcDateTime()))
-    for backend, asked in _LISTS.items()
+    for backend, asked in _JSON_LIST.items()
 }
-_TAKE_BACK_INQUIRIES = text("DELETE FROM inquiries WHERE contract_id = :contract AND job_id = :job AND batch = :batch")
+_DELETE_INQUIRIES = text("DELETE FROM inquiries WHERE contract_id = :contract AND job_id = :job AND batch = :batch")
 # No ceiling on the sum of all scores: the contract's ceiling is for each enterprise.
 _NO_CEILING = 2**62
 
@@ -88,7 +88,7 @@ def charge_identifiers(session: Session, contract: Contract, count: int) -> None
 
 def refund_identifiers(session: Session, contract_id: str, count: int) -> None:
     """Undo ``charge_identifiers``."""
-    session.execute(_TAKE_BACK, {"contract": contract_id, "counter": IDENTIFIERS, "amount": count})
+    session.execute(_REFUND, {"contract": contract_id, "counter": IDENTIFIERS, "amount": count})
 
 
 def charge_scores(
@@ -104,12 +104,12 @@ def charge_scores(
     asked = {"contract": contract.id, "asked": json.dumps(list(enterprises))}
     since = now - timedelta(days=ceilings.period_days)
     values: dict[str, Any] = asked | {"since": since, "ceiling": ceilings.scores_per_enterprise}
-    spent = int(session.execute(_AT_CEILING[backend], values).scalar_one())
+    spent = int(session.execute(_COUNT_AT_CEILING[backend], values).scalar_one())
     if spent:
         raise NotAllowed(
             f"Contract {contract.id} allows {ceilings.scores_per_enterprise} scores an enterprise within "
             f"{ceilings.period_days} days (term: scores_per_enterprise); {spent} of {len(enterprises)} enterprises "
-            "in the batch have had them.",
+            "in the batch have used them.",
             next_step="leave those enterprises out, or ask for a contract with a higher ceiling",
         )
     _add(session, contract.id, SCORES, len(enterprises), _NO_CEILING)
@@ -118,9 +118,9 @@ def charge_scores(
 
 def refund_scores(session: Session, contract_id: str, job: str, batch: str) -> None:
     """Undo ``charge_scores`` for a job's batch: it was not answered, so nobody inquired."""
-    done = session.execute(_TAKE_BACK_INQUIRIES, {"contract": contract_id, "job": job, "batch": batch})
+    done = session.execute(_DELETE_INQUIRIES, {"contract": contract_id, "job": job, "batch": batch})
     count = done.rowcount if isinstance(done, CursorResult) else 0
-    session.execute(_TAKE_BACK, {"contract": contract_id, "counter": SCORES, "amount": count})
+    session.execute(_REFUND, {"contract": contract_id, "counter": SCORES, "amount": count})
 
 
 def read_usage(session: Session, contract: Contract, now: datetime) -> ContractUsage:

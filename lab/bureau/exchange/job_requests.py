@@ -77,8 +77,8 @@ class JobService:
         # A request for a model that the contract does not name goes to ``authorise`` as it is, and is refused there.
         allowed = [m for m in contract.models if name in (None, m.name) and version in (None, m.version)]
         model = (allowed[0].name, allowed[0].version) if allowed else (name or "", version or 0)
-        ask = AccessRequest(model=model, detail=contract.detail)
-        contract = authorise(session, contract_id, Operation.SCORE, ask, self._now()).contract
+        request = AccessRequest(model=model, detail=contract.detail)
+        contract = authorise(session, contract_id, Operation.SCORE, request, self._now()).contract
         return contract, find_model(session, *model)
 
     @records_refusals("open-job")
@@ -98,7 +98,7 @@ class JobService:
             if job.state == "open" and state not in ("current", "closing"):
                 raise Conflict(
                     f"The key epoch of job {job_id} has ended, so what it matched can't be scored any more.",
-                    next_step="start the job afresh, under another id",
+                    next_step="start a new job, under another id",
                 )
         return job
 
@@ -117,7 +117,7 @@ class JobService:
             return job.as_dict() | {"batches": self._batches.count_by_state(session, contract_id, job_id)}
 
     def end(self, contract_id: str, job_id: str) -> ContractJob:
-        """End a job, whatever the contract's state: ending gives nothing out. Raises ``NotFound``."""
+        """End a job, whatever the contract's state: ending reveals nothing. Raises ``NotFound``."""
         with self._store.begin() as session:
             lock_contract(session, contract_id)
             version = find_version(session, contract_id)

@@ -142,7 +142,7 @@ def check_job_id(job_id: str) -> None:
     """Raise ``InvalidInput`` unless ``job_id`` can name a job: it is part of addresses and ledger entries."""
     if not is_job_id(job_id):
         raise InvalidInput(
-            "Wanted a job's id of letters, digits, dots and hyphens (at most 64).", next_step="name the job otherwise"
+            "Wanted a job's id of letters, digits, dots and hyphens (at most 64).", next_step="give the job another id"
         )
 
 
@@ -210,7 +210,7 @@ def end_job(session: Session, contract_id: str, job_id: str, now: datetime, *, b
 def stop_jobs(session: Session, contract_id: str, now: datetime, *, by: str) -> int:
     """Stop every open job of a contract, in the transaction that suspends or ends it; returns their number.
 
-    A batch in evaluation finds out before its reply is stored: the reply is neither stored nor given out.
+    A batch in evaluation is checked again before its reply is stored: the reply is neither stored nor sent.
     """
     stop = (
         update(JobRow)

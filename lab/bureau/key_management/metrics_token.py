@@ -13,7 +13,7 @@ from lab.disk.private_files import replace_private
 from lab.terms.errors import InvalidInput
 
 METRICS_TOKEN_FILE = "metrics.token"
-_LEAST = 16
+_MIN_TOKEN_CHARACTERS = 16
 
 
 def metrics_token(folder: Path) -> str:
@@ -23,9 +23,10 @@ def metrics_token(folder: Path) -> str:
         if not file.exists():
             replace_private(file, secrets.token_urlsafe(32).encode() + b"\n")
         token = file.read_text("ascii", errors="replace").strip()
-    if len(token) < _LEAST:
+    if len(token) < _MIN_TOKEN_CHARACTERS:
         raise InvalidInput(
-            f"Wanted a token of at least {_LEAST} characters in {METRICS_TOKEN_FILE}.", next_step=f"remove {file}"
+            f"Wanted a token of at least {_MIN_TOKEN_CHARACTERS} characters in {METRICS_TOKEN_FILE}.",
+            next_step=f"remove {file}",
         )
     return token
 

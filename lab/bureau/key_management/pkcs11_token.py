@@ -25,7 +25,7 @@ SCHEME = "pkcs11:"
 PIN_VARIABLE = "SHULAB_BUREAU_PIN"
 _BITS = 256
 # A whole process is signed in to a token, not a thread; so threads take turns.
-_TURN = threading.Lock()
+_TOKEN_LOCK = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ def _session(place: HsmKeyLocation, *, writing: bool = False) -> Iterator[Any]:
     faults = library.exceptions
     pin = _pin(place)
     try:
-        with _TURN, _find_token(library, place).open(user_pin=pin, rw=writing) as session:
+        with _TOKEN_LOCK, _find_token(library, place).open(user_pin=pin, rw=writing) as session:
             yield session
     except (faults.PinIncorrect, faults.PinInvalid, faults.PinLenRange):
         raise NotAuthentic(

@@ -127,7 +127,7 @@ class SecretStore:
             yield
 
     def _finish(self) -> None:
-        """Replace each old form by the new one if that opens; if the old one opens, the resealing was given up."""
+        """Replace each old form by the new one if that opens; if the old one opens, the resealing was abandoned."""
         for file in sorted(self._folder.glob(f"*{_NEXT}")):
             name = file.name.removesuffix(_NEXT)
             if self._opens(file, name):

@@ -46,7 +46,7 @@ class CosigningService:
             return session.scalar(query) or 0
 
     def witness_lag(self) -> int:
-        """How many entries the witness that is furthest behind lacks of the newest head."""
+        """How many entries of the newest head the witness that is furthest behind has not cosigned."""
         newest = self._ledger.newest_head()
         if newest is None or not self.witnesses:
             return 0
@@ -70,7 +70,7 @@ class CosigningService:
                     self._store_line(head.size, found, str(line))
                     return found
         raise NotAuthentic(
-            f"Wanted a cosignature of witness {witness.name} in its answer; found none in time.",
+            f"Wanted a cosignature of witness {witness.name} in its response; found none in time.",
             next_step="compare its verifier key and its clock with `witnesses` in the settings",
         )
 

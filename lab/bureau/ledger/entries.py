@@ -17,11 +17,11 @@ from lab.terms.ledger.tree import Fact, LedgerEntry, encode_entry, entry_signing
 
 LOCAL_ACTOR, BUREAU_ACTOR = "local", "bureau"
 """Actors that are neither a bank nor a person: a command on the bureau's machine, and the service itself."""
-_BY = re.compile(r"local|bureau|(bank|person):[^\s:]{1,100}")
+_ACTOR = re.compile(r"local|bureau|(bank|person):[^\s:]{1,100}")
 # Without the mapper, which takes three times as long: every response to a bank waits for an entry.
 _NEXT = update(LedgerSizeRow).values(size=LedgerSizeRow.size + 1).returning(LedgerSizeRow.size)
 _INSERT = insert(LedgerEntryRow)
-_LIKE_A_CODE = re.compile(r"(?<![0-9A-Z])[0-9A-HJ-NPQRTUWXY]{18}(?![0-9A-Z])", re.IGNORECASE)
+_CODE_PATTERN = re.compile(r"(?<![0-9A-Z])[0-9A-HJ-NPQRTUWXY]{18}(?![0-9A-Z])", re.IGNORECASE)
 
 
 def record(session: Session, kind: str, contract: str | None, facts: Mapping[str, Fact], *, by: str) -> LedgerEntry:
@@ -35,8 +35,8 @@ def record(session: Session, kind: str, contract: str | None, facts: Mapping[str
     could cause a deadlock.
     """
     if kind not in ENTRY_KINDS:
-        raise ValueError(f"{kind!r} is no kind of entry; lab.terms.ledger.entry_kinds lists them")
-    if not _BY.fullmatch(by):
+        raise ValueError(f"{kind!r} is not a kind of entry; lab.terms.ledger.entry_kinds lists them")
+    if not _ACTOR.fullmatch(by):
         raise ValueError("an entry is by bank:<id>, person:<account>, local or bureau")
     sign = session.info.get("sign")
     if sign is None:
@@ -57,7 +57,7 @@ def record(session: Session, kind: str, contract: str | None, facts: Mapping[str
 def _check(facts: Mapping[str, Fact]) -> None:
     """Facts are hashes, counts and names; texts that a person typed are searched for codes."""
     for name, fact in facts.items():
-        if any(uscc.is_valid(found) for text in _texts_of(name, fact) for found in _LIKE_A_CODE.findall(text)):
+        if any(uscc.is_valid(found) for text in _texts_of(name, fact) for found in _CODE_PATTERN.findall(text)):
             raise InvalidInput(
                 "The text holds an enterprise's code, and the ledger keeps none.",
                 next_step="write it without the code",

@@ -31,7 +31,7 @@ STRANGER_ENTRY_LIMIT, KNOWN_ENTRY_LIMIT = 5, 20
 COUNT_FACT, SORT_FACT = "times", "of"
 MAX_REFUNDS = 20
 """Refunds for a contract within a window because of what its bank sent: each makes two entries."""
-_RETURNS = "charges.returned"  # no kind of entry: only counted
+_REFUND_KIND = "charges.returned"  # no kind of entry: only counted
 _BEGIN = text(
     "INSERT INTO ledger_tallies (key, kind, contract_id, by, about, since, written, counted, last) "
     "VALUES (:key, :kind, :contract, :by, :about, :now, 0, 0, :now) ON CONFLICT (key) DO NOTHING"
@@ -40,16 +40,16 @@ _BEGIN = text(
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How entries of a kind are counted: by which facts, after how many entries of their own, and by which sort."""
+    """How entries of a kind are counted: by which facts, after how many entries of their own, and split by what."""
 
     about: Mapping[str, Fact]
     """The facts by which an entry is counted together with others; each comes from a closed list."""
     first: int = KNOWN_ENTRY_LIMIT
     """Entries of their own within the window."""
     sort: str = ""
-    """From a closed list. The entry with the number of all also gives the number of each sort (``of``). For a sort that
-    must not decide whether there is an entry, because everybody can see how many entries the ledger has. The contract
-    does not decide then either; it may be the sort."""
+    """A word from a closed list, or a contract; the entry with the total also gives the number of each (``of``). Unlike
+    ``about``, it does not decide whether an entry is written, which everybody can see from the ledger's size. With a
+    ``sort``, neither does the contract."""
 
 
 def record_or_count(
@@ -62,7 +62,7 @@ def record_or_count(
     by: str,
     now: datetime,
 ) -> LedgerEntry | None:
-    """Append an entry; or count it and return None, if ``tally.first`` like it have had one within the window.
+    """Append an entry; or count it and return None, if ``tally.first`` others like it have one within the window.
 
     Raises what ``record`` raises; like ``record``, call it last in the transaction.
     """
@@ -90,7 +90,7 @@ def tally_refund(session: Session, contract: str, error: Exception, *, now: date
     """Count a refund, unless ``error`` is the bureau's own failure. Call it before any entry."""
     if isinstance(error, Unreachable):
         return
-    row = _locked(session, _RETURNS, contract, BUREAU_ACTOR, "{}", now)
+    row = _locked(session, _REFUND_KIND, contract, BUREAU_ACTOR, "{}", now)
     if not row.since <= now < row.since + TALLY_WINDOW:
         row.since, row.written = now, 0
     row.written, row.last = row.written + 1, now
@@ -99,7 +99,7 @@ def tally_refund(session: Session, contract: str, error: Exception, *, now: date
 
 def check_refund_limit(session: Session, contract: str, now: datetime) -> None:
     """Raise ``NotAllowed`` after ``MAX_REFUNDS`` refunds within the window: nothing more is charged."""
-    row = session.get(EntryTallyRow, _key(_RETURNS, contract, BUREAU_ACTOR, "{}"), populate_existing=True)
+    row = session.get(EntryTallyRow, _key(_REFUND_KIND, contract, BUREAU_ACTOR, "{}"), populate_existing=True)
     if row is not None and row.written >= MAX_REFUNDS and row.since <= now < row.since + TALLY_WINDOW:
         raise NotAllowed(
             f"{MAX_REFUNDS} requests under contract {contract} could not be evaluated within an hour; none "

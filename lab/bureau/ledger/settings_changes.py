@@ -25,18 +25,18 @@ def record_configuration_change(
     store: Database,
     of: str,
     settings: BaseSettings,
-    hide: Callable[[Sequence[str]], Sequence[str]],
+    hash_settings: Callable[[Sequence[str]], Sequence[str]],
     *,
     by: str,
 ) -> LedgerEntry | None:
     """Record the settings of ``of`` (``bureau``, ``service``) if they differ from those recorded last, or return None.
 
-    ``hide`` computes a keyed hash of each text (``BureauKeys.hash_settings``). The first time, all settings count as
+    ``hash_settings`` is ``BureauKeys.hash_settings``: a keyed hash of each text. The first time, all settings count as
     changed.
     """
     values = {name: getattr(settings, name) for name in sorted(type(settings).model_fields)}
     texts = [f"setting {of} {name} {json.dumps(value, default=_plain)}" for name, value in values.items()]
-    present = dict(zip(values, hide(texts), strict=True))
+    present = dict(zip(values, hash_settings(texts), strict=True))
     with store.begin_read() as session:
         if _last(session, of) == present:
             return None

@@ -2,7 +2,7 @@
 
 Every attempt to sign in takes the same steps. First the form of a new password is checked, against what was sent and
 nothing else, so that its refusal says nothing about the account. Then the account is read under its row's lock: the
-password for an account that is locked, disabled or missing is compared with a hash of nobody, so that nothing later can
+password for an account that is locked, disabled or missing is compared with a dummy hash, so that nothing later can
 depend on the real one. Argon2 takes long and holds no lock. Last, the attempt is decided under the lock again. Of many
 parallel attempts, only as many are decided as could be one after another; the others find the account locked and learn
 nothing, not even that their password was right.
@@ -41,7 +41,7 @@ from lab.bureau.store import Database
 from lab.bureau.store.tables import AccountRow, ContractRow
 from lab.terms.errors import Conflict, NotAuthentic, NotFound, ShulabError
 
-_AGAIN = "sign in with `lab account sign-in NAME --service URL`"
+_SIGN_IN_STEP = "sign in with `lab account sign-in NAME --service URL`"
 
 
 class AccountService:
@@ -169,7 +169,7 @@ class AccountService:
                 _record_done(session, row.name, "openid")
         if tokens is None:
             raise NotAuthentic(
-                "The provider knows you; the bureau has no account for you that may be used.",
+                "The provider has identified you, but the bureau has no account for you that is active.",
                 next_step="ask an administrator for one",
             )
         return tokens
@@ -185,7 +185,7 @@ class AccountService:
         with self._store.begin_read() as session:
             found = sign_ins.find(session, token, now)
         if found is None:
-            raise NotAuthentic("You are not signed in, or no longer.", next_step=_AGAIN)
+            raise NotAuthentic("You are not signed in, or no longer.", next_step=_SIGN_IN_STEP)
         if now - found.seen_at >= sign_ins.ACTIVITY_INTERVAL:
             with self._store.begin() as session:
                 sign_ins.record_activity(session, found.token_sha256, now)
@@ -227,7 +227,7 @@ class AccountService:
                 _record_done(session, name, how)
         if tokens is None:
             raise NotAuthentic(
-                "Account and password do not fit, or the account cannot be used now: "
+                "Account and password do not match, or the account cannot be used now: "
                 f"after {MAX_ATTEMPTS} failures it is locked, for {int(FIRST_LOCK.total_seconds() // 60)} "
                 "minutes at first.",
                 next_step="check both, wait, or ask an administrator",

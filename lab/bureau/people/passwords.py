@@ -19,8 +19,8 @@ from lab.terms.errors import InvalidInput
 
 MIN_LENGTH, MAX_LENGTH = 12, 200
 # Without 0, 1, i, l and o, which people confuse: 20 of 31 characters, 99 bits.
-_SIGNS = "23456789abcdefghjkmnpqrstuvwxyz"
-_ONE_TIME = (4, 5)
+_ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
+_ONE_TIME_GROUPS = (4, 5)
 
 
 class Passwords:
@@ -30,7 +30,7 @@ class Passwords:
         self._hasher = hasher or PasswordHasher.from_parameters(RFC_9106_LOW_MEMORY)
 
     @cached_property
-    def _nobodys(self) -> str:
+    def _dummy_hash(self) -> str:
         """The hash that passwords of unknown names are compared with, so that they cost the same work."""
         return self.hash(secrets.token_urlsafe(32))
 
@@ -40,12 +40,12 @@ class Passwords:
 
     def verify(self, stored: str | None, password: str) -> bool:
         """Whether ``password`` matches the hash ``stored``; None costs the same work and matches nothing."""
-        typed, nobodys = _normal(password), self._nobodys  # computed at the first call, whatever the name
+        typed, dummy = _normal(password), self._dummy_hash  # computed at the first call, whatever the name
         # A longer text than any password costs no more to hash than the longest password.
         if len(typed) > MAX_LENGTH:
             stored, typed = None, typed[:MAX_LENGTH]
         try:
-            return self._hasher.verify(stored or nobodys, _bytes(typed)) and stored is not None
+            return self._hasher.verify(stored or dummy, _bytes(typed)) and stored is not None
         except (VerificationError, InvalidHashError):
             return False
 
@@ -56,8 +56,8 @@ class Passwords:
 
 def make_one_time_password() -> str:
     """A random password of four groups, to be changed at the first sign-in."""
-    groups, length = _ONE_TIME
-    return "-".join("".join(secrets.choice(_SIGNS) for _ in range(length)) for _ in range(groups))
+    groups, length = _ONE_TIME_GROUPS
+    return "-".join("".join(secrets.choice(_ALPHABET) for _ in range(length)) for _ in range(groups))
 
 
 def check_new_password(password: str, *, account: str, old: str) -> None:

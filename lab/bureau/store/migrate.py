@@ -19,7 +19,7 @@ _MIGRATION_LOCK = 0x5348554C
 
 
 def migrate(engine: Engine) -> None:
-    """Run all migrations that the database has not had, in one transaction; nothing to do is fine.
+    """Run all migrations that the database lacks, in one transaction; there may be none.
 
     Raises ``Conflict`` for a database that a later version has brought further than this one knows.
     """
@@ -29,7 +29,7 @@ def migrate(engine: Engine) -> None:
         version = _version(connection)
         if version is not None and version > newest_migration():
             raise Conflict(
-                f"The database is of a later version of this program: it stands at {version}, this one knows "
+                f"The database is of a later version of this program: it has migration {version}, this one knows "
                 f"{newest_migration()}.",
                 next_step="run that version or a later one, or restore a copy of the home from before",
             )
@@ -45,7 +45,7 @@ def newest_migration() -> str:
 
 
 def schema_differences(engine: Engine) -> list[Any]:
-    """What the tables in the code have and the migrated database has not, or the other way; empty when they agree."""
+    """The differences between the tables in the code and the migrated database; empty if there are none."""
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
@@ -55,7 +55,7 @@ def schema_differences(engine: Engine) -> list[Any]:
 
 
 def _version(connection: Connection) -> str | None:
-    """The number of the last migration that the database has had; None for an empty one."""
+    """The number of the last migration of the database; None for an empty one."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))

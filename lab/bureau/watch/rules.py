@@ -1,7 +1,7 @@
 """The rules of the watch: one table, and the comparison of counts with it.
 
 Every rule is a count that further queries can only raise within its days. A share would be simpler to read, but a
-prober dilutes a share with queries that cost nothing. Reaching a ceiling is no finding: a contract is meant to be as
+prober dilutes a share with queries that cost nothing. Reaching a ceiling is not a finding: a contract is meant to be as
 tight as its use.
 """
 
@@ -112,7 +112,7 @@ MONITORING_RULES: Mapping[str, MonitoringRule] = {
             "returned",
             "退回的批次过多",
             "many batches returned",
-            "batches whose evaluation failed or was stopped, so that their charge was given back",
+            "batches whose evaluation failed or was stopped, so that their charge was refunded",
             limit=20,
             days=MONTH_DAYS,
             step=RecommendedStep.LOOK,
@@ -130,7 +130,7 @@ MONITORING_RULES: Mapping[str, MonitoringRule] = {
             "replies",
             "答复数接近噪声所能掩护的上限",
             "replies near what the flood hides",
-            "percent used of what a model's replies may tell the bank by their noise; past 100 they are refused",
+            "percent used of what the noise of a model's replies may reveal to the bank; past 100 they are refused",
             limit=80,
             days=None,
             step=RecommendedStep.LOOK,

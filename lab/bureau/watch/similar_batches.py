@@ -16,7 +16,7 @@ from lab.bureau.watch.rules import OVERLAP_THRESHOLD
 
 SKETCH_SIZE = 64
 """Pseudonyms in a sketch: an overlap of 0.9 is estimated to 0.04 (standard deviation)."""
-_MEET = 8  # similar batches share one of their smallest eight, except with probability 10^-8
+_SHARED_MEMBERS = 8  # similar batches share one of their smallest eight, except with probability 10^-8
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +41,11 @@ def count_repeated_sets(sketches: Iterable[BatchSketch]) -> Mapping[str, tuple[i
     batches = list(sketches)
     where: dict[str, list[int]] = defaultdict(list)
     for number, batch in enumerate(batches):
-        for member in batch.smallest[:_MEET]:
+        for member in batch.smallest[:_SHARED_MEMBERS]:
             where[member].append(number)
     most: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
     for batch in batches:
-        met = {number for member in batch.smallest[:_MEET] for number in where[member]}
+        met = {number for member in batch.smallest[:_SHARED_MEMBERS] for number in where[member]}
         alike = [
             batches[n].bank for n in met if jaccard_overlap(batch.smallest, batches[n].smallest) >= OVERLAP_THRESHOLD
         ]

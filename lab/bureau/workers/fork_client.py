@@ -25,7 +25,7 @@ _BEGIN = (
     "from lab.bureau.workers.fork_server import serve_forks; from lab.bureau.workers.settings import WorkerSettings; "
     "serve_forks(int(sys.argv[1]), WorkerSettings.from_json(sys.argv[2]))"
 )
-_KEPT = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "SHULAB_X25519")
+_WORKER_VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "SHULAB_X25519")
 """Environment variables for workers: how libraries compute here. All others, perhaps with the seal key, stay here."""
 _START_SECONDS = 120
 _CHUNK = 1 << 20
@@ -45,7 +45,7 @@ class ForkServer:
     def __init__(self, settings: WorkerSettings) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         words = [str(theirs.fileno()), settings.to_json(), json.dumps([os.path.abspath(one) for one in sys.path])]
-        kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+        kept = {name: os.environ[name] for name in _WORKER_VARIABLES if name in os.environ}
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-c", _BEGIN, *words],
@@ -75,19 +75,19 @@ class ForkServer:
     def start_worker(self) -> WorkerProcess:
         """A process for one job; raises ``WorkerLost``."""
         job_end, job = os.pipe2(os.O_CLOEXEC)
-        answer, answer_end = os.pipe2(os.O_CLOEXEC)
+        result, result_end = os.pipe2(os.O_CLOEXEC)
         try:
             with self._lock:
                 self._wait()
-                process = self._ask(job_end, answer_end)
+                process = self._ask(job_end, result_end)
         except BaseException:
             os.close(job)
-            os.close(answer)
+            os.close(result)
             raise
         finally:
             os.close(job_end)
-            os.close(answer_end)
-        begun = WorkerProcess(job, answer, process, self._jobs.discard)
+            os.close(result_end)
+        begun = WorkerProcess(job, result, process, self._jobs.discard)
         self._jobs.add(begun)
         return begun
 
@@ -132,8 +132,8 @@ class ForkServer:
 class WorkerProcess:
     """A process that waits for its one job. Close it when done."""
 
-    def __init__(self, job: int, answer: int, process: int, ended: Callable[[WorkerProcess], None]) -> None:
-        self._job, self._answer, self._process, self._ended = job, answer, process, ended
+    def __init__(self, job: int, result: int, process: int, ended: Callable[[WorkerProcess], None]) -> None:
+        self._job, self._result, self._process, self._ended = job, result, process, ended
 
     def run(self, job: bytes, seconds: float) -> bytes:
         """The packed result of the job; call it once. Raises ``WorkerLost``, or first ``ConfinementUnavailable``."""
@@ -147,7 +147,7 @@ class WorkerProcess:
         """Kill the process if it is still running."""
         with contextlib.suppress(OSError):
             signal.pidfd_send_signal(self._process, signal.SIGKILL)
-        for descriptor in (self._job, self._answer, self._process):
+        for descriptor in (self._job, self._result, self._process):
             if descriptor >= 0:
                 os.close(descriptor)
         self._ended(self)
@@ -163,29 +163,29 @@ class WorkerProcess:
         self._job = -1
 
     def _take(self, until: float) -> bytes:
-        answer = bytearray(self._read(until, _CHUNK))
+        result = bytearray(self._read(until, _CHUNK))
         while piece := self._read(until, _CHUNK, ended=True):
-            answer += piece
-            if len(answer) > results.MAX_RESULT_BYTES:
+            result += piece
+            if len(result) > results.MAX_RESULT_BYTES:
                 raise WorkerLost(late=True)
-        return bytes(answer)
+        return bytes(result)
 
     def _read(self, until: float, most: int, *, ended: bool = False) -> bytes:
         """The next bytes; ``ended``: there may be none."""
         waiting = select.poll()
-        waiting.register(self._answer, select.POLLIN)
+        waiting.register(self._result, select.POLLIN)
         left = until - time.monotonic()
         if left <= 0 or not waiting.poll(left * 1000):
             raise WorkerLost(late=True)
-        piece = os.read(self._answer, most)
+        piece = os.read(self._result, most)
         if not piece and not ended:
             raise WorkerLost
         return piece
 
 
-def read_worker_result(answer: bytes, errors: dict[str, type[Exception]]) -> Any:
+def read_worker_result(result: bytes, errors: dict[str, type[Exception]]) -> Any:
     """The result of a job, see ``results.unpack_result``; raises ``WorkerLost`` if it is cut off or malformed."""
     try:
-        return results.unpack_result(answer, errors)
+        return results.unpack_result(result, errors)
     except results.MalformedResult:
         raise WorkerLost from None

@@ -26,7 +26,7 @@ from protocols.confinement import Confinement, ConfinementUnavailable
 _PR_SET_PDEATHSIG = 1
 _CHUNK = 1 << 20
 _CODECS = ("ascii", "latin-1", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be")
-_LATE = ("numpy.fft", "numpy.linalg", "numpy.random")
+_LAZY_MODULES = ("numpy.fft", "numpy.linalg", "numpy.random")
 """Codecs and modules that Python loads at first use: a JSON text may use any of the codecs."""
 
 
@@ -65,7 +65,7 @@ def preload_modules(settings: WorkerSettings) -> None:
     """Load and try everything that the jobs of a role use: a confined process can load nothing any more."""
     for codec in _CODECS:
         codecs.lookup(codec)
-    for module in (*_LATE, ROLE_MODULES[settings.role], *settings.modules):
+    for module in (*_LAZY_MODULES, ROLE_MODULES[settings.role], *settings.modules):
         importlib.import_module(module)
     if settings.role == "scoring":
         from protocols.scoring.parameters import PARAMETERS
@@ -80,10 +80,10 @@ def preload_modules(settings: WorkerSettings) -> None:
             evaluate_register(engine, generate_key(engine), ["a code"])
 
 
-def _work(job: int, answer: int, settings: WorkerSettings, confinement: Confinement, parent: int) -> None:
+def _work(job: int, result: int, settings: WorkerSettings, confinement: Confinement, parent: int) -> None:
     """The work of a fork: confine itself and report it, read the job, run it, send the result, and exit."""
     try:
-        _keep(job, answer)
+        _keep(job, result)
         _end_with(parent)
         try:
             confinement.enter(memory=settings.memory_bytes, seconds=settings.seconds + 1)
@@ -106,14 +106,14 @@ def _done(job: bytes) -> bytes:
         return results.pack_error_result(error)
 
 
-def _keep(job: int, answer: int) -> None:
-    """Keep only the job (as 0) and the answer (as 3) open; output is discarded."""
-    job, answer = os.dup2(job, 100), os.dup2(answer, 101)
+def _keep(job: int, result: int) -> None:
+    """Keep only the job (as 0) and the result (as 3) open; output is discarded."""
+    job, result = os.dup2(job, 100), os.dup2(result, 101)
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(job, 0)
     os.dup2(nothing, 1)
     os.dup2(nothing, 2)
-    os.dup2(answer, 3)
+    os.dup2(result, 3)
     os.closerange(4, os.sysconf("SC_OPEN_MAX") if os.sysconf("SC_OPEN_MAX") > 0 else 65_536)
 
 

@@ -20,8 +20,8 @@ CONFINED, UNCONFINED = b"c", b"u"
 HEAD_BYTES = 8
 MAX_RESULT_BYTES = 256 * 1024 * 1024
 """Bytes of a result at most: replies are a few MB, evaluated elements 128 kB."""
-_MOST_JSON = 1024 * 1024
-_MOST_WORDS = 2000
+_MAX_JSON_BYTES = 1024 * 1024
+_MAX_ERROR_CHARACTERS = 2000
 """Characters of an error's message at most: it goes to a bank, into a table and a log."""
 _MOST_DIMENSIONS = 4
 _ARRAYS = ("|b1", "|u1", "<u2", "<u4", "<u8", "<i4", "<i8", "<f8")
@@ -48,32 +48,32 @@ def pack_error_result(error: BaseException) -> bytes:
 def result_length(head: bytes) -> int:
     """The bytes of JSON that follow the head; raises ``MalformedResult``."""
     size = int.from_bytes(head, "big")
-    if len(head) != HEAD_BYTES or size > _MOST_JSON:
-        raise MalformedResult("the answer begins with no length")
+    if len(head) != HEAD_BYTES or size > _MAX_JSON_BYTES:
+        raise MalformedResult("the result does not begin with its length")
     return size
 
 
-def unpack_result(answer: bytes, errors: dict[str, type[Exception]]) -> Any:
+def unpack_result(packed: bytes, errors: dict[str, type[Exception]]) -> Any:
     """The value in a packed result.
 
     Raises the error in it if ``errors`` has the name of its class or of a base class, ``MemoryError``, or
     ``RuntimeError`` for another error; ``MalformedResult`` for bytes that are not a result.
     """
-    size = result_length(answer[:HEAD_BYTES])
-    body = memoryview(answer)[HEAD_BYTES + size :]
+    size = result_length(packed[:HEAD_BYTES])
+    body = memoryview(packed)[HEAD_BYTES + size :]
     try:
-        said = json.loads(answer[HEAD_BYTES : HEAD_BYTES + size])
+        said = json.loads(packed[HEAD_BYTES : HEAD_BYTES + size])
         if "error" not in said:
             taker = _PartReader(body)
             value = taker.value(said["value"])
             taker.end()
             return value
-        names, text = [str(name) for name in said["error"]], str(said["text"])[:_MOST_WORDS]
-        step = str(said.get("next_step") or "")[:_MOST_WORDS]
+        names, text = [str(name) for name in said["error"]], str(said["text"])[:_MAX_ERROR_CHARACTERS]
+        step = str(said.get("next_step") or "")[:_MAX_ERROR_CHARACTERS]
     except MalformedResult:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
-        raise MalformedResult("the answer is no plain data") from None
+        raise MalformedResult("the result is not plain data") from None
     _raise_error(names, text, step, errors)
 
 
@@ -105,7 +105,7 @@ def _plain(value: Any, parts: list[bytes]) -> Any:
         return {"array": value.dtype.str, "shape": list(value.shape)}
     if isinstance(value, (tuple, list)):
         return {type(value).__name__ if type(value) is list else "tuple": [_plain(one, parts) for one in value]}
-    raise TypeError(f"a worker can't answer with {type(value).__name__}")
+    raise TypeError(f"a worker can't return {type(value).__name__}")
 
 
 class _PartReader:
@@ -121,18 +121,18 @@ class _PartReader:
             return bytes(self._take(said["bytes"]))
         if "array" in said:
             return self._array(said["array"], said["shape"])
-        ways: dict[str, Callable[[Any], Any]] = {"tuple": tuple, "list": list}
-        ((way, values),) = said.items()
-        return ways[way]([self.value(one) for one in values])
+        sequences: dict[str, Callable[[Any], Any]] = {"tuple": tuple, "list": list}
+        ((kind, values),) = said.items()
+        return sequences[kind]([self.value(one) for one in values])
 
     def end(self) -> None:
         if self._at != len(self._body):
-            raise MalformedResult("the answer says nothing of its last bytes")
+            raise MalformedResult("the result has bytes that nothing in it refers to")
 
     def _array(self, kind: str, shape: list[int]) -> Any:
         sizes = all(type(size) is int and 0 <= size <= MAX_RESULT_BYTES for size in shape[: _MOST_DIMENSIONS + 1])
         if kind not in _ARRAYS or len(shape) > _MOST_DIMENSIONS or not sizes:
-            raise MalformedResult("the answer has an array of another kind")
+            raise MalformedResult("the result has an array of another kind")
         dtype, count = np.dtype(kind), 1
         for size in shape:
             count *= size
@@ -140,6 +140,6 @@ class _PartReader:
 
     def _take(self, size: Any) -> memoryview:
         if type(size) is not int or not 0 <= size <= len(self._body) - self._at:
-            raise MalformedResult("the answer is shorter than it says")
+            raise MalformedResult("the result is shorter than it says")
         self._at += size
         return self._body[self._at - size : self._at]

@@ -54,41 +54,41 @@ def sign_in(
     if browser:
         from lab.sdk.browser_sign_in import sign_in_by_browser
 
-        answer = sign_in_by_browser(service, output.say, ca_file=authority)
-        desk, facts = ServiceClient.save_session(service, answer, session, ca_file=authority)
+        response = sign_in_by_browser(service, output.say, ca_file=authority)
+        client, facts = ServiceClient.save_session(service, response, session, ca_file=authority)
     else:
         if name is None:
-            raise InvalidInput("Wanted an account's name; found none.", next_step="give NAME, or --browser")
+            raise InvalidInput("Expected an account's name; found none.", next_step="give NAME, or --browser")
         password = _read_password("SHULAB_PASSWORD", "口令 password")
-        desk, facts = ServiceClient.sign_in(service, name, password, session, ca_file=authority)
-    with desk:
+        client, facts = ServiceClient.sign_in(service, name, password, session, ca_file=authority)
+    with client:
         if facts["must_change"]:
             output.say("一次性口令须更改 This one-time password must be changed now.")
-            facts = desk.change_password(
+            facts = client.change_password(
                 password, _read_password("SHULAB_NEW_PASSWORD", "新口令 new password", confirm=True)
             )
     output.say(f"已登录 Signed in: {facts['account']} ({', '.join(facts['roles'])}), {service}")
-    output.print_result(facts | {"service": service, "session": str(desk.session_file)})
+    output.print_result(facts | {"service": service, "session": str(client.session_file)})
 
 
 @app.command("sign-out")
 def sign_out(session: SessionFileOption = None, as_json: JsonOption = False) -> None:
     """退出 End the sign-in, at the service and here."""
     output = CommandOutput(as_json)
-    with ServiceClient.open(session) as desk:
-        desk.sign_out()
-        output.say(f"已退出 Signed out: {desk.session.account}")
-        output.print_result({"account": desk.session.account, "signed_out": True})
+    with ServiceClient.open(session) as client:
+        client.sign_out()
+        output.say(f"已退出 Signed out: {client.session.account}")
+        output.print_result({"account": client.session.account, "signed_out": True})
 
 
 @app.command()
 def who(session: SessionFileOption = None, as_json: JsonOption = False) -> None:
     """我是谁 Who is signed in, and what they may do."""
     output = CommandOutput(as_json)
-    with ServiceClient.open(session) as desk:
-        me = desk.get("/v1/me")
+    with ServiceClient.open(session) as client:
+        me = client.get("/v1/me")
     output.table(
-        f"{me['account']} @ {desk.session.service}",
+        f"{me['account']} @ {client.session.service}",
         ("项 item", "值 value"),
         [
             ("姓名 name", me["shown_name"]),
@@ -105,9 +105,9 @@ def who(session: SessionFileOption = None, as_json: JsonOption = False) -> None:
 def password(session: SessionFileOption = None, as_json: JsonOption = False) -> None:
     """更改口令 Change your password (SHULAB_PASSWORD and SHULAB_NEW_PASSWORD, or asked for)."""
     output = CommandOutput(as_json)
-    with ServiceClient.open(session) as desk:
+    with ServiceClient.open(session) as client:
         old = _read_password("SHULAB_PASSWORD", "口令 password")
-        facts = desk.change_password(old, _read_password("SHULAB_NEW_PASSWORD", "新口令 new password", confirm=True))
+        facts = client.change_password(old, _read_password("SHULAB_NEW_PASSWORD", "新口令 new password", confirm=True))
     output.say("口令已更改,其他登录均已结束 The password is changed; every other sign-in has ended.")
     output.print_result({"account": facts["account"], "changed": True})
 
@@ -116,8 +116,8 @@ def password(session: SessionFileOption = None, as_json: JsonOption = False) -> 
 def list_accounts(session: SessionFileOption = None, as_json: JsonOption = False) -> None:
     """列出账户 List the accounts (administrators and auditors)."""
     output = CommandOutput(as_json)
-    with ServiceClient.open(session) as desk:
-        found = desk.get("/v1/accounts")
+    with ServiceClient.open(session) as client:
+        found = client.get("/v1/accounts")
     output.table(
         "账户 Accounts",
         ("账户 name", "姓名 shown name", "部门 department", "角色 roles", "状态 state", "锁定至 locked until"),
@@ -150,30 +150,30 @@ class AddOptions(ServiceOptions):
 
 @app.command()
 @take_options(AddOptions)
-def add(given: AddOptions) -> None:
+def add(options: AddOptions) -> None:
     """新增账户 Add an account; its one-time password is shown once."""
-    output = CommandOutput(given.as_json)
+    output = CommandOutput(options.as_json)
     body: dict[str, Any] = {
-        "name": given.name,
-        "department": given.department,
-        "roles": given.role,
-        "shown_name": given.shown_name,
-        "issuer": given.issuer,
-        "subject": given.subject,
+        "name": options.name,
+        "department": options.department,
+        "roles": options.role,
+        "shown_name": options.shown_name,
+        "issuer": options.issuer,
+        "subject": options.subject,
     }
-    with ServiceClient.open(given.session) as desk:
-        made = desk.post("/v1/accounts", body)
-    output.say(f"已新增 Added {given.name} ({', '.join(given.role)}, {given.department})")
+    with ServiceClient.open(options.session) as client:
+        made = client.post("/v1/accounts", body)
+    output.say(f"已新增 Added {options.name} ({', '.join(options.role)}, {options.department})")
     _show_one_time_password(output, made)
-    output.print_result(made | {"roles": given.role, "department": given.department})
+    output.print_result(made | {"roles": options.role, "department": options.department})
 
 
 @app.command()
 def roles(name: AccountName, role: RoleOption, session: SessionFileOption = None, as_json: JsonOption = False) -> None:
     """更改角色 Replace the roles of an account."""
     output = CommandOutput(as_json)
-    with ServiceClient.open(session) as desk:
-        account = desk.put(f"/v1/accounts/{_checked_account_name(name)}/roles", {"roles": role})
+    with ServiceClient.open(session) as client:
+        account = client.put(f"/v1/accounts/{_checked_account_name(name)}/roles", {"roles": role})
     output.say(f"角色已更改 The roles of {name} are now {', '.join(account['roles'])}")
     output.print_result(account)
 
@@ -200,15 +200,15 @@ def unlock(name: AccountName, session: SessionFileOption = None, as_json: JsonOp
 def reset(name: AccountName, session: SessionFileOption = None, as_json: JsonOption = False) -> None:
     """重置口令 Give an account a one-time password, shown once; its sign-ins end."""
     output = CommandOutput(as_json)
-    with ServiceClient.open(session) as desk:
-        made = desk.post(f"/v1/accounts/{_checked_account_name(name)}/reset")
+    with ServiceClient.open(session) as client:
+        made = client.post(f"/v1/accounts/{_checked_account_name(name)}/reset")
     _show_one_time_password(output, made)
     output.print_result(made)
 
 
 def _post_account_action(name: str, action: str, done: str, session: Path | None, output: CommandOutput) -> None:
-    with ServiceClient.open(session) as desk:
-        account = desk.post(f"/v1/accounts/{_checked_account_name(name)}/{action}")
+    with ServiceClient.open(session) as client:
+        account = client.post(f"/v1/accounts/{_checked_account_name(name)}/{action}")
     output.say(f"{done} {name}")
     output.print_result(account)
 
@@ -225,7 +225,7 @@ def _locked_until(account: dict[str, Any]) -> str:
 
 def _checked_account_name(name: str) -> str:
     if not name.isascii() or not name.replace("-", "").replace(".", "").replace("_", "").isalnum():
-        raise InvalidInput("Wanted an account's name; found something else.", next_step="see `lab account list`")
+        raise InvalidInput("Expected an account's name; found something else.", next_step="see `lab account list`")
     return name
 
 
@@ -235,7 +235,7 @@ def _read_password(variable: str, asked: str, *, confirm: bool = False) -> str:
         return found
     if not sys.stdin.isatty():
         raise InvalidInput(
-            f"Wanted a password in {variable}; it is not set, and there is no terminal to ask on.",
+            f"Expected a password in {variable}; it is not set, and there is no terminal to ask on.",
             next_step=f"set {variable}",
         )
     return prompt_user(asked, secret=True, confirm=confirm)

@@ -30,8 +30,8 @@ def group() -> None:
 def list_bank_keys(session: SessionFileOption = None, as_json: JsonOption = False) -> None:
     """密钥列表 All banks and their keys, with the state of each."""
     output = CommandOutput(as_json)
-    with ServiceClient.open(session) as desk:
-        found = desk.get("/v1/banks")
+    with ServiceClient.open(session) as client:
+        found = client.get("/v1/banks")
     _show(output, found["banks"])
     output.print_result(found)
 
@@ -54,8 +54,8 @@ def add(
     party = read_party_card(card)
     confirmed = fingerprint if fingerprint is not None else prompt_fingerprint("银行", "the bank")
     check_fingerprint(confirmed, party.public_key, whose="the bank")
-    with ServiceClient.open(session) as desk:
-        bank = desk.post("/v1/banks/keys/added", party.model_dump() | {"fingerprint": confirmed})
+    with ServiceClient.open(session) as client:
+        bank = client.post("/v1/banks/keys/added", party.model_dump() | {"fingerprint": confirmed})
     output.say(f"已登记 Added: {bank['name']}, {party.fingerprint}")
     _show(output, [bank])
     output.print_result(bank)
@@ -71,9 +71,9 @@ def revoke(
     """吊销密钥 Revoke a bank's key from now on; contracts signed with it stay signed."""
     output = CommandOutput(as_json)
     if len(key) != 64 or any(digit not in "0123456789abcdef" for digit in key):
-        raise InvalidInput("Wanted a key of 64 hexadecimal digits; found another form.", next_step="see the list")
-    with ServiceClient.open(session) as desk:
-        bank = desk.post(f"/v1/banks/keys/{key}/revocation", {"reason": reason})
+        raise InvalidInput("Expected a key of 64 hexadecimal digits; found another form.", next_step="see the list")
+    with ServiceClient.open(session) as client:
+        bank = client.post(f"/v1/banks/keys/{key}/revocation", {"reason": reason})
     output.say(f"已吊销 Revoked: {bank['name']}")
     _show(output, [bank])
     output.print_result(bank)

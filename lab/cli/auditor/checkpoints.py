@@ -48,22 +48,22 @@ class CheckpointOptions:
 
 
 @take_options(CheckpointOptions)
-def checkpoint(given: CheckpointOptions) -> None:
+def checkpoint(options: CheckpointOptions) -> None:
     """检查点 A checkpoint of the ledger (C2SP) and its cosignatures; with --witness they must be a quorum."""
-    output = CommandOutput(given.as_json)
-    terms = parse_witness_terms(given.witness, given.quorum)
-    bureau = read_bureau_key(given.key, given.card)
-    query: dict[str, Any] = {"covering": given.covering}
-    with open_service_reader(given.service, given.session) as ask:
+    output = CommandOutput(options.as_json)
+    terms = parse_witness_terms(options.witness, options.quorum)
+    bureau = read_bureau_key(options.key, options.card)
+    query: dict[str, Any] = {"covering": options.covering}
+    with open_service_reader(options.service, options.session) as ask:
         found = SignedCheckpoint.parse(ask.text("/v1/ledger/checkpoint", query))
     found.verify(bureau)
-    if found.size < given.covering:
+    if found.size < options.covering:
         raise NotFound(
-            f"Its checkpoint has {found.size} entries, not {given.covering}.", next_step="ask again in a moment"
+            f"Its checkpoint has {found.size} entries, not {options.covering}.", next_step="ask again in a moment"
         )
     cosigners = check_quorum(found, terms, bureau, now=datetime.now(UTC)) if terms is not None else ()
-    if given.out is not None:
-        write_new_file(given.out, str(found).encode())
+    if options.out is not None:
+        write_new_file(options.out, str(found).encode())
     output.say(f"条目 Entries {found.size}")
     output.say(f"根 Root {found.root}")
     output.say(f"日志验证密钥 The log's verifier key: {log_key(bureau)}")
@@ -112,7 +112,7 @@ def compare(
     shown = _read_all_heads(files, bureau)
     if len({one.source for one in shown}) < 2 and export is None:
         raise InvalidInput(
-            f"Wanted heads of this bureau from at least two files; found {len(shown)} in one.",
+            f"Expected heads of this bureau from at least two files; found {len(shown)} in one.",
             next_step="ask another bank or the auditor for theirs (`lab bank heads export`)",
         )
     if export is not None:
@@ -151,7 +151,7 @@ def read_checkpoint(file: Path) -> SignedCheckpoint:
 
 
 def show_cosigners(output: CommandOutput, found: SignedCheckpoint, cosigners: Sequence[Cosignature]) -> None:
-    """Who cosigned, and when."""
+    """Show who cosigned, and when."""
     for one in cosigners:
         output.say(f"已联署 {found.size} entries cosigned by {one.name}, {one.time:%Y-%m-%d %H:%M:%S} UTC")
 
@@ -160,8 +160,8 @@ def _read_file(file: Path) -> bytes:
     try:
         if file.stat().st_size > MAX_HEADS_BYTES:
             raise InvalidInput(
-                f"Wanted a file of at most {MAX_HEADS_BYTES} bytes in {file.name}.", next_step="check the path"
+                f"Expected a file of at most {MAX_HEADS_BYTES} bytes in {file.name}.", next_step="check the path"
             )
         return file.read_bytes()
     except OSError:
-        raise NotFound(f"Wanted the file {file.name}; it cannot be read.", next_step="check the path") from None
+        raise NotFound(f"Expected the file {file.name}; it cannot be read.", next_step="check the path") from None

@@ -101,8 +101,8 @@ def entries(
 ) -> None:
     """条目 Entries of the ledger."""
     output = CommandOutput(as_json)
-    with open_service_client(session) as desk:
-        found = desk.get("/v1/audit/entries", after=after, kind=kind, contract=contract, limit=limit)
+    with open_service_client(session) as client:
+        found = client.get("/v1/audit/entries", after=after, kind=kind, contract=contract, limit=limit)
     rows = [
         (
             one["seq"],
@@ -131,11 +131,11 @@ def export(
     """导出 Export the whole ledger with all tree heads, to be verified anywhere. The export is itself an entry."""
     output = CommandOutput(as_json)
     if file.exists():
-        raise Conflict(f"Wanted a new file; {file.name} exists.", next_step="choose another name")
+        raise Conflict(f"Expected a new file; {file.name} exists.", next_step="choose another name")
     lines = 0
-    with open_service_client(session) as desk, create_file(file) as opened:
-        size = desk.get("/v1/audit/entries", limit=1)["size"]
-        with output.progress.stage("export", size) as stage, desk.stream("/v1/audit/export") as pieces:
+    with open_service_client(session) as client, create_file(file) as opened:
+        size = client.get("/v1/audit/entries", limit=1)["size"]
+        with output.progress.stage("export", size) as stage, client.stream("/v1/audit/export") as pieces:
             for piece in pieces:
                 opened.write(piece)
                 stage.advance(piece.count(b"\n"))
@@ -170,18 +170,20 @@ class VerifyOptions:
 
 @app.command()
 @take_options(VerifyOptions)
-def verify(given: VerifyOptions) -> None:
+def verify(options: VerifyOptions) -> None:
     """核验 Verify an exported ledger offline; names the first entry that was altered, removed, moved or inserted.
 
     只需数据局公钥。 It needs only the bureau's public key. An export that was cut off at its end looks like an older
     one; give --head with a later tree head to detect it.
     """
-    output = CommandOutput(given.as_json)
-    bureau = read_bureau_key(given.key, given.card)
-    checkpoints, cosigned = _read_checkpoints(given, bureau)
-    kept: list[VerifiableTreeHead] = [*(read_tree_head(file) for file in given.head or ()), *checkpoints]
+    output = CommandOutput(options.as_json)
+    bureau = read_bureau_key(options.key, options.card)
+    checkpoints, cosigned = _read_checkpoints(options, bureau)
+    kept: list[VerifiableTreeHead] = [*(read_tree_head(file) for file in options.head or ()), *checkpoints]
     try:
-        found = verify_export(given.export, bureau, known_heads=kept, thorough=given.thorough, progress=output.progress)
+        found = verify_export(
+            options.export, bureau, known_heads=kept, thorough=options.thorough, progress=output.progress
+        )
     except LedgerFault as fault:
         where = f"第 {fault.entry} 条 entry {fault.entry}: " if fault.entry else ""
         output.say(f"台账不可信 Not as the bureau wrote it: {where}{fault.kind.zh} {fault.kind.value}")
@@ -204,15 +206,15 @@ def verify(given: VerifyOptions) -> None:
 
 
 def _read_checkpoints(
-    given: VerifyOptions, bureau: str
+    options: VerifyOptions, bureau: str
 ) -> tuple[list[SignedCheckpoint], list[tuple[SignedCheckpoint, Sequence[Cosignature]]]]:
     """The checkpoints given, and with --witness each with its cosignatures, which are checked to be a quorum."""
-    terms = parse_witness_terms(given.witness, given.quorum)
-    checkpoints = [read_checkpoint(file) for file in given.checkpoint or ()]
+    terms = parse_witness_terms(options.witness, options.quorum)
+    checkpoints = [read_checkpoint(file) for file in options.checkpoint or ()]
     if terms is None:
         return checkpoints, []
     if not checkpoints:
-        raise InvalidInput("Wanted a checkpoint for --witness.", next_step="give --checkpoint FILE")
+        raise InvalidInput("Expected a checkpoint for --witness.", next_step="give --checkpoint FILE")
     return checkpoints, [(one, check_quorum(one, terms, bureau, now=datetime.now(UTC))) for one in checkpoints]
 
 
@@ -250,8 +252,8 @@ def inquiries(
     """企业查询记录 Who asked about an enterprise, when and for what; for the enterprise itself."""
     output = CommandOutput(as_json)
     wanted = sys.stdin.readline().strip() if code == "-" else code
-    with open_service_client(session) as desk:
-        found = desk.post("/v1/audit/inquiries", {"code": wanted})
+    with open_service_client(session) as client:
+        found = client.post("/v1/audit/inquiries", {"code": wanted})
     columns = (
         "时间 time",
         "银行 bank",

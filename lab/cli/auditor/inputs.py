@@ -76,10 +76,10 @@ def open_service_reader(service: str | None, session: Path | None) -> Iterator[S
     from lab.sdk.connection import ServiceConnection
 
     if service is None:
-        with open_service_client(session) as desk:
+        with open_service_client(session) as client:
             yield ServiceReader(
-                lambda path, query: desk.get(path, **query),
-                lambda path, query: _read_stream(lambda: desk.stream(path, **query)),
+                lambda path, query: client.get(path, **query),
+                lambda path, query: _read_stream(lambda: client.stream(path, **query)),
             )
         return
     connection = ServiceConnection(service)
@@ -98,18 +98,20 @@ def _read_stream(stream: Callable[[], AbstractContextManager[Iterator[bytes]]]) 
         for piece in pieces:
             content += piece
             if len(content) > MAX_NOTE_BYTES:
-                raise InvalidInput(f"Wanted at most {MAX_NOTE_BYTES} bytes; found more.", next_step="check the address")
+                raise InvalidInput(
+                    f"Expected at most {MAX_NOTE_BYTES} bytes; found more.", next_step="check the address"
+                )
     return content
 
 
 def read_bureau_key(key: str | None, card: Path | None) -> str:
     """The bureau's public key, as given or as in a card; raises ``InvalidInput``."""
     if (key is None) == (card is None):
-        raise InvalidInput("Wanted the bureau's public key.", next_step="give --key HEX or --card FILE, one of them")
+        raise InvalidInput("Expected the bureau's public key.", next_step="give --key HEX or --card FILE, one of them")
     found = key if key is not None else read_json_file(card).get("public_key") if card is not None else None
     if not isinstance(found, str) or not is_hex32(found):
         raise InvalidInput(
-            "Wanted a public key of 64 hexadecimal digits; found something else.", next_step="check --key or --card"
+            "Expected a public key of 64 hexadecimal digits; found something else.", next_step="check --key or --card"
         )
     return found
 
@@ -125,11 +127,11 @@ def read_json_file(file: Path) -> dict[str, Any]:
     try:
         found = json.loads(file.read_bytes())
     except FileNotFoundError:
-        raise NotFound(f"Wanted the file {file.name}; there is none.", next_step="check the path") from None
+        raise NotFound(f"Expected the file {file.name}; there is none.", next_step="check the path") from None
     except (OSError, ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
-        raise InvalidInput(f"Wanted a JSON object in {file.name}; found something else.", next_step="check the path")
+        raise InvalidInput(f"Expected a JSON object in {file.name}; found something else.", next_step="check the path")
     return found
 
 
@@ -144,7 +146,7 @@ def create_file(file: Path) -> Iterator[BinaryIO]:
             new = opened.enter_context(create_private(file))
         except OSError:
             raise InvalidInput(
-                f"Wanted to write {file.name}; it cannot be made there.", next_step="check the path"
+                f"Expected to write {file.name}; it cannot be made there.", next_step="check the path"
             ) from None
         yield new
 

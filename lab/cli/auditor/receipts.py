@@ -98,7 +98,7 @@ def _show_receipts(output: CommandOutput, found: Sequence[Receipt]) -> None:
 
 def _require_list(found: object) -> list[Any]:
     if not isinstance(found, list):
-        raise InvalidInput("Wanted receipts in a list; found something else.", next_step="check the file")
+        raise InvalidInput("Expected receipts in a list; found something else.", next_step="check the file")
     return found
 
 

@@ -144,7 +144,7 @@ def contract(options: ContractStatusOptions) -> None:
 
 
 def show_clauses(output: CommandOutput, document: Contract) -> None:
-    """Show every term, in Chinese and English."""
+    """Show every clause, in Chinese and English."""
     from lab.terms.contract.plain_language import clause_label, render_clauses
 
     output.table(
@@ -177,7 +177,7 @@ def show_changes_since_signed(output: CommandOutput, home: BankHome, document: C
 
 
 def show_allowance(output: CommandOutput, status: dict[str, Any]) -> None:
-    """The contract's state and what is left under it."""
+    """Show the contract's state and what is left under it."""
     allowance = status["allowance"]
     versions = ", ".join(f"{one['version']} {one['state']}" for one in status["versions"])
     rows = [("状态 state", status["state"]), ("各版本 versions", versions)]

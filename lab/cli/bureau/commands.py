@@ -91,28 +91,28 @@ class ImportOptions:
 
 @app.command("import")
 @take_options(ImportOptions)
-def import_register_file(given: ImportOptions) -> None:
+def import_register_file(options: ImportOptions) -> None:
     """导入登记表 Import a register as a new version; earlier versions stay.
 
     坏代码与重复行另存,不中断。 Bad codes and repeated rows are listed with row and reason, and the import goes on.
     """
-    out = CommandOutput(given.as_json)
-    words = read_dictionary(given.dictionary) if given.dictionary else {}
-    with Bureau.open(given.home or default_folder()) as bureau:
+    out = CommandOutput(options.as_json)
+    words = read_dictionary(options.dictionary) if options.dictionary else {}
+    with Bureau.open(options.home or default_folder()) as bureau:
         done = import_register(
             bureau.store,
             bureau.home,
-            given.file,
+            options.file,
             RegisterLayout(
-                id_column=given.id_column,
-                id_kind=given.id_kind,
-                columns=_split_names(given.columns),
+                id_column=options.id_column,
+                id_kind=options.id_kind,
+                columns=_split_names(options.columns),
                 descriptions=words,
             ),
-            name=given.register,
+            name=options.register,
             progress=out.progress,
         )
-        if given.evaluate_now:
+        if options.evaluate_now:
             with bureau.store.begin_read() as session:
                 epoch = bureau.epochs.current_epoch(session)
             bureau.evaluation_planner.prepare(epoch, out.progress, register=done.register, by=LOCAL_ACTOR)
@@ -162,17 +162,17 @@ class AccountOptions:
 
 @app.command()
 @take_options(AccountOptions)
-def account(given: AccountOptions) -> None:
+def account(options: AccountOptions) -> None:
     """新增账户 Make an account here, on the bureau's machine; its one-time password is shown once.
 
     首个管理员由此产生。 Make the first administrator here; make others with `lab account add`.
     """
-    out = CommandOutput(given.as_json)
-    name, department = given.name, given.department
+    out = CommandOutput(options.as_json)
+    name, department = options.name, options.department
     new = NewAccount(
-        name, department, parse_roles(given.role), given.shown_name, parse_subject(given.issuer, given.subject)
+        name, department, parse_roles(options.role), options.shown_name, parse_subject(options.issuer, options.subject)
     )
-    with Bureau.open(given.home or default_folder()) as bureau:
+    with Bureau.open(options.home or default_folder()) as bureau:
         password = bureau.accounts.add(new, by="local")
     out.say(f"已新增 Added {name} ({', '.join(sorted(new.roles))}, {department})")
     if password is not None:

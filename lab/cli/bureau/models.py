@@ -67,7 +67,7 @@ class TrainOptions:
 
 @app.command()
 @take_options(TrainOptions)
-def train(given: TrainOptions) -> None:
+def train(options: TrainOptions) -> None:
     """训练模型 Train a model on a pilot sample, joined to the register IN CLEAR at the bureau.
 
     试点样本为明文,双方须就此约定;日后评分不需要明文。 Both parties must have agreed to this for the firms of the pilot.
@@ -75,33 +75,33 @@ def train(given: TrainOptions) -> None:
     """
     from models.bureau.training.trainer import train_model  # LightGBM and scikit-learn are slow to import
 
-    out = CommandOutput(given.as_json)
-    check_model_name(given.name)
-    words = read_dictionary(given.dictionary) if given.dictionary else {}
+    out = CommandOutput(options.as_json)
+    check_model_name(options.name)
+    words = read_dictionary(options.dictionary) if options.dictionary else {}
     out.say(
         "注意：试点样本与登记库在数据局以明文连接 Note: the sample and the register are joined in clear at the bureau."
     )
-    with Bureau.open(given.home or default_folder()) as bureau:
+    with Bureau.open(options.home or default_folder()) as bureau:
         with bureau.store.begin_read() as session:
-            snapshot = find_snapshot(session, given.register)
+            snapshot = find_snapshot(session, options.register)
             items = load_items(session, snapshot.name, snapshot.version)
-            version = next_version(session, given.name)
+            version = next_version(session, options.name)
         pilot = join_pilot(
             bureau.snapshots.frame(snapshot),
             snapshot,
-            given.sample,
-            id_column=given.id_column,
-            label_column=given.label,
-            columns=[part.strip() for part in given.columns.split(",") if part.strip()],
+            options.sample,
+            id_column=options.id_column,
+            label_column=options.label,
+            columns=[part.strip() for part in options.columns.split(",") if part.strip()],
         )
         trained = train_model(
             pilot.public,
             pilot.bank,
             pilot.label,
-            _training_settings(given, version, items, words),
+            _training_settings(options, version, items, words),
             progress=out.progress,
         )
-        saved = save_model(bureau.store, bureau.home, trained.model, given.register)
+        saved = save_model(bureau.store, bureau.home, trained.model, options.register)
     summary = trained.model.summary()
     _show_pilot(out, pilot)
     _show_model(out, saved, summary)
@@ -121,16 +121,16 @@ def train(given: TrainOptions) -> None:
 
 
 def _training_settings(
-    given: TrainOptions,
+    options: TrainOptions,
     version: int,
     items: Mapping[str, CatalogueItem],
     words: Mapping[str, FeatureDescription],
 ) -> TrainingSettings:
     return TrainingSettings(
-        family=given.family.value,
-        interactions=given.interactions.value,
-        seed=given.seed,
-        name=given.name,
+        family=options.family.value,
+        interactions=options.interactions.value,
+        seed=options.seed,
+        name=options.name,
         version=version,
         public_descriptions={column: item.as_feature_words for column, item in items.items()},
         bank_descriptions=words,
@@ -179,7 +179,7 @@ def publish(
     """发布模型 Publish a model, so that contracts can name it; a published version never changes."""
     out = CommandOutput(as_json)
     if (model is None) == (file is None):
-        raise InvalidInput("Wanted either a model's name or --file; found both or neither.", next_step="give one")
+        raise InvalidInput("Expected either a model's name or --file; found both or neither.", next_step="give one")
     with Bureau.open(home or default_folder()) as bureau:
         if file is not None:
             saved = _save_model_file(bureau, file, register)

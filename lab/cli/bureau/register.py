@@ -33,8 +33,8 @@ WorkerProcessesOption = Annotated[
 
 def worker_settings_overrides(processes: int, cluster: str) -> dict[str, object]:
     """The settings that the options change; 0 and "" leave them as they are."""
-    given: dict[str, object] = {"processes": processes, "cluster": cluster}
-    return {name: value for name, value in given.items() if value}
+    overrides: dict[str, object] = {"processes": processes, "cluster": cluster}
+    return {name: value for name, value in overrides.items() if value}
 
 
 def evaluate(

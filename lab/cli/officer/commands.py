@@ -69,7 +69,7 @@ def approve(
         chosen = newest if version is None else found
         if version is None and chosen["version"] > 1:
             raise InvalidInput(
-                f"Wanted the number of the version that you have read; contract {contract} has been amended.",
+                f"Expected the number of the version that you have read; contract {contract} has been amended.",
                 next_step=f"read it (lab officer show {contract}), then approve with --version N",
             )
         show_warnings(out, chosen)
@@ -207,7 +207,7 @@ def export(
     """导出合同 Write the signed document to a file; the ledger records it."""
     out = CommandOutput(as_json)
     if file.exists():
-        raise Conflict(f"Wanted to write {file.name}; it exists already.", next_step="choose another name")
+        raise Conflict(f"Expected to write {file.name}; it exists already.", next_step="choose another name")
     form = "odrl" if odrl else "signed"
     with ServiceClient.open(session) as client:
         found = client.get(f"{contract_url_path(contract)}/export", version=version, form=form)

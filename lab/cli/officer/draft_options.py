@@ -145,31 +145,31 @@ class WitnessOptions:
     ] = None
 
 
-def parse_draft_options(given: ClauseOptions, witnesses: WitnessOptions) -> DraftOptions:
+def parse_draft_options(options: ClauseOptions, witnesses: WitnessOptions) -> DraftOptions:
     """The request that a command's options make.
 
     Raises ``InvalidInput`` for options that do not fit. It names them and never repeats their values.
     """
     asked = {
-        "models": given.model or None,
-        "operations": given.operation or None,
-        "recipients": given.recipient or None,
-        "forms": _parse_release_forms(given.item) if given.item else None,
-        "consent": _parse_consent(given.consent, given.consent_why),
+        "models": options.model or None,
+        "operations": options.operation or None,
+        "recipients": options.recipient or None,
+        "forms": _parse_release_forms(options.item) if options.item else None,
+        "consent": _parse_consent(options.consent, options.consent_why),
         "witnesses": _parse_witnesses(witnesses.witness, witnesses.quorum),
-        "ceilings": _given_ceilings(given),
-        **{name: getattr(given, name) for name in _COPIED_OPTIONS},
+        "ceilings": _given_ceilings(options),
+        **{name: getattr(options, name) for name in _COPIED_OPTIONS},
     }
     try:
         return DraftOptions.model_validate(asked)
     except ValidationError as error:
         names = ", ".join(sorted({str(fault["loc"][0]) for fault in error.errors()}))
-        raise InvalidInput(f"Wanted options that fit; these do not: {names}.", next_step="see --help") from None
+        raise InvalidInput(f"Expected options that fit; these do not: {names}.", next_step="see --help") from None
 
 
-def _given_ceilings(given: ClauseOptions) -> dict[str, int]:
-    named = {name: name if hasattr(given, name) else f"ceiling_{name}" for name in Ceilings.model_fields}
-    ceilings = {name: getattr(given, option) for name, option in named.items()}
+def _given_ceilings(options: ClauseOptions) -> dict[str, int]:
+    named = {name: name if hasattr(options, name) else f"ceiling_{name}" for name in Ceilings.model_fields}
+    ceilings = {name: getattr(options, option) for name, option in named.items()}
     return {name: count for name, count in ceilings.items() if count is not None}
 
 
@@ -182,7 +182,7 @@ def _parse_release_forms(items: Sequence[str]) -> dict[str, ReleaseForm]:
         code, sign, form = item.rpartition("=")
         if not sign or form not in set(ReleaseForm):
             raise InvalidInput(
-                f"Wanted --item as CODE=FORM with one of the forms {', '.join(ReleaseForm)}.", next_step="see --help"
+                f"Expected --item as CODE=FORM with one of the forms {', '.join(ReleaseForm)}.", next_step="see --help"
             )
         found[code] = ReleaseForm(form)
     return found
@@ -195,7 +195,7 @@ def _parse_witnesses(vkeys: Sequence[str] | None, quorum: int | None) -> Witness
 def _parse_consent(consent: bool | None, why: str | None) -> ConsentClause | None:
     if consent is None:
         if why is not None:
-            raise InvalidInput("Wanted --consent or --no-consent with --consent-why.", next_step="say which")
+            raise InvalidInput("Expected --consent or --no-consent with --consent-why.", next_step="say which")
         return None
     if why is None and consent:
         why = "the enterprise's own authorisation, as the bank holds it"

@@ -74,39 +74,39 @@ class AmendCommandOptions(ClauseOptions, WitnessOptions, SubmitOptions):
 
 
 @take_options(DraftCommandOptions)
-def draft(given: DraftCommandOptions) -> None:
+def draft(options: DraftCommandOptions) -> None:
     """起草合同 Draft a contract with a bank over published models. Signs nothing.
 
     新银行的密钥须核对指纹。 If the bank's key is new here, give the fingerprint that the bank read out to you.
     """
-    out = CommandOutput(given.as_json)
-    proposal = _read_plan(given.plan) if given.plan else None
-    bank = _read_bank(given.bank_card, proposal)
-    asked = parse_draft_options(given, given)
+    out = CommandOutput(options.as_json)
+    proposal = _read_plan(options.plan) if options.plan else None
+    bank = _read_bank(options.bank_card, proposal)
+    asked = parse_draft_options(options, options)
     if proposal:
         asked = asked.with_defaults(DraftOptions.from_proposal(proposal))
     if not asked.models:
-        raise InvalidInput("Wanted a model; found none.", next_step="give --model NAME, or a plan with --from")
-    body = {"bank": bank.model_dump(), "clauses": _draft_body(asked), "submit": given.submit}
-    with ServiceClient.open(given.session) as desk:
-        confirmed = confirm_bank_fingerprint(desk, bank, given.fingerprint)
-        drafted = desk.post("/v1/desk/contracts", body if confirmed is None else body | {"fingerprint": confirmed})
-        own = _fingerprint(desk)
+        raise InvalidInput("Expected a model; found none.", next_step="give --model NAME, or a plan with --from")
+    body = {"bank": bank.model_dump(), "clauses": _draft_body(asked), "submit": options.submit}
+    with ServiceClient.open(options.session) as client:
+        confirmed = confirm_bank_fingerprint(client, bank, options.fingerprint)
+        drafted = client.post("/v1/desk/contracts", body if confirmed is None else body | {"fingerprint": confirmed})
+        own = _fingerprint(client)
     _show_draft(out, drafted, own)
 
 
 @take_options(AmendCommandOptions)
-def amend(given: AmendCommandOptions) -> None:
+def amend(options: AmendCommandOptions) -> None:
     """修订合同 Draft the next version: as the newest, except for what you say. Both parties must sign it again.
 
     未给出的条款不变;不给 --days 则到期日不变。 Clauses that you do not name stay as they are; without --days the end
     date stays.
     """
-    out = CommandOutput(given.as_json)
-    body = {"clauses": _draft_body(parse_draft_options(given, given)), "submit": given.submit}
-    with ServiceClient.open(given.session) as desk:
-        drafted = desk.post(f"{contract_url_path(given.contract)}/amend", body)
-        fingerprint = _fingerprint(desk)
+    out = CommandOutput(options.as_json)
+    body = {"clauses": _draft_body(parse_draft_options(options, options)), "submit": options.submit}
+    with ServiceClient.open(options.session) as client:
+        drafted = client.post(f"{contract_url_path(options.contract)}/amend", body)
+        fingerprint = _fingerprint(client)
     _show_draft(out, drafted, fingerprint)
 
 
@@ -120,26 +120,26 @@ def import_contract(
     out = CommandOutput(as_json)
     if file.is_file() and file.stat().st_size > _DOCUMENT_BYTES:
         raise InvalidInput(
-            f"Wanted a contract of at most {_DOCUMENT_BYTES} bytes; found more.", next_step="check the file"
+            f"Expected a contract of at most {_DOCUMENT_BYTES} bytes; found more.", next_step="check the file"
         )
-    with ServiceClient.open(session) as desk:
-        made = desk.upload("/v1/desk/contracts/import", file, "application/json", fingerprint=fingerprint)
-        own = _fingerprint(desk)
+    with ServiceClient.open(session) as client:
+        made = client.upload("/v1/desk/contracts/import", file, "application/json", fingerprint=fingerprint)
+        own = _fingerprint(client)
     _show_draft(out, made, own)
 
 
-def confirm_bank_fingerprint(desk: ServiceClient, bank: Party, given: str | None) -> str | None:
+def confirm_bank_fingerprint(client: ServiceClient, bank: Party, fingerprint: str | None) -> str | None:
     """The fingerprint to send with the bank's card; asked for if none is given and the key is new to the bureau.
 
     Returns None if the bureau knows the key. Raises ``NotAuthentic`` if the fingerprint is another key's.
     """
-    if given is None:
-        known = {key["public_key"] for one in desk.get("/v1/banks")["banks"] for key in one["keys"]}
+    if fingerprint is None:
+        known = {key["public_key"] for one in client.get("/v1/banks")["banks"] for key in one["keys"]}
         if bank.public_key in known:
             return None
-        given = prompt_fingerprint("银行", "the bank")
-    check_fingerprint(given, bank.public_key, whose="the bank")
-    return given
+        fingerprint = prompt_fingerprint("银行", "the bank")
+    check_fingerprint(fingerprint, bank.public_key, whose="the bank")
+    return fingerprint
 
 
 def contract_url_path(contract: str) -> str:
@@ -164,8 +164,8 @@ def _show_draft(out: CommandOutput, made: dict[str, Any], fingerprint: str) -> N
     out.print_result(made | {"fingerprint": fingerprint})
 
 
-def _fingerprint(desk: ServiceClient) -> str:
-    card = desk.get("/v1/bureau")
+def _fingerprint(client: ServiceClient) -> str:
+    card = client.get("/v1/bureau")
     return Party(name=card["name"], public_key=card["public_key"]).fingerprint
 
 
@@ -175,7 +175,7 @@ def _draft_body(asked: DraftOptions) -> dict[str, Any]:
 
 def _read_plan(path: Path) -> ContractProposal:
     if not path.is_file():
-        raise NotFound(f"Wanted a plan in file {path.name}; there is no such file.", next_step="check the path")
+        raise NotFound(f"Expected a plan in file {path.name}; there is no such file.", next_step="check the path")
     return parse_proposal(path.read_bytes())
 
 
@@ -183,10 +183,12 @@ def _read_bank(card: Path | None, proposal: ContractProposal | None) -> Party:
     bank, planned = read_party_card(card) if card else None, proposal.bank if proposal else None
     if bank and planned and bank != planned:
         raise InvalidInput(
-            "Wanted one bank and one key; found two in the card and the plan.",
+            "Expected one bank and one key; found two in the card and the plan.",
             next_step="ask the bank which is right",
         )
     found = bank or planned
     if found is None:
-        raise InvalidInput("Wanted a bank; found none.", next_step="give --bank-card CARD.json, or a plan with --from")
+        raise InvalidInput(
+            "Expected a bank; found none.", next_step="give --bank-card CARD.json, or a plan with --from"
+        )
     return found

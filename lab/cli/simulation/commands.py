@@ -87,7 +87,7 @@ class TrialOptions:
 
 @app.command("trial")
 @take_options(TrialOptions)
-def trial(given: TrialOptions) -> None:
+def trial(options: TrialOptions) -> None:
     """用两份文件试算 The same job on your own two files, before signing.
 
     合并行的 70% 明文训练，其余 30% 走真实的加密流程，并与明文结果比较。
@@ -99,20 +99,20 @@ def trial(given: TrialOptions) -> None:
     from lab.simulation.trial.settings import TrialSettings
     from lab.simulation.trial.trial import run_trial
 
-    output = CommandOutput(json=given.as_json)
+    output = CommandOutput(json=options.as_json)
     settings = TrialSettings(
-        bureau=given.bureau_file,
-        bank=given.bank_file,
-        out=_folder(given.out, "shulab-trial"),
-        id_column=given.id_column,
-        label=given.label,
-        id_kind=given.id_kind,
-        family=given.model.value,
-        interactions=given.interactions.value,
-        engine=given.engine,
-        bureau_columns=_split(given.bureau_columns),
-        bank_columns=_split(given.bank_columns),
-        seed=given.seed,
+        bureau=options.bureau_file,
+        bank=options.bank_file,
+        out=_folder(options.out, "shulab-trial"),
+        id_column=options.id_column,
+        label=options.label,
+        id_kind=options.id_kind,
+        family=options.model.value,
+        interactions=options.interactions.value,
+        engine=options.engine,
+        bureau_columns=_split(options.bureau_columns),
+        bank_columns=_split(options.bank_columns),
+        seed=options.seed,
     )
     output.say("试算：两份文件都在本机，试点样本以明文合并训练。")
     output.say("Trial: both files are on this machine; the pilot sample is joined in clear to train the model.")

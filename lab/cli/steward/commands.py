@@ -65,8 +65,8 @@ def import_consents(
 ) -> None:
     """导入授权 Import consents. Rows that were imported before add nothing."""
     output = CommandOutput(as_json)
-    with ServiceClient.open(session) as desk, output.progress.stage("import", 1):
-        done = desk.upload("/v1/consents", file, "text/csv", id_kind=id_kind)
+    with ServiceClient.open(session) as client, output.progress.stage("import", 1):
+        done = client.upload("/v1/consents", file, "text/csv", id_kind=id_kind)
     output.table(
         f"授权导入 Consents of {file.name}",
         ("项 item", "数 count"),
@@ -110,21 +110,21 @@ class WithdrawOptions(ServiceOptions):
 
 @consent.command()
 @take_options(WithdrawOptions)
-def withdraw(given: WithdrawOptions) -> None:
+def withdraw(options: WithdrawOptions) -> None:
     """撤回授权 Withdraw consents of enterprises, from one bank or all; nothing is scored under them from now on."""
-    output = CommandOutput(given.as_json)
-    codes = [*(given.codes or []), *(_read_codes(given.file) if given.file else [])]
+    output = CommandOutput(options.as_json)
+    codes = [*(options.codes or []), *(_read_codes(options.file) if options.file else [])]
     if not codes:
-        raise InvalidInput("Wanted enterprises' codes; found none.", next_step="give CODE, or --file")
+        raise InvalidInput("Expected enterprises' codes; found none.", next_step="give CODE, or --file")
     body: dict[str, Any] = {
         "codes": codes,
-        "id_kind": given.id_kind,
-        "bank": given.bank,
-        "reason": given.reason,
-        "purpose": given.purpose.value if given.purpose else None,
+        "id_kind": options.id_kind,
+        "bank": options.bank,
+        "reason": options.reason,
+        "purpose": options.purpose.value if options.purpose else None,
     }
-    with ServiceClient.open(given.session) as desk:
-        done = desk.post("/v1/consents/withdrawals", body)
+    with ServiceClient.open(options.session) as client:
+        done = client.post("/v1/consents/withdrawals", body)
     output.say(f"已撤回 Withdrawn: {done['consents']} 份授权 consents, {done['enterprises']} 户企业 enterprises")
     output.print_result(done)
 
@@ -133,8 +133,8 @@ def withdraw(given: WithdrawOptions) -> None:
 def count_consents(session: SessionFileOption = None, as_json: JsonOption = False) -> None:
     """授权统计 Count consents by bank and purpose."""
     output = CommandOutput(as_json)
-    with ServiceClient.open(session) as desk:
-        found = desk.get("/v1/consents")
+    with ServiceClient.open(session) as client:
+        found = client.get("/v1/consents")
     rows = [
         tuple(one[name] for name in ("bank", "purpose", "enterprises", "active", "to_come", "over", "withdrawn"))
         for one in found["consents"]
@@ -156,8 +156,8 @@ def show(
 ) -> None:
     """一户企业的授权 The consents of one enterprise; its signatures are verified again."""
     output = CommandOutput(as_json)
-    with ServiceClient.open(session) as desk:
-        found = desk.post("/v1/consents/enterprise", {"code": code, "id_kind": id_kind})
+    with ServiceClient.open(session) as client:
+        found = client.post("/v1/consents/enterprise", {"code": code, "id_kind": id_kind})
     if found["consents"]:
         output.table(
             "授权 Consents",
@@ -180,7 +180,7 @@ def _describe_evidence(one: dict[str, Any]) -> str:
 def _read_codes(file: Path) -> list[str]:
     table = read_table(file)
     if "code" not in table.frame.columns:
-        raise InvalidInput(f"Wanted the column code in {file.name}; it has none.", next_step="name the column code")
+        raise InvalidInput(f"Expected the column code in {file.name}; it has none.", next_step="name the column code")
     return [str(cell or "") for cell in table.frame["code"].to_list()]
 
 

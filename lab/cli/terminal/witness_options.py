@@ -14,11 +14,11 @@ def parse_witness_terms(witnesses: Sequence[str] | None, quorum: int | None) -> 
     """The witnesses and their quorum; None if no witness was named. Raises ``InvalidInput``."""
     if not witnesses:
         if quorum is not None:
-            raise InvalidInput("Wanted --witness with --quorum.", next_step="name the witnesses")
+            raise InvalidInput("Expected --witness with --quorum.", next_step="name the witnesses")
         return None
     if quorum is not None and not len(witnesses) < 2 * quorum <= 2 * len(witnesses):
         raise InvalidInput(
-            f"Wanted a --quorum of more than half of the {len(witnesses)} witnesses, and no more than there are; "
+            f"Expected a --quorum of more than half of the {len(witnesses)} witnesses, and no more than there are; "
             f"found {quorum}.",
             next_step=f"give {len(witnesses) // 2 + 1} to {len(witnesses)}, or leave it out",
         )
@@ -28,6 +28,6 @@ def parse_witness_terms(witnesses: Sequence[str] | None, quorum: int | None) -> 
         return WitnessQuorum(quorum=quorum or len(parties) // 2 + 1, parties=parties)
     except ValueError:
         raise InvalidInput(
-            "Wanted witnesses of different names and keys, and a quorum of more than half of them.",
+            "Expected witnesses of different names and keys, and a quorum of more than half of them.",
             next_step="check --witness and --quorum",
         ) from None

@@ -163,7 +163,7 @@ def _read_passphrase(*, confirm: bool = False) -> str:
         return found
     if not sys.stdin.isatty():
         raise InvalidInput(
-            "Wanted the passphrase of the witness's key; there is no terminal to ask on.",
+            "Expected the passphrase of the witness's key; there is no terminal to ask on.",
             next_step=f"set {PASSPHRASE_VARIABLE}, or make the witness without --passphrase",
         )
     return prompt_user("口令 passphrase", secret=True, confirm=confirm)

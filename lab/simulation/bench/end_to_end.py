@@ -83,7 +83,9 @@ def measure(workload: EndToEndWorkload, progress: Progress) -> dict[str, Any]:
             steps.advance(2)
     found = measured.manifest
     if found["scored"] != files.common:
-        raise ShulabError(f"Wanted {files.common} scored; found {found['scored']}.", next_step="report this as a fault")
+        raise ShulabError(
+            f"Expected {files.common} scored; found {found['scored']}.", next_step="report this as a fault"
+        )
     return {
         "enterprises": workload.enterprises,
         "register": workload.register,

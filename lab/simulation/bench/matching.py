@@ -76,7 +76,7 @@ def measure(workload: MatchingWorkload, progress: Progress) -> dict[str, Any]:
             steps.advance()
     if found["matched"] != files.common:
         raise ShulabError(
-            f"Wanted {files.common} matches; found {found['matched']}.", next_step="report this as a fault"
+            f"Expected {files.common} matches; found {found['matched']}.", next_step="report this as a fault"
         )
     return _matching_figures(workload, evaluated, first, found) | {
         "seconds_import": round(seconds_import, 3),

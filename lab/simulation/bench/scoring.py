@@ -170,7 +170,8 @@ def _measure_ours(
     error, bound = parties.largest_error, trained.model.error_bound
     if error > bound:
         raise ShulabError(
-            f"Wanted scores that differ by at most {bound:.1e}; found {error:.1e}.", next_step="report this as a fault"
+            f"Expected scores that differ by at most {bound:.1e}; found {error:.1e}.",
+            next_step="report this as a fault",
         )
     weights, size = parties.weights[0], len(parties.tags[0])
     return {

@@ -1,1 +1,1 @@
-"""Made-up data: a town's register, a bank's portfolio, consents. None of it is real."""
+"""Made-up data: a bureau's register, a bank's portfolio, consents. None of it is real."""

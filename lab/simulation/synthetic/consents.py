@@ -1,4 +1,4 @@
-"""Consents of a made-up town, and their import by a steward, for contracts that require consent.
+"""Consents of the enterprises in a made-up register, and their import by a steward, for contracts that require consent.
 
 Most enterprises have agreed, some have not, and some consents are for another purpose or begin next year. The file
 contains all of them; only enterprises with a valid consent are matched.
@@ -20,14 +20,16 @@ from lab.tables.spreadsheet_csv import save_csv
 from lab.terms.contract.document import Purpose
 
 CONSENTED_SHARE, OTHER_PURPOSE_SHARE, FUTURE_SHARE = 0.7, 0.1, 0.05
-"""Shares of the town: valid consents, consents for another purpose, consents that begin next year."""
+"""Shares of the register: valid consents, consents for another purpose, consents that begin next year."""
 STEWARD = StaffMember("steward-a", "数据部 Data", "steward")
 
 
-def make_consents(town: SyntheticRegister, bank: str, purpose: Purpose, *, today: date | None = None) -> pl.DataFrame:
-    """Make the town's consents to ``bank``, with the columns of a consent file; the evidence is made up too."""
-    rng = np.random.default_rng([town.seed, 4])
-    codes = town.register[ID].to_list()
+def make_consents(
+    synthetic: SyntheticRegister, bank: str, purpose: Purpose, *, today: date | None = None
+) -> pl.DataFrame:
+    """Make the enterprises' consents to ``bank``, with the columns of a consent file; the evidence is made up too."""
+    rng = np.random.default_rng([synthetic.seed, 4])
+    codes = synthetic.register[ID].to_list()
     day = today or datetime.now(UTC).date()
     drawn = rng.random(len(codes))
     other = next(one for one in Purpose if one is not purpose)

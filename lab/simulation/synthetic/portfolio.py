@@ -1,4 +1,4 @@
-"""The made-up bank of a made-up town: its clients, and a pilot sample of other firms with known outcomes.
+"""A made-up bank: its clients, and a pilot sample of other firms with known outcomes.
 
 As in real portfolios, some clients are not in the register, some codes are misspelt, and some firms appear twice.
 """
@@ -60,19 +60,19 @@ class SyntheticPortfolio:
         return folder / "portfolio.csv", folder / "pilot.csv"
 
 
-def make_synthetic_portfolio(town: SyntheticRegister, rows: int, seed: int = 1) -> SyntheticPortfolio:
-    """Make a portfolio of ``rows`` rows from ``town``, and a pilot sample of other firms of the register."""
+def make_synthetic_portfolio(synthetic: SyntheticRegister, rows: int, seed: int = 1) -> SyntheticPortfolio:
+    """Make a portfolio of ``rows`` rows for a made-up register, and a pilot sample of other firms in it."""
     rng = np.random.default_rng([seed, 2])
-    order = rng.permutation(town.register.height)
-    pilot = order[: max(1, round(town.register.height * _PILOT))]
+    order = rng.permutation(synthetic.register.height)
+    pilot = order[: max(1, round(synthetic.register.height * _PILOT))]
     repeated = round(rows * _REPEATED)
     inside = order[len(pilot) :][: max(1, round((rows - repeated) * (1 - _OUTSIDE)))]
     outside = rows - repeated - len(inside)
 
-    codes = town.register[ID].to_list()
+    codes = synthetic.register[ID].to_list()
     known = [codes[i] for i in inside]
-    outsiders = make_codes(outside, start=_OUTSIDE_START, seed=town.seed)
-    client_traits = _concatenate_traits(town.traits.take(inside), draw_traits(outside, rng))
+    outsiders = make_codes(outside, start=_OUTSIDE_START, seed=synthetic.seed)
+    client_traits = _concatenate_traits(synthetic.traits.take(inside), draw_traits(outside, rng))
     clients = pl.DataFrame({ID: known + outsiders} | _features(client_traits, rng))
     outcomes = draw_outcomes(client_traits, rng)
 
@@ -86,7 +86,7 @@ def make_synthetic_portfolio(town: SyntheticRegister, rows: int, seed: int = 1) 
     shuffled = rng.permutation(rows)
     all_rows = np.concatenate([np.arange(len(clients)), repeats])[shuffled]
 
-    pilot_traits = town.traits.take(pilot)
+    pilot_traits = synthetic.traits.take(pilot)
     return SyntheticPortfolio(
         clients=clients[all_rows],
         pilot=pl.DataFrame(

@@ -1,4 +1,4 @@
-"""A made-up town: its register of enterprises, drawn from a seeded latent risk that a model can learn.
+"""A made-up register of enterprises, drawn from a seeded latent risk that a model can learn.
 
 Everything here is made up: no enterprise, figure or outcome is real, and no code can belong to anyone
 (``lab.simulation.synthetic.credit_codes``). ``python -m lab.simulation --rows 20000 --out DIR`` writes the files.
@@ -70,7 +70,7 @@ class SyntheticRegister:
 
 
 def make_synthetic_register(rows: int, seed: int = 1) -> SyntheticRegister:
-    """Make a town of ``rows`` enterprises; the same seed gives the same town."""
+    """Make a register of ``rows`` enterprises; the same seed gives the same register."""
     rng = np.random.default_rng([seed, 1])
     traits = draw_traits(rows, rng)
     columns = {ID: pl.Series(make_codes(rows, seed=seed))} | _items(traits, rng)
@@ -209,10 +209,10 @@ def _conduct_items(
     }
 
 
-def write_synthetic_register(town: SyntheticRegister, folder: Path) -> Path:
+def write_synthetic_register(synthetic: SyntheticRegister, folder: Path) -> Path:
     """Write ``register.csv``, ``register.toml`` and the notice; returns the path of the first."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "MADE-UP.txt").write_text(MADE_UP_NOTICE, encoding="utf-8")
-    (folder / "register.toml").write_text(town.dictionary, encoding="utf-8")
-    save_csv(town.register, folder / "register.csv")
+    (folder / "register.toml").write_text(synthetic.dictionary, encoding="utf-8")
+    save_csv(synthetic.register, folder / "register.csv")
     return folder / "register.csv"

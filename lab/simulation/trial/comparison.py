@@ -117,8 +117,8 @@ def _read_scores(path: Path, codes: list[str]) -> tuple[Floats, Floats]:
     found = wanted.join(scored, on="code", how="left", maintain_order="left")
     if found["raw"].null_count() or scored.height != len(codes):
         raise ShulabError(
-            f"Wanted scores for {len(codes):,} enterprises; the bank's result has {scored.height:,}, of which "
-            f"{len(codes) - found['raw'].null_count():,} are wanted.",
+            f"Expected scores for {len(codes):,} enterprises; the bank's result has {scored.height:,}, of which "
+            f"{len(codes) - found['raw'].null_count():,} are expected.",
             next_step="report this as a fault, with the logs folder",
         )
     return found["raw"].to_numpy().astype(np.float64), found["score"].to_numpy().astype(np.float64)

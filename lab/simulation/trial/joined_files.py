@@ -105,7 +105,7 @@ def read_joined_files(bureau: Path, bank: Path, options: JoinOptions) -> JoinedF
     joined = [(row_of[code], row) for row, code in enumerate(portfolio.codes) if code in row_of]
     if not joined:
         raise InvalidInput(
-            f"Wanted enterprises that are in both files; of {len(register.codes):,} and {len(portfolio.codes):,} "
+            f"Expected enterprises that are in both files; of {len(register.codes):,} and {len(portfolio.codes):,} "
             "identifiers none is.",
             next_step="check --id and --id-kind, and that both files write the identifiers alike",
         )
@@ -132,12 +132,12 @@ def _read_party_file(
     absent = [column for column in (options.id_column, *required, *columns) if column not in frame.columns]
     if absent:
         raise InvalidInput(
-            f"Wanted the columns {', '.join(absent)} in {name}; its header does not have them.",
+            f"Expected the columns {', '.join(absent)} in {name}; its header does not have them.",
             next_step=f"check --id, --label and --{party}-columns against the file's first line",
         )
     features = [column for column in (columns or frame.columns) if column not in (options.id_column, options.label)]
     if not features:
-        raise InvalidInput(f"Wanted at least one feature column in {name}; found none.", next_step="add columns")
+        raise InvalidInput(f"Expected at least one feature column in {name}; found none.", next_step="add columns")
     first, reasons = _first_rows(table, options)
     return PartyFile(
         name=name,
@@ -172,7 +172,7 @@ def _read_labels(column: pl.Series) -> NDArray[np.int8]:
     strange = int((labels.is_null() & ~missing).sum())
     if strange:
         raise InvalidInput(
-            f"Wanted a label of 0 or 1 (1: the bad outcome), or nothing; {strange:,} rows have something else.",
+            f"Expected a label of 0 or 1 (1: the bad outcome), or nothing; {strange:,} rows have something else.",
             next_step="write the label as 0 and 1",
         )
     return labels.fill_null(-1).to_numpy().astype(np.int8)
@@ -188,7 +188,7 @@ def _split(
         rows = known[labels[known] == value]
         if len(rows) == 0:
             raise InvalidInput(
-                f"Wanted both label values, 0 and 1, among the {len(known):,} joined rows; all are {1 - value}.",
+                f"Expected both label values, 0 and 1, among the {len(known):,} joined rows; all are {1 - value}.",
                 next_step="give a file with both outcomes",
             )
         pilot.append(rng.permutation(rows)[: round(PILOT_SHARE * len(rows))])

@@ -12,7 +12,7 @@ from lab.terms.names import IdKind
 
 @dataclass(frozen=True)
 class TrialSettings:
-    """What is test_data for. ``columns`` restrict a side to those features; empty means all."""
+    """Files and options of a trial. ``bureau_columns`` and ``bank_columns``: features to use; empty means all."""
 
     bureau: Path
     bank: Path

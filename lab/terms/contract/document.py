@@ -214,7 +214,7 @@ class Contract(FrozenDocument):
             if char:
                 place = " at an end or twice in a row" if char == " " else ""
                 raise InvalidInput(
-                    f"Wanted texts without hidden characters; contract {self.id} holds "
+                    f"Expected texts without hidden characters; contract {self.id} holds "
                     f"{describe_character(char)}{place} in its term {term}.",
                     next_step="have it drafted again without that character",
                 )
@@ -288,7 +288,7 @@ def parse_contract(text: str | bytes, *, kept: bool = False) -> SignedContract:
     except ValueError as error:
         fields = sorted({".".join(str(part) for part in e["loc"]) for e in getattr(error, "errors", lambda: [])()})
         raise InvalidInput(
-            f"Wanted a contract document ({SCHEMA}); these parts do not fit: {', '.join(fields) or 'not JSON'}.",
+            f"Expected a contract document ({SCHEMA}); these parts do not fit: {', '.join(fields) or 'not JSON'}.",
             next_step="export the contract again from the bureau",
         ) from None
     if not kept:

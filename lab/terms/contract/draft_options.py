@@ -74,7 +74,7 @@ class DraftOptions(BaseModel):
         )
 
     def with_defaults(self, others: DraftOptions) -> DraftOptions:
-        """These options, and the others' where these are not chosen."""
+        """These options; where one is not chosen, that of ``others``."""
         mine = self.model_dump(exclude_none=True, exclude={"ceilings"})
         ceilings = others.ceilings | self.ceilings
         return DraftOptions.model_validate(others.model_dump(exclude_none=True) | mine | {"ceilings": ceilings})
@@ -86,6 +86,6 @@ class DraftOptions(BaseModel):
         except ValueError as error:
             names = sorted({str(fault["loc"][0]) for fault in getattr(error, "errors", lambda: [])()})
             raise InvalidInput(
-                f"Wanted ceilings within their limits; these are not: {', '.join(names)}.",
+                f"Expected ceilings within their limits; these are not: {', '.join(names)}.",
                 next_step="choose others",
             ) from None

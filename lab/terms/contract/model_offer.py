@@ -55,5 +55,6 @@ def parse_offer(found: Any) -> ModelOffer:
         return ModelOffer.model_validate(found)
     except ValidationError:
         raise InvalidInput(
-            "Wanted a bureau's offer of a model; found something else.", next_step="check both versions; ask the bureau"
+            "Expected a bureau's offer of a model; found something else.",
+            next_step="check both versions; ask the bureau",
         ) from None

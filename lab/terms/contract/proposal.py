@@ -83,7 +83,7 @@ def parse_proposal(text: str | bytes) -> ContractProposal:
     """Read a proposal strictly; raises ``InvalidInput`` naming the parts that do not fit, never their values."""
     if len(text) > MAX_PROPOSAL_BYTES:
         raise InvalidInput(
-            f"Wanted a proposal ({SCHEMA}) of at most {MAX_PROPOSAL_BYTES} bytes; found more.",
+            f"Expected a proposal ({SCHEMA}) of at most {MAX_PROPOSAL_BYTES} bytes; found more.",
             next_step="write it again with `lab bank plan`",
         )
     try:
@@ -92,7 +92,7 @@ def parse_proposal(text: str | bytes) -> ContractProposal:
         # A key of `seconds` is free text, so it is not repeated.
         parts = sorted({_where(e["loc"]) for e in getattr(error, "errors", lambda: [])()})
         raise InvalidInput(
-            f"Wanted a proposal ({SCHEMA}); these parts do not fit: {', '.join(parts) or 'not JSON'}.",
+            f"Expected a proposal ({SCHEMA}); these parts do not fit: {', '.join(parts) or 'not JSON'}.",
             next_step="write it again with `lab bank plan`",
         ) from None
 

@@ -40,7 +40,7 @@ def check_fingerprint(given: str, public_key: str, *, whose: str) -> None:
     plain = _SEPARATORS.sub("", given).lower()
     if not _WHOLE.fullmatch(plain):
         raise NotAuthentic(
-            f"Wanted the whole fingerprint of {whose}'s key, {FINGERPRINT_DIGITS} hexadecimal digits; found "
+            f"Expected the whole fingerprint of {whose}'s key, {FINGERPRINT_DIGITS} hexadecimal digits; found "
             "another form.",
             next_step=f"have it read out again from end to end; fingerprints of {_FORMER_DIGITS} digits are out of use",
         )

@@ -55,7 +55,7 @@ class SignedKeySuccession(BaseModel):
     def verify(self) -> None:
         """Raise ``NotAuthentic`` unless both signatures verify, ``InvalidInput`` if both keys are one."""
         if self.statement.old_key == self.statement.new_key:
-            raise InvalidInput("Wanted two different keys; found one.", next_step="run `lab bank rotate-key` again")
+            raise InvalidInput("Expected two different keys; found one.", next_step="run `lab bank rotate-key` again")
         message = self.statement.signing_input()
         verify_signature(self.statement.old_key, self.old_signature, message, what="the old key's signature")
         verify_signature(self.statement.new_key, self.new_signature, message, what="the new key's signature")
@@ -69,6 +69,6 @@ def parse_key_succession(data: bytes) -> SignedKeySuccession:
         return SignedKeySuccession.model_validate_json(data)
     except (ValidationError, ValueError, RecursionError):
         raise InvalidInput(
-            "Wanted a statement of key succession with two signatures; found something else.",
+            "Expected a statement of key succession with two signatures; found something else.",
             next_step="make it with `lab bank rotate-key`",
         ) from None

@@ -23,7 +23,7 @@ _SOURCES = {
 def read_party_card(path: Path, *, of: Literal["bank", "bureau"] = "bank") -> Party:
     """The party of a card file (JSON with ``name`` and ``public_key``); raises ``NotFound`` or ``InvalidInput``."""
     if not path.is_file():
-        raise NotFound(f"Wanted a {of} card in file {path.name}; there is no such file.", next_step="check the path")
+        raise NotFound(f"Expected a {of} card in file {path.name}; there is no such file.", next_step="check the path")
     try:
         if path.stat().st_size > MAX_CARD_BYTES:
             raise ValueError
@@ -31,7 +31,7 @@ def read_party_card(path: Path, *, of: Literal["bank", "bureau"] = "bank") -> Pa
         party = Party(name=card["name"], public_key=card["public_key"])
     except (ValueError, KeyError, TypeError, RecursionError):
         raise InvalidInput(
-            f"Wanted {path.name} to be a {of} card with name and public_key; it is not.", next_step=_SOURCES[of]
+            f"Expected {path.name} to be a {of} card with name and public_key; it is not.", next_step=_SOURCES[of]
         ) from None
     check_visible_line(party.name, f"a {of}'s name")
     return party

@@ -49,7 +49,7 @@ class SealKey:
     def from_passphrase(cls, passphrase: str) -> SealKey:
         """From a passphrase of at least 8 characters; raises ``InvalidInput`` for a shorter one."""
         if len(passphrase) < 8:
-            raise InvalidInput("Wanted a passphrase of at least 8 characters.", next_step="choose a longer one")
+            raise InvalidInput("Expected a passphrase of at least 8 characters.", next_step="choose a longer one")
         secret = passphrase.encode()
         return cls(b"P", lambda salt: Scrypt(salt=salt, length=32, n=2**15, r=8, p=1).derive(secret))
 
@@ -58,7 +58,7 @@ class SealKey:
         """From a key file of at least 32 bytes; raises ``InvalidInput`` for a shorter one."""
         if len(content) < _KEY_FILE_MIN:
             raise InvalidInput(
-                f"Wanted a key file of at least {_KEY_FILE_MIN} bytes; found {len(content)}.",
+                f"Expected a key file of at least {_KEY_FILE_MIN} bytes; found {len(content)}.",
                 next_step="make one with `head -c 32 /dev/urandom > seal.key; chmod 600 seal.key`",
             )
         return cls(b"F", lambda salt: _expand(content, salt, b"shulab seal key file"))
@@ -72,7 +72,7 @@ class SealKey:
             content = b""
         if len(content) < _KEY_FILE_MIN:
             raise InvalidInput(
-                f"Wanted base64 of at least {_KEY_FILE_MIN} random bytes in the environment; found other text.",
+                f"Expected base64 of at least {_KEY_FILE_MIN} random bytes in the environment; found other text.",
                 next_step="make it with `head -c 32 /dev/urandom | base64`",
             )
         return cls(b"E", lambda salt: _expand(content, salt, b"shulab seal key environment"))
@@ -126,7 +126,7 @@ def seal(plaintext: bytes, key: SealKey, label: bytes) -> bytes:
 def open_sealed(sealed: bytes, key: SealKey, label: bytes) -> bytes:
     """Open what ``seal`` made; raises ``NotAuthentic`` for a wrong key, label or altered bytes."""
     if not sealed.startswith(_MAGIC) or len(sealed) < _HEADER + _TAG:
-        raise InvalidInput("Wanted a sealed secret (SHSEAL1); found another file.", next_step="name the right file")
+        raise InvalidInput("Expected a sealed secret (SHSEAL1); found another file.", next_step="name the right file")
     header, body = sealed[:_HEADER], sealed[_HEADER:]
     start = len(_MAGIC)
     source, salt, nonce = header[start : start + 1], header[start + 1 : start + 1 + _SALT], header[-_NONCE:]

@@ -17,5 +17,5 @@ def verify_signature(public_key: str, signature: str, message: bytes, *, what: s
         Ed25519PublicKey.from_public_bytes(bytes.fromhex(public_key)).verify(bytes.fromhex(signature), message)
     except (InvalidSignature, ValueError):
         raise NotAuthentic(
-            f"Wanted {what} to verify; it does not.", next_step="check that both parties hold the same document"
+            f"Expected {what} to verify; it does not.", next_step="check that both parties hold the same document"
         ) from None

@@ -1,6 +1,6 @@
 """Ed25519 public keys of small order, under which anybody can forge signatures.
 
-Under such a key, signatures verify that were made without a secret: a signature of zeros does for every fourth message.
+Under such a key, signatures verify that were made without a secret: for one message in four, a signature of zeros does.
 OpenSSL accepts these keys, as RFC 8032 allows. So every key of a party is looked up here first. The list is that of
 libsodium (``ge25519_has_small_order``): all encodings, canonical or not, of the eight points, without the sign bit.
 """

@@ -55,7 +55,7 @@ class _ExportScan:
 
 
 def encode_export_header(bureau: Party, time: datetime) -> bytes:
-    """The first line."""
+    """The first line of an export."""
     header: dict[str, Any] = {
         "schema": SCHEMA,
         "bureau": {"name": bureau.name, "public_key": bureau.public_key},
@@ -115,7 +115,7 @@ def _first_doubtful_entry(found: _ExportScan, good: int, fault: LedgerFault | No
 
 def _check_header(path: Path, bureau_key: str) -> None:
     if not path.is_file():
-        raise NotFound(f"Wanted an exported ledger in {path.name}; there is none.", next_step="check the path")
+        raise NotFound(f"Expected an exported ledger in {path.name}; there is none.", next_step="check the path")
     with path.open("rb") as file:
         try:
             header = json.loads(file.readline())
@@ -123,7 +123,7 @@ def _check_header(path: Path, bureau_key: str) -> None:
         except (ValueError, KeyError, TypeError):
             fits = False
     if not fits:
-        raise InvalidInput(f"Wanted a ledger export ({SCHEMA}); found another file.", next_step="check the path")
+        raise InvalidInput(f"Expected a ledger export ({SCHEMA}); found another file.", next_step="check the path")
     if header["bureau"]["public_key"] != bureau_key:
         raise InvalidInput(
             "The export is of another bureau than the key given.",

@@ -149,7 +149,7 @@ class Receipt:
             made = None
         if not isinstance(made, cls):
             raise InvalidInput(
-                f"Wanted {cls.expected} ({SCHEMA}, with an entry {ENTRY_SCHEMA}); found something else.",
+                f"Expected {cls.expected} ({SCHEMA}, with an entry {ENTRY_SCHEMA}); found something else.",
                 next_step="ask the bureau for its version",
             )
         return made

@@ -173,7 +173,7 @@ class SignedTreeHead(_LedgerDocument):
             return cls.model_validate(dict(content))
         except ValueError:
             raise InvalidInput(
-                "Wanted a signed tree head (shulab-head/1); found something else.",
+                "Expected a signed tree head (shulab-head/1); found something else.",
                 next_step="fetch it with `lab audit head`",
             ) from None
 

@@ -25,12 +25,12 @@ def check_visible_line(text: str, what: str, *, longest: int = 200, least: int =
     otherwise. The message names ``what`` and the wrong character, which is not a data value.
     """
     if not least <= len(text) <= longest:
-        raise InvalidInput(f"Wanted {what} of {least} to {longest} characters.", next_step="write it again")
+        raise InvalidInput(f"Expected {what} of {least} to {longest} characters.", next_step="write it again")
     char = find_hidden(text)
     if char:
         where = " at an end, or two in a row" if char == " " else ""
         raise InvalidInput(
-            f"Wanted {what} of visible characters; found {describe_character(char)}{where}.",
+            f"Expected {what} of visible characters; found {describe_character(char)}{where}.",
             next_step="type it again, without copying",
         )
     return text

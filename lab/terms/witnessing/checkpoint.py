@@ -63,7 +63,7 @@ class Checkpoint:
             if len(root) == ROOT_BYTES and base64.b64encode(root).decode() == lines[2]:
                 return cls(lines[0], int(lines[1]), root.hex(), tuple(lines[3:]))
         raise InvalidInput(
-            "Wanted a checkpoint (C2SP tlog-checkpoint): origin, size and root, a line each; found something else.",
+            "Expected a checkpoint (C2SP tlog-checkpoint): origin, size and root, a line each; found something else.",
             next_step="fetch it again",
         )
 

@@ -27,7 +27,7 @@ def build_consistency_proof(root: Callable[[int, int], bytes], first: int, secon
     for the empty tree and for two trees of one size. Raises ``ValueError`` for other sizes.
     """
     if not 0 <= first <= second:
-        raise ValueError("wanted 0 <= first <= second")
+        raise ValueError("expected 0 <= first <= second")
     return tuple(_subproof(root, first, 0, second, whole=True)) if 0 < first < second else ()
 
 
@@ -125,5 +125,5 @@ def _hash(line: bytes) -> bytes:
 
 def _no_request(why: str) -> InvalidInput:
     return InvalidInput(
-        f"Wanted a request to cosign (C2SP tlog-witness, add-checkpoint); {why}.", next_step="make it again"
+        f"Expected a request to cosign (C2SP tlog-witness, add-checkpoint); {why}.", next_step="make it again"
     )

@@ -66,7 +66,7 @@ class CosignatureEvidence:
             return cls(SignedCheckpoint.parse(found["checkpoint"].encode()), proofs, witnesses, int(found["quorum"]))
         except (ValueError, TypeError, AttributeError):
             raise InvalidInput(
-                f"Wanted a cosigned checkpoint of a run ({SCHEMA}); found something else.",
+                f"Expected a cosigned checkpoint of a run ({SCHEMA}); found something else.",
                 next_step="take the run's manifest.json as the bank wrote it",
             ) from None
 

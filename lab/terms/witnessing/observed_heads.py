@@ -47,7 +47,7 @@ def read_heads(content: bytes, name: str, bureau_key: str) -> list[ObservedHead]
     """
     if len(content) > MAX_HEADS_BYTES:
         raise InvalidInput(
-            f"Wanted heads in {name}; it is too large.", next_step="give a file of `lab bank heads export`"
+            f"Expected heads in {name}; it is too large.", next_step="give a file of `lab bank heads export`"
         )
     found = (
         [SignedCheckpoint.parse(content)]
@@ -67,7 +67,7 @@ def _read_json(content: bytes, name: str, bureau_key: str) -> list[VerifiableTre
         return _read_heads_file(document, name, bureau_key) if document.get("schema") == SCHEMA else _read_run(document)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise InvalidInput(
-            f"Wanted tree heads in {name}; found something else.",
+            f"Expected tree heads in {name}; found something else.",
             next_step="give files of `lab bank heads export`, heads of `lab audit head --out`, receipts or checkpoints",
         ) from None
 
@@ -77,8 +77,8 @@ def _read_heads_file(document: Mapping[str, Any], name: str, bureau_key: str) ->
     listed = [one for one in document["heads"] if one["bureau"]["public_key"] == bureau_key]
     if not listed:
         raise InvalidInput(
-            f"Wanted heads of the bureau whose key was given in {name}; found those of {len(document['heads'])} other "
-            "keys.",
+            f"Expected heads of the bureau whose key was given in {name}; found those of {len(document['heads'])} "
+            "other keys.",
             next_step="compare the keys: a bureau with a key for each bank has a ledger for each; leave the file out "
             "only if it is of another bureau",
         )

@@ -123,7 +123,7 @@ class SignedNote:
             is_valid_signature(key.public_key, one.signature, self.text.encode()) for one in claimed
         ):
             raise NotAuthentic(
-                "Wanted a note that its log signed; the signature is missing or does not verify.",
+                "Expected a note that its log signed; the signature is missing or does not verify.",
                 next_step="fetch it again; keep what was sent as evidence",
             )
 
@@ -171,11 +171,11 @@ def _strict_base64(text: str) -> bytes:
 
 
 def _no_note(why: str) -> InvalidInput:
-    return InvalidInput(f"Wanted a signed note (C2SP signed-note); {why}.", next_step="fetch it again")
+    return InvalidInput(f"Expected a signed note (C2SP signed-note); {why}.", next_step="fetch it again")
 
 
 def _no_key(why: str) -> InvalidInput:
     return InvalidInput(
-        f"Wanted a verifier key as name+id+base64 of the right type; {why}.",
+        f"Expected a verifier key as name+id+base64 of the right type; {why}.",
         next_step="take it from `lab witness show` of the witness, by a channel that you trust",
     )

@@ -27,7 +27,7 @@ from sandbox.dependencies import ServiceDependencies
 
 router = APIRouter(prefix="/v1", tags=["people"])
 PasswordField = Annotated[str, Field(min_length=1, max_length=1024)]
-_ME: dict[str, Any] = {
+_CURRENT_PERSON_EXAMPLE: dict[str, Any] = {
     "account": "li.wei",
     "shown_name": "李伟",
     "department": "credit",
@@ -65,7 +65,9 @@ class PasswordChangeForm(BaseModel):
 class CurrentPersonView(BaseModel):
     """The person who is signed in, and their permissions."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_ME | {"permissions": ["read contracts"]}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [_CURRENT_PERSON_EXAMPLE | {"permissions": ["read contracts"]}]}
+    )
 
     account: str
     shown_name: str
@@ -79,7 +81,9 @@ class CurrentPersonView(BaseModel):
 class SignInResult(BaseModel):
     """A new sign-in. The tokens are shown once; ``token`` is null if it is in a cookie."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_ME | {"token": "mZ3…", "csrf": None}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [_CURRENT_PERSON_EXAMPLE | {"token": "mZ3…", "csrf": None}]}
+    )
 
     account: str
     shown_name: str

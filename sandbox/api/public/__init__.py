@@ -1,1 +1,1 @@
-"""Routes that anyone may call, or whoever has a token."""
+"""Routes that anyone may call, and those that need a token instead of a signature."""

@@ -54,23 +54,24 @@ def read_dictionary(path: Path) -> dict[str, FeatureDescription]:
         raise InvalidInput(
             f"Wanted {path.name} to be TOML in UTF-8; it is not.", next_step="write [items.<column>] tables"
         ) from None
-    for word in found.values():
-        for text in (word.item, word.zh, word.en, word.domain, word.grade):
+    for description in found.values():
+        for text in (description.item, description.zh, description.en, description.domain, description.grade):
             check_visible_line(text, "a word of the dictionary", least=0)
     return found
 
 
 def describe_columns(
-    register: str, columns: Sequence[str], words: Mapping[str, FeatureDescription]
+    register: str, columns: Sequence[str], descriptions: Mapping[str, FeatureDescription]
 ) -> tuple[CatalogueItem, ...]:
     """One item for each column, in order.
 
-    A column that the dictionary leaves out gets an automatic item. Its code and words contain its place and not its
-    name, because banks read the codes and words of items in contracts and sheets. Raises ``InvalidInput`` if two
-    columns share a code, or a code has spaces or more than 100 characters.
+    A column that the dictionary leaves out gets an automatic item. Its code and names contain its place and not the
+    column's name, because banks read the codes and names of items in contracts and sheets. Raises ``InvalidInput`` if
+    two columns share a code, or a code has spaces or more than 100 characters.
     """
     items = [
-        _describe(column, words.get(column), f"{place:03d}", register) for place, column in enumerate(columns, start=1)
+        _describe(column, descriptions.get(column), f"{place:03d}", register)
+        for place, column in enumerate(columns, start=1)
     ]
     codes = [item.code for item in items]
     if any(not _CODE.fullmatch(code) for code in codes):
@@ -82,9 +83,9 @@ def describe_columns(
     return tuple(items)
 
 
-def _describe(column: str, word: FeatureDescription | None, place: str, register: str) -> CatalogueItem:
+def _describe(column: str, description: FeatureDescription | None, place: str, register: str) -> CatalogueItem:
     code, zh, en = f"{register}.{place}", f"登记项{place}", f"register item {place}"
-    given = word or FeatureDescription(item=code, zh=zh, en=en, domain=UNDESCRIBED, grade=UNDESCRIBED)
+    given = description or FeatureDescription(item=code, zh=zh, en=en, domain=UNDESCRIBED, grade=UNDESCRIBED)
     return CatalogueItem(
         column=column,
         code=given.item or code,
@@ -93,5 +94,5 @@ def _describe(column: str, word: FeatureDescription | None, place: str, register
         dimension=given.dimension or DEFAULT_DIMENSION["bureau"],
         domain=given.domain or UNDESCRIBED,
         grade=given.grade or UNDESCRIBED,
-        described=word is not None,
+        described=description is not None,
     )

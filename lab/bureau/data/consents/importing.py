@@ -103,7 +103,7 @@ def import_consents(
     with store.begin_read() as session:
         banks, number = _banks(session), count_pseudonym_keys(session)
     with progress.stage("import", 2 * table.rows) as stage:
-        good, aside = validate_rows(table, source.id_kind, banks, now, stage)
+        good, set_aside = validate_rows(table, source.id_kind, banks, now, stage)
         kept = _values(good, keys.pseudonyms(_codes(good), number), file_sha256, now)
         stage.advance(max(0, table.rows - len(good)))
         with store.begin() as session:
@@ -113,13 +113,13 @@ def import_consents(
             counter = repository.lock_change_counter(session)
             added, duplicates, late = _new(session, kept)
             _save_signatures(home, file_sha256, added)
-            aside = sorted([*aside, *late])
+            set_aside = sorted([*set_aside, *late])
             repository.insert_consents(session, [one.values for one in added])
             counter.changes += 1 if added else 0
             session.flush()
-            rejected = _reject(home, file_sha256, aside)
+            rejected = _reject(home, file_sha256, set_aside)
             facts: dict[str, Fact] = {"file_sha256": file_sha256, "rows": table.rows, "imported": len(added)}
-            facts |= {"duplicates": duplicates, "set_aside": len(aside)}
+            facts |= {"duplicates": duplicates, "set_aside": len(set_aside)}
             record(session, "consent.imported", None, facts, by=by)
         stage.advance(table.rows)
     return ConsentImport(
@@ -127,8 +127,8 @@ def import_consents(
         imported=len(added),
         duplicates=duplicates,
         signed=sum(bool(one.given.signature) for one in added),
-        set_aside_rows=tuple(aside),
-        rejection_counts=dict(Counter(reason for _, reason in aside)),
+        set_aside_rows=tuple(set_aside),
+        rejection_counts=dict(Counter(reason for _, reason in set_aside)),
         rejected_file=rejected,
         file_sha256=file_sha256,
         encoding=table.encoding,
@@ -217,8 +217,8 @@ def _save_signatures(home: BureauHome, file_sha256: str, added: Sequence[_Prepar
     signed = [one.given for one in added if one.given.signature]
     fresh = {given.signature_sha256: (given.public_key, given.signature) for given in signed}
     if fresh:
-        told = _signatures(home, file_sha256) | fresh
-        lines = "".join(f"{json.dumps([name, *pair])}\n" for name, pair in told.items())
+        signatures = _signatures(home, file_sha256) | fresh
+        lines = "".join(f"{json.dumps([name, *pair])}\n" for name, pair in signatures.items())
         replace_private(_signature_file(home, file_sha256), lines.encode())
 
 
@@ -236,11 +236,11 @@ def _signature_file(home: BureauHome, file_sha256: str) -> Path:
     return home.path(f"consents/{file_sha256[:16]}.signatures.jsonl")
 
 
-def _reject(home: BureauHome, file_sha256: str, aside: Sequence[tuple[int, str]]) -> Path | None:
-    if not aside:
+def _reject(home: BureauHome, file_sha256: str, set_aside: Sequence[tuple[int, str]]) -> Path | None:
+    if not set_aside:
         return None
     path = home.path(f"consents/{file_sha256[:16]}.rejected.csv")
-    frame = pl.DataFrame({"row": [row for row, _ in aside], "reason": [reason for _, reason in aside]})
+    frame = pl.DataFrame({"row": [row for row, _ in set_aside], "reason": [reason for _, reason in set_aside]})
     buffer = io.BytesIO()
     write_csv(frame, buffer, mark=False)
     replace_private(path, buffer.getvalue())

@@ -21,7 +21,7 @@ from lab.terms.contract.document import Purpose
 from lab.terms.errors import NotFound
 
 T = TypeVar("T")
-_AT_ONCE = 5_000  # values in one list of a query; SQLite takes 32,766
+_VALUES_PER_QUERY = 5_000  # values in one list of a query; SQLite takes 32,766
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,5 +228,5 @@ def consent_evidence(row: ConsentRow) -> dict[str, str]:
 
 
 def _parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
-    for start in range(0, len(values), _AT_ONCE):
-        yield values[start : start + _AT_ONCE]
+    for start in range(0, len(values), _VALUES_PER_QUERY):
+        yield values[start : start + _VALUES_PER_QUERY]

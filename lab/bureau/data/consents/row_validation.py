@@ -19,12 +19,12 @@ from lab.terms.progress import ProgressStage
 from lab.terms.text.bilingual import BilingualEnum, BilingualText
 from lab.terms.text.visible_line import is_visible_line
 
-_NEEDED = ("code", "bank", "purpose", "starts", "expires")
+_REQUIRED_COLUMNS = ("code", "bank", "purpose", "starts", "expires")
 _STEP = 1_000  # rows between two steps of the progress bar
 _REFERENCE_CHARACTERS = 200
-_SHORTEST_TELLING = 6  # a shorter opaque code may occur in a reference by chance
+_MIN_CODE_LENGTH = 6  # a shorter opaque code may occur in a reference by chance
 _PURPOSES = {purpose.value: purpose for purpose in Purpose}
-_BETWEEN = re.compile(r"[\W_]+")
+_SEPARATORS = re.compile(r"[\W_]+")
 _CODE_LIKE = re.compile(r"(?=([0-9]{8}[0-9A-HJ-NPQRTUWXY]{10}))")
 
 
@@ -32,13 +32,17 @@ class ConsentRejectionReason(BilingualEnum):
     """Why a row is set aside, beside the reasons that concern the code (``lab.terms.identifiers.RejectionReason``)."""
 
     BANK = "bank", "银行未在此登记", "no bank of that name or id is registered here"
-    PURPOSE = "purpose", "用途不在编码表中", "the purpose is none of the coded ones"
-    TIME = "time", "生效或失效不是日期，也不是带时区的时间", "starts or expires is no date and no time with offset"
+    PURPOSE = "purpose", "用途不在编码表中", "the purpose is not one of the coded ones"
+    TIME = (
+        "time",
+        "生效或失效不是日期，也不是带时区的时间",
+        "starts or expires is not a date or a time with offset",
+    )
     TERM = "term", "失效不晚于生效", "expires is not after starts"
     OVER = "over", "授权期已过", "its term is over already"
     EVIDENCE = "evidence", "既无凭证编号，也无公钥和签名", "has neither evidence nor a public key with a signature"
-    EVIDENCE_FORM = "evidence-form", "凭证、公钥或签名格式不符", "evidence, key or signature is not in its form"
-    EVIDENCE_CODE = "evidence-code", "凭证编号中含有企业代码", "the evidence reference holds an enterprise's code"
+    EVIDENCE_FORM = "evidence-form", "凭证、公钥或签名格式不符", "evidence, key or signature is malformed"
+    EVIDENCE_CODE = "evidence-code", "凭证编号中含有企业代码", "the evidence reference contains an enterprise's code"
     SIGNATURE = "signature", "签名与授权内容不符", "the signature is not of this consent"
     WITHDRAWN = (
         "withdrawn",
@@ -92,25 +96,25 @@ def validate_rows(
     ]
     normal = normalise_identifiers(columns[0], id_kind)
     good: list[ParsedConsent] = []
-    aside = [(line.row, str(line.reason)) for line in table.rejected]
+    set_aside = [(line.row, str(line.reason)) for line in table.rejected]
     cells = zip(table.row_numbers.tolist(), normal.codes, normal.reasons, *columns[1:], strict=True)
     for position, (row, code, reason, *rest) in enumerate(cells, 1):
         if code is None:
-            aside.append((row, str(reason)))
+            set_aside.append((row, str(reason)))
         else:
             found = _read(row, code, [(cell or "").strip() for cell in rest], banks, now)
             if isinstance(found, ParsedConsent):
                 good.append(found)
             else:
-                aside.append((row, found.value))
+                set_aside.append((row, found.value))
         if position % _STEP == 0:
             stage.advance(_STEP)
-    return good, sorted(aside)
+    return good, sorted(set_aside)
 
 
 def _check_header(found: list[str]) -> None:
     known = [name for name, _, _ in COLUMNS]
-    absent = [name for name in _NEEDED if name not in found]
+    absent = [name for name in _REQUIRED_COLUMNS if name not in found]
     if absent:
         raise InvalidInput(
             f"Wanted the columns {', '.join(absent)}; the consent file's header does not have them.",
@@ -166,8 +170,8 @@ def _fault_of_signature(given: ParsedConsent) -> ConsentRejectionReason | None:
 
 def contains_enterprise_code(text: str, code: str) -> bool:
     """Whether a text contains this enterprise's code, or any other valid code, however it is spaced."""
-    plain = _BETWEEN.sub("", unicodedata.normalize("NFKC", text)).upper()
-    own = _BETWEEN.sub("", code).upper()
-    if len(own) >= _SHORTEST_TELLING and own in plain:
+    plain = _SEPARATORS.sub("", unicodedata.normalize("NFKC", text)).upper()
+    own = _SEPARATORS.sub("", code).upper()
+    if len(own) >= _MIN_CODE_LENGTH and own in plain:
         return True
     return any(normalise_identifiers([found.group(1)], "uscc").accepted_count for found in _CODE_LIKE.finditer(plain))

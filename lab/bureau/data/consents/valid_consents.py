@@ -1,7 +1,8 @@
-"""Which enterprises' consents stand now: what the exchange asks under a contract, and what stewards ask and do.
+"""Which enterprises' consents are valid now, for the exchange under a contract, and what stewards do with consents.
 
-``admitted`` is worked out once and kept until consents change, in this process or another, or until the next moment at
-which a consent begins or ends; both are looked up each time, so a withdrawal counts from its transaction on.
+``consenting_rows`` is computed once and cached until consents change, in this process or another, or until the next
+moment at which a consent begins or ends. Both are checked at each call, so a withdrawal is effective once its
+transaction commits.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ from lab.terms.progress import SILENT, Progress
 from lab.terms.text.visible_line import check_visible_line
 
 MAX_REASON_CHARACTERS = 500
-_INCOMING, _A_DAY = ".incoming-", 86_400
+_INCOMING, _DAY_SECONDS = ".incoming-", 86_400
 _SNAPSHOTS_IN_MEMORY = 2
 _ANSWERS_IN_MEMORY = 16
 
@@ -56,7 +57,7 @@ class ConsentingRows:
 
 @dataclass(frozen=True, slots=True)
 class _CachedConsentingRows:
-    """What was worked out, from how many changes, and from when until when it holds."""
+    """Cached rows, the number of changes at which they were computed, and the time within which they are valid."""
 
     changes: int
     since: datetime
@@ -65,7 +66,7 @@ class _CachedConsentingRows:
 
 
 class ConsentService:
-    """The room's door. Safe to use from several threads."""
+    """Consents, for the exchange and for stewards. Safe to use from several threads."""
 
     def __init__(
         self,
@@ -85,7 +86,7 @@ class ConsentService:
     ) -> ConsentingRows | None:
         """The rows that the contract may touch at ``now``, or None if it does not require consent.
 
-        A row is admitted if its enterprise has a consent to this bank for the contract's purpose that has begun, has
+        A row is included if its enterprise has a consent to this bank for the contract's purpose that has begun, has
         not ended and was not withdrawn. Reads in ``session``, so a caller that writes sees what its transaction sees.
         """
         if not contract.consent.required:
@@ -126,7 +127,8 @@ class ConsentService:
         check_visible_line(reason, "a reason, which goes into the ledger,", longest=MAX_REASON_CHARACTERS)
         if any(contains_enterprise_code(reason, code) for code in wanted):
             raise InvalidInput(
-                "The reason holds an enterprise's code, which has no place in the ledger.", next_step="check --reason"
+                "The reason contains an enterprise's code, which the ledger must not contain.",
+                next_step="check --reason",
             )
         with self._store.begin() as session:
             pseudonyms = current_pseudonyms(session, self._keys, wanted)
@@ -143,7 +145,7 @@ class ConsentService:
         folder = self._home.path("consents")
         for old in folder.glob(f"{_INCOMING}*"):
             with suppress(FileNotFoundError):
-                if time.time() - old.stat().st_mtime > _A_DAY:
+                if time.time() - old.stat().st_mtime > _DAY_SECONDS:
                     shutil.rmtree(old)
         with tempfile.TemporaryDirectory(prefix=_INCOMING, dir=folder) as inside:
             path = Path(inside) / "consents.csv"
@@ -228,8 +230,8 @@ def _rows_among(pseudonyms: NDArray[np.bytes_], consenting: NDArray[np.bytes_]) 
     return np.concatenate(found)
 
 
-def _is_current(answer: _CachedConsentingRows, changes: int, now: datetime) -> bool:
-    return answer.changes == changes and answer.since <= now and (answer.until is None or now < answer.until)
+def _is_current(cached: _CachedConsentingRows, changes: int, now: datetime) -> bool:
+    return cached.changes == changes and cached.since <= now and (cached.until is None or now < cached.until)
 
 
 def _normal(codes: Sequence[str], id_kind: IdKind) -> list[str]:
@@ -237,12 +239,12 @@ def _normal(codes: Sequence[str], id_kind: IdKind) -> list[str]:
     good = [code for code in normal.codes if code is not None]
     if not codes or len(good) < len(codes):
         raise InvalidInput(
-            f"Wanted enterprises' codes; {len(codes) - len(good)} of {len(codes)} are none.",
+            f"Wanted enterprises' codes; {len(codes) - len(good)} of {len(codes)} are not valid.",
             next_step="check the codes, and --id-kind",
         )
     return good
 
 
-def _make_room(cache: dict, most: int) -> None:  # type: ignore[type-arg]
-    while len(cache) >= most:
+def _make_room(cache: dict, limit: int) -> None:  # type: ignore[type-arg]
+    while len(cache) >= limit:
         cache.pop(next(iter(cache)))

@@ -17,7 +17,7 @@ from typing import Any
 import polars as pl
 
 RUN_BYTES = 64 << 20
-"""Bytes of rows, as they lie in memory, that are sorted at once."""
+"""Bytes of rows in memory that are sorted at once."""
 BLOCK_ROWS = 4_096
 """Rows that are read from a run together: one Parquet row group."""
 
@@ -31,7 +31,7 @@ class _SortedRun:
 
 
 class ExternalSort:
-    """Rows that all have the same columns, to be read back in the order of ``key`` (its columns, the most telling
+    """Rows that all have the same columns, to be read back in the order of ``key`` (its columns, the most selective
     first). Files are made in ``folder``, under ``name``; whoever owns the folder removes them."""
 
     def __init__(self, folder: Path, name: str, *key: str) -> None:

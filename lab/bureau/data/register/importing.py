@@ -146,14 +146,14 @@ def _sort(
     table: TableFile, folder: Path, layout: RegisterLayout, columns: Sequence[str], progress: Progress
 ) -> _PreparedRegister:
     """Read the table; write good rows in the order of identifiers, and rows set aside in the order of row numbers."""
-    good, aside = ExternalSort(folder, "good", CODE, ROW), ExternalSort(folder, "aside", ROW)
+    good, set_aside = ExternalSort(folder, "good", CODE, ROW), ExternalSort(folder, "aside", ROW)
     reasons: Counter[str] = Counter()
     blank = read = 0
     with progress.stage("import", 3 * table.size) as stage:
         for chunk in table.chunks():
             kept, bad, why = validate_identifiers(chunk, layout.id_column, layout.id_kind)
             good.add(kept)
-            aside.add(bad)
+            set_aside.add(bad)
             reasons += why
             blank += chunk.blank_lines
             stage.advance(chunk.bytes_read - read)
@@ -162,7 +162,7 @@ def _sort(
         rows = 0
         for kept in good.read_in_order():
             first, later, why = separate_duplicates(kept, columns)
-            aside.add(later)
+            set_aside.add(later)
             reasons += why
             rows += first.height
             parts.append(folder / f"part.{len(parts)}")
@@ -178,15 +178,15 @@ def _sort(
         pl.scan_parquet(parts).sink_parquet(
             folder / "register", compression="zstd", statistics=False, row_group_size=ROW_GROUP, maintain_order=True
         )
-        rejected = _list(aside, folder / "rejected") if aside.rows else None
+        rejected = _list(set_aside, folder / "rejected") if set_aside.rows else None
         stage.advance(table.size)
     return _PreparedRegister(folder / "register", rows, rejected, reasons, blank)
 
 
-def _list(aside: ExternalSort, path: Path) -> Path:
+def _list(set_aside: ExternalSort, path: Path) -> Path:
     """The rows set aside, by row number, as CSV."""
     with path.open("wb") as file:
-        for number, chunk in enumerate(aside.read_in_order()):
+        for number, chunk in enumerate(set_aside.read_in_order()):
             write_csv(label_rejected_rows(chunk), file, header=not number)
     return path
 

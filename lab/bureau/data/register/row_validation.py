@@ -99,15 +99,15 @@ def separate_duplicates(good: pl.DataFrame, columns: Sequence[str]) -> tuple[pl.
     numbers = good[ROW].gather(first[later]).to_list()
     reasons = [f"{word} row {number}" for word, number in zip(words, numbers, strict=True)]
     cells = [name for name in good.columns if name not in (ROW, CODE)]
-    aside = good[later].with_columns(pl.Series(REASON, reasons, dtype=pl.String)).select(ROW, REASON, *cells)
-    return good.filter(pl.Series(begins)), aside, Counter(words)
+    set_aside = good[later].with_columns(pl.Series(REASON, reasons, dtype=pl.String)).select(ROW, REASON, *cells)
+    return good.filter(pl.Series(begins)), set_aside, Counter(words)
 
 
-def label_rejected_rows(aside: pl.DataFrame) -> pl.DataFrame:
+def label_rejected_rows(set_aside: pl.DataFrame) -> pl.DataFrame:
     """Rows that were set aside under names that people may read, whatever columns the file has."""
     names = []
     for name in ("row", "reason"):
-        while name in aside.columns:
+        while name in set_aside.columns:
             name = f"_{name}"
         names.append(name)
-    return aside.rename({ROW: names[0], REASON: names[1]})
+    return set_aside.rename({ROW: names[0], REASON: names[1]})

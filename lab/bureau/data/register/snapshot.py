@@ -19,7 +19,7 @@ from lab.tables.table_reader import hash_file
 from lab.terms.errors import InvalidInput, NotFound
 from lab.terms.names import IdKind, as_id_kind
 
-_KEPT_IN_MEMORY = 2
+_MAX_CACHED_FRAMES = 2
 ROW_GROUP = 65_536
 """Rows of a Parquet row group: what one reading of identifiers touches."""
 
@@ -68,7 +68,7 @@ class SnapshotReader:
     def frame(self, snapshot: Snapshot, columns: Sequence[str] | None = None) -> pl.DataFrame:
         """The table, all text, the identifier first; or those of ``columns`` that it has.
 
-        What was asked for stays in memory, and no other column does. Raises ``InvalidInput`` if the file is not the one
+        Only the columns that were asked for stay in memory. Raises ``InvalidInput`` if the file is not the one
         imported.
         """
         key, every = (snapshot.name, snapshot.version), (snapshot.id_column, *snapshot.columns)
@@ -84,14 +84,14 @@ class SnapshotReader:
 
     def _remember(self, key: tuple[str, int], frame: pl.DataFrame) -> None:
         """Keep a table as the newest in memory, and drop the oldest beyond the limit."""
-        while len(self._frames) >= _KEPT_IN_MEMORY:
+        while len(self._frames) >= _MAX_CACHED_FRAMES:
             self._frames.pop(next(iter(self._frames)))
         self._frames[key] = frame
 
     def identifiers(self, snapshot: Snapshot, first: int = 0, count: int | None = None) -> list[str]:
         """Identifiers in row order, which is their own order: ``count`` of them from row ``first`` on (None: all).
 
-        Reads the row groups they stand in and no more, so a register of any size is read in bounded memory.
+        Reads only the row groups that contain them, so a register of any size is read in bounded memory.
         """
         with self._lock:
             path = self._check(snapshot)

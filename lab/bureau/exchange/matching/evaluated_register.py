@@ -4,7 +4,7 @@ It is computed once for a register version and a key epoch, and where the contra
 rows only. It is one file of 32 bytes a row, in row order, read by memory map. It is made in shards, each stored as soon
 as it is done, so that a process that is killed loses only the shards in progress. Values evaluated before for the same
 contract and operation are reused, also the shards of an interrupted evaluation, so that only new rows are computed. The
-file never leaves the bureau: its holder could name the contract's marks.
+file never leaves the bureau: whoever has it could find the enterprise of each of the contract's marks.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ from protocols.matching.bureau import EVALUATION_BYTES, REGISTER_CHUNK_ROWS, eva
 
 EVALUATIONS_FILE = "values"
 EVALUATIONS_ROOT = "evaluated/by-contract"
-"""A earlier version stored beside it what it evaluated for all contracts (``remove_legacy``)."""
+"""An earlier version of this program stored beside it the evaluations that all contracts shared (``remove_legacy``)."""
 _PARTIAL, _ROWS, _DONE = "partial", "rows", f"done-{REGISTER_CHUNK_ROWS}"
-_VERSIONS_KEPT = 3
-_KEPT_OF_A_VERSION = 4  # consenting rows change with each consent
-_ALONE = 2 * REGISTER_CHUNK_ROWS  # up to so many rows, starting a pool would take longer than the work
+_MAX_VERSIONS = 3
+_MAX_SELECTIONS = 4  # consenting rows change with each consent
+_MAX_SERIAL_ROWS = 2 * REGISTER_CHUNK_ROWS  # up to so many rows, starting a pool would take longer than the work
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class EvaluatedRegisterStore:
                 return None
 
             def work(key: bytes) -> EvaluationSummary:
-                workers = pool or (SerialComputePool() if selection.count <= _ALONE else self._open_pool())
+                workers = pool or (SerialComputePool() if selection.count <= _MAX_SERIAL_ROWS else self._open_pool())
                 try:
                     return self._evaluate(folder, scope, selection, key, workers, progress)
                 finally:
@@ -153,8 +153,8 @@ class EvaluatedRegisterStore:
         return len(found)
 
     def remove_legacy(self) -> int:
-        """Remove what a earlier version evaluated under keys that all contracts shared; returns the number of
-        epochs."""
+        """Remove what an earlier version of this program evaluated under keys that all contracts shared; returns the
+        number of epochs."""
         found = [path for path in self._home.path("evaluated").glob("*") if path.name != Path(EVALUATIONS_ROOT).name]
         for path in found:
             shutil.rmtree(path, ignore_errors=True)
@@ -282,9 +282,9 @@ class EvaluatedRegisterStore:
         present = selection.snapshot
         with self._store.begin_read() as session:
             older = [other for other in list_snapshots(session, present.name) if other.version < present.version]
-        for other in older[_VERSIONS_KEPT - 1 :]:
+        for other in older[_MAX_VERSIONS - 1 :]:
             shutil.rmtree(self._versions(scope, other), ignore_errors=True)
-        for folder in _newest_first(self._versions(scope, present))[_KEPT_OF_A_VERSION:]:
+        for folder in _newest_first(self._versions(scope, present))[_MAX_SELECTIONS:]:
             if folder != self.folder(scope, selection):
                 shutil.rmtree(folder, ignore_errors=True)
 

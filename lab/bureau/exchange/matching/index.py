@@ -112,7 +112,7 @@ def make_index(
     scope: MatchingKeyScope,
     statement: SignedMatchingKey,
 ) -> ContractIndex:
-    """Make the index in ``folder``, which appears when it is complete. Memory scope does not grow with the register."""
+    """Make the index in ``folder``, which appears when it is complete. Memory use does not grow with the register."""
     counting = scope.operation == "count"
     scratch = folder.with_name(f"{folder.name}.new")
     shutil.rmtree(scratch, ignore_errors=True)

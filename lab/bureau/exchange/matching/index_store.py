@@ -45,14 +45,14 @@ from protocols.matching.bureau import (
     pack_delta,
 )
 
-_KEPT = 4
+_MAX_STORED_INDEXES = 4
 _SETS, _MATCH, _COUNT, _DELTA = "sets", "match", "count-", "delta-"
-_OPEN_AT_ONCE = 16
-_FEW = 200_000
+_MAX_OPEN_INDEXES = 16
+_QUICK_INDEX_ROWS = 200_000
 """Up to so many rows, an index is made while the bank waits: about a second's work."""
-_FEW_TO_COMPARE = 4_000_000
+_QUICK_COMPARISON_ENTRIES = 4_000_000
 """Up to so many entries in both, set-ups are compared while the bank waits: a third of a second's work."""
-_FEW_TO_EVALUATE = 50_000
+_QUICK_EVALUATION_ROWS = 50_000
 """Up to so many rows, a register is evaluated while the bank waits: a few seconds' work."""
 
 
@@ -91,11 +91,11 @@ class ContractIndexes:
         if register is None:
             register = self._background.get_result(
                 self._evaluated.folder(scope, selection),
-                selection.count <= _FEW_TO_EVALUATE,
+                selection.count <= _QUICK_EVALUATION_ROWS,
                 partial(self._evaluated.get_or_evaluate, scope, selection),
             )
         return self._background.get_result(
-            self._folder(key), selection.count <= _FEW, partial(self._make, key, register)
+            self._folder(key), selection.count <= _QUICK_INDEX_ROWS, partial(self._make, key, register)
         )
 
     def find(self, key: IndexKey) -> ContractIndex | None:
@@ -125,7 +125,9 @@ class ContractIndexes:
             return kept.read_bytes()
         except FileNotFoundError:
             entries = old.setup.entries + setup.entries
-            return self._background.get_result(kept, entries <= _FEW_TO_COMPARE, partial(_compare, old, new, kept))
+            return self._background.get_result(
+                kept, entries <= _QUICK_COMPARISON_ENTRIES, partial(_compare, old, new, kept)
+            )
 
     def _make(self, key: IndexKey, register: EvaluatedRegister, progress: Progress) -> ContractIndex:
         with lock_folder(self._folder(key).parent):
@@ -151,7 +153,7 @@ class ContractIndexes:
             scope,
             self._statements.get_or_make(scope),
         )
-        for old in earlier[_KEPT - 1 :]:
+        for old in earlier[_MAX_STORED_INDEXES - 1 :]:
             shutil.rmtree(old, ignore_errors=True)
         return made
 
@@ -173,7 +175,7 @@ class ContractIndexes:
                 return None
             found = kept[1] if kept is not None and kept[0] == made else open_index(folder)
             if found is not None:
-                while len(self._open) >= _OPEN_AT_ONCE:
+                while len(self._open) >= _MAX_OPEN_INDEXES:
                     self._open.pop(next(iter(self._open)))
                 self._open[folder] = (made, found)  # at the end: the one used longest ago is closed first
             return found

@@ -1,9 +1,9 @@
-"""Matching under a contract: the set-up that a bank fetches once a register version, and blinded identifiers evaluated.
+"""Matching under a contract: the set-up, fetched once a register version, and the evaluation of blinded identifiers.
 
 Every request belongs to a job and uses the matching key of its epoch for the contract and operation. Where the contract
 requires consent, the set-up contains the consenting enterprises only, so that another enterprise looks exactly like one
 that is not in the register. Counting is an operation of its own: its set-up is for one job, and its responses are
-sorted, so that their order says nothing.
+sorted, so that their order reveals nothing.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class MatchingService:
         access, key = self._find_index_key(contract_id, job_id, now, counting)
         index = self._indexes.get_or_make(key)
         with self._store.begin() as session:
-            # Preparing may have taken long: what was stopped meanwhile is not given out.
+            # Preparing may have taken long: a set-up of a contract that was stopped meanwhile is not sent.
             self._authorise(session, contract_id, job_id, now, counting)
             facts: dict[str, Fact] = {
                 "job": job_id,
@@ -124,8 +124,8 @@ class MatchingService:
         """The response frame to a request frame of blinded identifiers, and its receipt.
 
         All identifiers of the request are charged before it is evaluated, whether they are in the register or not
-        (nobody here can know). The charge is refunded if the evaluation fails or the contract is stopped meanwhile. The
-        same bytes again under the contract and epoch get the same response at no charge.
+        (the bureau cannot know). The charge is refunded if the evaluation fails or the contract is stopped meanwhile.
+        The same bytes again under the contract and epoch get the same response at no charge.
         Raises what ``AccessControl.authorise_request`` raises, ``NotAllowed`` at the ceiling, ``InvalidInput`` for a
         malformed request, ``Unreachable`` if the workers fail.
         """
@@ -133,7 +133,7 @@ class MatchingService:
 
     @records_refusals("count")
     def count(self, contract_id: str, job_id: str, request: bytes) -> tuple[bytes, MatchReceipt]:
-        """As ``match``, for a count: the evaluations are sorted, so that their order says nothing.
+        """As ``match``, for a count: the evaluations are sorted, so that their order reveals nothing.
 
         Raises what ``match`` raises, and ``NotAllowed`` for too few identifiers.
         """
@@ -227,7 +227,7 @@ class MatchingService:
             raise refusals[0]
         raise NotFound(
             "The set-up of this name is not the present one: register or consents have changed, or it never was.",
-            next_step="fetch the manifest anew",
+            next_step="fetch the manifest again",
         )
 
     def _find_index_key(
@@ -270,7 +270,7 @@ def _count_identifiers(request: bytes, counting: bool) -> int:
         raise NotAllowed(
             f"Counting takes at least {MIN_COUNT_IDENTIFIERS} identifiers and their {MIN_CANARIES} "
             f"canaries; {count} were asked in all.",
-            next_step="count a larger portfolio: the count of a few would tell of each",
+            next_step="count a larger portfolio: a count of a few would reveal each of them",
         )
     return count
 
@@ -289,7 +289,7 @@ def _check_answering_jobs(session: Session, key: _RequestKey, job_id: str) -> No
     if (session.scalar(answered) or 0) >= MAX_ANSWERING_JOBS:
         raise NotAllowed(
             f"This request was answered in {MAX_ANSWERING_JOBS} jobs already; it is not answered in another.",
-            next_step="keep the answer, or make the request anew",
+            next_step="keep the response, or make the request anew",
         )
 
 

@@ -3,7 +3,7 @@
 ``receive`` parses a batch (no native code), authorises it, finds its register rows, stores it in a file, and charges it
 in the transaction of its ledger entry. ``evaluate``, at any later time and in any process of the bureau, authorises it
 again, computes the model's weights, has a worker evaluate it, authorises it once more, and stores and records the
-reply. ``reply`` authorises and gives the reply out. If the contract was suspended or ended meanwhile, there is no
+reply. ``reply`` authorises and returns the reply. If the contract was suspended or ended meanwhile, there is no
 reply, and the charge is refunded. The same bytes again get the same reply at no charge, also after a restart: replies
 are random, and two replies to one batch would reveal more than one. Each step can be repeated after an interruption.
 ``receive_rescoring`` replaces ``receive`` for a batch that an earlier job sent, when the register or the model has
@@ -96,18 +96,20 @@ class ScoringService:
         when the queue is full.
         """
         now, digest = self._now(), hashlib.sha256(batch).hexdigest()
-        work = self._validator.validate(contract_id, job_id, batch, digest, now)
+        validated = self._validator.validate(contract_id, job_id, batch, digest, now)
         file, named = f"batches/{contract_id}-{digest}-{secrets.token_hex(8)}.frame", False
         try:
-            if not work.is_charged:
+            if not validated.is_charged:
                 replace_private(self._home.path(file), batch)
             with self._store.begin() as session:
-                access = self._validator.revalidate(session, work, now)
+                access = self._validator.revalidate(session, validated, now)
                 if not self._batches.is_charged(session, contract_id, job_id, digest):
-                    if work.is_charged:
-                        raise Busy("This batch was given up just now.", next_step="send it again", retry_after=1)
+                    if validated.is_charged:
+                        raise Busy(
+                            "The charge of this batch was refunded just now.", next_step="send it again", retry_after=1
+                        )
                     self._batches.check_not_sent_before(session, contract_id, job_id, digest)
-                    self._charge(session, work, access, BatchLocation(file=file), now)
+                    self._charge(session, validated, access, BatchLocation(file=file), now)
                     named = True
                 self._batches.find_reply(session, contract_id, job_id, digest)  # raises if its reply is lost
                 return self._batches.find_charge(session, contract_id, job_id, digest)
@@ -131,12 +133,12 @@ class ScoringService:
             snapshot = find_snapshot(session, access.model_version.register)
             sent = self._check_rescorable(session, access, sha256, snapshot.version, now)
             file = sent.file
-        work = self._validator.validate(contract_id, job_id, self._read_batch(file, sha256), sha256, now)
+        validated = self._validator.validate(contract_id, job_id, self._read_batch(file, sha256), sha256, now)
         with self._store.begin() as session:
-            access = self._validator.revalidate(session, work, now)
+            access = self._validator.revalidate(session, validated, now)
             if not self._batches.is_charged(session, contract_id, job_id, sha256):
-                sent = self._check_rescorable(session, access, sha256, work.snapshot.version, now)
-                self._charge(session, work, access, BatchLocation(job=sent.job_id), now)
+                sent = self._check_rescorable(session, access, sha256, validated.snapshot.version, now)
+                self._charge(session, validated, access, BatchLocation(job=sent.job_id), now)
             return self._batches.find_charge(session, contract_id, job_id, sha256)
 
     def evaluate(self, contract_id: str, job_id: str, sha256: str) -> BatchOutcome:
@@ -196,13 +198,13 @@ class ScoringService:
             file = ""
             try:
                 batch = self._read_batch(batch_file, sha256)
-                work = self._validator.validate(contract_id, job_id, batch, sha256, now)
-                reply = self._evaluator.evaluate(work, batch)
+                validated = self._validator.validate(contract_id, job_id, batch, sha256, now)
+                reply = self._evaluator.evaluate(validated, batch)
                 file = f"replies/{contract_id}-{sha256}-{hashlib.sha256(reply).hexdigest()[:16]}.frame"
                 replace_private(self._home.path(file), reply)
                 with self._store.begin() as session:
-                    access = self._validator.revalidate(session, work, now)
-                    kept = self._batches.record_reply(session, access, work.facts, file, reply, now)
+                    access = self._validator.revalidate(session, validated, now)
+                    kept = self._batches.record_reply(session, access, validated.facts, file, reply, now)
             except Unreachable:  # perhaps the reply was recorded all the same, so its file stays
                 raise
             except Exception as error:
@@ -216,7 +218,9 @@ class ScoringService:
         path = self._home.path(file) if file is not None else None
         batch = path.read_bytes() if path is not None and path.is_file() else b""
         if hashlib.sha256(batch).hexdigest() != sha256:
-            raise Conflict("The batch is not kept here any more.", next_step="encrypt it afresh and send it")
+            raise Conflict(
+                "The bureau does not have the bytes of this batch any more.", next_step="encrypt it afresh and send it"
+            )
         return batch
 
     def _check_rescorable(
@@ -225,23 +229,23 @@ class ScoringService:
         return check_rescorable(session, self._batches, self._resources.models, access, sha256, version, now)
 
     def _charge(
-        self, session: Session, work: ValidatedBatch, access: AccessGrant, location: BatchLocation, now: datetime
+        self, session: Session, validated: ValidatedBatch, access: AccessGrant, location: BatchLocation, now: datetime
     ) -> None:
         resources = self._resources
         self._batches.check_queue_capacity(session, access.contract.id)
         check_refund_limit(session, access.contract.id, now)
-        identifier = work.snapshot.id_column
-        codes = resources.snapshots.frame(work.snapshot, [identifier])[identifier].gather(work.rows).to_list()
+        identifier = validated.snapshot.id_column
+        codes = resources.snapshots.frame(validated.snapshot, [identifier])[identifier].gather(validated.rows).to_list()
         enterprises = current_pseudonyms(session, resources.keys, [str(code) for code in codes])
         params = find_parameters(access.contract.parameters)
         spent = params.leakage_share(resources.models.load(access.model_version).weight_counts(access.detail))
         check_leakage_budget(session, access, params, spent)
-        check_fresh_ciphertexts(session, access.contract_version.bank_id, work.head)
-        charge_rows(session, access.job, work.head.rows)
-        charge_scores(session, access.contract, access.job.id, work.head.sha256, enterprises, now)
+        check_fresh_ciphertexts(session, access.contract_version.bank_id, validated.head)
+        charge_rows(session, access.job, validated.head.rows)
+        charge_scores(session, access.contract, access.job.id, validated.head.sha256, enterprises, now)
         more: dict[str, Fact] = {
-            "columns": work.head.column_count,
-            "context_sha256": work.head.context,
+            "columns": validated.head.column_count,
+            "context_sha256": validated.head.context,
             "detail": access.detail.value,
             "parameters": access.contract.parameters,
             "epoch": access.job.epoch,
@@ -249,7 +253,7 @@ class ScoringService:
         }
         if location.job is not None:
             more["sent_in"] = location.job
-        self._batches.record_charge(session, access, NewCharge(work.facts, location, more, spent), now)
+        self._batches.record_charge(session, access, NewCharge(validated.facts, location, more, spent), now)
 
     def _refund(self, contract_id: str, job_id: str, sha256: str, reply_file: str, error: Exception) -> None:
         """Undo the charge after an evaluation that failed or whose contract was stopped; both files are removed."""

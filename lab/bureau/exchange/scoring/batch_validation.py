@@ -80,7 +80,9 @@ class BatchValidator:
             contract = access.contract
             context = find_context(session, contract_id, head.context)
             if context is None:
-                raise NotFound("The batch names a context that is not held here.", next_step="send the context first")
+                raise NotFound(
+                    "The batch names a context that the bureau does not have.", next_step="send the context first"
+                )
             version = self._batches.register_version(session, contract_id, job_id, head.sha256)
             snapshot = find_snapshot(session, access.model_version.register, version)
             consenting = self._consents.consenting_rows(

@@ -18,20 +18,20 @@ class BatchEvaluator:
         self._home, self._models, self._snapshots = resources.home, resources.models, resources.snapshots
         self._workers, self._weights = workers, WeightCache()
 
-    def evaluate(self, work: ValidatedBatch, batch: bytes) -> bytes:
+    def evaluate(self, validated: ValidatedBatch, batch: bytes) -> bytes:
         """The reply frame to a batch frame.
 
         Raises ``InvalidInput`` if the ciphertexts do not evaluate, ``Unreachable`` if the workers do not answer.
         """
-        access, snapshot = work.access, work.snapshot
+        access, snapshot = validated.access, validated.snapshot
         version, step = access.model_version, access.contract.ceilings.precision
         key = WeightCacheKey(snapshot.name, snapshot.version, snapshot.rows, version.sha256, access.detail, step)
         model = self._models.load(version)
         # With the identifier, because a model may use no public column, and its rows are counted all the same.
         columns = [snapshot.id_column, *(feature.name for feature in model.public_features)]
         table = self._snapshots.frame(snapshot, columns)
-        weights = self._weights.weights(key, model, work.rows, lambda rows: table[rows])
-        context = self._home.path(work.context_file).read_bytes()
+        weights = self._weights.weights(key, model, validated.rows, lambda rows: table[rows])
+        context = self._home.path(validated.context_file).read_bytes()
         try:
             return self._workers.run(
                 evaluate_batch,
@@ -40,7 +40,7 @@ class BatchEvaluator:
                 QuantizedWeights(*weights.arrays),
                 find_parameters(access.contract.parameters),
                 access.contract.id,
-                sha256=work.head.sha256,
+                sha256=validated.head.sha256,
             )
         except ShulabError:
             raise

@@ -68,9 +68,9 @@ def check_leakage_budget(session: Session, access: AccessGrant, params: Paramete
     if used + spent > 1:
         raise NotAllowed(
             f"The replies of {model} to this bank would no longer be within "
-            f"2^-{params.statistical_security_bits} of replies that tell nothing of the model: {used:.1%} is "
+            f"2^-{params.statistical_security_bits} of replies that reveal nothing of the model: {used:.1%} is "
             f"used, this batch takes {spent:.1%}.",
-            next_step="ask the bureau to publish the model anew, trained afresh, as its next version",
+            next_step="ask the bureau to train the model again and publish it as its next version",
         )
 
 

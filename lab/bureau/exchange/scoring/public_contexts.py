@@ -61,7 +61,9 @@ class ContextStore:
         try:
             self._workers.run(check_context, frame, params)
         except SecretKeyInContext as error:
-            raise NotAllowed(f"{_sentence(error)}.", next_step="make new keys at the bank; these are burnt") from None
+            raise NotAllowed(
+                f"{_sentence(error)}.", next_step="make new keys at the bank; these are compromised"
+            ) from None
         except ValueError as error:
             raise InvalidInput(
                 f"The context is not acceptable: {error}.", next_step="send a context of the contract's parameters"

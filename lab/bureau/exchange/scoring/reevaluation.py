@@ -33,7 +33,8 @@ def check_rescorable(
     """The batch as it was sent, if it may be evaluated in the job of ``access`` by ``register_version``.
 
     Raises ``NotFound`` for a batch that was not answered under the contract, ``Conflict`` if nothing has changed since
-    it was, ``NotAllowed`` when its retention is over, or its key epoch or its model's questions are not the job's.
+    it was, ``NotAllowed`` when its retention is over, or when the job has another key epoch or a model that asks other
+    questions.
     """
     contract = access.contract
     sent = batches.find_original_batch(session, contract.id, sha256)
@@ -42,7 +43,7 @@ def check_rescorable(
     until = (sent.answered_at or sent.charged_at) + timedelta(days=contract.retention_days)
     if sent.file is None or now >= until:
         raise NotAllowed(
-            "This batch was kept no longer than agreed (term: retention_days), so it can't be evaluated again.",
+            "This batch was removed after the agreed retention (term: retention_days), so it can't be evaluated again.",
             next_step=RESCORE_HINT,
         )
     before = find_job(session, contract.id, sent.job_id)
@@ -50,7 +51,7 @@ def check_rescorable(
         raise job_not_found(contract.id)
     if before.epoch != access.job.epoch:
         raise NotAllowed(
-            "The matching keys have changed since this batch was sent, so what it names can't be found any more.",
+            "The matching keys have changed since this batch was sent, so its tags can't be found any more.",
             next_step=RESCORE_HINT,
         )
     if (before.parameters.model, before.parameters.model_version) != model:
@@ -60,7 +61,7 @@ def check_rescorable(
         )
         if sent_columns != columns:
             raise NotAllowed(
-                f"Model {ModelRef(*model)} asks other questions than {earlier}, whose answers this batch holds.",
+                f"Model {ModelRef(*model)} asks other questions than {earlier}, for which this batch was encrypted.",
                 next_step=RESCORE_HINT,
             )
     return sent

@@ -1,7 +1,7 @@
-"""The tables. Each class says which room owns it; only that room writes it.
+"""The tables: a module for each subject, a class for each table.
 
 Hashes are lower-case hexadecimal SHA-256, times are UTC, documents are JSON text. No table holds a row of a bank or a
-public feature value: registers lie in Parquet files and tables know their hashes.
+public feature value: registers are Parquet files, and the tables have their hashes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What all tables share: moments in UTC, hashes, and the root with fixed constraint names."""
+"""What all tables share: moments in UTC, hashes, and the base class with fixed constraint names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy.orm import DeclarativeBase
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware UTC time. SQLite keeps no time zone, so it is put off on the way in and on again on the way out."""
+    """An aware UTC time. SQLite stores no time zone, so it is removed on the way in and added on the way out."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -32,7 +32,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class Base(DeclarativeBase):
-    """Root of the tables; constraint names are fixed so that both databases and the migrations agree on them."""
+    """Base class of the tables; constraint names are fixed so that both databases and the migrations agree on them."""
 
     metadata = MetaData(
         naming_convention={

@@ -46,8 +46,8 @@ def extract_contract(graph: Graph, agreement: URIRef) -> SignedContract:
     said, meant = canonical_statements(graph), canonical_statements(again)
     if said != meant:
         raise InvalidInput(
-            f"Wanted an agreement that says one contract and nothing else; {len(said - meant)} statements are not the "
-            f"contract's, {len(meant - said)} of the contract's are missing.",
+            f"Expected an agreement that says one contract and nothing else; {len(said - meant)} statements are not "
+            f"the contract's, {len(meant - said)} of the contract's are missing.",
             next_step="export the contract again with `lab officer export --odrl`; to change terms, amend it",
         )
     return signed
@@ -183,6 +183,6 @@ def _local_name(predicate: URIRef) -> str:
 
 def _refuse(wanted: str) -> NoReturn:
     raise InvalidInput(
-        f"Wanted an agreement {wanted}; found otherwise.",
+        f"Expected an agreement {wanted}; found otherwise.",
         next_step="export the contract again with `lab officer export --odrl`",
     )

@@ -186,7 +186,7 @@ def _no_number(name: str) -> NoReturn:
 
 def _refuse(wanted: str) -> NoReturn:
     raise InvalidInput(
-        f"Wanted an agreement in JSON-LD with {wanted}; found otherwise.",
+        f"Expected an agreement in JSON-LD with {wanted}; found otherwise.",
         next_step="export the contract again with `lab officer export --odrl`",
     )
 

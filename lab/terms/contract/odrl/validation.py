@@ -45,7 +45,7 @@ def validate_agreement(graph: Graph) -> URIRef:
     """The agreement in ``graph``; raises ``InvalidInput`` naming the shapes and paths that failed."""
     agreements = list(graph.subjects(RDF.type, _O.Agreement))
     if len(agreements) != 1:
-        _fail(["AgreementHasUid (one agreement is wanted in a document)"])
+        _fail(["AgreementHasUid (one agreement is expected in a document)"])
     agreement = agreements[0]
     implied = _implied(graph, agreement)
     failures = _failures(implied, "odrl-shapes.ttl")
@@ -138,6 +138,6 @@ def _name_path(report: Graph, path: Node | None) -> str:
 def _fail(failures: list[str]) -> NoReturn:
     shown = "; ".join(failures[:_SHOWN]) + ("; ..." if len(failures) > _SHOWN else "")
     raise InvalidInput(
-        f"Wanted an ODRL 2.2 Agreement; these rules are not kept: {shown}.",
+        f"Expected an ODRL 2.2 Agreement; these rules are not kept: {shown}.",
         next_step="correct the document, or export the contract again with `lab officer export --odrl`",
     )

@@ -310,7 +310,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    raise NotImplementedError("the first tables are not taken away: restore a copy of the home instead")
+    raise NotImplementedError("the first tables are not dropped: restore a copy of the home instead")
 
 
 def _guard_ledger() -> None:

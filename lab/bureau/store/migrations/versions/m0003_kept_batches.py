@@ -1,4 +1,4 @@
-"""Batches that are kept until they are evaluated, and why one was not answered."""
+"""Batches are stored until they are evaluated, with the reason if one was not answered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the replies to a batch may tell of a model, and which ciphertexts were sent before."""
+"""What the replies to a batch may reveal of a model, and which ciphertexts were sent before."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # What was answered before nobody has counted; a new model version begins at nothing.
+    # Earlier replies were not counted; a new model version begins at zero.
     op.add_column("batches", sa.Column("spent", sa.Double(), nullable=False, server_default="0"))
     op.create_table(
         "ciphertexts",

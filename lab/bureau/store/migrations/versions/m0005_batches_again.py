@@ -1,4 +1,4 @@
-"""Batches that a later job has evaluated again: a batch is one of its job, and so are its inquiries."""
+"""Batches that a later job has evaluated again: a batch belongs to a job, and so do its inquiries."""
 
 from __future__ import annotations
 
@@ -30,4 +30,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    raise NotImplementedError("a batch in two jobs has no row before this: restore a copy of the home instead")
+    raise NotImplementedError("earlier tables have no row for a batch in two jobs: restore a copy of the home instead")

@@ -1,4 +1,4 @@
-"""A ciphertext is known by its seed, and for a bank; a context by the rules that it was judged by."""
+"""A ciphertext is identified by its bank and seed; a context records the rules by which it was checked."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # What was sent before in SEAL's form is not taken any more, so its prints can never be met again.
+    # Ciphertexts in SEAL's own form are not accepted any more, so these hashes of them can never match again.
     op.drop_table("ciphertexts")
     op.create_table(
         "seeds",
@@ -22,7 +22,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["bank_id"], ["banks.id"], name=op.f("fk_seeds_bank_id")),
         sa.PrimaryKeyConstraint("bank_id", "seed", name=op.f("pk_seeds")),
     )
-    # Contexts of before were judged by the first rules, so none of them is used: banks are asked for theirs again.
+    # Earlier contexts were checked by the first rules, so none is used any more: banks are asked to send theirs again.
     with op.batch_alter_table("contexts") as table:
         table.add_column(sa.Column("rules", sa.Integer(), nullable=False, server_default="1"))
     with op.batch_alter_table("contexts") as table:
@@ -31,5 +31,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     raise NotImplementedError(
-        "contexts and batches of now mean nothing before this: restore a copy of the home instead"
+        "earlier versions cannot read the present contexts and batches: restore a copy of the home instead"
     )

@@ -1,4 +1,4 @@
-"""What others can cause at will is counted; locks are counted apart from failures; pseudonyms have a generation."""
+"""Tallies of what others can cause at will; locks counted apart from failures; the number of pseudonym keys."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ down_revision = "0007"
 branch_labels = None
 depends_on = None
 
-_TRIES = 5  # failures that led to the first lock before this
+_TRIES = 5  # failures that led to the first lock until this migration
 
 
 def upgrade() -> None:

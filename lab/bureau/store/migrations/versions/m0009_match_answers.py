@@ -1,4 +1,4 @@
-"""The entries of answers to matching requests: one for a request and job, however often it is sent."""
+"""The ledger entries of responses to matching requests: one for a request and job, however often it is sent."""
 
 from __future__ import annotations
 

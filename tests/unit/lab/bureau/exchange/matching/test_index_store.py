@@ -183,7 +183,7 @@ def test_a_delta_is_made_once(room: Room, indexes: ContractIndexes, monkeypatch:
     monkeypatch.undo()
     # With a large register it is made while the bank is told to come back.
     third = indexes.get_or_make(which(room.bring(codes_of(range(9, 109)))))
-    monkeypatch.setattr("lab.bureau.exchange.matching.index_store._FEW_TO_COMPARE", 0)
+    monkeypatch.setattr("lab.bureau.exchange.matching.index_store._QUICK_COMPARISON_ENTRIES", 0)
     frames = []
     for _ in range(200):
         try:
@@ -247,8 +247,8 @@ def test_an_index_under_work_is_made_once(
 def test_a_large_register_is_prepared_in_the_background(
     room: Room, indexes: ContractIndexes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lab.bureau.exchange.matching.index_store._FEW_TO_EVALUATE", 10)
-    monkeypatch.setattr("lab.bureau.exchange.matching.index_store._FEW", 10)
+    monkeypatch.setattr("lab.bureau.exchange.matching.index_store._QUICK_EVALUATION_ROWS", 10)
+    monkeypatch.setattr("lab.bureau.exchange.matching.index_store._QUICK_INDEX_ROWS", 10)
     wanted = which(room.bring(codes_of(range(200))))
     busy = 0
     while True:
