@@ -355,7 +355,7 @@ def test_nothing_of_the_bureau_is_with_the_bank(job: Job) -> None:
 
 @pytest.mark.property(
     "Passwords cross nowhere",
-    claim="No person's password or token is found with another party.",
+    claim="No person's password or token reaches another party.",
     topic="keys and people",
     code=["sandbox.auth.person"],
 )

@@ -60,7 +60,7 @@ def test_bank_makes_its_keys_without_the_bureau(bank_tree: Path, tmp_path: Path)
 
 @pytest.mark.property(
     "Separate code",
-    claim="Each party's code loads without the other's. They share words and the wire format.",
+    claim="Each party's code loads without the other's. They share definitions, helpers and the wire format.",
     topic="what leaves a party",
     code=[".importlinter"],
 )

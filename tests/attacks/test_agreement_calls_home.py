@@ -22,7 +22,7 @@ from tests.support.drawn_documents import plain_contract, signed
 pytestmark = pytest.mark.threat(
     "Agreement that calls home",
     who="a stranger",
-    wants="to make the reader of an agreement fetch an address, or work without end",
+    wants="to make the reader of an agreement fetch an address, or never finish",
     stopped_by={
         "closed contexts": "Contexts are fixed before anything is parsed; nothing is fetched.",
         "document caps": "Bytes, depth, values and statements are limited.",

@@ -18,7 +18,7 @@ from tests.support.bureau_scene import Scene
 from tests.unit.lab.bureau.exchange.matching.test_key_epochs import rotate, score
 
 pytestmark = pytest.mark.threat(
-    "Ceilings begun anew",
+    "Ceilings counted from zero",
     who="a bank",
     wants="to have its ceilings start at zero again when matching keys change",
     stopped_by={

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.threat(
     wants="to have a matching request answered and its charge given back",
     stopped_by={
         "refund rule": (
-            "A charge is given back only while nobody was answered for it. The same request under one contract "
+            "A charge is given back only if no response was given for it. The same request under one contract "
             "and key epoch is one charge, written in one transaction with its ledger entry."
         ),
     },

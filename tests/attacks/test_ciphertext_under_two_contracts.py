@@ -32,7 +32,7 @@ from tests.support.bureau_scene import Scene
 pytestmark = pytest.mark.threat(
     "Ciphertext evaluated twice",
     who="a bank",
-    wants=("to have one encryption evaluated more often than once, under another contract or with changed residues"),
+    wants="to have one ciphertext evaluated more than once, under another contract or with changed residues",
     stopped_by={
         "seed once": "A bank may use a seed once, whatever the contract and the residues.",
     },

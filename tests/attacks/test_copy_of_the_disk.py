@@ -50,7 +50,7 @@ pytestmark = [
         who="somebody on the machine",
         wants="to read from a copy of the database who was scored",
         stopped_by={
-            "pseudonyms": "The database holds pseudonyms in place of codes, and no token or password in clear.",
+            "pseudonyms": "The database holds pseudonyms instead of codes, and no token or password in clear.",
             "keyed pseudonyms": "Pseudonyms are made under a sealed key, so trying every code finds nobody.",
         },
         code=["lab.bureau.key_management.keys"],

@@ -29,7 +29,7 @@ from tests.support.forking_bureau import Bank, Ledger, make_bank, make_witnesses
 pytestmark = pytest.mark.threat(
     "Forged quorum",
     who="the bureau",
-    wants="to pass without a quorum: with one witness, itself, cosignatures of another log or time, or none",
+    wants="to end a run without a quorum: with one witness, with itself, or with cosignatures of another log or time",
     stopped_by={
         "counted by key": "Cosignatures are counted by key, once each.",
         "contract's keys": "Only keys that the contract names count.",

@@ -22,9 +22,9 @@ from tests.support.bureau_scene import Scene
 pytestmark = pytest.mark.threat(
     "Database put back",
     who="somebody on the machine",
-    wants="to undo what happened by putting an earlier database back",
+    wants="to undo what happened by restoring an earlier database",
     stopped_by={
-        "kept head": "A bank compares each head with the last one it saw. The bureau alone cannot notice.",
+        "kept head": "A bank compares each head with the last one that it saw. The bureau cannot notice by itself.",
     },
     code=["lab.bank.contract.ledger_witness"],
 )

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.threat(
     wants="to deny later what it answered in matching, or to answer something else than its ledger says",
     stopped_by={
         "match receipt": (
-            "The bank uses an answer only with its receipt, proven to be in the ledger, and keeps the receipt "
+            "The bank uses a response only with its receipt, proven to be in the ledger, and keeps the receipt "
             "with the run."
         ),
     },

@@ -21,7 +21,7 @@ from tests.unit.lab.bureau.test_ledger import KEY, PARTY, unlock, write
 pytestmark = pytest.mark.threat(
     "Edited database",
     who="somebody on the machine",
-    wants="to edit the ledger's table and have the bureau sign what is left",
+    wants="to edit the ledger's table and have the bureau sign the result",
     stopped_by={
         "newest head": "The bureau signs no head that contradicts its newest one.",
         "triggers": "The table refuses updates and deletions.",

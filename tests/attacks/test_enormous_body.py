@@ -22,7 +22,7 @@ from tests.support.served_bureau import House
 pytestmark = pytest.mark.threat(
     "Oversized bodies",
     who="a bank",
-    wants="to make the service take in more than its memory holds",
+    wants="to make the service read more than its memory holds",
     stopped_by={
         "body cap": "The size of a body is limited while it arrives, whatever was announced.",
         "frame caps": "The parser compares each length with a limit before it allocates memory.",

@@ -33,7 +33,7 @@ from tests.support.bureau_scene import AUTHOR, Scene
 pytestmark = pytest.mark.threat(
     "Exchanged card",
     who="a stranger",
-    wants="to put a key of their own into a bank's card, or into the bureau's, on its way",
+    wants="to replace the key in a bank's card, or in the bureau's, on its way",
     stopped_by={
         "typed fingerprint": (
             "A new key is accepted only with its fingerprint, which came over another channel. Command and "

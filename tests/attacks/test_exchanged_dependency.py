@@ -18,7 +18,7 @@ import pytest
 pytestmark = pytest.mark.threat(
     "Exchanged dependency",
     who="a stranger",
-    wants="to exchange a package on its way to the installation",
+    wants="to replace a package on its way to the installation",
     stopped_by={
         "locked hashes": "Every package is locked by hash and installed without a resolver.",
     },

@@ -19,7 +19,7 @@ from tests.support.served_bureau import House
 pytestmark = pytest.mark.threat(
     "Route without authentication",
     who="a stranger",
-    wants="to find a route for people that does not ask who calls",
+    wants="to find a route for people that does not authenticate its caller",
     stopped_by={
         "one dependency": (
             "One dependency authenticates every route for people. The test tries each route of the OpenAPI document."

@@ -23,7 +23,7 @@ from tests.unit.lab.bureau.exchange.matching.test_key_epochs import rotate
 pytestmark = pytest.mark.threat(
     "Former partner",
     who="a bank",
-    wants="to look enterprises up with the values of a contract that ended years ago",
+    wants="to look enterprises up with the evaluations of a contract that ended years ago",
     stopped_by={
         "key epochs": (
             "Matching keys belong to an epoch. When it ends, they are destroyed with everything made under them."

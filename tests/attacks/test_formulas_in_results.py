@@ -33,7 +33,7 @@ pytestmark = pytest.mark.threat(
     who="a stranger",
     wants="to have a cell computed by the spreadsheet of whoever opens a result",
     stopped_by={
-        "formula guard": "One writer makes every table for people. It follows OWASP's rule for formulas.",
+        "formula guard": "One writer makes every CSV file for people. It follows OWASP's rule for formulas.",
     },
     code=["lab.tables.spreadsheet_csv"],
 )

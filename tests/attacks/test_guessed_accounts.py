@@ -30,7 +30,7 @@ pytestmark = pytest.mark.threat(
     wants="to learn who has an account at the bureau",
     stopped_by={
         "same work": "An unknown name costs the same work and gets the same answer as a known one.",
-        "flat count": "Failures add to the ledger by their number, whatever names were tried.",
+        "flat count": "The ledger records failures by their number alone, whatever names were tried.",
     },
     code=["lab.bureau.people.passwords", "lab.bureau.people.lockout"],
 )

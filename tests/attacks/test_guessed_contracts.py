@@ -25,7 +25,7 @@ pytestmark = pytest.mark.threat(
     wants="to learn which contracts exist, and so who works with the bureau",
     stopped_by={
         "one answer": "Unknown contracts and unknown, wrong or revoked keys get the same answer.",
-        "flat count": "A person's refusals add to the ledger by their number alone, whatever contract was named.",
+        "flat count": "The ledger records a person's refusals by their number alone, whatever contract was named.",
     },
     code=["sandbox.auth.bank"],
 )

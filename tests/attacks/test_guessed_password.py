@@ -25,7 +25,7 @@ pytestmark = [
         wants="to guess an officer's password, from many machines at once",
         stopped_by={
             "lockout": (
-                "After five failures the account is locked, for longer each time. Parallel tries are judged one "
+                "After five failures the account is locked, for longer each time. Parallel tries are checked one "
                 "after another."
             ),
         },
@@ -38,7 +38,7 @@ pytestmark = [
         stopped_by={
             "argon2id": (
                 "Passwords are hashed with Argon2id. First passwords are random, with 99 bits. A weak password "
-                "still falls, later."
+                "can still be found, more slowly."
             ),
         },
         code=["lab.bureau.people.passwords"],

@@ -26,7 +26,7 @@ from tests.unit.lab.witness.test_cosigning import Log, make
 pytestmark = pytest.mark.threat(
     "Occupied witness",
     who="a stranger",
-    wants="to hold a witness's connections so that no bureau is cosigned",
+    wants="to occupy a witness's connections so that it cosigns no ledger",
     stopped_by={
         "unfinished connections": (
             "The number of connections without a whole request is limited. The oldest ends first, and each ends"

@@ -54,7 +54,7 @@ pytestmark = [
         wants="to hide a term from the person who approves or signs, with markup, escapes or invisible characters",
         stopped_by={
             "no markup": "Text from outside is never interpreted as markup.",
-            "escapes": "Characters that would not be seen, or that turn the line, are written out.",
+            "escapes": "Invisible characters, and those that reverse the direction of text, are shown as escapes.",
             "whole cells": "A table shows every character on a screen of any width.",
         },
         code=["lab.terms.text.escaping", "lab.cli.terminal.output"],
@@ -76,8 +76,8 @@ pytestmark = [
         wants="to have a name approved that only looks like another",
         stopped_by={
             "name warnings": (
-                "Mixed scripts, look-alikes, radicals, kana that look like Han characters and marks that turn the "
-                "line are pointed out. Approving or signing then needs an explicit confirmation."
+                "Mixed scripts, look-alikes, radicals, kana that look like Han characters and marks of text "
+                "direction are pointed out. Approving or signing then needs an explicit confirmation."
             ),
         },
         code=["lab.terms.contract.name_warnings"],

@@ -36,7 +36,7 @@ pytestmark = pytest.mark.threat(
     ),
     stopped_by={
         "order and canaries": (
-            "Identifiers are sent in a secret order over the whole match, among canaries whose answers the bank knows."
+            "Identifiers are sent in a secret order over the whole match, among canaries whose results the bank knows."
         ),
     },
     code=["protocols.matching.bank", "lab.bank.matching.oprf_client"],

@@ -41,7 +41,7 @@ pytestmark = pytest.mark.threat(
     who="somebody on the machine",
     wants="to name enterprises with a leaked, former key of pseudonyms and the present database",
     stopped_by={
-        "pseudonym rotation": "A rotation puts one more key over the former ones, in every row.",
+        "pseudonym rotation": "A rotation computes every pseudonym again, under one more key.",
     },
     shipped="by command (`lab bureau rotate-pseudonyms`)",
     code=["lab.bureau.data.pseudonym_rotation"],

@@ -27,7 +27,7 @@ pytestmark = [
         wants="to bring a contract into force without another person",
         stopped_by={
             "four eyes": (
-                "Author, reviewer and approver are different people. Above a set grade, two officers of two "
+                "The author of a version neither reviews nor approves it. Above a set grade, two officers of two "
                 "departments must approve."
             ),
         },

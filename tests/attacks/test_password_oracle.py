@@ -40,8 +40,8 @@ pytestmark = pytest.mark.threat(
     wants="to learn that a guessed password is right although the account is locked or disabled",
     stopped_by={
         "no comparison": (
-            "A new password is validated first and by itself. An account that lets nobody in is not compared. "
-            "Answer and work are the same in every case."
+            "A new password is validated first and by itself. For a locked or disabled account it is not "
+            "compared. Response and work are the same in every case."
         ),
     },
     code=["lab.bureau.people"],

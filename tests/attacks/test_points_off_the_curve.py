@@ -27,11 +27,11 @@ from tests.unit.protocols.matching.engines.test_x25519 import SMALL, TWIST
 pytestmark = pytest.mark.threat(
     "Points off the curve",
     who="a bank",
-    wants="to learn the matching key from points of another curve, of small order or in a second spelling",
+    wants="to learn the matching key from points of another curve, of small order or in a second encoding",
     stopped_by={
         "point checks": (
-            "Such points are refused before the key is used. On `x25519` they would reveal nothing small even "
-            "without the check."
+            "Such points are refused before the key is used. On `x25519` they would not reveal the key "
+            "modulo small primes even without the check."
         ),
     },
     code=["protocols.matching.engines"],

@@ -19,7 +19,7 @@ from tests.support.bureau_scene import Scene
 pytestmark = pytest.mark.threat(
     "Quiet setting",
     who="somebody on the machine",
-    wants="to change a setting of the bureau for a while without a trace",
+    wants="to change a setting of the bureau for some time without a trace",
     stopped_by={
         "settings entry": (
             "A bureau that opens with changed settings writes their names and keyed hashes into the ledger first."

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.threat(
     wants="to do what their role does not allow",
     stopped_by={
         "role matrix": "One matrix lists what each role may do; everything else is refused and recorded.",
-        "separated roles": "Roles that together could pass a contract are never given to one person.",
+        "separated roles": "Roles that together could bring a contract into force are never given to one person.",
     },
     code=["lab.bureau.people.permissions"],
 )

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.threat(
             "Consents are checked when a batch is named, before its reply is stored and before it is given. The"
             " whole batch is refused."
         ),
-        "register again": "An enterprise that left the register has its batch refused in the same words.",
+        "register again": "A batch with an enterprise that left the register is refused in the same words.",
     },
     code=["lab.bureau.exchange.scoring.batch_validation"],
 )

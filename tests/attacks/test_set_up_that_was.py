@@ -25,7 +25,7 @@ pytestmark = pytest.mark.threat(
     wants="to fetch marks that are no longer in force, or that belong to another contract",
     stopped_by={
         "present set-up": (
-            "A contract is served its present set-up only, made for its register version and the consents of now."
+            "A contract is served its present set-up only, made for its register version and the present consents."
         ),
         "own contract": "A set-up is served under its own contract only.",
     },

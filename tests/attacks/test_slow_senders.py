@@ -38,8 +38,8 @@ pytestmark = pytest.mark.threat(
     who="a bank",
     wants="to keep other banks out by sending slowly, or by announcing much and sending nothing",
     stopped_by={
-        "body first": "A body is received before a place for work is taken. A slow upload is cut off.",
-        "bytes that came": "What has arrived counts, not what was announced, within the bank's share.",
+        "body first": "A request takes a place for work once its whole body is here. A slow upload is cut off.",
+        "bytes that came": "A bank's share of the disk counts the bytes that arrived, not those announced.",
     },
     shipped=("1 GiB and 8 bodies for each bank at a time, at least 16 KiB/s, three of the four places for each bank"),
     code=["sandbox.http.upload_limits", "sandbox.http.limits"],

@@ -27,7 +27,7 @@ from tests.unit.lab.bureau.test_exchange import JOB, batch_of
 pytestmark = pytest.mark.threat(
     "Leakage budget passed in parallel",
     who="a bank",
-    wants="to pass the limit on what replies may reveal, with batches under two contracts at once",
+    wants="to exceed the limit on what replies may reveal, with batches under two contracts at once",
     stopped_by={
         "bank lock": "A lock on the bank's row is held while its use of the budget is added up and written.",
     },

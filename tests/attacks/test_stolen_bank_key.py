@@ -19,7 +19,7 @@ from tests.support.served_bureau import House
 pytestmark = pytest.mark.threat(
     "Stolen bank key",
     who="a stranger",
-    wants="to go on in a bank's name with its stolen key after the bank has had it revoked",
+    wants="to act in a bank's name with its stolen key after the key was revoked",
     stopped_by={
         "key state": (
             "Each request checks that its key is active. A bank rotates its key by a statement under both keys;"

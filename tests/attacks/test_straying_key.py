@@ -65,9 +65,9 @@ pytestmark = [
     pytest.mark.threat(
         "Canaries found by invalid answers",
         who="the bureau",
-        wants="to learn where the canaries are, by answering one place with something that is not a group element",
+        wants="to learn where the canaries are, by returning something that is not a group element in one place",
         stopped_by={
-            "all answers first": "Every answer is validated, canaries included, before canaries are compared.",
+            "all answers first": "All elements of a response are validated before canaries are compared.",
         },
         code=["protocols.matching.bank"],
     ),

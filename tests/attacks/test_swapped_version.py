@@ -18,7 +18,7 @@ from tests.support.served_bureau import House
 pytestmark = pytest.mark.threat(
     "Swapped version",
     who="a person with an account",
-    wants="to put another version in the place of the one that officers have read",
+    wants="to replace the version that officers have read by another one",
     stopped_by={
         "version number": (
             "From the second version on, an approval names the version. The text of a version never changes."

@@ -21,7 +21,7 @@ from tests.support.served_bureau import House
 pytestmark = pytest.mark.threat(
     "Version swapped during an approval",
     who="a person with an account",
-    wants="to put another version in place while an approval is on its way",
+    wants="to replace a version while its approval is on its way",
     stopped_by={
         "contract locked": (
             "The contract is locked before an approval looks for the version; whoever wants to replace it waits."

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.threat(
     who="somebody on the machine",
     wants="to read data in logs, errors or crash reports",
     stopped_by={
-        "log discipline": "Errors name rules and counts. Logs hold templates and places in the code.",
+        "log discipline": "Errors name rules and counts. Logs hold fixed texts and places in the code, and no values.",
     },
     code=["sandbox.monitoring.service_log"],
 )

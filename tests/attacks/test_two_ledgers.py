@@ -41,9 +41,9 @@ pytestmark = [
     pytest.mark.threat(
         "Ledger and key for each bank",
         who="the bureau",
-        wants="to pass a comparison of heads by using another key for each bank",
+        wants="to have a comparison of heads find nothing, by using another key for each bank",
         stopped_by={
-            "other keys named": "A file without a head of the given key is pointed out and not passed over.",
+            "other keys named": "The comparison reports a file that has no head of the given key.",
         },
         code=["lab.terms.witnessing.observed_heads"],
     ),

@@ -20,7 +20,7 @@ from tests.unit.lab.bureau.test_exchange import JOB, batch_of, meanwhile
 pytestmark = pytest.mark.threat(
     "Work after revocation",
     who="a bank",
-    wants="to go on under a contract that is suspended, revoked or over",
+    wants="to work under a contract that is suspended, revoked or over",
     stopped_by={
         "state on request": "Each request checks the contract's state.",
         "state on reply": ("The state is checked again, with the contract locked, before a reply is stored or given."),

@@ -53,7 +53,7 @@ def test_a_frame_cut_short_or_with_a_tail_is_refused(
     "Hostile bytes",
     claim=(
         "Hostile frames, set-ups and ciphertexts are refused before native code reads them, or in a process "
-        "that may die."
+        "of its own that may crash."
     ),
     topic="limits and interruptions",
     code=["protocols.wire.frame", "lab.bureau.workers.pool"],

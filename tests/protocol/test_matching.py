@@ -235,7 +235,7 @@ def test_a_pool_of_processes_changes_no_byte(engine: str) -> None:
 
 @pytest.mark.property(
     "Counts tell a number",
-    claim="The order of a count's answers reveals nothing, and the marks of two jobs have nothing in common.",
+    claim="The order of a count's responses reveals nothing, and the marks of two jobs have nothing in common.",
     topic="matching",
     code=["protocols.matching"],
 )

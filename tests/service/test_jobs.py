@@ -132,7 +132,7 @@ def test_a_batch_goes_under_its_own_hash_and_in_its_own_job(service: Service) ->
 
 @pytest.mark.property(
     "Busy service",
-    claim="When its room is full, the service refuses a request and says when to ask again.",
+    claim="When all its places are taken, the service refuses a request and says when to ask again.",
     topic="limits and interruptions",
     code=["lab.bureau.exchange.batches", "sandbox.http.limits"],
 )
@@ -157,7 +157,7 @@ def test_beyond_its_room_the_service_says_when_to_come_back(service: Service) ->
 
 @pytest.mark.property(
     "Stopped contracts",
-    claim="A contract that is stopped stops what waits under it, until it is resumed.",
+    claim="While a contract is suspended, what waits under it is not evaluated.",
     topic="contracts and consent",
     code=["lab.bureau.exchange.scoring.batch_scoring"],
 )

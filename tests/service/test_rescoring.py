@@ -86,8 +86,8 @@ def bank(service: Service, tmp_path: Path) -> Fresh:
 @pytest.mark.property(
     "Fresh scores",
     claim=(
-        "Scores of a new register need hashes only, equal the plain scores of that register, and are charged "
-        "once, also after a kill."
+        "To have a batch scored with a new register, the bank sends its hash only. The scores equal the plain scores "
+        "of that register, and are charged once, also after a kill."
     ),
     topic="scoring",
     code=["lab.bank.scoring.rescore"],

@@ -286,7 +286,7 @@ def test_a_step_too_large_for_the_models_sums_is_refused(scene: Scene) -> None:
 
 @pytest.mark.property(
     "Retention at the bureau",
-    claim="The bureau removes what is past its time, and records the removal.",
+    claim="The bureau removes data whose retention is over, and records the removal.",
     topic="limits and interruptions",
     code=["lab.bureau.exchange.retention"],
 )

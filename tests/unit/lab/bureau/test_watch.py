@@ -308,7 +308,7 @@ def test_further_queries_loosen_nothing(store: Database) -> None:
 
 @pytest.mark.property(
     "Anonymous findings",
-    claim="A finding is in the ledger once until its days are over, and names no enterprise.",
+    claim="A finding is in the ledger once in the period of its rule, and names no enterprise.",
     topic="the ledger",
     code=["lab.bureau.watch.usage_monitor"],
 )

@@ -143,7 +143,7 @@ def test_feature_subtotals_give_reasons_without_dimensions(pilot: Pilot) -> None
 
 @pytest.mark.property(
     "Cut-offs",
-    claim="Within the error of a cut-off, no grade is chosen.",
+    claim="If a score is within its error of a grade's cut-off, the portrait shows both grades.",
     topic="scoring",
     code=["models.shared.portrait"],
 )

@@ -70,7 +70,7 @@ def pages(gallery: ScoredRun) -> list[str]:
 
 @pytest.mark.property(
     "Inert pages",
-    claim="A page of a portrait runs nothing and loads nothing.",
+    claim="The HTML page of a portrait runs no script and loads nothing.",
     topic="what leaves a party",
     code=["lab.bank.portraits.pages"],
 )

@@ -122,8 +122,8 @@ def test_runs_go_by_the_retention_of_their_contract_and_unfinished_ones_too(home
 @pytest.mark.property(
     "Retention at the bank",
     claim=(
-        "When the bank says so, what is past its time is removed, whole or not at all. What a running job or a "
-        "living contract needs stays."
+        "On the bank's command, a run whose retention is over is removed completely or not at all. What a running "
+        "job or a contract in force needs stays."
     ),
     topic="limits and interruptions",
     code=["lab.bank.retention.overdue", "lab.bank.retention.removal"],

@@ -117,7 +117,7 @@ def test_a_consent_that_ends_between_match_and_score_is_refused_in_the_same_word
 
 @pytest.mark.property(
     "Withdrawal during evaluation",
-    claim="If a consent is withdrawn while a batch is evaluated, its reply is kept back.",
+    claim="If a consent is withdrawn while a batch is evaluated, the bank gets no reply.",
     topic="contracts and consent",
     code=["lab.bureau.exchange.scoring.batch_scoring"],
 )
@@ -158,7 +158,7 @@ def test_an_answered_batch_is_not_given_again_after_a_withdrawal(scene: Scene) -
 
 @pytest.mark.property(
     "Consenting enterprises alone",
-    claim="Set-up and answers depend on the key and the consenting enterprises alone.",
+    claim="The matching set-up and the responses depend on the key and the consenting enterprises alone.",
     topic="contracts and consent",
     code=["lab.bureau.exchange.matching.match_requests"],
 )

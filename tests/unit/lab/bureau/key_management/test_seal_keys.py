@@ -80,7 +80,7 @@ def test_an_unknown_source_makes_no_bureau(tmp_path: Path, seal: str) -> None:
 
 @pytest.mark.property(
     "New seal",
-    claim="After secrets are sealed anew, the former seal key opens nothing.",
+    claim="After secrets are sealed under another key, the former seal key opens nothing.",
     topic="keys and people",
     code=["lab.bureau.key_management.secret_store"],
 )

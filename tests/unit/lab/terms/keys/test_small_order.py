@@ -45,7 +45,7 @@ def test_a_listed_key_is_forgeable_indeed(key: str) -> None:
 
 @pytest.mark.property(
     "Small-order keys",
-    claim="No key under which anybody can sign names a party.",
+    claim="A key under which anybody can sign is refused as the key of a party.",
     topic="keys and people",
     code=["lab.terms.keys.small_order"],
 )

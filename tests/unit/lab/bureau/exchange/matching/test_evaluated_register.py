@@ -163,7 +163,7 @@ with Bureau.open(Path(sys.argv[1])) as bureau:
 
 @pytest.mark.property(
     "Evaluated register resumes",
-    claim="An interrupted evaluation of a register goes on without repeating finished shards.",
+    claim="An interrupted evaluation of a register continues and repeats no finished shard.",
     topic="matching",
     code=["lab.bureau.exchange.matching.evaluated_register"],
 )
