@@ -258,7 +258,7 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except (OSError, OverflowError):
         raise Conflict(
-            f"Wanted to listen on port {port} of {host}; it is taken, not permitted, or not on this machine.",
+            f"Expected to listen on port {port} of {host}; it is taken, not permitted, or not on this machine.",
             next_step="choose another --port (0 takes a free one) or --host",
         ) from None
 

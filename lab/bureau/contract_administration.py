@@ -114,7 +114,7 @@ class ContractAdministration:
                 contract = build_contract(session, ContractDraft(self._bureau, bank, models, contract_options), now)
                 if options.id_kind not in (None, contract.id_kind):
                     raise InvalidInput(
-                        f"Wanted a register of {options.id_kind} identifiers; the model's is of {contract.id_kind}.",
+                        f"Expected a register of {options.id_kind} identifiers; the model's is of {contract.id_kind}.",
                         next_step="choose a model over another register",
                     )
                 return self._store_draft(session, contract, person, submit, now, fingerprint)

@@ -139,7 +139,7 @@ class _ForestDecomposer:
         if self.one_bank_feature:
             if len(allowed) > 1:
                 raise InvalidInput(
-                    "Wanted a model with one bank feature a path; found a path that tests several.",
+                    "Expected a model with one bank feature a path; found a path that tests several.",
                     next_step="train with --interactions one, or declare the model free",
                 )
             ((feature, bins),) = allowed.items()
@@ -166,7 +166,7 @@ class _ForestDecomposer:
     def _finish(self, reach: float) -> ColumnWeights:
         if len(self.columns) > MAX_COLUMNS:
             raise InvalidInput(
-                f"Wanted a model of at most {MAX_COLUMNS} columns; this one needs {len(self.columns)}.",
+                f"Expected a model of at most {MAX_COLUMNS} columns; this one needs {len(self.columns)}.",
                 next_step="train with --interactions one, or with fewer bank features",
             )
         # Columns are ordered by feature and bin, not by appearance, so their order shows nothing of the trees.

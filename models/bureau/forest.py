@@ -135,7 +135,7 @@ def read_lightgbm(dump: Mapping[str, Any]) -> Forest:
     """
     if dump.get("num_tree_per_iteration", 1) != 1 or dump.get("average_output", False):
         raise InvalidInput(
-            "Wanted a boosted model with one score; found several classes or averaged trees.",
+            "Expected a boosted model with one score; found several classes or averaged trees.",
             next_step="train with one of the families boosted or scorecard",
         )
     return Forest(trees=tuple(_read_tree(info["tree_structure"]) for info in dump["tree_info"]))
@@ -157,7 +157,7 @@ def _read_tree(structure: Mapping[str, Any]) -> tuple[Node, ...]:
             queue.append((entry["right_child"], position, False))
             queue.append((entry["left_child"], position, True))
         elif "leaf_coeff" in entry or "leaf_const" in entry:
-            raise InvalidInput("Wanted trees with constant leaves; found linear ones.")
+            raise InvalidInput("Expected trees with constant leaves; found linear ones.")
         else:
             nodes.append(Node(cover=float(entry.get("leaf_count", 0) or 0), value=float(entry["leaf_value"])))
     return tuple(

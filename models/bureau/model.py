@@ -246,7 +246,9 @@ def choose_quantum(reach: float, roundings: int, value_limit: int) -> float:
     """
     room = value_limit - _rounding_slack(roundings) - 1
     if room <= 0:
-        raise InvalidInput(f"Wanted a value limit above {_rounding_slack(roundings) + 1} quanta; found {value_limit}.")
+        raise InvalidInput(
+            f"Expected a value limit above {_rounding_slack(roundings) + 1} quanta; found {value_limit}."
+        )
     exponent = math.ceil(math.log2(reach / room)) if reach > 0 else MIN_QUANTUM_EXPONENT
     return math.ldexp(1.0, max(exponent, MIN_QUANTUM_EXPONENT))
 

@@ -42,9 +42,11 @@ def load_model(source: Path | str | bytes) -> Model:
     else:
         path = Path(source)
         if not path.is_file():
-            raise NotFound(f"Wanted a model file; {path.name} is not there.", next_step="check the path")
+            raise NotFound(f"Expected a model file; {path.name} is not there.", next_step="check the path")
         if path.stat().st_size > MAX_MODEL_BYTES:
-            raise InvalidInput(f"Wanted a model file of at most {MAX_MODEL_BYTES} bytes; found {path.stat().st_size}.")
+            raise InvalidInput(
+                f"Expected a model file of at most {MAX_MODEL_BYTES} bytes; found {path.stat().st_size}."
+            )
         data = path.read_bytes()
     model = parse_strict(Model, data, what="a model file", max_bytes=MAX_MODEL_BYTES)
     validate_model(model)

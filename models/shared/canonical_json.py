@@ -30,14 +30,14 @@ def parse_strict(kind: type[T], data: bytes, *, what: str, max_bytes: int) -> T:
     """
     if len(data) > max_bytes:
         raise InvalidInput(
-            f"Wanted {what} of at most {max_bytes} bytes; found {len(data)}.", next_step=f"ask for {what} again"
+            f"Expected {what} of at most {max_bytes} bytes; found {len(data)}.", next_step=f"ask for {what} again"
         )
     try:
         return TypeAdapter(kind).validate_json(data)
     except ValidationError as error:
         parts = sorted({".".join(str(p) for p in e["loc"] if not isinstance(p, int)) for e in error.errors()})
         raise InvalidInput(
-            f"Wanted {what}; these parts do not fit: {', '.join(parts[:8]) or 'not JSON'}.",
+            f"Expected {what}; these parts do not fit: {', '.join(parts[:8]) or 'not JSON'}.",
             next_step=f"ask for {what} again from where it was made",
         ) from None
 
@@ -45,4 +45,4 @@ def parse_strict(kind: type[T], data: bytes, *, what: str, max_bytes: int) -> T:
 def require(condition: bool, what: str, *, of: str) -> None:
     """Raise ``InvalidInput`` unless ``condition`` holds; ``of`` names the document and ``what`` the requirement."""
     if not condition:
-        raise InvalidInput(f"Wanted {of} with {what}; found something else.", next_step=f"ask for {of} again")
+        raise InvalidInput(f"Expected {of} with {what}; found something else.", next_step=f"ask for {of} again")

@@ -37,6 +37,6 @@ def find_dimension(code: str) -> Dimension:
         if candidate.code == code:
             return candidate
     raise InvalidInput(
-        f"Wanted one of the dimensions {', '.join(DIMENSION_CODES)}; found another word.",
+        f"Expected one of the dimensions {', '.join(DIMENSION_CODES)}; found another word.",
         next_step="correct the dimension in the dictionary",
     )

@@ -67,10 +67,10 @@ def parse_feature_descriptions(dictionary: Mapping[str, Any]) -> dict[str, Featu
     descriptions: dict[str, FeatureDescription] = {}
     items = dictionary.get("items", {})
     if not isinstance(items, Mapping):
-        raise InvalidInput("Wanted [items.<column>] tables in the dictionary; found something else.")
+        raise InvalidInput("Expected [items.<column>] tables in the dictionary; found something else.")
     for column, entry in items.items():
         if not isinstance(entry, Mapping):
-            raise InvalidInput(f"Wanted a table at items.{column} in the dictionary; found something else.")
+            raise InvalidInput(f"Expected a table at items.{column} in the dictionary; found something else.")
         text = {key: str(entry.get(key, "")) for key in ("code", "zh", "en", "dimension", "domain", "grade")}
         if text["dimension"]:
             find_dimension(text["dimension"])
@@ -133,7 +133,7 @@ def require_columns(frame: pl.DataFrame, features: Sequence[Feature]) -> None:
     absent = [feature.name for feature in features if feature.name not in frame.columns]
     if absent:
         raise InvalidInput(
-            f"Wanted {len(features)} feature columns; these are missing: {', '.join(absent[:20])}.",
+            f"Expected {len(features)} feature columns; these are missing: {', '.join(absent[:20])}.",
             next_step="add the columns (empty cells are fine) or correct their names in the header",
         )
 

@@ -89,7 +89,7 @@ def _total(sheet: BankSheet, sums: NDArray[np.int64]) -> NDArray[np.int64]:
     """The sum of all outputs of one split, int64 [rows]."""
     if sums.ndim != 2 or len(sums) != len(sheet.outputs):
         raise InvalidInput(
-            f"Wanted {len(sheet.outputs)} outputs as the sheet says; found {len(sums)}.",
+            f"Expected {len(sheet.outputs)} outputs as the sheet says; found {len(sums)}.",
             next_step="fetch the contract's sheet again",
         )
     kinds = np.asarray([output.kind for output in sheet.outputs])
@@ -97,7 +97,7 @@ def _total(sheet: BankSheet, sums: NDArray[np.int64]) -> NDArray[np.int64]:
     by_feature = sums[(kinds == "feature") | (kinds == "public")].sum(axis=0)
     if sheet.detail is ResultDetail.FULL and not np.array_equal(by_dimension, by_feature):
         raise InvalidInput(
-            "Wanted dimension and feature subtotals with the same total; found rows where they differ.",
+            "Expected dimension and feature subtotals with the same total; found rows where they differ.",
             next_step="score the batch again, and report it to the bureau if it happens twice",
         )
     totals = {ResultDetail.TOTAL: sums[0], ResultDetail.FEATURES: by_feature}

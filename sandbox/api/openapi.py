@@ -102,8 +102,8 @@ _PROBLEM_EXAMPLES = {
     "busy": ("All slots for heavy work are taken; the request was not started.", "send it again in 2 seconds"),
     "timeout": ("Nothing was received for 30 seconds; the body is not complete.", "send the request again"),
     "method-not-allowed": ("This path does not support this method.", "see /v1/openapi.json"),
-    "too-large": ("Wanted a body of at most 16384 bytes; found a larger one.", "send fewer rows at once"),
-    "unsupported-media": ("Wanted a body of application/octet-stream; found another type.", "see /v1/openapi.json"),
+    "too-large": ("Expected a body of at most 16384 bytes; found a larger one.", "send fewer rows at once"),
+    "unsupported-media": ("Expected a body of application/octet-stream; found another type.", "see /v1/openapi.json"),
     "bad-request": ("The request is malformed.", "see /v1/openapi.json"),
     "fault": ("The service failed on this request.", "report the instance id to the bureau"),
 }

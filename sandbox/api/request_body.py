@@ -131,7 +131,7 @@ async def _read_pieces(request: Request, *, cap: int, idle: float, media: str, r
             if seconds > idle and received < rate * seconds:
                 raise HttpProblem(
                     "timeout",
-                    f"Wanted at least {rate} bytes of the body a second; it came more slowly.",
+                    f"Expected at least {rate} bytes of the body a second; it came more slowly.",
                     headers={"Connection": "close"},
                 )
             yield piece
@@ -143,7 +143,7 @@ async def _read_pieces(request: Request, *, cap: int, idle: float, media: str, r
 
 def _check_headers(request: Request, *, cap: int, media: str) -> None:
     if media and request.headers.get("content-type", "").partition(";")[0].strip().lower() != media:
-        raise HttpProblem("unsupported-media", f"Wanted a body of {media}; found another type.")
+        raise HttpProblem("unsupported-media", f"Expected a body of {media}; found another type.")
     announced = request.headers.get("content-length", "")
     if announced.isdigit() and int(announced) > cap:
         raise _too_large(cap)
@@ -153,7 +153,7 @@ def _too_large(cap: int) -> HttpProblem:
     # The rest of the body is not read, so the connection cannot be used again.
     return HttpProblem(
         "too-large",
-        f"Wanted a body of at most {cap} bytes; found a larger one.",
+        f"Expected a body of at most {cap} bytes; found a larger one.",
         next_step="send fewer rows at once, or ask the bureau to raise its limit",
         headers={"Connection": "close"},
     )

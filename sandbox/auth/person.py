@@ -51,7 +51,7 @@ async def current_sign_in(
         check_origin(request, service)
         if not found.verify_csrf(request.headers.get(CSRF_HEADER, "")):
             raise NotAuthentic(
-                f"Wanted the header {CSRF_HEADER} of this sign-in; it is missing or belongs to another sign-in.",
+                f"Expected the header {CSRF_HEADER} of this sign-in; it is missing or belongs to another sign-in.",
                 next_step=f"send the value of the cookie {CSRF_COOKIE} in this header",
             )
     return found
@@ -109,7 +109,9 @@ def check_origin(request: Request, service: ServiceDependencies) -> None:
     origin, host = request.headers.get("origin", ""), request.headers.get("host", "")
     own = [service.settings.public_url] if service.settings.public_url else [f"https://{host}", f"http://{host}"]
     if not any(hmac.compare_digest(origin.encode(), one.encode()) for one in own):
-        raise NotAuthentic("Wanted a request from this service's own page; found another origin.", next_step=_NEXT_STEP)
+        raise NotAuthentic(
+            "Expected a request from this service's own page; found another origin.", next_step=_NEXT_STEP
+        )
 
 
 def set_sign_in_cookies(

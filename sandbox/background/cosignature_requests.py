@@ -155,5 +155,5 @@ def _post(witness: WitnessSetting, body: bytes) -> tuple[int, str, bytes]:
 def _read_size(content: bytes) -> int:
     text = content.removesuffix(b"\n")
     if not text.isdigit() or len(text) > 18:
-        raise InvalidInput("Wanted a size from the witness; found something else.", next_step="ask its operator")
+        raise InvalidInput("Expected a size from the witness; found something else.", next_step="ask its operator")
     return int(text)

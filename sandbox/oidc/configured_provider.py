@@ -16,13 +16,13 @@ def load_oidc_provider(settings: ServiceSettings) -> OidcProvider | None:
     if not settings.oidc_issuer:
         if not settings.local_accounts:
             raise InvalidInput(
-                "Wanted a way to sign in; local_accounts is false, and oidc_issuer is empty.",
+                "Expected a way to sign in; local_accounts is false, and oidc_issuer is empty.",
                 next_step="set one of them in service.toml",
             )
         return None
     if not settings.public_url or not settings.oidc_client_id:
         raise InvalidInput(
-            "Wanted public_url and oidc_client_id beside oidc_issuer; one is missing.",
+            "Expected public_url and oidc_client_id beside oidc_issuer; one is missing.",
             next_step="set them in service.toml",
         )
     from sandbox.oidc.provider import (  # its libraries take as long to load as all the routes
@@ -31,5 +31,5 @@ def load_oidc_provider(settings: ServiceSettings) -> OidcProvider | None:
     )
 
     if not is_secure_url(settings.oidc_issuer):
-        raise InvalidInput("Wanted an OpenID issuer with https; found plain http.", next_step="correct oidc_issuer")
+        raise InvalidInput("Expected an OpenID issuer with https; found plain http.", next_step="correct oidc_issuer")
     return OidcProvider(settings)

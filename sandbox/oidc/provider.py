@@ -135,7 +135,7 @@ class OidcProvider:
             endpoints = [found.get(name) for name in ("authorization_endpoint", "token_endpoint", "jwks_uri")]
             if status != 200 or found.get("issuer") != self._issuer or not all(map(is_secure_url, endpoints)):
                 raise Unreachable(
-                    "Wanted the OpenID provider's own metadata, with https addresses; found others.",
+                    "Expected the OpenID provider's own metadata, with https addresses; found others.",
                     next_step="an administrator checks oidc_issuer in service.toml",
                 )
             self._metadata, self._keys, self._read_at = found, None, time.monotonic()
@@ -181,7 +181,7 @@ def _secret(settings: ServiceSettings) -> str:
         return settings.oidc_client_secret_file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError):
         raise InvalidInput(
-            "Wanted the client's secret in oidc_client_secret_file; it cannot be read.", next_step="check the path"
+            "Expected the client's secret in oidc_client_secret_file; it cannot be read.", next_step="check the path"
         ) from None
 
 
@@ -189,7 +189,7 @@ def _authorities(settings: ServiceSettings) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=settings.oidc_ca_file)
     except OSError:  # ssl.SSLError is one
-        raise InvalidInput("Wanted PEM certificates in oidc_ca_file.", next_step="check the path") from None
+        raise InvalidInput("Expected PEM certificates in oidc_ca_file.", next_step="check the path") from None
 
 
 def is_secure_url(url: object) -> bool:

@@ -5,7 +5,7 @@ extra ``[fast]``), starts it on Bochs as an Ice Lake, which has AVX-512 with IFM
 ``inside.py``: the tests of engine x25519, none of them skipped, and a count of instructions on both paths. Results are
 those of the real library's real code; times are not: the clock counts instructions.
 
-Wanted are Debian's packages busybox-static, isolinux, syslinux-common and xorriso, Debian's kernel, which ``apt-get
+Expected are Debian's packages busybox-static, isolinux, syslinux-common and xorriso, Debian's kernel, which ``apt-get
 download`` brings, and a Bochs without its debugger and newer than 2.7: on that one the library computes wrongly, so the
 path does not prove itself and is not chosen. ``BOCHS`` names the program and ``BXSHARE`` the folder of its ROMs where
 they are not in the usual places. ``make test`` does without all this.

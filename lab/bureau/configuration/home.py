@@ -146,7 +146,7 @@ class BureauHome:
         """A file in this folder, by its relative path; raises ``InvalidInput`` for a path that leads out of it."""
         found = (self.folder / relative).resolve()
         if not found.is_relative_to(self.folder.resolve()):
-            raise InvalidInput("Wanted a path inside the bureau's folder.", next_step="check the database")
+            raise InvalidInput("Expected a path inside the bureau's folder.", next_step="check the database")
         return found
 
 

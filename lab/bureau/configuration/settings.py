@@ -48,7 +48,7 @@ class FileSettings(BaseSettings):
         try:
             values = TomlConfigSettingsSource(cls, path)()
         except ValueError:  # TOMLDecodeError is one
-            raise InvalidInput(f"Wanted {path.name} to be TOML; it is not.", next_step=f"correct {path}") from None
+            raise InvalidInput(f"Expected {path.name} to be TOML; it is not.", next_step=f"correct {path}") from None
         return cls.from_values(values, path)
 
     @classmethod
@@ -60,7 +60,7 @@ class FileSettings(BaseSettings):
             names = ", ".join(sorted({".".join(str(part) for part in fault["loc"]) for fault in error.errors()}))
             prefix = cls.model_config.get("env_prefix", "")
             raise InvalidInput(
-                f"Wanted settings that fit; these of {path.name} do not: {names}.",
+                f"Expected settings that fit; these of {path.name} do not: {names}.",
                 next_step=f"correct {path}, or {prefix}<NAME> in the environment",
             ) from None
 

@@ -72,7 +72,7 @@ class BankRegistry:
         """Replace a bank's key by its next one; raises what ``replace_key`` raises."""
         if signed.statement.bureau != self._bureau_key:
             raise InvalidInput(
-                "Wanted a statement of succession made for this bureau; found another's.",
+                "Expected a statement of succession made for this bureau; found another's.",
                 next_step="run `lab bank rotate-key` again",
             )
         with self._store.begin() as session:

@@ -162,7 +162,7 @@ def replace_key(session: Session, bank_id: str, signed: SignedKeySuccession, *, 
     statement = signed.statement
     if statement.bank != bank_id or abs(now - statement.time) > MAX_STATEMENT_AGE:
         raise InvalidInput(
-            "Wanted a statement of succession of this bank, made in the last minutes; found another.",
+            "Expected a statement of succession of this bank, made in the last minutes; found another.",
             next_step="run `lab bank rotate-key` again, and check both clocks",
         )
     old = _locked_key(session, statement.old_key)

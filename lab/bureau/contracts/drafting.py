@@ -111,7 +111,7 @@ def build_contract(session: Session, draft: ContractDraft, now: datetime) -> Con
         )
     except (ValidationError, OverflowError) as error:
         raise InvalidInput(
-            f"Wanted clauses that make a valid contract; these are not valid: {_reasons(error)}.",
+            f"Expected clauses that make a valid contract; these are not valid: {_reasons(error)}.",
             next_step="choose others",
         ) from None
     written.check_free_texts()
@@ -176,7 +176,7 @@ def check_external_contract(session: Session, contract: Contract, bureau: Party,
     ):
         if not fits:
             raise InvalidInput(
-                f"Wanted a contract over what this bureau has now; the clause differs from that (term: {term}).",
+                f"Expected a contract over what this bureau has now; the clause differs from that (term: {term}).",
                 next_step="draft it here with `lab officer draft`",
             )
 
@@ -203,7 +203,7 @@ def _one_register(candidates: Sequence[ContractModel]) -> str:
     registers = {candidate.version.register for candidate in candidates}
     if len(registers) != 1:
         raise InvalidInput(
-            f"Wanted models over one register; found {len(registers)}.", next_step="make a contract for each register"
+            f"Expected models over one register; found {len(registers)}.", next_step="make a contract for each register"
         )
     return registers.pop()
 
@@ -223,7 +223,7 @@ def _items(
 ) -> tuple[ContractItem, ...]:
     read = {item.code for candidate in candidates for item in candidate.model.public_items()}
     if unknown := set(forms) - known - read:
-        raise InvalidInput(f"Wanted items of the catalogue; {len(unknown)} are not in it.", next_step="check --item")
+        raise InvalidInput(f"Expected items of the catalogue; {len(unknown)} are not in it.", next_step="check --item")
     if any(not forms.get(code, ReleaseForm.MODEL_INPUT_ONLY).allows(ReleaseForm.MODEL_INPUT_ONLY) for code in read):
         raise InvalidInput(
             "An item that a model reads cannot have the form none.", next_step="choose another model, or another form"
@@ -270,14 +270,16 @@ def _check_step(candidates: Sequence[ContractModel], options: ContractOptions) -
     step, limit = options.ceilings.precision, find_parameters(options.parameters).value_limit
     if any(candidate.model.value_bound(options.detail, step=step) > limit for candidate in candidates):
         raise InvalidInput(
-            f"Wanted a step that the models' sums fit; {step} quanta is too large (term: precision).",
+            f"Expected a step that the models' sums fit; {step} quanta is too large (term: precision).",
             next_step="choose a smaller --precision",
         )
 
 
 def _check_known(what: str, found: str, known: tuple[str, ...]) -> None:
     if found not in known:
-        raise InvalidInput(f"Wanted one of the {what} {', '.join(known)}; found another.", next_step=f"check --{what}")
+        raise InvalidInput(
+            f"Expected one of the {what} {', '.join(known)}; found another.", next_step=f"check --{what}"
+        )
 
 
 def _reasons(error: Exception) -> str:

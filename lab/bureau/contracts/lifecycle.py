@@ -105,7 +105,7 @@ def approve_version_read(
     row = contract.versions[0] if version is None else contract.find(version)
     if version is None and row.version > 1:
         raise InvalidInput(
-            f"Wanted the version that you have read; contract {contract_id} has {row.version} of them.",
+            f"Expected the version that you have read; contract {contract_id} has {row.version} of them.",
             next_step=f"read it (`lab officer show {contract_id}`), and approve it by its number: --version",
         )
     step = _Step(contract, row, officer, Transition("approve", officer.actor, now), version_named=True)

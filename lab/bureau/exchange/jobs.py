@@ -142,7 +142,8 @@ def check_job_id(job_id: str) -> None:
     """Raise ``InvalidInput`` unless ``job_id`` can name a job: it is part of addresses and ledger entries."""
     if not is_job_id(job_id):
         raise InvalidInput(
-            "Wanted a job's id of letters, digits, dots and hyphens (at most 64).", next_step="give the job another id"
+            "Expected a job's id of letters, digits, dots and hyphens (at most 64).",
+            next_step="give the job another id",
         )
 
 

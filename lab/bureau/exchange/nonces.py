@@ -24,7 +24,7 @@ class NonceStore:
     def claim(self, key: str, nonce: str, now: datetime) -> None:
         """Store the nonce of a request signed with ``key``; raises ``NotAuthentic`` if it was used before."""
         if len(key) != 64 or not 1 <= len(nonce) <= 200:
-            raise NotAuthentic("Wanted a key and a nonce of 1 to 200 characters.", next_step="sign the request again")
+            raise NotAuthentic("Expected a key and a nonce of 1 to 200 characters.", next_step="sign the request again")
         try:
             with self._store.begin() as session:
                 session.execute(delete(NonceRow).where(NonceRow.seen_at < now - NONCE_LIFETIME))

@@ -25,7 +25,7 @@ def metrics_token(folder: Path) -> str:
         token = file.read_text("ascii", errors="replace").strip()
     if len(token) < _MIN_TOKEN_CHARACTERS:
         raise InvalidInput(
-            f"Wanted a token of at least {_MIN_TOKEN_CHARACTERS} characters in {METRICS_TOKEN_FILE}.",
+            f"Expected a token of at least {_MIN_TOKEN_CHARACTERS} characters in {METRICS_TOKEN_FILE}.",
             next_step=f"remove {file}",
         )
     return token

@@ -48,7 +48,7 @@ class HsmKeyLocation:
         known = {"module", "token", "object"}
         if not text.startswith(SCHEME) or len(found) != len(pairs) or not known <= set(found) <= {*known, "pin-file"}:
             raise InvalidInput(
-                "Wanted a token as pkcs11:module=FILE;token=LABEL;object=LABEL[;pin-file=FILE]; found another form.",
+                "Expected a token as pkcs11:module=FILE;token=LABEL;object=LABEL[;pin-file=FILE]; found another form.",
                 next_step="correct --seal, or `seal` in the settings",
             )
         pin_file = Path(found["pin-file"]) if "pin-file" in found else None
@@ -79,7 +79,7 @@ def _load() -> ModuleType:
         import pkcs11.exceptions
     except ImportError:
         raise NotFound(
-            "Wanted the library for PKCS#11 tokens; it is not installed.", next_step="pip install 'shulab[hsm]'"
+            "Expected the library for PKCS#11 tokens; it is not installed.", next_step="pip install 'shulab[hsm]'"
         ) from None
     return pkcs11
 
@@ -122,7 +122,7 @@ def _find_token(library: ModuleType, place: HsmKeyLocation) -> Any:
         return module.get_token(token_label=place.token)
     except (library.exceptions.NoSuchToken, library.exceptions.MultipleTokensReturned):
         raise NotFound(
-            f"Wanted one token labelled {place.token}; the library shows none, or several.",
+            f"Expected one token labelled {place.token}; the library shows none, or several.",
             next_step="put the token in, or correct token=LABEL",
         ) from None
 
@@ -169,7 +169,7 @@ def _pin(place: HsmKeyLocation) -> str:
     pin = os.environ.get(PIN_VARIABLE, "")
     if not pin:
         raise InvalidInput(
-            f"Wanted the PIN of the token {place.token}; found none.",
+            f"Expected the PIN of the token {place.token}; found none.",
             next_step=f"set {PIN_VARIABLE}, or name a private file with pin-file=FILE",
         )
     return pin

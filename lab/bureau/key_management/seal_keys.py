@@ -29,7 +29,7 @@ def check_seal_setting(seal: str) -> None:
         HsmKeyLocation.parse(seal)
     elif seal not in (FILE_SEAL, ENVIRONMENT_SEAL):
         raise InvalidInput(
-            f"Wanted `{FILE_SEAL}`, `{ENVIRONMENT_SEAL}` or `{SCHEME}...` to seal the bureau's secrets; "
+            f"Expected `{FILE_SEAL}`, `{ENVIRONMENT_SEAL}` or `{SCHEME}...` to seal the bureau's secrets; "
             "found another word.",
             next_step="correct --seal, or `seal` in the settings",
         )

@@ -106,7 +106,7 @@ class SecretStore:
         new_file = Path(changes["key_file"]) if changes["key_file"] else self._folder / "seal.key"
         if (home.settings.seal, home.key_file) == (seal_setting, new_file) and seal_setting == FILE_SEAL:
             raise InvalidInput(
-                "Wanted another source of the seal key; this is the present one.", next_step="name a new --key-file"
+                "Expected another source of the seal key; this is the present one.", next_step="name a new --key-file"
             )
         new = find_seal_key(seal_setting, new_file, make=True)
         with self.lock():

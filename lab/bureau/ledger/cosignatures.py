@@ -70,7 +70,7 @@ class CosigningService:
                     self._store_line(head.size, found, str(line))
                     return found
         raise NotAuthentic(
-            f"Wanted a cosignature of witness {witness.name} in its response; found none in time.",
+            f"Expected a cosignature of witness {witness.name} in its response; found none in time.",
             next_step="compare its verifier key and its clock with `witnesses` in the settings",
         )
 

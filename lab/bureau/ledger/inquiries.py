@@ -61,7 +61,7 @@ def read_inquiries(store: Database, code: str, keys: Pseudonymiser, *, by: str) 
     kinds: tuple[IdKind, ...] = ("uscc", "opaque")
     codes = sorted({one for kind in kinds if (one := normalise_identifiers([code], kind).codes[0]) is not None})
     if not codes:
-        raise InvalidInput("Wanted an enterprise's code; found none that a register can hold.", next_step="check it")
+        raise InvalidInput("Expected an enterprise's code; found none that a register can hold.", next_step="check it")
     with store.begin() as session:
         pseudonyms = current_pseudonyms(session, keys, codes)
         found = _read(session, pseudonyms)

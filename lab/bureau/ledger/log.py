@@ -100,7 +100,7 @@ class Ledger:
         with self._lock:
             self._reach(size)
             if not 1 <= seq <= size:
-                raise NotFound(f"Wanted an entry from 1 to {size}.", next_step="choose one of them")
+                raise NotFound(f"Expected an entry from 1 to {size}.", next_step="choose one of them")
             proof: Proof = self._tree.prove_inclusion(seq, size).serialize()
             return proof
 
@@ -109,7 +109,7 @@ class Ledger:
         with self._lock:
             self._reach(second)
             if not 1 <= first <= second:
-                raise NotFound(f"Wanted a size from 1 to {second} to prove from.", next_step="choose one of them")
+                raise NotFound(f"Expected a size from 1 to {second} to prove from.", next_step="choose one of them")
             proof: Proof = self._tree.prove_consistency(first, second).serialize()
             return proof
 
@@ -118,7 +118,7 @@ class Ledger:
         with self._lock:
             self._reach(second)
             if not 0 <= first <= second:
-                raise NotFound(f"Wanted a size from 0 to {second} to prove from.", next_step="choose one of them")
+                raise NotFound(f"Expected a size from 0 to {second} to prove from.", next_step="choose one of them")
             return build_consistency_proof(self._tree.range_root, first, second)
 
     def entry_with_proof(self, seq: int) -> dict[str, Any]:
@@ -153,7 +153,7 @@ class Ledger:
         unknown kind."""
         if kind is not None and kind not in ENTRY_KINDS:
             raise InvalidInput(
-                "Wanted a kind of entry; found another word.", next_step=f"one of {', '.join(ENTRY_KINDS)}"
+                "Expected a kind of entry; found another word.", next_step=f"one of {', '.join(ENTRY_KINDS)}"
             )
         with self._store.begin_read() as session:
             rows = read_entries(session, after=after, kind=kind, contract=contract, limit=limit)

@@ -55,12 +55,14 @@ def join_pilot(
     table = read_table(sample)
     if label_column not in table.frame.columns or label_column == id_column:
         raise InvalidInput(
-            "Wanted the label in a column of its own; the sample's header does not have it.",
+            "Expected the label in a column of its own; the sample's header does not have it.",
             next_step="check --label against the header",
         )
     wanted = [column for column in (columns or table.frame.columns) if column not in (id_column, label_column)]
     if not wanted:
-        raise InvalidInput("Wanted at least one feature column in the sample; found none.", next_step="check the file")
+        raise InvalidInput(
+            "Expected at least one feature column in the sample; found none.", next_step="check the file"
+        )
     chosen = choose_columns(table.frame.columns, id_column, wanted)
     kind = snapshot.id_kind
     rows = validate_rows(table, id_column, kind, [*chosen, label_column])
@@ -70,7 +72,7 @@ def join_pilot(
     take = found & present
     if not take.any():
         raise InvalidInput(
-            f"Wanted labelled firms that are in register {snapshot.name}; found none among {table.rows} rows.",
+            f"Expected labelled firms that are in register {snapshot.name}; found none among {table.rows} rows.",
             next_step="check --id, and that sample and register name the same enterprises",
         )
     return PilotDataset(
@@ -96,5 +98,5 @@ def _labels(column: pl.Series) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     present = ~(text.is_null() | text.str.to_lowercase().is_in(list(MISSING_MARKERS)).fill_null(value=True))
     numbers = text.cast(pl.Float64, strict=False)
     if bool((present & numbers.is_null()).any()):
-        raise InvalidInput("Wanted a label of 0 and 1; found text.", next_step="write the label as 0 and 1")
+        raise InvalidInput("Expected a label of 0 and 1; found text.", next_step="write the label as 0 and 1")
     return numbers.fill_null(0.0).to_numpy().astype(np.float64), present.to_numpy()

@@ -50,7 +50,7 @@ def check_model_name(name: str) -> None:
     """Raise ``InvalidInput`` unless ``name`` can name a model: it is part of contracts and file names."""
     if not is_slug(name):
         raise InvalidInput(
-            "Wanted a model name of lower-case letters, digits, dots and hyphens (at most 64).",
+            "Expected a model name of lower-case letters, digits, dots and hyphens (at most 64).",
             next_step="write it as credit or credit@1",
         )
 
@@ -127,7 +127,7 @@ def publish_model(store: Database, home: BureauHome, name: str, version: int | N
             continue  # a model without per-feature weights has no feature subtotals
         if model.value_bound(detail) > params.value_limit:
             raise InvalidInput(
-                f"Wanted values within {params.value_limit} quanta (parameters {params.name}); "
+                f"Expected values within {params.value_limit} quanta (parameters {params.name}); "
                 f"model {name} can reach {model.value_bound(detail)}.",
                 next_step="train it again",
             )

@@ -74,7 +74,7 @@ def parse_subject(issuer: str | None, subject: str | None) -> OidcSubject | None
     if not issuer and not subject:
         return None
     if not issuer or not subject:
-        raise InvalidInput("Wanted an issuer and a subject together; found one of them.", next_step="give both")
+        raise InvalidInput("Expected an issuer and a subject together; found one of them.", next_step="give both")
     return OidcSubject(issuer, subject)
 
 
@@ -82,7 +82,8 @@ def check_name(name: str) -> str:
     """``name``; raises ``InvalidInput`` unless it can name an account."""
     if not _NAME.fullmatch(name):
         raise InvalidInput(
-            "Wanted an account's name of 2 to 64 small letters, digits, dots, hyphens and underscores, a letter first; "
+            "Expected an account's name of 2 to 64 small letters, digits, dots, hyphens and underscores, a "
+            "letter first; "
             "found something else.",
             next_step="choose a name such as li.wei",
         )
@@ -94,7 +95,7 @@ def parse_roles(words: Iterable[str]) -> frozenset[Role]:
     try:
         return frozenset(Role(word) for word in words)
     except ValueError:
-        raise InvalidInput("Wanted roles; found another word.", next_step=f"choose among {', '.join(Role)}") from None
+        raise InvalidInput("Expected roles; found another word.", next_step=f"choose among {', '.join(Role)}") from None
 
 
 def read_account(row: AccountRow) -> Account:

@@ -66,11 +66,11 @@ def check_new_password(password: str, *, account: str, old: str) -> None:
     typed = _normal(password)
     fault = ""
     if not MIN_LENGTH <= len(typed) <= MAX_LENGTH:
-        fault = f"Wanted a new password of {MIN_LENGTH} to {MAX_LENGTH} characters; found {len(typed)}."
+        fault = f"Expected a new password of {MIN_LENGTH} to {MAX_LENGTH} characters; found {len(typed)}."
     elif typed == _normal(old):
-        fault = "Wanted a new password; found the old one."
+        fault = "Expected a new password; found the old one."
     elif account.casefold() in typed.casefold() and len(typed) - len(account) < MIN_LENGTH:
-        fault = "Wanted a new password that is more than the account's name; found little else."
+        fault = "Expected a new password that is more than the account's name; found little else."
     if fault:
         raise InvalidInput(fault, next_step="choose another; four random words are easy to remember")
 

@@ -116,7 +116,7 @@ def account_actor(name: str) -> str:
 def check_roles(roles: frozenset[Role]) -> None:
     """Raise ``InvalidInput`` for no role, or for roles that one person may not have together."""
     if not roles:
-        raise InvalidInput("Wanted at least one role; found none.", next_step=f"give one of {', '.join(Role)}")
+        raise InvalidInput("Expected at least one role; found none.", next_step=f"give one of {', '.join(Role)}")
     for pair in INCOMPATIBLE_ROLES:
         if pair <= roles:
             raise InvalidInput(

@@ -74,7 +74,8 @@ def open_database(url: str) -> Database:
         parsed = make_url(url)
     except ArgumentError:
         raise InvalidInput(
-            "Wanted a database URL; found something else.", next_step="write sqlite:///FILE or postgresql+psycopg://..."
+            "Expected a database URL; found something else.",
+            next_step="write sqlite:///FILE or postgresql+psycopg://...",
         ) from None
     backend = parsed.get_backend_name()
     if backend == "postgresql":
@@ -88,7 +89,9 @@ def open_database(url: str) -> Database:
         engine = create_engine(parsed, hide_parameters=True, connect_args={"check_same_thread": False}, **_POOL)
         _prepare_sqlite(engine)
     else:
-        raise InvalidInput(f"Wanted an SQLite or PostgreSQL database; found {backend}.", next_step="use one of the two")
+        raise InvalidInput(
+            f"Expected an SQLite or PostgreSQL database; found {backend}.", next_step="use one of the two"
+        )
     try:
         with engine.connect() as connection:
             connection.execute(text("SELECT 1"))

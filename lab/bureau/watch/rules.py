@@ -185,7 +185,7 @@ def merge_limits(changed: Mapping[str, int]) -> dict[str, int]:
     unknown = sorted(set(changed) - set(MONITORING_RULES))
     if unknown:
         raise InvalidInput(
-            f"Wanted rules of the watch in watch_limits; these are none: {', '.join(unknown)}.",
+            f"Expected rules of the watch in watch_limits; these are none: {', '.join(unknown)}.",
             next_step=f"name some of {', '.join(MONITORING_RULES)}",
         )
     return {code: changed.get(code, rule.limit) for code, rule in MONITORING_RULES.items()}

@@ -64,7 +64,7 @@ class ClusterPool:
                 if pool.threads > 1:
                     pool.close()
                     raise Unreachable(
-                        f"Wanted workers of one thread in the Dask cluster at {self._address}; found {pool.threads}.",
+                        f"Expected workers of one thread in the Dask cluster at {self._address}; found {pool.threads}.",
                         next_step="start them with --nthreads 1, and --nworkers for the number of cores",
                     )
                 self._pool = pool

@@ -28,21 +28,23 @@ def validate_label(label: ArrayLike, public: pl.DataFrame, bank: pl.DataFrame) -
     try:
         values = np.asarray(label, dtype=np.float64)
     except (TypeError, ValueError):
-        raise InvalidInput("Wanted a label of 0 and 1; found text.", next_step="write the label as 0 and 1") from None
+        raise InvalidInput("Expected a label of 0 and 1; found text.", next_step="write the label as 0 and 1") from None
     if values.ndim != 1 or len({len(values), public.height, bank.height}) != 1:
         raise InvalidInput(
-            f"Wanted as many labels as rows; found {len(values)} labels, {public.height} and {bank.height} rows."
+            f"Expected as many labels as rows; found {len(values)} labels, {public.height} and {bank.height} rows."
         )
     if not np.isin(values, (0.0, 1.0)).all():
-        raise InvalidInput("Wanted a label of 0 and 1 without gaps; found other values.", next_step="correct the label")
+        raise InvalidInput(
+            "Expected a label of 0 and 1 without gaps; found other values.", next_step="correct the label"
+        )
     counts = np.bincount(values.astype(np.int64), minlength=2)
     if len(values) and counts.min() == 0:
         raise InvalidInput(
-            "Wanted a label with two classes; found one.", next_step="add enterprises of the other class to the pilot"
+            "Expected a label with two classes; found one.", next_step="add enterprises of the other class to the pilot"
         )
     if len(values) < MIN_TRAINING_ROWS or counts.min() < MIN_CLASS_ROWS:
         raise InvalidInput(
-            f"Wanted at least {MIN_TRAINING_ROWS} rows and {MIN_CLASS_ROWS} of each class to train on; "
+            f"Expected at least {MIN_TRAINING_ROWS} rows and {MIN_CLASS_ROWS} of each class to train on; "
             f"found {len(values)} rows, {counts[0]} and {counts[1]}.",
             next_step="use a larger pilot sample",
         )

@@ -137,4 +137,4 @@ async def get_batch_reply(
 
 def _check_hash(body: bytes, sha256: str) -> None:
     if hashlib.sha256(body).hexdigest() != sha256:
-        raise InvalidInput("Wanted the frame's SHA-256 in the path; found another hash.", next_step="send it again")
+        raise InvalidInput("Expected the frame's SHA-256 in the path; found another hash.", next_step="send it again")

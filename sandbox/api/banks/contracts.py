@@ -184,7 +184,7 @@ async def sign_contract(
         given = CountersignatureForm.model_validate_json(body)
     except ValidationError:
         raise InvalidInput(
-            "Wanted a member `signature` of 128 hexadecimal digits and optionally `version`; found something else.",
+            "Expected a member `signature` of 128 hexadecimal digits and optionally `version`; found something else.",
             next_step="sign with `lab bank sign`",
         ) from None
     accept = service.bureau.bank_contracts.accept_signature

@@ -118,7 +118,7 @@ async def open_job(request: Request, caller: CurrentContractCaller, service: Dep
         form = JobForm.model_validate_json(body)
     except ValidationError:
         raise InvalidInput(
-            "Wanted a job's recipient, model, model_version and rows; found something else.",
+            "Expected a job's recipient, model, model_version and rows; found something else.",
             next_step="compare the request with /v1/openapi.json",
         ) from None
     parameters = JobParameters(form.recipient, form.model, form.model_version, form.rows)

@@ -209,7 +209,7 @@ async def revoke_bank_key(
 def _check_signer(caller: BankCaller, signed: SignedKeySuccession) -> None:
     if caller.key.public_key != signed.statement.old_key:
         raise NotAuthentic(
-            "Wanted a request signed with the key that is to be succeeded; found another key of the bank.",
+            "Expected a request signed with the key that is to be succeeded; found another key of the bank.",
             next_step="run `lab bank rotate-key` again",
         )
 

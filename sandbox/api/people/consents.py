@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.concurrency import run_in_threadpool
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from lab.bureau.data.consents import ConsentImport, describe_reason
 from lab.bureau.people import AccountHolder, Permission
@@ -114,8 +114,8 @@ class ConsentTallyView(BaseModel):
     purpose: str
     enterprises: int
     active: int
-    to_come: int
-    over: int
+    to_come: Annotated[int, Field(validation_alias=AliasChoices("upcoming", "to_come"))]
+    over: Annotated[int, Field(validation_alias=AliasChoices("expired", "over"))]
     withdrawn: int
 
 
@@ -152,7 +152,7 @@ class ConsentView(BaseModel):
     expires: datetime
     state: str
     reference: str
-    verifies: bool | None
+    verifies: Annotated[bool | None, Field(validation_alias=AliasChoices("signature_valid", "verifies"))]
     imported_at: datetime
     withdrawn_at: datetime | None
 
@@ -243,7 +243,7 @@ async def withdraw_consents(
 ) -> Any:
     """After this response, nothing is matched or scored under these consents."""
     if form.purpose is not None and form.purpose not in set(Purpose):
-        raise InvalidInput(f"Wanted one of the purposes {', '.join(Purpose)}.", next_step="check the purpose")
+        raise InvalidInput(f"Expected one of the purposes {', '.join(Purpose)}.", next_step="check the purpose")
     return await run_in_threadpool(
         service.bureau.consents.withdraw,
         form.codes,

@@ -86,7 +86,7 @@ class _ClausesForm(_StrictForm):
     @classmethod
     def _refuse_wishes(cls, body: Any) -> Any:
         if isinstance(body, dict) and "wishes" in body:
-            raise InvalidInput("Wanted the member `clauses`; found `wishes`.", next_step="rename wishes to clauses")
+            raise InvalidInput("Expected the member `clauses`; found `wishes`.", next_step="rename wishes to clauses")
         return body
 
 

@@ -58,7 +58,7 @@ async def begin_openid_sign_in(
     """A browser is signed in on its return; with ``port``, a command line that listens there gets a code (RFC 8252)."""
     provider = _require_provider(request, service)
     if len({one is None for one in (port, code_challenge, state)}) > 1:
-        raise InvalidInput("Wanted port, code_challenge and state together.", next_step="give all or none")
+        raise InvalidInput("Expected port, code_challenge and state together.", next_step="give all or none")
     loopback = LoopbackClient(port, code_challenge, state) if port and code_challenge and state else None
     authorization = await provider.new_authorization_request()
     response = RedirectResponse(authorization.url, 302)
@@ -99,7 +99,7 @@ async def finish_openid_sign_in(
     pending = service.pending_sign_ins.begun.take(state)
     if pending is None or not pending.is_from_browser(browser):
         raise NotAuthentic(
-            "Wanted the callback of a sign-in that this browser began; found another.", next_step=_NEXT_STEP
+            "Expected the callback of a sign-in that this browser began; found another.", next_step=_NEXT_STEP
         )
     try:
         response = await _complete_sign_in(request, service, provider, pending, code, iss)
@@ -126,7 +126,7 @@ async def redeem_sign_in_code(
     _require_provider(request, service)
     tokens = service.pending_sign_ins.redeem_code(form.code, form.verifier)
     if tokens is None:
-        raise NotAuthentic("Wanted an unused code and its verifier; found another.", next_step="sign in again")
+        raise NotAuthentic("Expected an unused code and its verifier; found another.", next_step="sign in again")
     return sign_in_response(request, service, tokens, cookie=False)
 
 

@@ -23,7 +23,7 @@ async def get_metrics(request: Request, service: Dependencies) -> Response:
     """Not part of the interface for banks and people, so not in the OpenAPI document. Needs the bearer token."""
     if not _has_token(request, service.settings.metrics_token.get_secret_value()):
         raise NotAuthentic(
-            "Wanted the bearer token for metrics; found none, or another.",
+            "Expected the bearer token for metrics; found none, or another.",
             next_step="send it in Authorization (`lab bureau metrics` shows how)",
         )
     return Response(await run_in_threadpool(service.metrics.render), media_type=MEDIA_TYPE)

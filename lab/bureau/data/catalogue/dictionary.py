@@ -45,14 +45,14 @@ class CatalogueItem:
 def read_dictionary(path: Path) -> dict[str, FeatureDescription]:
     """Read a dictionary file; raises ``NotFound`` or ``InvalidInput``, naming what is wrong."""
     if not path.is_file():
-        raise NotFound(f"Wanted a dictionary in file {path.name}; there is no such file.", next_step="check the path")
+        raise NotFound(f"Expected a dictionary in file {path.name}; there is no such file.", next_step="check the path")
     if path.stat().st_size > _MAX_BYTES:
-        raise InvalidInput(f"Wanted a dictionary of at most {_MAX_BYTES} bytes.", next_step="check the file")
+        raise InvalidInput(f"Expected a dictionary of at most {_MAX_BYTES} bytes.", next_step="check the file")
     try:
         found = parse_feature_descriptions(tomllib.loads(path.read_text(encoding="utf-8-sig")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError):
         raise InvalidInput(
-            f"Wanted {path.name} to be TOML in UTF-8; it is not.", next_step="write [items.<column>] tables"
+            f"Expected {path.name} to be TOML in UTF-8; it is not.", next_step="write [items.<column>] tables"
         ) from None
     for description in found.values():
         for text in (description.item, description.zh, description.en, description.domain, description.grade):
@@ -76,7 +76,7 @@ def describe_columns(
     codes = [item.code for item in items]
     if any(not _CODE.fullmatch(code) for code in codes):
         raise InvalidInput(
-            "Wanted item codes of 1 to 100 characters without spaces.", next_step="correct the dictionary"
+            "Expected item codes of 1 to 100 characters without spaces.", next_step="correct the dictionary"
         )
     if len(set(codes)) != len(codes):
         raise InvalidInput("Two columns have the same item code.", next_step="give each its own code in the dictionary")

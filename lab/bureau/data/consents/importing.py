@@ -96,7 +96,7 @@ def import_consents(
     table = read_table(source.path, max_bytes=MAX_BYTES)
     if table.rows > MAX_ROWS:
         raise InvalidInput(
-            f"Wanted at most {MAX_ROWS:,} rows in one file of consents; found {table.rows:,}.",
+            f"Expected at most {MAX_ROWS:,} rows in one file of consents; found {table.rows:,}.",
             next_step="split the file",
         )
     file_sha256 = hash_file(source.path)

@@ -117,13 +117,13 @@ def _check_header(found: list[str]) -> None:
     absent = [name for name in _REQUIRED_COLUMNS if name not in found]
     if absent:
         raise InvalidInput(
-            f"Wanted the columns {', '.join(absent)}; the consent file's header does not have them.",
+            f"Expected the columns {', '.join(absent)}; the consent file's header does not have them.",
             next_step="compare with `lab steward consent template`",
         )
     strange = len([name for name in found if name not in known])
     if strange:
         raise InvalidInput(
-            f"Wanted no other columns than {', '.join(known)}; found {strange} more.", next_step="take them out"
+            f"Expected no other columns than {', '.join(known)}; found {strange} more.", next_step="take them out"
         )
 
 

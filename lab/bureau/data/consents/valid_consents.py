@@ -239,7 +239,7 @@ def _normal(codes: Sequence[str], id_kind: IdKind) -> list[str]:
     good = [code for code in normal.codes if code is not None]
     if not codes or len(good) < len(codes):
         raise InvalidInput(
-            f"Wanted enterprises' codes; {len(codes) - len(good)} of {len(codes)} are not valid.",
+            f"Expected enterprises' codes; {len(codes) - len(good)} of {len(codes)} are not valid.",
             next_step="check the codes, and --id-kind",
         )
     return good

@@ -109,7 +109,7 @@ def import_register(
     """
     if not is_slug(name):
         raise InvalidInput(
-            "Wanted a register name of lower-case letters, digits, dots, hyphens.", next_step="check --register"
+            "Expected a register name of lower-case letters, digits, dots, hyphens.", next_step="check --register"
         )
     table = open_table(source, max_bytes=MAX_BYTES)
     chosen = choose_columns(table.columns, layout.id_column, layout.columns)
@@ -171,7 +171,7 @@ def _sort(
         if not rows:
             why_not = ", ".join(f"{reason}: {count}" for reason, count in reasons.items()) or "the file has no rows"
             raise InvalidInput(
-                f"Wanted at least one row with a good identifier; found none ({why_not}).",
+                f"Expected at least one row with a good identifier; found none ({why_not}).",
                 next_step="check --id and --id-kind",
             )
         # Sorted by identifier, so that two versions can be merged while they are read.

@@ -33,7 +33,7 @@ def choose_columns(found: Sequence[str], id_column: str, wanted: Sequence[str]) 
     absent = [column for column in (id_column, *wanted) if column not in found]
     if absent:
         raise InvalidInput(
-            f"Wanted the columns {', '.join(absent[:20])}; the file's header does not have them.",
+            f"Expected the columns {', '.join(absent[:20])}; the file's header does not have them.",
             next_step="check --id and --columns against the header",
         )
     columns = [column for column in (wanted or found) if column != id_column]
@@ -43,11 +43,13 @@ def choose_columns(found: Sequence[str], id_column: str, wanted: Sequence[str]) 
 
 def _check_names(columns: Sequence[str]) -> None:
     if not columns:
-        raise InvalidInput("Wanted at least one column beside the identifier; found none.", next_step="check the file")
+        raise InvalidInput(
+            "Expected at least one column beside the identifier; found none.", next_step="check the file"
+        )
     if len(set(columns)) != len(columns):
         raise InvalidInput("A column is named twice.", next_step="correct --columns")
     if any(len(column) > 200 for column in columns):
-        raise InvalidInput("Wanted column names of at most 200 characters.", next_step="shorten the header")
+        raise InvalidInput("Expected column names of at most 200 characters.", next_step="shorten the header")
 
 
 def validate_rows(table: TextTable, id_column: str, id_kind: IdKind, columns: Sequence[str]) -> ValidatedRows:

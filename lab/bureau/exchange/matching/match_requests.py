@@ -108,7 +108,7 @@ class MatchingService:
         index = self._find_index(contract_id, job_id, sha256)
         if first >= index.setup.geometry.buckets or not 1 <= count <= MAX_SHARD_BUCKETS:
             raise InvalidInput(
-                f"Wanted 1 to {MAX_SHARD_BUCKETS} buckets of a set-up of {index.setup.geometry.buckets}; "
+                f"Expected 1 to {MAX_SHARD_BUCKETS} buckets of a set-up of {index.setup.geometry.buckets}; "
                 "found other numbers.",
                 next_step="ask for buckets that the manifest names",
             )

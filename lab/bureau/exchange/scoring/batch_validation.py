@@ -92,7 +92,7 @@ class BatchValidator:
         model = self._models.load(access.model_version)
         if head.column_count != model.column_count:
             raise InvalidInput(
-                f"Wanted {model.column_count} columns, as the model's sheet says; found {head.column_count}.",
+                f"Expected {model.column_count} columns, as the model's sheet says; found {head.column_count}.",
                 next_step="encrypt the columns of the job's sheet",
             )
         scope = MatchingKeyScope(contract_id, "match", contract.engine, access.job.epoch)
