@@ -164,8 +164,8 @@ def test_one_that_was_written_elsewhere_is_held_against_what_the_bureau_has(scen
     with scene.bureau.store.begin_read() as session:
         check_external_contract(session, made, scene.bureau.party, scene.bureau.models)
         for changes, reason in (
-            ({"items": (ContractItem(code="stranger"),)}, "term items"),
-            ({"operations": (Operation.MATCH,)}, "term items"),
+            ({"items": (ContractItem(code="stranger"),)}, "term: items"),
+            ({"operations": (Operation.MATCH,)}, "term: items"),
             ({"ceilings": few}, "terms: identifiers"),
         ):
             other = made.model_copy(update=changes)
