@@ -26,9 +26,7 @@ def exclusive_lock(path: Path, *, on_wait: Callable[[], None] | None = None) -> 
     """
     descriptor = _open(path)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _try_lock(descriptor):
             if on_wait is not None:
                 on_wait()
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -56,12 +54,10 @@ def lock_or_refuse(path: Path, *, what: str, next_step: str) -> Iterator[None]:
     """Hold the lock file ``path``; raises ``Conflict``, naming the process, where another works on ``what``."""
     descriptor = _open(path)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _try_lock(descriptor):
             holder = os.pread(descriptor, _LONGEST_NUMBER, 0).decode("ascii", errors="replace").strip()
             named = f" ({holder})" if holder.isdigit() else ""
-            raise Conflict(f"Another process{named} works on {what}.", next_step=next_step) from None
+            raise Conflict(f"Another process{named} works on {what}.", next_step=next_step)
         _name_holder(descriptor)
         yield
     finally:
@@ -83,18 +79,24 @@ def is_locked(path: Path) -> bool:
     except FileNotFoundError:
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        return not _try_lock(descriptor)
     finally:
         os.close(descriptor)
-    return False
 
 
 def _open(path: Path) -> int:
     if path.is_dir():
         return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+
+
+def _try_lock(descriptor: int) -> bool:
+    """Take the lock without waiting; False if another holds it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _name_holder(descriptor: int) -> None:

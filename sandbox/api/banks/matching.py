@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
+from lab.terms.ledger.receipt import MatchReceipt
 from lab.terms.names import HEX32_PATTERN
 from sandbox.api.banks.jobs import JobIdQuery
 from sandbox.api.openapi import SIGNED_REQUEST_PROBLEMS, problem_responses
@@ -19,7 +21,8 @@ from sandbox.api.request_body import (
     receive_signed_body,
     require_empty_body,
 )
-from sandbox.auth.bank import CurrentContractCaller, Dependencies
+from sandbox.auth.bank import ContractCaller, CurrentContractCaller, Dependencies
+from sandbox.dependencies import ServiceDependencies
 
 router = APIRouter(prefix="/v1/contracts/{contract_id}/matching", tags=["matching"])
 CountingQuery = Annotated[bool, Query(description="For counting only, under the operation `count`.")]
@@ -118,13 +121,7 @@ async def match_identifiers(
     request: Request, caller: CurrentContractCaller, service: Dependencies, job: JobIdQuery
 ) -> Response:
     """Charged once, before the response leaves: the same bytes again in the same key epoch cost nothing."""
-    service.heavy_work_limit.check(caller.bank)
-    async with (
-        receive_signed_body(request, caller, service, cap=service.settings.match_bytes) as body,
-        service.heavy_work_limit.acquire(caller.bank, wait=True) as slot,
-    ):
-        content, receipt = await slot.run(lambda: service.bureau.matching.match(caller.contract, job, body.read()))
-    return Response(content, media_type=FRAME_MEDIA, headers={RECEIPT_HEADER: receipt.to_header()})
+    return await _evaluate(request, caller, service, job, service.bureau.matching.match)
 
 
 @router.post(
@@ -143,10 +140,21 @@ async def count_matches(
     request: Request, caller: CurrentContractCaller, service: Dependencies, job: JobIdQuery
 ) -> Response:
     """How many match, not which: the response is sorted. Needs the operation `count`."""
+    return await _evaluate(request, caller, service, job, service.bureau.matching.count)
+
+
+async def _evaluate(
+    request: Request,
+    caller: ContractCaller,
+    service: ServiceDependencies,
+    job: str,
+    evaluate: Callable[[str, str, bytes], tuple[bytes, MatchReceipt]],
+) -> Response:
+    """Receive a request frame, evaluate it in a slot for heavy work, and answer with the frame and its receipt."""
     service.heavy_work_limit.check(caller.bank)
     async with (
         receive_signed_body(request, caller, service, cap=service.settings.match_bytes) as body,
         service.heavy_work_limit.acquire(caller.bank, wait=True) as slot,
     ):
-        content, receipt = await slot.run(lambda: service.bureau.matching.count(caller.contract, job, body.read()))
+        content, receipt = await slot.run(lambda: evaluate(caller.contract, job, body.read()))
     return Response(content, media_type=FRAME_MEDIA, headers={RECEIPT_HEADER: receipt.to_header()})
