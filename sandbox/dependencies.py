@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from fastapi import Request
+from fastapi import Depends, Request
 
 from lab.bureau.bureau import Bureau
 from lab.bureau.exchange import BatchCharge
@@ -50,3 +50,7 @@ def get_dependencies(request: Request) -> ServiceDependencies:
     if not isinstance(service, ServiceDependencies):
         raise TypeError("Expected an application made by sandbox.app.create_app.")
     return service
+
+
+Dependencies = Annotated[ServiceDependencies, Depends(get_dependencies)]
+"""The parameter of a route that needs them."""

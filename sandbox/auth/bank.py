@@ -125,4 +125,3 @@ def _unknown_bank() -> NotAuthentic:
 
 CurrentContractCaller = Annotated[ContractCaller, Depends(authenticate_contract_caller)]
 CurrentBankCaller = Annotated[BankCaller, Depends(authenticate_bank_caller)]
-Dependencies = Annotated[ServiceDependencies, Depends(get_dependencies)]

@@ -22,7 +22,7 @@ from fastapi.security.http import HTTPAuthorizationCredentials
 
 from lab.bureau.people import AccountHolder, Permission, SignIn, SignInTokens
 from lab.terms.errors import NotAllowed, NotAuthentic
-from sandbox.dependencies import ServiceDependencies, get_dependencies
+from sandbox.dependencies import Dependencies, ServiceDependencies
 
 COOKIE, CSRF_COOKIE, CSRF_HEADER = "shulab_session", "shulab_csrf", "X-CSRF-Token"
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
@@ -31,7 +31,6 @@ _BEARER = HTTPBearer(auto_error=False, scheme_name="bearer", description="A toke
 _COOKIE = APIKeyCookie(
     name=COOKIE, auto_error=False, scheme_name="cookie", description="For browsers; changes also need X-CSRF-Token."
 )
-Dependencies = Annotated[ServiceDependencies, Depends(get_dependencies)]
 
 
 async def current_sign_in(

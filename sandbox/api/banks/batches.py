@@ -27,7 +27,8 @@ from sandbox.api.request_body import (
     receive_signed_body,
     require_empty_body,
 )
-from sandbox.auth.bank import CurrentContractCaller, Dependencies
+from sandbox.auth.bank import CurrentContractCaller
+from sandbox.dependencies import Dependencies
 
 router = APIRouter(prefix="/v1/contracts/{contract_id}/jobs/{job_id}/batches/{sha256}", tags=["scoring"])
 _LONGEST_WAIT = 30.0

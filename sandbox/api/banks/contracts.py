@@ -14,7 +14,8 @@ from lab.terms.errors import InvalidInput
 from lab.terms.names import HEX64_PATTERN, SLUG_PATTERN
 from sandbox.api.openapi import CONTRACT_EXAMPLE, SIGNED_REQUEST_PROBLEMS, problem_responses
 from sandbox.api.request_body import read_signed_body, require_empty_body
-from sandbox.auth.bank import CurrentContractCaller, Dependencies
+from sandbox.auth.bank import CurrentContractCaller
+from sandbox.dependencies import Dependencies
 
 router = APIRouter(prefix="/v1/contracts/{contract_id}", tags=["contracts"])
 

@@ -18,8 +18,8 @@ from lab.terms.field_types import Slug
 from lab.terms.names import JOB_ID_PATTERN
 from sandbox.api.openapi import SIGNED_REQUEST_PROBLEMS, problem_responses
 from sandbox.api.request_body import read_signed_body, require_empty_body
-from sandbox.auth.bank import CurrentContractCaller, Dependencies
-from sandbox.dependencies import ServiceDependencies
+from sandbox.auth.bank import CurrentContractCaller
+from sandbox.dependencies import Dependencies, ServiceDependencies
 
 router = APIRouter(prefix="/v1/contracts/{contract_id}/jobs/{job_id}", tags=["jobs"])
 EVENT_STREAM_MEDIA = "text/event-stream"

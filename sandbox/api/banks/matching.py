@@ -21,8 +21,8 @@ from sandbox.api.request_body import (
     receive_signed_body,
     require_empty_body,
 )
-from sandbox.auth.bank import ContractCaller, CurrentContractCaller, Dependencies
-from sandbox.dependencies import ServiceDependencies
+from sandbox.auth.bank import ContractCaller, CurrentContractCaller
+from sandbox.dependencies import Dependencies, ServiceDependencies
 
 router = APIRouter(prefix="/v1/contracts/{contract_id}/matching", tags=["matching"])
 CountingQuery = Annotated[bool, Query(description="For counting only, under the operation `count`.")]

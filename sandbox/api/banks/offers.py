@@ -12,7 +12,8 @@ from lab.terms.contract.model_offer import OFFER_EXAMPLE, ModelOffer
 from lab.terms.names import SLUG_PATTERN
 from sandbox.api.openapi import SIGNED_REQUEST_PROBLEMS, problem_responses
 from sandbox.api.request_body import require_empty_body
-from sandbox.auth.bank import SIGNATURE_SECURITY, CurrentBankCaller, Dependencies
+from sandbox.auth.bank import SIGNATURE_SECURITY, CurrentBankCaller
+from sandbox.dependencies import Dependencies
 
 router = APIRouter(prefix="/v1/offers", tags=["offers"])
 ModelNamePath = Annotated[str, Path(pattern=SLUG_PATTERN, description="模型 / The model's name", examples=["credit"])]

@@ -14,7 +14,8 @@ from lab.terms.names import HEX32_PATTERN
 from sandbox.api.banks.jobs import JobIdQuery
 from sandbox.api.openapi import SIGNED_REQUEST_PROBLEMS, problem_responses
 from sandbox.api.request_body import openapi_frame_body, receive_signed_body, require_empty_body
-from sandbox.auth.bank import CurrentContractCaller, Dependencies
+from sandbox.auth.bank import CurrentContractCaller
+from sandbox.dependencies import Dependencies
 
 router = APIRouter(prefix="/v1/contracts/{contract_id}", tags=["scoring"])
 Sha256Path = Annotated[

@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from lab.bureau.people import Account, AccountHolder, NewAccount, Permission, parse_roles, parse_subject
 from sandbox.api.openapi import SIGNED_IN_PROBLEMS, problem_responses
 from sandbox.api.request_body import json_body, openapi_json_body
-from sandbox.auth.person import Dependencies, require_permission
+from sandbox.auth.person import require_permission
+from sandbox.dependencies import Dependencies
 
 router = APIRouter(prefix="/v1/accounts", tags=["accounts"])
 AccountReader = Annotated[AccountHolder, Depends(require_permission(Permission.READ_ACCOUNTS))]

@@ -17,8 +17,9 @@ from lab.terms.keys.party import Party
 from lab.terms.names import HEX32_PATTERN
 from sandbox.api.openapi import SIGNED_IN_PROBLEMS, SIGNED_REQUEST_PROBLEMS, problem_responses
 from sandbox.api.request_body import JSON_MEDIA, json_body, openapi_json_body, read_signed_body, require_empty_body
-from sandbox.auth.bank import SIGNATURE_SECURITY, BankCaller, CurrentBankCaller, Dependencies
+from sandbox.auth.bank import SIGNATURE_SECURITY, BankCaller, CurrentBankCaller
 from sandbox.auth.person import require_permission
+from sandbox.dependencies import Dependencies
 
 router = APIRouter(prefix="/v1/banks", tags=["banks"])
 BankReader = Annotated[AccountHolder, Depends(require_permission(Permission.READ_BANKS))]

@@ -19,7 +19,8 @@ from lab.terms.errors import InvalidInput
 from lab.terms.names import IdKind
 from sandbox.api.openapi import SIGNED_IN_PROBLEMS, problem_responses
 from sandbox.api.request_body import json_body, openapi_json_body, receive_body_to_file
-from sandbox.auth.person import Dependencies, require_permission
+from sandbox.auth.person import require_permission
+from sandbox.dependencies import Dependencies
 
 router = APIRouter(prefix="/v1/consents", tags=["consents"])
 ConsentReader = Annotated[AccountHolder, Depends(require_permission(Permission.READ_CONSENTS))]

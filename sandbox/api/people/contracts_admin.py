@@ -46,7 +46,8 @@ from sandbox.api.people.contract_views import (
     view_step_result,
 )
 from sandbox.api.request_body import JSON_MEDIA, json_body, receive_body
-from sandbox.auth.person import CurrentPerson, Dependencies
+from sandbox.auth.person import CurrentPerson
+from sandbox.dependencies import Dependencies
 
 router = APIRouter(prefix="/v1/desk", tags=["desk"])
 ContractId = Annotated[str, Path(max_length=64, description="合同编号 / The contract's id")]

@@ -14,8 +14,8 @@ from lab.terms.errors import InvalidInput, NotAuthentic, NotFound, ShulabError
 from sandbox.api.openapi import SIGNED_IN_PROBLEMS, problem_responses
 from sandbox.api.people.sign_in import SignInResult, sign_in_response
 from sandbox.api.request_body import json_body, openapi_json_body
-from sandbox.auth.person import Dependencies, request_bearer_token, set_sign_in_cookies
-from sandbox.dependencies import ServiceDependencies
+from sandbox.auth.person import request_bearer_token, set_sign_in_cookies
+from sandbox.dependencies import Dependencies, ServiceDependencies
 from sandbox.oidc.pending_sign_ins import CALLBACK_PATH, SIGN_IN_SECONDS, LoopbackClient, PendingSignIn
 
 if TYPE_CHECKING:

@@ -17,13 +17,12 @@ from sandbox.api.request_body import json_body, openapi_json_body
 from sandbox.auth.person import (
     COOKIE,
     CurrentSignIn,
-    Dependencies,
     check_origin,
     clear_sign_in_cookies,
     request_bearer_token,
     set_sign_in_cookies,
 )
-from sandbox.dependencies import ServiceDependencies
+from sandbox.dependencies import Dependencies, ServiceDependencies
 
 router = APIRouter(prefix="/v1", tags=["people"])
 PasswordField = Annotated[str, Field(min_length=1, max_length=1024)]

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lab.terms.names import HEX32_PATTERN
 from sandbox.api.openapi import problem_responses
-from sandbox.auth.bank import Dependencies
+from sandbox.dependencies import Dependencies
 
 router = APIRouter(prefix="/v1", tags=["bureau"])
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from lab.terms.errors import ShulabError, Unreachable
 from sandbox.api.openapi import problem_responses
-from sandbox.auth.bank import Dependencies
+from sandbox.dependencies import Dependencies
 from sandbox.monitoring.service_log import log_event
 
 router = APIRouter(prefix="/v1", tags=["health"])

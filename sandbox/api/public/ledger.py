@@ -20,7 +20,8 @@ from lab.terms.ledger.entry_kinds import ENTRY_KINDS
 from lab.terms.names import HEX32_PATTERN
 from sandbox.api.openapi import SIGNED_IN_PROBLEMS, problem_responses
 from sandbox.api.request_body import json_body, openapi_json_body
-from sandbox.auth.person import Dependencies, require_permission
+from sandbox.auth.person import require_permission
+from sandbox.dependencies import Dependencies
 
 router = APIRouter(prefix="/v1", tags=["ledger"])
 LedgerEntryReader = Annotated[AccountHolder, Depends(require_permission(Permission.READ_LEDGER))]

@@ -12,7 +12,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
 from lab.terms.errors import NotAuthentic
-from sandbox.auth.bank import Dependencies
+from sandbox.dependencies import Dependencies
 from sandbox.monitoring.metrics import MEDIA_TYPE
 
 router = APIRouter(tags=["health"])
