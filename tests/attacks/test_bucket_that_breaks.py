@@ -80,9 +80,12 @@ def test_without_the_look_when_it_comes_each_job_answers_for_one_client(
 
     monkeypatch.setattr(StoredSetup, "_write", write)
     hostile = Breaking(CODES)
-    clients = [*CODES[:5], *(f"nowhere-{number}" for number in range(5))]  # matched or not
-    told = [not ends(tmp_path / client, hostile, [client]) for client in clients]
-    assert told == [hostile.is_there(client) for client in clients]
+    ends(tmp_path / "first", hostile, ["nowhere"])  # the set-up is drawn, and with it where each mark falls
+    clients = [*CODES[:100], *(f"nowhere-{number}" for number in range(100))]  # matched or not
+    there = [client for client in clients if hostile.is_there(client)][:4]
+    asked = [*there, *(client for client in clients if client not in there)][:8]
+    told = [not ends(tmp_path / client, hostile, [client]) for client in asked]
+    assert told == [hostile.is_there(client) for client in asked]
     assert set(told) == {True, False}
 
 
