@@ -7,6 +7,7 @@ the model: it is in the sheet, and in no weight or base.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Annotated, Any, Literal
@@ -26,6 +27,7 @@ from models.bureau.model_card import ModelCard
 from models.bureau.score_weights import ScoreWeights, WeightLayout, compute_score_weights, weight_layout
 from models.shared.calibration import Calibration, ScoreScale
 from models.shared.canonical_json import STRICT_CONFIG
+from models.shared.column_profiles import ColumnProfile
 from models.shared.columns import IndicatorColumn, compute_indicators
 from models.shared.dimensions import DIMENSION_CODES, DIMENSIONS
 from models.shared.features import Feature, encode_features
@@ -61,6 +63,8 @@ class Model:
     scale: ScoreScale
     references: Annotated[tuple[ReferenceDistribution, ...], Field(max_length=2020)]
     card: ModelCard
+    profiles: Annotated[tuple[ColumnProfile, ...], Field(max_length=4000)] = ()
+    """How each feature was distributed in the pilot sample, in the order of ``features``; empty if not known."""
     schema: Literal["shulab-model/1"] = "shulab-model/1"
 
     __pydantic_config__ = STRICT_CONFIG
@@ -202,7 +206,19 @@ class Model:
             references=tuple(reference for reference in self.references if reference.output in referenced),
             items=self.public_items(),
             facts=self.card.facts,
+            profiles=self.profiles_of(self.bank_features[number] for number in used),
         )
+
+    def profiles_of(self, features: Iterable[Feature]) -> tuple[ColumnProfile, ...]:
+        """The profiles of these features of one party, in order; those without one are left out."""
+        found = [
+            next((profile for feature, profile in self._profiled if feature == wanted), None) for wanted in features
+        ]
+        return tuple(profile for profile in found if profile is not None)
+
+    @cached_property
+    def _profiled(self) -> list[tuple[Feature, ColumnProfile]]:
+        return list(zip(self.features, self.profiles, strict=True)) if self.profiles else []
 
     def public_items(self) -> tuple[PublicItem, ...]:
         """The bureau's items that some tree tests."""

@@ -12,6 +12,7 @@ from models.bureau.forest import check_forest
 from models.bureau.model import Model
 from models.shared.calibration import check_scale
 from models.shared.canonical_json import dump_canonical, parse_strict, require
+from models.shared.column_profiles import check_profiles
 from models.shared.columns import check_columns
 from models.shared.dimensions import DIMENSION_CODES
 
@@ -66,6 +67,12 @@ def validate_model(model: Model) -> None:
         require(feature.dimension in DIMENSION_CODES, "known dimensions", of=of)
         distinct = len(set(feature.categories)) == len(feature.categories)
         require((feature.kind == "categorical") == bool(feature.categories) and distinct, "categories that fit", of=of)
+    require(len(model.profiles) in (0, len(features)), "a profile for each feature", of=of)
+    for group, profiles in (
+        (model.public_features, model.profiles[: len(model.public_features)]),
+        (model.bank_features, model.profiles[len(model.public_features) :]),
+    ):
+        check_profiles(group, profiles, of=of)
     counts = tuple(len(f.categories) if f.kind == "categorical" else None for f in features)
     check_forest(model.forest, counts, of=of)
     check_scale(model.calibration, model.scale, of=of)

@@ -7,6 +7,7 @@ one feature; in a free model it may join several features. The bank computes the
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
@@ -114,9 +115,11 @@ def check_columns(
 
 
 def _check_binning(feature: Feature, binning: Binning, *, of: str) -> None:
-    cells = len(binning.cuts) if feature.kind == "numeric" else len(feature.categories)
+    cells = len(feature.categories) if feature.kind == "categorical" else len(binning.cuts)
     require(len(binning.cells) == cells + 1, "one bin for each cell", of=of)
-    require(feature.kind == "numeric" or (not binning.cuts and binning.zero is None), "no cuts in categories", of=of)
+    require(
+        feature.kind != "categorical" or (not binning.cuts and binning.zero is None), "no cuts in categories", of=of
+    )
     require(all(a < b for a, b in zip(binning.cuts, binning.cuts[1:], strict=False)), "ascending cuts", of=of)
     numbers = (*binning.cells, binning.missing, 0 if binning.zero is None else binning.zero)
     require(all(0 <= number < MAX_BINS for number in numbers), "bins numbered from 0", of=of)
@@ -138,8 +141,10 @@ def _describe_bin(feature: Feature, binning: Binning, number: int) -> BilingualT
     if feature.kind == "categorical":
         zh = [(*feature.categories, OTHER_ZH)[cell] for cell in cells]
         en = [(*feature.categories, OTHER_EN)[cell] for cell in cells]
+    elif feature.kind == "boolean":
+        zh, en = _describe_yes_no(binning.cuts, cells)
     else:
-        zh = _describe_intervals(binning.cuts, cells)
+        zh = _describe_intervals(binning.cuts, cells, dates=feature.kind == "date")
         en = list(zh)
     for special, special_zh, special_en in ((binning.zero, "为零", "is zero"), (binning.missing, "缺失", "is missing")):
         if special == number:
@@ -148,12 +153,24 @@ def _describe_bin(feature: Feature, binning: Binning, number: int) -> BilingualT
     return "、".join(zh), ", ".join(en)
 
 
-def _describe_intervals(cuts: Sequence[float], cells: Sequence[int]) -> list[str]:
+def _describe_yes_no(cuts: Sequence[float], cells: Sequence[int]) -> tuple[list[str], list[str]]:
+    values = [value for value in (0.0, 1.0) if int(np.searchsorted(np.asarray(cuts), value, side="left")) in cells]
+    return [("否", "是")[int(value)] for value in values], [("no", "yes")[int(value)] for value in values]
+
+
+def _describe_intervals(cuts: Sequence[float], cells: Sequence[int], *, dates: bool) -> list[str]:
     words = []
     for cell in cells:
         if cell and cuts[cell - 1] >= MAX_NUMBER:
             continue  # no value is above the largest number: the cell only separates present values from missing ones
-        low = f"{cuts[cell - 1]:.6g} < " if cell else ""
-        high = f" ≤ {cuts[cell]:.6g}" if cell < len(cuts) and cuts[cell] < MAX_NUMBER else ""
+        low = f"{_describe_cut(cuts[cell - 1], dates)} < " if cell else ""
+        high = f" ≤ {_describe_cut(cuts[cell], dates)}" if cell < len(cuts) and cuts[cell] < MAX_NUMBER else ""
         words.append(f"{low}x{high}")
     return words
+
+
+def _describe_cut(cut: float, date: bool) -> str:
+    """A cut point; of dates, the last day at or below it."""
+    if not date or not -700_000 < cut < 2_900_000:
+        return f"{cut:.6g}"
+    return str(datetime.date(1970, 1, 1) + datetime.timedelta(days=int(np.floor(cut))))

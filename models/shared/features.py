@@ -1,28 +1,29 @@
-"""Features: the columns of a table that enter a model, their kind, and how their text becomes numbers.
+"""Features: the columns of a table that enter a model, how their cells are read, and how they become numbers.
 
 Both parties encode with this code, so a bin means the same on both sides. Tables come as text (every column a string,
-as read from a file); numeric columns are accepted as they are.
-
-In a numeric column a value that is not a number counts as missing. ``count_unreadable_cells`` counts such cells, so
-that the caller can report them. Infinities are clipped to +-1e300 (LightGBM's own largest threshold).
+as read from a file); typed columns are accepted as they are. ``lab.tables.cells`` reads the cells. A cell that is not
+of the column's kind counts as missing; ``read_features`` counts such cells, so that the caller can report them.
+Infinities are clipped to +-1e300 (LightGBM's own largest threshold).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, cast
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 from pydantic import Field
 
+from lab.tables.cells.column_kinds import ColumnHint, ColumnSummary, summarise_columns
+from lab.tables.cells.numbers import COLUMN_UNITS
+from lab.tables.cells.reading import COLUMN_KINDS, CellReading, ColumnKind, read_cells
 from lab.terms.errors import InvalidInput
 from models.shared.canonical_json import STRICT_CONFIG
 from models.shared.dimensions import DEFAULT_DIMENSION, find_dimension
 
-MISSING_MARKERS: tuple[str, ...] = ("", "na", "n/a", "nan", "null")  # compared in lower case, without outer spaces
 MAX_CATEGORIES = 63  # with "other" a feature has at most 64 codes, so LightGBM's bitset has two words
 MAX_NUMBER = 1e300
 OTHER_ZH, OTHER_EN = "其他", "other"
@@ -33,7 +34,11 @@ Word = Annotated[str, Field(max_length=200)]
 
 @dataclass(frozen=True)
 class FeatureDescription:
-    """A dictionary's entry for one column: catalogue code, name in both languages, dimension, domain, grade."""
+    """A dictionary's entry for one column: catalogue code, name in both languages, dimension, domain, grade.
+
+    And how its cells are read: ``kind`` (one of ``COLUMN_KINDS``, or empty: decided by the cells), ``unit`` of bare
+    numbers, and ``null``, further words or numbers for no value.
+    """
 
     item: str = ""
     zh: str = ""
@@ -41,28 +46,40 @@ class FeatureDescription:
     dimension: str = ""
     domain: str = ""
     grade: str = ""
+    kind: str = ""
+    unit: str = ""
+    null: tuple[str, ...] = ()
+
+    @property
+    def hint(self) -> ColumnHint:
+        """What the entry states of how cells are read."""
+        return ColumnHint(cast(ColumnKind, self.kind) if self.kind else None, self.unit, self.null)
 
 
 @dataclass(frozen=True)
 class Feature:
-    """One input of a model: a column. ``categories`` are in order of codes; code ``len(categories)`` is "other"."""
+    """One input of a model: a column, and how its cells are read.
+
+    ``categories`` are in order of codes; code ``len(categories)`` is "other".
+    """
 
     name: Annotated[str, Field(min_length=1, max_length=200)]
     party: FeatureParty
-    kind: Literal["numeric", "categorical"]
+    kind: ColumnKind
     categories: Annotated[tuple[Word, ...], Field(max_length=MAX_CATEGORIES)]
     dimension: Annotated[str, Field(max_length=40)]
     label_zh: Word
     label_en: Word
     item: Annotated[str, Field(max_length=100)] = ""
+    reading: CellReading = field(default_factory=CellReading)
 
     __pydantic_config__ = STRICT_CONFIG
 
 
 def parse_feature_descriptions(dictionary: Mapping[str, Any]) -> dict[str, FeatureDescription]:
-    """The ``[items.<column>]`` tables of a parsed TOML dictionary (keys: code, zh, en, dimension, domain, grade).
+    """The ``[items.<column>]`` tables of a parsed TOML dictionary; keys as ``FeatureDescription``, ``code`` for item.
 
-    Raises ``InvalidInput`` for an unknown dimension or an entry that is not a table of strings.
+    Raises ``InvalidInput`` for an unknown dimension, kind or unit, or an entry that is not a table of strings.
     """
     descriptions: dict[str, FeatureDescription] = {}
     items = dictionary.get("items", {})
@@ -71,23 +88,73 @@ def parse_feature_descriptions(dictionary: Mapping[str, Any]) -> dict[str, Featu
     for column, entry in items.items():
         if not isinstance(entry, Mapping):
             raise InvalidInput(f"Expected a table at items.{column} in the dictionary; found something else.")
-        text = {key: str(entry.get(key, "")) for key in ("code", "zh", "en", "dimension", "domain", "grade")}
+        keys = ("code", "zh", "en", "dimension", "domain", "grade", "kind", "unit")
+        text = {key: str(entry.get(key, "")) for key in keys}
         if text["dimension"]:
             find_dimension(text["dimension"])
-        descriptions[column] = FeatureDescription(item=text.pop("code"), **text)
+        _check_one_of(text["kind"], COLUMN_KINDS, column, "kind")
+        _check_one_of(text["unit"].lower(), tuple(COLUMN_UNITS), column, "unit")
+        null = _null_words(entry.get("null", ()), column)
+        descriptions[column] = FeatureDescription(item=text.pop("code"), null=null, **text)
     return descriptions
 
 
+def _check_one_of(word: str, known: Sequence[str], column: str, key: str) -> None:
+    if word and word not in known:
+        raise InvalidInput(
+            f"Expected {key} at items.{column} to be one of {', '.join(known)}; found another word.",
+            next_step="correct the dictionary",
+        )
+
+
+def _null_words(found: object, column: str) -> tuple[str, ...]:
+    words = [found] if isinstance(found, str | int | float) else found
+    if not isinstance(words, list | tuple) or not all(isinstance(word, str | int | float) for word in words):
+        raise InvalidInput(
+            f"Expected null at items.{column} to be a list of words or numbers; found something else.",
+            next_step='write, for example, null = ["未填", "-999"]',
+        )
+    return tuple(str(word) for word in words)
+
+
 def infer_features(
-    frame: pl.DataFrame, party: FeatureParty, dictionary: Mapping[str, FeatureDescription] | None = None
+    frame: pl.DataFrame,
+    party: FeatureParty,
+    dictionary: Mapping[str, FeatureDescription] | None = None,
+    summaries: Sequence[ColumnSummary] | None = None,
 ) -> tuple[Feature, ...]:
     """One feature for each column of ``frame``, in column order.
 
-    A column is numeric if every value present is a number; an empty column is numeric too. Otherwise it is categorical,
-    with its 63 most frequent values (ties by text) and "other".
+    Kind and conventions are those of ``summaries``, or are decided here (``describe_columns``). A categorical feature
+    has the 63 most frequent values (ties by text) and "other".
     """
     descriptions = dictionary or {}
-    return tuple(_infer_feature(frame[name], party, descriptions.get(name)) for name in frame.columns)
+    found = describe_columns(frame, descriptions) if summaries is None else summaries
+    return tuple(
+        _feature(frame[summary.name], summary, party, descriptions.get(summary.name, FeatureDescription()))
+        for summary in found
+    )
+
+
+def describe_columns(
+    frame: pl.DataFrame, dictionary: Mapping[str, FeatureDescription] | None = None
+) -> tuple[ColumnSummary, ...]:
+    """How each column is read, in column order; a dictionary's statements are not questioned."""
+    return summarise_columns(frame, {name: entry.hint for name, entry in (dictionary or {}).items()})
+
+
+@dataclass(frozen=True)
+class FeatureCells:
+    """What was found in one feature's column. Counts are of rows: ``missing`` without a value, ``unreadable`` with
+    something that is not of the kind (they count as missing), ``unseen`` in no category of the model.
+    ``unreadable_places``: places of the first few, 0 for the first row."""
+
+    name: str
+    rows: int
+    missing: int
+    unreadable: int
+    unseen: int
+    unreadable_places: tuple[int, ...] = ()
 
 
 def encode_features(frame: pl.DataFrame, features: Sequence[Feature]) -> NDArray[np.float64]:
@@ -96,36 +163,35 @@ def encode_features(frame: pl.DataFrame, features: Sequence[Feature]) -> NDArray
     A categorical value that training has not seen gets the code of "other". Columns that no feature names are ignored.
     Raises ``InvalidInput`` naming the columns that are missing.
     """
+    return read_features(frame, features)[0]
+
+
+def read_features(
+    frame: pl.DataFrame, features: Sequence[Feature]
+) -> tuple[NDArray[np.float64], tuple[FeatureCells, ...]]:
+    """As ``encode_features``, and what was found in each column."""
     require_columns(frame, features)
     encoded = np.full((frame.height, len(features)), np.nan, order="F")  # written and read column by column
+    found = []
     for position, feature in enumerate(features):
-        column = frame[feature.name]
-        if feature.kind == "numeric":
-            numbers = _numbers(column).to_numpy().astype(np.float64)
-            encoded[:, position] = np.clip(numbers, -MAX_NUMBER, MAX_NUMBER)
-        else:
-            text = _present(column.cast(pl.String)).str.slice(0, 200)
-            codes = text.replace_strict(
+        cells = read_cells(frame[feature.name], feature.kind, feature.reading)
+        unseen = 0
+        if feature.kind == "categorical":
+            codes = cells.values.replace_strict(
                 list(feature.categories),
                 list(range(len(feature.categories))),
                 default=len(feature.categories),
                 return_dtype=pl.Float64,
             )
-            encoded[:, position] = np.where(text.is_null().to_numpy(), np.nan, codes.fill_null(np.nan).to_numpy())
-    return encoded
-
-
-def count_unreadable_cells(frame: pl.DataFrame, features: Sequence[Feature]) -> dict[str, int]:
-    """How many cells of each numeric feature are present but not numbers; features without any are left out."""
-    require_columns(frame, features)
-    counts = {}
-    for feature in features:
-        column = frame[feature.name]
-        if feature.kind == "numeric" and column.dtype == pl.String:
-            count = int((_present(column).is_not_null() & _numbers(column).is_null()).sum())
-            if count:
-                counts[feature.name] = count
-    return counts
+            encoded[:, position] = codes.set(cells.values.is_null(), None).fill_null(np.nan).to_numpy()
+            unseen = int((encoded[:, position] == len(feature.categories)).sum())
+        else:
+            numbers = cells.values.to_numpy().astype(np.float64)
+            encoded[:, position] = np.clip(numbers, -MAX_NUMBER, MAX_NUMBER)
+        unreadable = cells.unreadable.arg_true()
+        places = tuple(unreadable.head(5).to_list())
+        found.append(FeatureCells(feature.name, frame.height, cells.missing_count, unreadable.len(), unseen, places))
+    return encoded, tuple(found)
 
 
 def require_columns(frame: pl.DataFrame, features: Sequence[Feature]) -> None:
@@ -138,39 +204,30 @@ def require_columns(frame: pl.DataFrame, features: Sequence[Feature]) -> None:
         )
 
 
-def _infer_feature(column: pl.Series, party: FeatureParty, described: FeatureDescription | None) -> Feature:
-    description, categories = described or FeatureDescription(), _categories(column)
+def _feature(
+    column: pl.Series, summary: ColumnSummary, party: FeatureParty, description: FeatureDescription
+) -> Feature:
+    categories: tuple[str, ...] = ()
+    kind = summary.kind
+    if kind == "categorical":
+        categories = _categories(read_cells(column, kind, summary.reading).values)
+        kind = kind if categories else "numeric"  # without a single value
     return Feature(
         name=column.name,
         party=party,
-        kind="categorical" if categories else "numeric",
+        kind=kind,
         categories=categories,
         dimension=description.dimension or DEFAULT_DIMENSION[party],
         label_zh=description.zh or description.en or column.name,
         label_en=description.en or column.name,
         item=description.item,
+        reading=summary.reading,
     )
 
 
-def _categories(column: pl.Series) -> tuple[str, ...]:
-    """The categories of a column in order of codes; none for a numeric one."""
-    if column.dtype != pl.String:
-        return ()
-    present = _present(column).drop_nulls()
-    if not present.cast(pl.Float64, strict=False).null_count():
-        return ()
-    counts = present.value_counts(sort=False).sort(["count", column.name], descending=[True, False])
-    return tuple(text[:200] for text in counts[column.name].head(MAX_CATEGORIES).to_list())
-
-
-def _present(column: pl.Series) -> pl.Series:
-    """Text without outer spaces, null for a marker of missing values."""
-    text = column.str.strip_chars()
-    return text.set(text.str.to_lowercase().is_in(list(MISSING_MARKERS)), None)
-
-
-def _numbers(column: pl.Series) -> pl.Series:
-    """Float64, null for a missing value and for text that is not a number."""
-    if column.dtype == pl.String:
-        column = _present(column)
-    return column.cast(pl.Float64, strict=False).fill_nan(None)
+def _categories(values: pl.Series) -> tuple[str, ...]:
+    """The most frequent categories in order of codes."""
+    counts = (
+        values.drop_nulls().alias("value").value_counts(sort=False).sort(["count", "value"], descending=[True, False])
+    )
+    return tuple(counts["value"].head(MAX_CATEGORIES).to_list())

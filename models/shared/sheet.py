@@ -25,6 +25,7 @@ from lab.terms.names import ModelRef
 from lab.terms.text.bilingual import BilingualText
 from models.shared.calibration import Calibration, ScoreScale, check_scale
 from models.shared.canonical_json import STRICT_CONFIG, dump_canonical, parse_strict, require
+from models.shared.column_profiles import ColumnProfile, check_profiles
 from models.shared.columns import (
     MAX_COLUMNS,
     Binning,
@@ -121,6 +122,7 @@ class BankSheet:
     references: Annotated[tuple[ReferenceDistribution, ...], Field(max_length=2020)]
     items: Annotated[tuple[PublicItem, ...], Field(max_length=2000)]
     facts: Annotated[tuple[NamedValue, ...], Field(max_length=50)]
+    profiles: Annotated[tuple[ColumnProfile, ...], Field(max_length=2000)] = ()
     schema: Literal["shulab-sheet/1"] = "shulab-sheet/1"
 
     __pydantic_config__ = STRICT_CONFIG
@@ -148,7 +150,9 @@ class BankSheet:
         If it is the same for two sheets, indicators encrypted for one serve the other.
         """
         asked = {
-            "features": [(feature.name, feature.kind, feature.categories) for feature in self.features],
+            "features": [
+                (feature.name, feature.kind, feature.categories, asdict(feature.reading)) for feature in self.features
+            ],
             "binnings": [asdict(binning) for binning in self.binnings],
             "columns": [column.tests for column in self.columns],
         }
@@ -187,6 +191,7 @@ def check_sheet(sheet: BankSheet) -> None:
     require(all(feature.party == "bank" for feature in sheet.features), "features of the bank only", of=of)
     require(all(feature.dimension in DIMENSION_CODES for feature in sheet.features), "known dimensions", of=of)
     check_columns(sheet.features, sheet.binnings, sheet.columns, of=of)
+    check_profiles(sheet.features, sheet.profiles, of=of)
     check_scale(sheet.calibration, sheet.scale, of=of)
     require(sheet.quantum > 0 and math.frexp(sheet.quantum)[0] == 0.5, "a quantum that is a power of two", of=of)
     require(sheet.error_bound >= 0, "an error bound that is not negative", of=of)

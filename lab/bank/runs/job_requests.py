@@ -56,6 +56,8 @@ class ScoringRequest(MatchRequest, ModelChoice):
 
     skip: Path | None = field(default=None, kw_only=True)
     """A table of codes to match but not to score."""
+    accept_drift: bool = field(default=False, kw_only=True)
+    """Score although columns are far from what the model was trained on."""
 
 
 @dataclass(frozen=True)

@@ -35,8 +35,8 @@ from lab.bank.runs.metadata import RunKind, RunMetadata
 from lab.bank.runs.results import check_output_path, output_names, score_table, write_result_table
 from lab.bank.runs.store import Intersection, open_run, run_key, unresumable_run_warnings
 from lab.bank.scoring.batch_sender import BatchSender, PublicContext
+from lab.bank.scoring.column_check import check_columns
 from lab.terms.progress import SILENT, Progress
-from models.shared.features import count_unreadable_cells, require_columns
 
 _TAG_FORMAT = "tags of a key for each contract"
 """Part of a run's key: a run that was interrupted under tags of another kind is not resumed, for they match nothing."""
@@ -58,7 +58,7 @@ def score_portfolio(
     contract = active.contract
     with timer.step("read"):
         portfolio = read_portfolio(request.portfolio, kind=contract.id_kind, id_column=request.id_column)
-    require_columns(portfolio.frame, active.sheet.features)
+    columns = check_columns(portfolio, active.sheet, accept_drift=request.accept_drift)
     skip = read_codes(request.skip, kind=contract.id_kind) if request.skip else frozenset()
     context = PublicContext.from_keys(keys, active.params)
     key = _run_key(active, portfolio, skip, context, request.out)
@@ -79,9 +79,9 @@ def score_portfolio(
             write_result_table(scores, request.out)
         warnings = job.end_at_bureau() if portfolio.codes else []
         manifest = _build_manifest(job, portfolio, matched, len(indices), receipts)
-        manifest |= describe_fork_detection(contract, evidence) | describe_run(job, timer)
+        manifest |= columns.describe() | describe_fork_detection(contract, evidence) | describe_run(job, timer)
         manifest |= {"context_sha256": context.sha256, "match_receipts": match_receipts, "out": str(request.out)}
-        manifest["warnings"] += warnings + unresumable_run_warnings(home.runs, contract.id)
+        manifest["warnings"] += columns.warnings + warnings + unresumable_run_warnings(home.runs, contract.id)
         run.finish(
             scores=scores,
             outputs=_outputs_table(portfolio, indices, active, sums),
@@ -149,11 +149,5 @@ def _build_manifest(
         "skipped": len(matched.indices) - scored,
         "scored": scored,
         "receipts": receipts,
-        "warnings": _portfolio_warnings(portfolio, job.active),
+        "warnings": list(portfolio.warnings),
     }
-
-
-def _portfolio_warnings(portfolio: Portfolio, active: ActiveScoringContract) -> list[str]:
-    unreadable = count_unreadable_cells(portfolio.frame, active.sheet.features)
-    cells = [f"column {name}: {count} cells are no numbers and count as missing" for name, count in unreadable.items()]
-    return [*portfolio.warnings, *cells]

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from lab.bureau.data.register.row_validation import choose_columns, validate_rows
 from lab.bureau.data.register.snapshot import Snapshot
+from lab.tables.cells.text import NULL_WORDS, is_word
 from lab.tables.table_reader import read_table
 from lab.terms.errors import InvalidInput
-from models.shared.features import MISSING_MARKERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def _places(register: pl.Series, wanted: pl.Series) -> NDArray[np.int64]:
 
 def _labels(column: pl.Series) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     text = column.cast(pl.String).str.strip_chars()
-    present = ~(text.is_null() | text.str.to_lowercase().is_in(list(MISSING_MARKERS)).fill_null(value=True))
+    present = ~(text.is_null() | is_word(text, NULL_WORDS))
     numbers = text.cast(pl.Float64, strict=False)
     if bool((present & numbers.is_null()).any()):
         raise InvalidInput("Expected a label of 0 and 1; found text.", next_step="write the label as 0 and 1")

@@ -105,6 +105,12 @@ class ScoreOptions(PortfolioOptions):
     ] = None
     model: ModelOption = None
     recipient: RecipientOption = None
+    accept_drift: Annotated[
+        bool,
+        typer.Option(
+            "--accept-drift", help="接受漂移 Score although columns are far from those of the training; recorded."
+        ),
+    ] = False
 
 
 @app.command()
@@ -129,6 +135,7 @@ def score(options: ScoreOptions) -> None:
         skip=options.skip,
         model=ModelRef.parse(options.model) if options.model else None,
         recipient=options.recipient,
+        accept_drift=options.accept_drift,
     )
     with options.connect_for(home, keys, home.contract(options.contract)) as client:
         manifest = score_portfolio(home, keys, client, request, progress=output.progress)

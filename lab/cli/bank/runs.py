@@ -10,6 +10,7 @@ import typer
 from lab.bank.home import BankHome, default_home
 from lab.bank.runs.metadata import RunKind, read_run_metadata
 from lab.cli.bank.options import BankHomeOption, JsonOption
+from lab.cli.terminal.column_table import ColumnLine, show_columns
 from lab.cli.terminal.output import CommandOutput
 from lab.terms.errors import InvalidInput
 
@@ -142,7 +143,8 @@ def show_match(output: CommandOutput, manifest: dict[str, Any]) -> None:
 
 
 def show_run(output: CommandOutput, manifest: dict[str, Any]) -> None:
-    """Show a finished scoring run as a table, and its warnings."""
+    """Show a finished scoring run and its columns as tables, and its warnings."""
+    show_columns(output, "列 Columns", [_column_line(column) for column in manifest.get("column_report", [])])
     output.table(
         f"运行 Run {manifest['run']}",
         ("项目 item", "结果 result"),
@@ -161,6 +163,11 @@ def show_run(output: CommandOutput, manifest: dict[str, Any]) -> None:
         ],
     )
     _warn(output, manifest)
+
+
+def _column_line(column: dict[str, Any]) -> ColumnLine:
+    drift = {"watch": "有变化 moved", "stop": "偏离训练样本 far from training"}.get(column.get("drift", ""), "")
+    return ColumnLine(column["name"], column["kind"], "", column["missing"], column["unreadable"], drift)
 
 
 def summarise_manifest(manifest: dict[str, Any]) -> dict[str, Any]:

@@ -31,7 +31,8 @@ from models.bureau.training.measurement import (
 )
 from models.bureau.training.settings import DEFAULT_TREE_COUNT, TrainingSettings
 from models.shared.calibration import Calibration, ScoreScale
-from models.shared.features import Feature, FeatureParty, count_unreadable_cells, encode_features, infer_features
+from models.shared.column_profiles import measure_profile
+from models.shared.features import Feature, FeatureParty, encode_features, infer_features, read_features
 from models.shared.sheet import (
     QUANTILE_COUNT,
     TOTAL_OUTPUT,
@@ -106,10 +107,8 @@ def train_model(
         forest, booster = _fit_final(sample, settings)
         card = _draft_card(sample, settings, facts, held_out)
         model = _assemble(sample, settings, forest, calibration, card)
-        unreadable = {
-            **count_unreadable_cells(public, model.public_features),
-            **count_unreadable_cells(bank, model.bank_features),
-        }
+        cells = (*read_features(public, model.public_features)[1], *read_features(bank, model.bank_features)[1])
+        unreadable = {one.name: one.unreadable for one in cells if one.unreadable}
         card = replace(card, warnings=collect_warnings(model, sample.values, flat, unreadable))
         model = replace(model, references=_references(model, sample.values), card=card)
         stage.advance()
@@ -225,6 +224,9 @@ def _assemble(
         scale=ScoreScale(),
         references=(),
         card=card,
+        profiles=tuple(
+            measure_profile(feature, sample.values[:, place]) for place, feature in enumerate(sample.features)
+        ),
     )
     quantum = choose_quantum(draft.column_weights.score_bound, draft.rounding_count, settings.value_limit)
     return replace(draft, quantum=quantum)

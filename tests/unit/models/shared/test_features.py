@@ -9,10 +9,10 @@ import pytest
 from lab.terms.errors import InvalidInput
 from models.shared.features import (
     FeatureDescription,
-    count_unreadable_cells,
     encode_features,
     infer_features,
     parse_feature_descriptions,
+    read_features,
 )
 
 
@@ -59,15 +59,16 @@ def test_missing_columns_are_named_and_values_are_not() -> None:
 
 def test_unreadable_cells_count_as_missing_and_are_counted() -> None:
     features = infer_features(text(a=["1", "2"], b=["3", "4"]), "bank")
-    later = text(a=["1", "unknown"], b=["", "5"])
+    later = text(a=["1", "strange"], b=["", "5"])
     assert np.isnan(encode_features(later, features)[1, 0])
-    assert count_unreadable_cells(later, features) == {"a": 1}
+    found = read_features(later, features)[1]
+    assert [(one.unreadable, one.unreadable_places) for one in found] == [(1, (1,)), (0, ())]
 
 
 def test_numeric_tables_are_read_as_they_are() -> None:
     frame = pl.DataFrame({"a": [1, 2, None], "b": [0.5, float("nan"), 1.0], "c": [True, False, None]})
     features = infer_features(frame, "bank")
-    assert {feature.kind for feature in features} == {"numeric"}
+    assert [feature.kind for feature in features] == ["numeric", "numeric", "boolean"]
     expected = [[1, 0.5, 1], [2, np.nan, 0], [np.nan, 1, np.nan]]
     assert np.array_equal(encode_features(frame, features), expected, equal_nan=True)
 

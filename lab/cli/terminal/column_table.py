@@ -1,0 +1,68 @@
+"""The table that says how each column was read: the same for imports, training, trials, plans and scores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from lab.cli.terminal.output import CommandOutput
+from lab.tables.cells.column_kinds import ColumnSummary
+
+KIND_LABELS = {"numeric": "数字 number", "date": "日期 date", "boolean": "是否 yes/no", "categorical": "类别 category"}
+
+
+@dataclass(frozen=True)
+class ColumnLine:
+    """One line of the table; counts are of cells."""
+
+    name: str
+    kind: str
+    levels: str
+    missing: int
+    unreadable: int
+    notes: str
+
+
+def summary_lines(summaries: Iterable[ColumnSummary]) -> list[ColumnLine]:
+    """The lines of columns as a reader found them."""
+    return [
+        ColumnLine(
+            one.name,
+            one.kind,
+            one.levels_text,
+            one.missing,
+            one.unreadable,
+            "; ".join(" ".join(note.text) for note in one.notes),
+        )
+        for one in summaries
+    ]
+
+
+def show_columns(output: CommandOutput, title: str, lines: Sequence[ColumnLine]) -> None:
+    """Show the table; nothing without columns."""
+    if not lines:
+        return
+    levels = any(line.levels for line in lines)
+    head = [
+        "列 column",
+        "类型 kind",
+        *(["取值 levels"] if levels else []),
+        "缺失 missing",
+        "无法读取 unreadable",
+        "说明 notes",
+    ]
+    output.table(
+        title,
+        head,
+        [
+            [
+                line.name,
+                KIND_LABELS.get(line.kind, line.kind),
+                *([line.levels] if levels else []),
+                f"{line.missing:,}",
+                f"{line.unreadable:,}",
+                line.notes,
+            ]
+            for line in lines
+        ],
+    )

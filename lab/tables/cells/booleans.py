@@ -1,0 +1,35 @@
+"""Cells as yes (1) and no (0). A column is of this kind if its words are one pair, such as ``是`` and ``否``."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+PAIRS: Final[tuple[tuple[str, str], ...]] = (
+    ("true", "false"),
+    ("t", "f"),
+    ("yes", "no"),
+    ("y", "n"),
+    ("是", "否"),
+    ("有", "无"),
+    ("对", "错"),
+    ("√", "×"),
+    ("✓", "✗"),
+    ("on", "off"),
+)
+"""Words for yes and no, in lower case."""
+WORDS: Final = frozenset(word for pair in PAIRS for word in pair)
+_VALUES: Final = {
+    word: value for yes, no in (*PAIRS, ("1", "0"), ("1.0", "0.0")) for word, value in ((yes, 1.0), (no, 0.0))
+}
+
+
+def parse_booleans(text: pl.Series) -> pl.Series:
+    """Float64 [rows]: 1 for yes, 0 for no, null for what is neither; words of any pair, and 1 and 0.
+
+    ``text``: normalised (``cells.text.normalise_text``).
+    """
+    return text.str.to_lowercase().replace_strict(
+        list(_VALUES), list(_VALUES.values()), default=None, return_dtype=pl.Float64
+    )
