@@ -38,6 +38,7 @@ from lab.bureau.ledger.cosignatures import CosigningService
 from lab.bureau.ledger.log import Ledger
 from lab.bureau.ledger.rate_limited_entries import close_tallies
 from lab.bureau.ledger.settings_changes import record_configuration_change
+from lab.bureau.model_registry.drift_checks import ModelDriftChecks
 from lab.bureau.model_registry.offers import ModelOffers
 from lab.bureau.model_registry.registry import ModelCache
 from lab.bureau.people import AccountService
@@ -70,6 +71,7 @@ class Bureau:
             store, self.ledger, keys.public_key_hex, keys.sign, settings.witnesses, clock
         )
         self.snapshots = SnapshotReader(home)
+        self.drift = ModelDriftChecks(store, self.models, self.snapshots)
         self.consents = ConsentService(store, home, keys, self.snapshots, clock)
         self.usage_monitor = UsageMonitor(store, clock, settings.watch_limits)
         self.contracts = ContractAdministration(
@@ -95,6 +97,7 @@ class Bureau:
             consents=self.consents,
             access=AccessControl(self.models),
             refusals=self.refusals,
+            drift=self.drift,
             clock=clock,
         )
         self.jobs = JobService(resources, self.epochs.current_epoch)

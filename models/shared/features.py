@@ -49,11 +49,13 @@ class FeatureDescription:
     kind: str = ""
     unit: str = ""
     null: tuple[str, ...] = ()
+    reading: CellReading | None = None
+    """Conventions decided before, for a column that is read again."""
 
     @property
     def hint(self) -> ColumnHint:
         """What the entry states of how cells are read."""
-        return ColumnHint(cast(ColumnKind, self.kind) if self.kind else None, self.unit, self.null)
+        return ColumnHint(cast(ColumnKind, self.kind) if self.kind else None, self.unit, self.null, self.reading)
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,17 @@ def parse_feature_descriptions(dictionary: Mapping[str, Any]) -> dict[str, Featu
         _check_one_of(text["kind"], COLUMN_KINDS, column, "kind")
         _check_one_of(text["unit"].lower(), tuple(COLUMN_UNITS), column, "unit")
         null = _null_words(entry.get("null", ()), column)
-        descriptions[column] = FeatureDescription(item=text.pop("code"), null=null, **text)
+        descriptions[column] = FeatureDescription(
+            item=text["code"],
+            zh=text["zh"],
+            en=text["en"],
+            dimension=text["dimension"],
+            domain=text["domain"],
+            grade=text["grade"],
+            kind=text["kind"],
+            unit=text["unit"],
+            null=null,
+        )
     return descriptions
 
 

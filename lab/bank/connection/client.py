@@ -12,7 +12,7 @@ from lab.bank.connection.responses import (
     ContractVersionStatus,
     parse_allowance,
     parse_contract_versions,
-    parse_register_version,
+    parse_register_state,
 )
 from lab.bank.connection.routes import check_job_id, check_sha256, contract_path
 from lab.bank.connection.signed_transport import ResponseLimits, RetryPolicy, SignedTransport
@@ -76,8 +76,12 @@ class BureauClient(SignedTransport):
 
     def register_version(self, contract: str, model: str, version: int) -> tuple[str, int]:
         """GET the name and version of the register that a model's scores come from at present."""
+        return self.register_state(contract, model, version)[:2]
+
+    def register_state(self, contract: str, model: str, version: int) -> tuple[str, int, tuple[str, ...]]:
+        """As ``register_version``, and the codes of the model's items that moved since it was trained."""
         query = f"?model={model}&version={int(version)}"
-        return parse_register_version(self._request("GET", contract_path(contract, "register") + query))
+        return parse_register_state(self._request("GET", contract_path(contract, "register") + query))
 
     def open_job(self, contract: str, job: str, description: JobDescription) -> dict[str, Any]:
         """PUT a job: open it, or resume it; returns its state at the bureau."""

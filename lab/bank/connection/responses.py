@@ -13,6 +13,7 @@ from typing import Any
 
 from lab.terms.errors import Busy, InvalidInput, NotAuthentic, ShulabError, Unreachable
 from lab.terms.names import is_hex32
+from lab.terms.text.visible_line import is_visible_line
 from lab.transport.problem_details import parse_json_object, problem_kind, problem_to_error
 
 CHECK_SERVICE_HINT = "check that the bureau's service runs (`lab bureau serve`) and that the address is right"
@@ -159,15 +160,21 @@ def parse_allowance(response: BureauResponse) -> dict[str, Any]:
     )
 
 
-def parse_register_version(response: BureauResponse) -> tuple[str, int]:
-    """Name and version of a register; raises ``Unreachable`` for anything else."""
+def parse_register_state(response: BureauResponse) -> tuple[str, int, tuple[str, ...]]:
+    """Name and version of a register, and the codes of items that moved; raises ``Unreachable`` for anything else."""
     found = response.json()
-    name, version = found.get("name"), found.get("version")
-    if not isinstance(name, str) or not isinstance(version, int) or isinstance(version, bool):
+    name, version, moved = found.get("name"), found.get("version"), found.get("moved")
+    if (
+        not isinstance(name, str)
+        or not isinstance(version, int)
+        or isinstance(version, bool)
+        or not isinstance(moved, list)
+        or not all(isinstance(code, str) and is_visible_line(code) for code in moved)
+    ):
         raise Unreachable(
             "Expected a register's version from the bureau; found something else.", next_step=CHECK_SERVICE_HINT
         )
-    return name, version
+    return name, version, tuple(moved)
 
 
 @contextmanager

@@ -101,3 +101,13 @@ def check_columns(portfolio: Portfolio, sheet: BankSheet, *, accept_drift: bool)
 
 def _row_numbers(portfolio: Portfolio, places: Sequence[int]) -> tuple[int, ...]:
     return tuple(int(portfolio.row_numbers[place]) for place in places)
+
+
+def describe_moved_items(codes: Sequence[str]) -> list[str]:
+    """A sentence on the bureau's items that moved since the training; none if none did."""
+    if not codes:
+        return []
+    return [
+        f"{len(codes)} public items of the model moved since it was trained, as the bureau says: "
+        f"{', '.join(codes[:10])}{', …' if len(codes) > 10 else ''}"
+    ]

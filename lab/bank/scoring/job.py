@@ -35,7 +35,7 @@ from lab.bank.runs.metadata import RunKind, RunMetadata
 from lab.bank.runs.results import check_output_path, output_names, score_table, write_result_table
 from lab.bank.runs.store import Intersection, open_run, run_key, unresumable_run_warnings
 from lab.bank.scoring.batch_sender import BatchSender, PublicContext
-from lab.bank.scoring.column_check import check_columns
+from lab.bank.scoring.column_check import check_columns, describe_moved_items
 from lab.terms.progress import SILENT, Progress
 
 _TAG_FORMAT = "tags of a key for each contract"
@@ -59,6 +59,7 @@ def score_portfolio(
     with timer.step("read"):
         portfolio = read_portfolio(request.portfolio, kind=contract.id_kind, id_column=request.id_column)
     columns = check_columns(portfolio, active.sheet, accept_drift=request.accept_drift)
+    moved = client.register_state(contract.id, active.model.name, active.model.version)[2]
     skip = read_codes(request.skip, kind=contract.id_kind) if request.skip else frozenset()
     context = PublicContext.from_keys(keys, active.params)
     key = _run_key(active, portfolio, skip, context, request.out)
@@ -81,7 +82,9 @@ def score_portfolio(
         manifest = _build_manifest(job, portfolio, matched, len(indices), receipts)
         manifest |= columns.describe() | describe_fork_detection(contract, evidence) | describe_run(job, timer)
         manifest |= {"context_sha256": context.sha256, "match_receipts": match_receipts, "out": str(request.out)}
-        manifest["warnings"] += columns.warnings + warnings + unresumable_run_warnings(home.runs, contract.id)
+        manifest["warnings"] += (
+            columns.warnings + describe_moved_items(moved) + warnings + unresumable_run_warnings(home.runs, contract.id)
+        )
         run.finish(
             scores=scores,
             outputs=_outputs_table(portfolio, indices, active, sums),

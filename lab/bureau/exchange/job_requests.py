@@ -41,7 +41,7 @@ class JobService:
     def __init__(self, resources: ExchangeResources, current_epoch: Callable[[Session], int]) -> None:
         self._store, self._home, self._access = resources.store, resources.home, resources.access
         self._current_epoch, self._now, self.refusals = current_epoch, resources.clock, resources.refusals
-        self._batches = BatchRepository(resources.home)
+        self._batches, self._drift = BatchRepository(resources.home), resources.drift
 
     @records_refusals("sheet")
     def sheet(self, contract_id: str, name: str | None = None, version: int | None = None) -> bytes:
@@ -63,12 +63,13 @@ class JobService:
     def register(self, contract_id: str, name: str | None = None, version: int | None = None) -> dict[str, Any]:
         """Name and version of the register that a batch sent now would be evaluated with, by a model as in ``sheet``.
 
-        Raises what ``authorise`` raises.
+        ``moved``: the codes of its items whose distribution moved since the model was trained. Raises what
+        ``authorise`` raises, and ``NotAllowed`` if they moved too far and the bureau did not accept that.
         """
         with self._store.begin_read() as session:
             _, model = self._find_model(session, contract_id, name, version)
             snapshot = find_snapshot(session, model.register)
-        return {"name": snapshot.name, "version": snapshot.version}
+        return {"name": snapshot.name, "version": snapshot.version, "moved": self._drift.require(model, snapshot)}
 
     def _find_model(
         self, session: Session, contract_id: str, name: str | None, version: int | None

@@ -13,6 +13,7 @@ from lab.bureau.exchange.access import AccessControl
 from lab.bureau.exchange.refusals import RefusalLog
 from lab.bureau.key_management.keys import BureauKeys
 from lab.bureau.ledger.log import Ledger
+from lab.bureau.model_registry.drift_checks import ModelDriftChecks
 from lab.bureau.model_registry.registry import ModelCache
 from lab.bureau.store import Database
 
@@ -30,4 +31,5 @@ class ExchangeResources:
     consents: ConsentService
     access: AccessControl
     refusals: RefusalLog
+    drift: ModelDriftChecks
     clock: Callable[[], datetime]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -11,12 +11,13 @@ import typer
 from lab.bureau.bureau import Bureau
 from lab.bureau.configuration.home import BureauHome, default_folder
 from lab.bureau.data.catalogue import read_dictionary
-from lab.bureau.data.register import RegisterImport, RegisterLayout, import_register
+from lab.bureau.data.register import DriftPolicy, RegisterImport, RegisterLayout, import_register
 from lab.bureau.key_management.metrics_token import METRICS_TOKEN_FILE, metrics_token, prometheus_configuration
 from lab.bureau.ledger import LOCAL_ACTOR
 from lab.bureau.people import NewAccount, parse_roles, parse_subject
 from lab.cli.bureau import keys
 from lab.cli.bureau import register as bureau_register
+from lab.cli.terminal.column_table import describe_summaries, show_columns, summary_lines
 from lab.cli.terminal.command_options import take_options
 from lab.cli.terminal.option_types import BureauHomeOption, JsonOption, RoleOption
 from lab.cli.terminal.output import CommandOutput
@@ -81,6 +82,13 @@ class ImportOptions:
     dictionary: Annotated[
         Path | None, typer.Option(help="数据项词典 Words for the columns: TOML with [items.COLUMN] tables.")
     ] = None
+    accept_drift: Annotated[
+        bool,
+        typer.Option(
+            "--accept-drift",
+            help="接受漂移 Import although data are far from before or from a model; recorded.",
+        ),
+    ] = False
     evaluate_now: Annotated[
         bool,
         typer.Option("--evaluate/--no-evaluate", help="立即求值 Evaluate it right away, for each contract in use."),
@@ -110,6 +118,7 @@ def import_register_file(options: ImportOptions) -> None:
                 descriptions=words,
             ),
             name=options.register,
+            policy=DriftPolicy(bureau.drift.published(options.register), options.accept_drift),
             progress=out.progress,
         )
         if options.evaluate_now:
@@ -129,7 +138,10 @@ def import_register_file(options: ImportOptions) -> None:
             "encoding": done.encoding,
             "sha256": done.sha256,
             "rejected": str(done.rejected_file) if done.rejected_file else None,
-            "warnings": list(done.warnings),
+            "warnings": [*done.warnings, *_drift_lines(done)],
+            "column_report": describe_summaries(done.column_summaries),
+            "drift": {name: [asdict(one) for one in findings] for name, findings in done.drift.items()},
+            "drift_accepted": options.accept_drift,
         }
     )
 
@@ -141,9 +153,18 @@ def _show_import(out: CommandOutput, done: RegisterImport) -> None:
         out.say(f"另存 Set aside {done.set_aside} ({reasons}): {done.rejected_file}")
     if done.undescribed:
         out.say(f"词典中未说明的列 Columns that the dictionary does not describe: {len(done.undescribed)}")
-    for warning in done.warnings:
+    show_columns(out, "列 Columns", summary_lines(done.column_summaries))
+    for warning in [*done.warnings, *_drift_lines(done)]:
         out.say(f"注意 Note: {warning}")
     out.say("下一步 Next: lab model train --sample SAMPLE.csv --id COLUMN --label COLUMN")
+
+
+def _drift_lines(done: RegisterImport) -> list[str]:
+    return [
+        f"{finding.column or '登记库 register'}: {finding.zh} {finding.en} ({name})"
+        for name, findings in done.drift.items()
+        for finding in findings
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,6 +34,8 @@ class ColumnHint:
     kind: ColumnKind | None = None
     unit: str = ""
     null_words: tuple[str, ...] = ()
+    reading: CellReading | None = None
+    """Conventions that were decided before, which are then not decided again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ def summarise_columns(frame: pl.DataFrame, hints: Mapping[str, ColumnHint] | Non
         if column.dtype != pl.String:
             found.append(_typed_column(column, hint))
             continue
-        tally = ColumnTally(_words(hint))
+        tally = ColumnTally(hint_words(hint))
         tally.add(column)
         found.append(summarise_tally(column.name, tally, hint))
     return tuple(found)
@@ -82,9 +84,11 @@ def summarise_tally(name: str, tally: ColumnTally, hint: ColumnHint) -> ColumnSu
         day_first=tally.orders[1] > tally.orders[-1],
         percent_points=_percent_as_written(tally),
         factor=COLUMN_UNITS.get(hint.unit.lower(), 1.0),
-        null_words=tuple(sorted(_words(hint))),
+        null_words=tuple(sorted(hint_words(hint))),
         sentinels=sentinels,
     )
+    reading = hint.reading or reading
+    sentinels = reading.sentinels
     missing, unreadable, places = _count(tally, kind)
     missing += sum(tally.sentinels[value] for value in sentinels)
     notes = _notes(tally, kind, sentinels, unreadable, places)
@@ -92,7 +96,10 @@ def summarise_tally(name: str, tally: ColumnTally, hint: ColumnHint) -> ColumnSu
     return ColumnSummary(name, kind, reading, tally.rows, missing, unreadable, levels, notes, undecided)
 
 
-def _words(hint: ColumnHint) -> frozenset[str]:
+def hint_words(hint: ColumnHint) -> frozenset[str]:
+    """The stated words for no value, in lower case."""
+    if hint.reading is not None:
+        return frozenset(hint.reading.null_words)
     return frozenset(word.strip().lower() for word in hint.null_words)
 
 

@@ -57,8 +57,8 @@ class ColumnTally:
     levels: set[str] | None = field(default_factory=set)
     places: dict[str, list[int]] = field(default_factory=dict)
 
-    def add(self, column: pl.Series, first_row: int = 0) -> None:
-        """Count the cells of a stretch of text; ``first_row``: the place of its first cell in the table."""
+    def add(self, column: pl.Series, rows: pl.Series | None = None) -> None:
+        """Count the cells of a stretch of text; ``rows``: the number of each cell's row [cells]; None: its place."""
         self.rows += column.len()
         trimmed = column.str.strip_chars()
         values = trimmed.cast(pl.Float64, strict=False)
@@ -67,7 +67,7 @@ class ColumnTally:
         rest = trimmed.filter(~plain)
         self._add_levels(trimmed)
         if rest.len():
-            self._add_rest(rest, (~plain).arg_true() + first_row)
+            self._add_rest(rest, (~plain).arg_true() if rows is None else rows.filter(~plain))
 
     def _add_plain(self, text: pl.Series, values: pl.Series) -> None:
         if not text.len():

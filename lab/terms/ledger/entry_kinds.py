@@ -81,6 +81,7 @@ ENTRY_KINDS: Mapping[str, EntryKind] = {
         EntryKind("register.evaluated", "登记求值", "register evaluated for matching"),
         EntryKind("model.kept", "模型存入", "model stored"),
         EntryKind("model.published", "模型发布", "model published"),
+        EntryKind("model.drift-accepted", "接受数据漂移", "drift of the register accepted for a model"),
         EntryKind("retention.swept", "到期数据清除", "expired data removed"),
     )
 }

@@ -39,10 +39,13 @@ ModelVersionQuery = Annotated[
 class RegisterVersionView(BaseModel):
     """A register's name and its newest version."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "main", "version": 2}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "main", "version": 2, "moved": []}]})
 
     name: str
     version: int
+    moved: Annotated[
+        list[str], Field(description="codes of the model's items whose distribution moved since it was trained")
+    ]
 
 
 class ContractVersionView(BaseModel):

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.tables.cells.reading import CellReading
 from lab.terms.errors import InvalidInput, NotFound
 from lab.terms.text.visible_line import check_visible_line
 from models.shared.dimensions import DEFAULT_DIMENSION
@@ -33,12 +34,22 @@ class CatalogueItem:
     domain: str
     grade: str
     described: bool
+    kind: str = ""
+    reading: CellReading | None = None
+    """Kind and conventions of the column, as the register version was read."""
 
     @property
     def as_feature_words(self) -> FeatureDescription:
         """The item as model training needs it."""
         return FeatureDescription(
-            item=self.code, zh=self.zh, en=self.en, dimension=self.dimension, domain=self.domain, grade=self.grade
+            item=self.code,
+            zh=self.zh,
+            en=self.en,
+            dimension=self.dimension,
+            domain=self.domain,
+            grade=self.grade,
+            kind=self.kind,
+            reading=self.reading,
         )
 
 

@@ -9,41 +9,38 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import polars as pl
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
 from lab.bureau.configuration.home import BureauHome
-from lab.bureau.data.catalogue import CatalogueItem, describe_columns, save_items
-from lab.bureau.data.register.external_sort import ExternalSort
-from lab.bureau.data.register.row_validation import (
-    CODE,
-    ROW,
-    choose_columns,
-    label_rejected_rows,
-    separate_duplicates,
-    validate_identifiers,
+from lab.bureau.data.catalogue import describe_columns
+from lab.bureau.data.quality import DriftFinding
+from lab.bureau.data.register.comparison import (
+    DriftPolicy,
+    RegisterComparison,
+    compare_register,
+    save_comparison,
 )
-from lab.bureau.data.register.snapshot import ROW_GROUP
+from lab.bureau.data.register.preparation import PreparedRegister, RegisterLayout, prepare_register
+from lab.bureau.data.register.row_validation import (
+    choose_columns,
+)
 from lab.bureau.ledger import LOCAL_ACTOR, Fact, record
 from lab.bureau.store import Database
 from lab.bureau.store.tables import RegisterRow
 from lab.disk.locks import lock_folder
 from lab.disk.private_files import move_private
-from lab.tables.spreadsheet_csv import write_csv
-from lab.tables.table_file import TableFile
+from lab.tables.cells.column_kinds import ColumnSummary
 from lab.tables.table_reader import hash_file, open_table
 from lab.terms.errors import Conflict, InvalidInput
-from lab.terms.names import IdKind, is_slug
+from lab.terms.names import is_slug
 from lab.terms.progress import SILENT, Progress
-from models.shared.features import FeatureDescription
 
 MAX_BYTES = 1 << 36  # 64 GiB: some hundred million rows, or tens of millions with a hundred items each
 
@@ -63,32 +60,10 @@ class RegisterImport:
     sha256: str
     rejected_file: Path | None
     warnings: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _PreparedRegister:
-    """A sorted register: the finished files, not under their final names yet, and what is in them."""
-
-    file: Path
-    rows: int
-    rejected: Path | None
-    reasons: Counter[str]
-    blank: int
-
-    @property
-    def set_aside(self) -> int:
-        return self.reasons.total()
-
-
-@dataclass(frozen=True, slots=True)
-class RegisterLayout:
-    """How to read a register file: the column and kind of its identifiers, the columns to keep (all, if none is named),
-    and descriptions of columns."""
-
-    id_column: str
-    id_kind: IdKind
-    columns: Sequence[str] = ()
-    descriptions: Mapping[str, FeatureDescription] = field(default_factory=dict)
+    column_summaries: tuple[ColumnSummary, ...]
+    drift: Mapping[str, Sequence[DriftFinding]]
+    """What changed since the previous version, and since each model was trained, by the name of what it is compared
+    with."""
 
 
 def import_register(
@@ -98,13 +73,16 @@ def import_register(
     layout: RegisterLayout,
     *,
     name: str = "main",
+    policy: DriftPolicy | None = None,
     progress: Progress = SILENT,
 ) -> RegisterImport:
     """Import a CSV or Parquet file as the next version of register ``name``.
 
-    Bad and repeated rows are set aside with row number and reason in ``registers/NAME-VERSION.rejected.csv``. The rows,
-    the snapshot's hash and the ledger entry become visible in one transaction; the next import removes files of one
-    that was killed. Raises ``InvalidInput`` if no row is good or a column is missing, ``Conflict`` if another import of
+    It is compared with the version before it and with the models of ``policy``; what is too far from them stops the
+    import, unless ``policy`` accepts it. Bad and repeated rows are set aside with row number and reason in
+    ``registers/NAME-VERSION.rejected.csv``. The rows, the snapshot's hash and the ledger entry become visible in one
+    transaction; the next import removes files of one that was killed. Raises ``InvalidInput`` if no row is good or a
+    column is missing, or for what is too far from before, ``Conflict`` if another import of
     the register ends at the same time.
     """
     if not is_slug(name):
@@ -114,9 +92,10 @@ def import_register(
     table = open_table(source, max_bytes=MAX_BYTES)
     chosen = choose_columns(table.columns, layout.id_column, layout.columns)
     with _import_folder(home, name) as folder:
-        found = _sort(table, folder, layout, chosen, progress)
+        found = prepare_register(table, folder, layout, chosen, progress)
         items = describe_columns(name, chosen, layout.descriptions)
-        row, rejected = _store(store, home, name, layout, found, items, source)
+        comparison = compare_register(store, name, found, items, policy or DriftPolicy())
+        row, rejected = _store(store, home, name, layout, found, comparison, source)
     return RegisterImport(
         register=name,
         version=row.version,
@@ -129,6 +108,8 @@ def import_register(
         sha256=row.sha256,
         rejected_file=rejected,
         warnings=table.warnings(found.blank, found.reasons["ragged"]),
+        column_summaries=found.summaries,
+        drift=comparison.findings,
     )
 
 
@@ -142,62 +123,13 @@ def _import_folder(home: BureauHome, name: str) -> Iterator[Path]:
             yield Path(folder)
 
 
-def _sort(
-    table: TableFile, folder: Path, layout: RegisterLayout, columns: Sequence[str], progress: Progress
-) -> _PreparedRegister:
-    """Read the table; write good rows in the order of identifiers, and rows set aside in the order of row numbers."""
-    good, set_aside = ExternalSort(folder, "good", CODE, ROW), ExternalSort(folder, "aside", ROW)
-    reasons: Counter[str] = Counter()
-    blank = read = 0
-    with progress.stage("import", 3 * table.size) as stage:
-        for chunk in table.chunks():
-            kept, bad, why = validate_identifiers(chunk, layout.id_column, layout.id_kind)
-            good.add(kept)
-            set_aside.add(bad)
-            reasons += why
-            blank += chunk.blank_lines
-            stage.advance(chunk.bytes_read - read)
-            read = chunk.bytes_read
-        parts: list[Path] = []
-        rows = 0
-        for kept in good.read_in_order():
-            first, later, why = separate_duplicates(kept, columns)
-            set_aside.add(later)
-            reasons += why
-            rows += first.height
-            parts.append(folder / f"part.{len(parts)}")
-            first.select(pl.col(CODE).alias(layout.id_column), *columns).write_parquet(parts[-1], statistics=False)
-            stage.advance(table.size * kept.height // good.rows)
-        if not rows:
-            why_not = ", ".join(f"{reason}: {count}" for reason, count in reasons.items()) or "the file has no rows"
-            raise InvalidInput(
-                f"Expected at least one row with a good identifier; found none ({why_not}).",
-                next_step="check --id and --id-kind",
-            )
-        # Sorted by identifier, so that two versions can be merged while they are read.
-        pl.scan_parquet(parts).sink_parquet(
-            folder / "register", compression="zstd", statistics=False, row_group_size=ROW_GROUP, maintain_order=True
-        )
-        rejected = _list(set_aside, folder / "rejected") if set_aside.rows else None
-        stage.advance(table.size)
-    return _PreparedRegister(folder / "register", rows, rejected, reasons, blank)
-
-
-def _list(set_aside: ExternalSort, path: Path) -> Path:
-    """The rows set aside, by row number, as CSV."""
-    with path.open("wb") as file:
-        for number, chunk in enumerate(set_aside.read_in_order()):
-            write_csv(label_rejected_rows(chunk), file, header=not number)
-    return path
-
-
 def _store(
     store: Database,
     home: BureauHome,
     name: str,
     layout: RegisterLayout,
-    found: _PreparedRegister,
-    items: Sequence[CatalogueItem],
+    found: PreparedRegister,
+    comparison: RegisterComparison,
     source: Path,
 ) -> tuple[RegisterRow, Path | None]:
     sha256, source_sha256 = hash_file(found.file), hash_file(source)
@@ -212,7 +144,7 @@ def _store(
             id_kind=layout.id_kind,
             rows=found.rows,
             set_aside=found.set_aside,
-            columns=json.dumps([item.column for item in items], ensure_ascii=False),
+            columns=json.dumps([item.column for item in comparison.items], ensure_ascii=False),
             file=file,
             sha256=sha256,
             source_sha256=source_sha256,
@@ -224,7 +156,7 @@ def _store(
             session.flush()
         except IntegrityError:
             raise Conflict("Another import of this register ended just now.", next_step="import again") from None
-        save_items(session, name, version, items)
+        save_comparison(session, name, version, comparison)
         move_private(found.file, home.path(file))
         rejected = None
         if found.rejected is not None:
@@ -235,7 +167,8 @@ def _store(
             "version": version,
             "rows": row.rows,
             "set_aside": row.set_aside,
-            "columns": len(items),
+            "columns": len(comparison.items),
+            "drift_accepted": comparison.accepted_count,
             "sha256": sha256,
             "source_sha256": source_sha256,
         }

@@ -101,6 +101,15 @@ class SnapshotReader:
             raise _unreadable(snapshot) from None
         return [str(code) for code in rows[snapshot.id_column].to_list()]
 
+    def sample(self, snapshot: Snapshot, columns: Sequence[str], rows: int) -> pl.DataFrame:
+        """At most ``rows`` rows, evenly spread over the register, of those of ``columns`` that it has; all text."""
+        with self._lock:
+            path = self._check(snapshot)
+        try:
+            return spread_rows(path, [column for column in columns if column in snapshot.columns], rows)
+        except (OSError, PolarsError):
+            raise _unreadable(snapshot) from None
+
     def _read(self, snapshot: Snapshot, columns: Sequence[str]) -> pl.DataFrame:
         try:
             return pl.read_parquet(self._check(snapshot), columns=list(columns))
@@ -123,6 +132,13 @@ class SnapshotReader:
             )
         self._checked.add(snapshot.sha256)
         return path
+
+
+def spread_rows(path: Path, columns: Sequence[str], rows: int) -> pl.DataFrame:
+    """At most ``rows`` rows, evenly spread over a Parquet file, of ``columns``; raises ``OSError``, ``PolarsError``."""
+    scan = pl.scan_parquet(path)
+    height = int(scan.select(pl.len()).collect().item())
+    return scan.select(columns).gather_every(max(1, -(-height // rows))).collect()
 
 
 def _unreadable(snapshot: Snapshot) -> InvalidInput:

@@ -62,14 +62,15 @@ class BatchValidator:
     def __init__(self, resources: ExchangeResources, indexes: ContractIndexes, batches: BatchRepository) -> None:
         self._store, self._access, self._consents = resources.store, resources.access, resources.consents
         self._models, self._indexes, self._batches = resources.models, indexes, batches
+        self._drift = resources.drift
 
     def validate(self, contract_id: str, job_id: str, batch: bytes, sha256: str, now: datetime) -> ValidatedBatch:
         """Parse and authorise a batch frame whose digest is ``sha256``, without native code.
 
         Raises what ``AccessControl.authorise_request`` raises; ``InvalidInput`` for a parameter set that is not
         offered, and for a batch that does not parse or has other columns than the model; ``NotFound`` for a context
-        that was not sent; ``NotAllowed`` for enterprises that have no row under the contract (with their number), or a
-        step that is too coarse for the parameter set.
+        that was not sent; ``NotAllowed`` for enterprises that have no row under the contract (with their number), a
+        step that is too coarse for the parameter set, or a register too far from what the model was trained on.
         """
         with self._store.begin_read() as session:
             contract = find_version(session, contract_id).contract
@@ -89,6 +90,7 @@ class BatchValidator:
                 session, snapshot, contract, access.contract_version.bank_id, now
             )
             file = context.file
+        self._drift.require(access.model_version, snapshot)
         model = self._models.load(access.model_version)
         if head.column_count != model.column_count:
             raise InvalidInput(

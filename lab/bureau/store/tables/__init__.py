@@ -24,7 +24,7 @@ from lab.bureau.store.tables.exchange import (
 )
 from lab.bureau.store.tables.ledger import CosignatureRow, EntryTallyRow, LedgerEntryRow, LedgerSizeRow, TreeHeadRow
 from lab.bureau.store.tables.people import AccountRow, SignInRow
-from lab.bureau.store.tables.registers import CatalogueItemRow, ModelRow, RegisterRow
+from lab.bureau.store.tables.registers import CatalogueItemRow, DriftCheckRow, ModelRow, RegisterRow
 
 __all__ = [
     "AccountRow",
@@ -41,6 +41,7 @@ __all__ = [
     "ContractRow",
     "ContractVersionRow",
     "CosignatureRow",
+    "DriftCheckRow",
     "EntryTallyRow",
     "EpochRow",
     "InquiryReadRow",

@@ -54,6 +54,27 @@ class CatalogueItemRow(Base):
     grade: Mapped[str] = mapped_column(String(64))
     described: Mapped[bool] = mapped_column()
     """False if the column has no description, and the item was made automatically."""
+    report: Mapped[str | None] = mapped_column(Text)
+    """JSON: how the column was read (``lab.bureau.data.quality``); null for a version imported before there was one."""
+
+
+class DriftCheckRow(Base):
+    """What was found when a register version was compared with a model, or with the version before it."""
+
+    __tablename__ = "drift_checks"
+    __table_args__ = (ForeignKeyConstraint(["register", "register_version"], ["registers.name", "registers.version"]),)
+
+    register: Mapped[str] = mapped_column(String(64), primary_key=True)
+    register_version: Mapped[int] = mapped_column(Integer, primary_key=True)
+    model: Mapped[str] = mapped_column(String(64), primary_key=True)
+    """Empty for the comparison with the previous version."""
+    model_version: Mapped[int] = mapped_column(Integer, primary_key=True)
+    level: Mapped[str] = mapped_column(String(16))
+    """``stable``, ``watch`` or ``stop``."""
+    accepted: Mapped[bool] = mapped_column()
+    """Whether a person accepted what would stop it."""
+    findings: Mapped[str] = mapped_column(Text)
+    """JSON list: column, level, what changed in both languages, item."""
 
 
 class ModelRow(Base):

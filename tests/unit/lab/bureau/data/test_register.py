@@ -21,7 +21,7 @@ from lab.bureau.data.register import (
     external_sort,
     find_snapshot,
     import_register,
-    importing,
+    preparation,
 )
 from lab.bureau.data.register.row_validation import validate_rows
 from lab.bureau.store import Database, migrate, open_database
@@ -281,9 +281,9 @@ def test_an_import_in_pieces_is_the_import(
         table = open_table(file)
         if not first:
             with pytest.raises(InvalidInput, match="good identifier"):
-                importing._sort(table, workshop, RegisterLayout("id", "opaque"), ["a"], SILENT)
+                preparation.prepare_register(table, workshop, RegisterLayout("id", "opaque"), ["a"], SILENT)
             return
-        found = importing._sort(table, workshop, RegisterLayout("id", "opaque"), ["a"], SILENT)
+        found = preparation.prepare_register(table, workshop, RegisterLayout("id", "opaque"), ["a"], SILENT)
     assert pl.read_parquet(found.file).rows() == sorted((code, cell) for code, (_, cell) in first.items())
     assert (found.rows, found.set_aside) == (len(first), len(aside))
     told = (
