@@ -9,7 +9,7 @@ import polars as pl
 
 from lab.bureau.data.quality.column_report import ColumnReport
 from models.bureau.model import Model
-from models.shared.column_profiles import ColumnProfile, DriftLevel, measure_all_drift
+from models.shared.column_profiles import LEAST_ROWS, ColumnProfile, DriftLevel, measure_all_drift
 from models.shared.features import Feature, encode_features
 
 FEWER_ROWS_WATCH, FEWER_ROWS_STOP = 0.9, 0.5
@@ -38,7 +38,7 @@ def compare_with_version(
 ) -> list[DriftFinding]:
     """Compare rows of a new version (``sample``, text) and their number with the previous version's reports."""
     findings = []
-    if rows < FEWER_ROWS_WATCH * previous_rows:
+    if previous_rows >= LEAST_ROWS and rows < FEWER_ROWS_WATCH * previous_rows:
         findings.append(
             DriftFinding(
                 "",

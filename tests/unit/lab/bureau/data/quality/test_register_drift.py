@@ -1,0 +1,120 @@
+"""A register version that is unlike the one before it, or unlike what a model was trained on, is found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+import pytest
+
+from lab.bureau.data.quality import (
+    ColumnReport,
+    DriftFinding,
+    compare_with_model,
+    compare_with_version,
+    measure_columns,
+    worst_level,
+)
+from lab.bureau.data.quality.drift_records import refuse_drift
+from lab.terms.errors import InvalidInput
+from models.bureau.model import Model
+from models.bureau.training.settings import TrainingSettings
+from models.bureau.training.trainer import train_model
+from models.shared.features import describe_columns
+
+ROWS = 2_000
+
+
+def register(seed: int, rows: int = ROWS) -> pl.DataFrame:
+    random = np.random.default_rng(seed)
+    tax = random.lognormal(8, 1, rows)
+    return pl.DataFrame(
+        {
+            "tax": [f"{value:.2f}" for value in tax],
+            "staff": [str(value) for value in random.poisson(8, rows)],
+            "trade": random.choice(["A类", "B类", "C类"], rows).tolist(),
+            "empty": [None if value < 0.3 else "1" for value in random.random(rows)],
+        },
+        schema_overrides={"empty": pl.String},
+    )
+
+
+def reports(frame: pl.DataFrame) -> dict[str, ColumnReport]:
+    return measure_columns(frame, describe_columns(frame), {})
+
+
+def levels(findings: Sequence[DriftFinding]) -> dict[str, str]:
+    return {finding.column: finding.level for finding in findings}
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    public, random = register(1), np.random.default_rng(2)
+    tax = public["tax"].cast(pl.Float64).log().to_numpy()
+    bank = pl.DataFrame({"overdue": [str(value) for value in random.poisson(1, ROWS)]})
+    label = (random.random(ROWS) < 1 / (1 + np.exp(tax - 7))).astype(int)
+    return train_model(public, bank, label, TrainingSettings(trees=20)).model
+
+
+def test_another_draw_of_the_same_register_is_no_drift(model: Model) -> None:
+    for seed in range(3, 23):
+        assert not compare_with_version(register(seed), ROWS, reports(register(1)), ROWS)
+        assert not compare_with_model(register(seed), model)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pl.col("tax").cast(pl.Float64) / 10_000,
+        pl.col("tax").cast(pl.Float64) * 30,
+        pl.lit(None, dtype=pl.String).alias("tax"),
+        (pl.col("tax") + " x").alias("tax"),
+        pl.col("trade").replace(["A类", "B类", "C类"], ["1", "2", "3"]),
+        pl.col("trade").replace(["A类", "B类", "C类"], ["甲", "乙", "丙"]),
+    ],
+    ids=["other unit", "thirty times", "blank", "unreadable", "recoded as numbers", "recoded"],
+)
+def test_a_column_that_changed_stops_the_version(model: Model, change: pl.Expr) -> None:
+    changed = register(5).with_columns(change.cast(pl.String))
+    for findings in (
+        compare_with_version(changed, ROWS, reports(register(1)), ROWS),
+        compare_with_model(changed, model),
+    ):
+        assert worst_level(findings) == "stop"
+        assert len(findings) == 1
+        with pytest.raises(InvalidInput, match="differences too large to be chance"):
+            refuse_drift(findings, "the previous version", accepted=False)
+        refuse_drift(findings, "the previous version", accepted=True)
+
+
+def test_the_same_values_in_another_spelling_are_no_drift(model: Model) -> None:
+    written = register(5).with_columns(
+        pl.col("tax").cast(pl.Float64).map_elements(lambda value: f"{value:,.2f}", return_dtype=pl.String),
+        pl.col("trade").str.replace("A", "Ａ"),
+        pl.col("staff") + ".0",
+    )
+    assert not compare_with_version(written, ROWS, reports(register(1)), ROWS)
+    assert not compare_with_model(written, model)
+
+
+def test_fewer_rows_and_columns_are_told() -> None:
+    before = reports(register(1))
+    assert levels(compare_with_version(register(5), 1_700, before, ROWS)) == {"": "watch"}
+    assert levels(compare_with_version(register(5), 100, before, ROWS)) == {"": "stop"}
+    assert levels(compare_with_version(register(5).drop("staff"), ROWS, before, ROWS)) == {"staff": "watch"}
+
+
+def test_a_column_that_a_model_needs_may_not_be_gone(model: Model) -> None:
+    assert levels(compare_with_model(register(5).drop("tax"), model)) == {"tax": "stop"}
+
+
+def test_a_finding_shows_no_value() -> None:
+    changed = register(5).with_columns(pl.lit("secret-value").alias("trade"))
+    findings = compare_with_version(changed, ROWS, reports(register(1)), ROWS)
+    assert findings and not any("secret" in finding.zh + finding.en for finding in findings)
+
+
+def test_a_report_is_read_back_as_it_was_written() -> None:
+    for report in reports(register(1)).values():
+        assert ColumnReport.from_json(report.to_json()) == report
