@@ -11,12 +11,16 @@ from pathlib import Path
 import pytest
 import sqlalchemy
 from coverage import Coverage
+from hypothesis import HealthCheck, settings
 
 from lab.bureau.store import migrate, open_database
 from lab.process.garbage_collection import tune_garbage_collection
 from tests.support.measured_tests import is_measured, measuring_paused
 
 tune_garbage_collection()  # as the commands do: a process of tests loads what all of them load together
+# How long an example takes is the machine's affair: a busy one would fail tests that are right.
+settings.register_profile("any machine", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 DATA = Path(__file__).resolve().parents[1] / ".." / "shared" / "data"
 
 
