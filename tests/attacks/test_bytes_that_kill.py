@@ -64,7 +64,7 @@ def test_without_limits_the_flood_is_let_in() -> None:
 
 @pytest.fixture
 def pool() -> Iterator[WorkerPool]:
-    opened = WorkerPool(1, job_seconds=1, memory_mib=1024)
+    opened = WorkerPool(1, job_seconds=5, memory_mib=1024)
     yield opened
     opened.close()
 

@@ -7,7 +7,6 @@ back.
 from __future__ import annotations
 
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
@@ -33,22 +32,28 @@ CROWD = 40
 
 def storm(house: House, monkeypatch: pytest.MonkeyPatch) -> int:
     """How many passwords were being checked at the same moment."""
-    under_way, most, lock = [0], [0], threading.Lock()
+    begun, told, ended, changed = [0], [0], [0], threading.Condition()
+    most = [0]
 
     def fits(room: Passwords, stored: str | None, password: str) -> bool:
-        with lock:
-            under_way[0] += 1
-            most[0] = max(most[0], under_way[0])
-        time.sleep(0.3)  # as long as a check takes under such a load, without the memory
-        with lock:
-            under_way[0] -= 1
+        """A check without the memory, that takes until everybody is being checked or was told to come back."""
+        with changed:
+            begun[0] += 1
+            most[0] = max(most[0], begun[0] - ended[0])
+            changed.notify_all()
+            changed.wait_for(lambda: begun[0] + told[0] == CROWD, timeout=60)
+            ended[0] += 1
         return False
 
     monkeypatch.setattr(Passwords, "verify", fits)
 
     def knock(number: int) -> int:
         with house.client() as client:
-            return client.post("/v1/sign-in", json={"name": f"nobody-{number}", "password": "x"}).status_code
+            status = client.post("/v1/sign-in", json={"name": f"nobody-{number}", "password": "x"}).status_code
+        with changed:
+            told[0] += status == 503
+            changed.notify_all()
+        return status
 
     with ThreadPoolExecutor(CROWD) as pool:
         assert set(pool.map(knock, range(CROWD))) <= {401, 503}

@@ -9,18 +9,21 @@ case after some seconds.
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from lab.witness import service
+from tests.support.waiting import wait_until
 from tests.unit.lab.witness.test_cosigning import Log, make
 
 pytestmark = pytest.mark.threat(
@@ -41,36 +44,56 @@ SILENT, TRICKLING = b"", b"POST /add-checkpoint HTTP/1.1\r\nhost: w\r\ncontent-l
 each_sort = pytest.mark.parametrize("sent", [SILENT, b"GET /", TRICKLING])
 
 
+@dataclass
+class Running:
+    """A witness that serves, and how many connections it has taken so far."""
+
+    server: uvicorn.Server
+    url: str = ""
+    taken: int = 0
+
+    @property
+    def held(self) -> int:
+        """The connections that it holds now."""
+        return len(self.server.server_state.connections)
+
+
 @contextmanager
-def serving(folder: Path, log: Log, *, http: object = None) -> Iterator[str]:
+def serving(folder: Path, log: Log, *, http: type[H11Protocol] = service._RequestDeadlineProtocol) -> Iterator[Running]:
     config = service.server_config(make(folder, log))
-    if http is not None:
-        config.http = http  # type: ignore[assignment]
-    server = uvicorn.Server(config)
+    running = Running(uvicorn.Server(config))
+    server = running.server
+
+    class Counted(http):  # type: ignore[misc, valid-type]
+        def connection_made(self, transport: asyncio.Transport) -> None:
+            super().connection_made(transport)
+            running.taken += 1
+
+    config.http = Counted
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=server.run, args=([listening],))
         thread.start()
-        while not server.started:
-            time.sleep(0.01)
+        wait_until(lambda: server.started)
         try:
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+            running.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+            yield running
         finally:
             server.should_exit = server.force_exit = True
             thread.join()
 
 
-def cosigned_beside(url: str, log: Log, sent: bytes) -> int:
+def cosigned_beside(running: Running, log: Log, sent: bytes, *, held_at_most: int) -> int:
     """The status that the bureau gets while somebody holds as many connections as there may be."""
-    host, port = url.removeprefix("http://").split(":")
+    host, port = running.url.removeprefix("http://").split(":")
     held: list[socket.socket] = []
     try:
-        for _ in range(80):  # one after another: who comes with all at once is refused with them
+        for number in range(80):  # one after another: who comes with all at once is refused with them
             held.append(socket.create_connection((host, int(port))))
             with suppress(OSError):
                 held[-1].sendall(sent)
-            time.sleep(0.005)
-        time.sleep(0.2)
-        return httpx.post(f"{url}/add-checkpoint", content=log.request(0)).status_code
+            wait_until(lambda number=number: running.taken > number)  # type: ignore[misc]
+        wait_until(lambda: running.held <= held_at_most)
+        return httpx.post(f"{running.url}/add-checkpoint", content=log.request(0), timeout=60).status_code
     finally:
         for one in held:
             one.close()
@@ -81,8 +104,8 @@ def cosigned_beside(url: str, log: Log, sent: bytes) -> int:
 def test_where_unfinished_connections_keep_their_places_the_bureau_gets_none(tmp_path: Path, sent: bytes) -> None:
     log = Log()
     log.grow(5)
-    with serving(tmp_path / "w", log, http="h11") as url:
-        assert cosigned_beside(url, log, sent) == 503
+    with serving(tmp_path / "w", log, http=H11Protocol) as running:
+        assert cosigned_beside(running, log, sent, held_at_most=80) == 503
 
 
 @pytest.mark.with_control("unfinished connections")
@@ -90,23 +113,23 @@ def test_where_unfinished_connections_keep_their_places_the_bureau_gets_none(tmp
 def test_unfinished_connections_hold_nobody(tmp_path: Path, sent: bytes) -> None:
     log = Log()
     log.grow(5)
-    with serving(tmp_path / "w", log) as url:
-        assert cosigned_beside(url, log, sent) == 200
+    with serving(tmp_path / "w", log) as running:
+        assert cosigned_beside(running, log, sent, held_at_most=service._UNFINISHED) == 200
 
 
 @pytest.mark.with_control("unfinished connections")
 @pytest.mark.parametrize("sent", [SILENT, b"GET /"])
 def test_a_connection_without_a_request_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: bytes) -> None:
-    monkeypatch.setattr(service, "_HEAD_SECONDS", 0.3)
+    monkeypatch.setattr(service, "_HEAD_SECONDS", 1.0)
     log = Log()
     log.grow(5)
-    with serving(tmp_path / "w", log) as url:
-        host, port = url.removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port)), timeout=10) as one:
+    with serving(tmp_path / "w", log) as running:
+        host, port = running.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=60) as one:
             one.sendall(sent)
             with pytest.raises(ConnectionResetError):
                 if one.recv(1) == b"":
                     raise ConnectionResetError
-        with httpx.Client(base_url=url) as client:  # and one that is at work stays
+        with httpx.Client(base_url=running.url, timeout=60) as client:  # and one that is at work stays
             assert client.post("/add-checkpoint", content=log.request(0)).status_code == 200
             assert client.get("/x/checkpoint").status_code == 404

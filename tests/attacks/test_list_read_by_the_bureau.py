@@ -40,7 +40,7 @@ pytestmark = pytest.mark.threat(
     code=["lab.bank.connection.client", "protocols.matching.bank"],
 )
 
-ASKED = 12
+ASKED = 60
 PLANTED = "7.123456789012345"
 
 
@@ -59,7 +59,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 
 
 def run_a_job(house: House, folder: Path) -> None:
-    """A bank's whole job over a portfolio of twelve firms, with values planted in its records."""
+    """A bank's whole job over a portfolio of sixty firms, with values planted in its records."""
     bank = at_home(house, folder)
     contract = house.scene.contract(signed=False)
     agree(house, bank, contract, fingerprint=house.bureau.party.fingerprint)

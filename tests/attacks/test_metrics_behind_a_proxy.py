@@ -85,7 +85,7 @@ def test_by_address_a_stranger_behind_the_proxy_is_of_this_machine(
     monkeypatch.setattr(metrics, "_has_token", was_local)
     with running(tmp_path) as service, proxied(service.url) as front:
         watch(service)
-        answer = httpx.get(front + "/metrics")
+        answer = httpx.get(front + "/metrics", timeout=60)
         assert answer.status_code == 200
         assert "shulab_requests" in answer.text
 
@@ -103,7 +103,7 @@ def test_a_stranger_behind_the_proxy_reads_nothing(tmp_path: Path, settings: dic
             {"x-forwarded-for": "127.0.0.1", "host": "localhost", "forwarded": "for=127.0.0.1"},
         ):
             for url in (front, service.url):
-                answer = httpx.get(url + "/metrics", headers=headers)
+                answer = httpx.get(url + "/metrics", headers=headers, timeout=60)
                 assert answer.status_code == 401
                 assert "shulab_requests" not in answer.text
 
@@ -111,7 +111,8 @@ def test_a_stranger_behind_the_proxy_reads_nothing(tmp_path: Path, settings: dic
 def test_who_has_the_token_reads_through_the_proxy(tmp_path: Path) -> None:
     with running(tmp_path, metrics_token=TOKEN) as service, proxied(service.url) as front:
         watch(service)
-        assert httpx.get(front + "/metrics", headers={"authorization": f"Bearer {TOKEN}"}).status_code == 200
+        headers = {"authorization": f"Bearer {TOKEN}"}
+        assert httpx.get(front + "/metrics", headers=headers, timeout=60).status_code == 200
 
 
 @pytest.mark.with_control("metrics token")

@@ -138,13 +138,16 @@ class NoPoint(Registry):
 
 
 def taken(folder: Path, places: range) -> set[str]:
-    """How banks take such an answer, over some places: by the errors, of which one lets them ask again."""
+    """How banks take such an answer, over some places: by the errors, of which one lets them ask again.
+
+    As many identifiers as canaries: each place holds one or the other with a chance of a half.
+    """
     found = set()
     for place in places:
         hostile = NoPoint(CODES)
         hostile.place = place
         with pytest.raises((InvalidInput, NotAuthentic)) as caught:
-            Party(folder / str(place)).match(hostile, CODES[:30])
+            Party(folder / str(place)).match(hostile, CODES[: bank.MIN_CANARIES])
         found.add(type(caught.value).__name__)
     return found
 
@@ -162,12 +165,13 @@ def test_where_canaries_are_looked_at_first_the_failure_tells_which_place_holds_
             raise MalformedFrame(str(error)) from None
 
     monkeypatch.setattr(bank.Blinding, "finalize", finalize)
-    assert taken(tmp_path, range(12)) == {"InvalidInput", "NotAuthentic"}
+    # Each bank has an order of its own: 24 places are all of one kind with a probability of 2^-23.
+    assert taken(tmp_path, range(24)) == {"InvalidInput", "NotAuthentic"}
 
 
 @pytest.mark.with_control("all answers first")
 def test_what_is_no_answer_is_taken_alike_at_every_place(tmp_path: Path) -> None:
-    assert taken(tmp_path, range(12)) == {"InvalidInput"}
+    assert taken(tmp_path, range(24)) == {"InvalidInput"}
 
 
 class Later(Straying):
@@ -338,7 +342,8 @@ def test_it_is_caught_end_to_end_as_often_as_the_formula_says() -> None:
         except bank.CanaryMismatch:
             caught += 1
     chance = 1 - undetected_probability(104, 64, strayed)
-    assert abs(caught / tries - chance) < 5 * (chance * (1 - chance) / tries) ** 0.5
+    # Six standard deviations; of 120 tries more are missed, or fewer, with a probability of 6e-8.
+    assert abs(caught / tries - chance) < 6 * (chance * (1 - chance) / tries) ** 0.5
 
 
 def test_canaries_can_be_told_from_identifiers_by_nothing_in_their_bytes() -> None:
@@ -353,8 +358,8 @@ def test_canaries_can_be_told_from_identifiers_by_nothing_in_their_bytes() -> No
     bits = [np.unpackbits(np.concatenate(rows), axis=1).mean(axis=0) for rows in (canaries, others)]
     free = bits[0] > 0  # the top bit of a u-coordinate is zero
     assert free.sum() == 255 and ((bits[1] > 0) == free).all()
-    # 2,560 of each: a bit's share differs by 0.0099 (one sigma)
-    assert np.abs(bits[0] - bits[1])[free].max() < 5 * (0.5 / 2560) ** 0.5
+    # 2,560 of each: a bit's share differs by 0.014 (one sigma); any of 255 bits by 6.5 with a probability of 2e-8.
+    assert np.abs(bits[0] - bits[1])[free].max() < 6.5 * (0.5 / 2560) ** 0.5
 
 
 def test_a_request_is_the_same_bytes_again_with_the_same_canaries(tmp_path: Path) -> None:

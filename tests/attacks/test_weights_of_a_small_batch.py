@@ -7,7 +7,7 @@ that with t taken out again a reply is
 
 Its coefficients show 24 bits above the flood, and the lowest of them is the parity of a coefficient of W_24 alone. With
 one enterprise in the batch and nothing in the other slots, every coefficient of W_24 is the one weight times a number
-that everybody knows, modulo t: 160 parities tell which weight it is. It is taken away, and W_23 is next.
+that everybody knows, modulo t: a hundred and sixty parities tell which weight it is. It is taken away; W_23 is next.
 
 What stops it: slots that no enterprise has get random weights, fresh for each column and the base. Then no part of a
 polynomial says anything of the one weight in it, and the whole of one polynomial, which is as much as a reply can show,

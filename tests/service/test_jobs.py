@@ -207,7 +207,7 @@ def test_a_jobs_progress_comes_as_events(service: Service) -> None:
     assert told[0]["batches"] == {"charged": 0, "answered": 0, "returned": 0}
     assert told[-1]["state"] == "ended" and told[-1]["rows_used"] == 3 * ROWS
     with pytest.raises(httpx.HTTPStatusError, match="401"):
-        httpx.get(service.url + target).raise_for_status()
+        httpx.get(service.url + target, timeout=60).raise_for_status()
 
 
 @pytest.mark.property(
@@ -222,7 +222,7 @@ def test_figures_are_for_who_has_the_token_and_tell_of_no_contract(service: Serv
     (batch,) = batches(service, contract, 1)
     submit_batch(service.outlet(), contract, JOB, batch)
     token = {"authorization": f"Bearer {metrics_token(service.bureau.home.folder)}"}
-    answer = httpx.get(service.url + "/metrics", headers=token)
+    answer = httpx.get(service.url + "/metrics", headers=token, timeout=60)
     figures = answer.raise_for_status().text
     assert 'shulab_batches_total{state="answered"}' in figures and "shulab_waiting 0.0" in figures
     route = "/v1/contracts/{contract_id}/jobs/{job_id}/batches/{sha256}"
@@ -230,8 +230,8 @@ def test_figures_are_for_who_has_the_token_and_tell_of_no_contract(service: Serv
     for word in (contract, JOB, name_of(batch), service.name, service.key.public_key_hex, "firm-"):
         assert word not in figures
     for passed_on in ({"x-forwarded-for": "203.0.113.9"}, {"forwarded": "for=203.0.113.9"}, {"via": "1.1 proxy"}):
-        assert httpx.get(service.url + "/metrics", headers=passed_on).status_code == 401
-    assert httpx.get(service.url + "/metrics").status_code == 401
+        assert httpx.get(service.url + "/metrics", headers=passed_on, timeout=60).status_code == 401
+    assert httpx.get(service.url + "/metrics", timeout=60).status_code == 401
 
 
 @pytest.mark.property(
@@ -247,7 +247,7 @@ def test_planted_values_are_in_no_log_no_figure_and_no_table_of_jobs(service: Se
     (batch,) = batches(service, contract, 1)
     submit_batch(service.outlet(), contract, JOB, batch)
     base = f"{service.url}/v1/contracts/{contract}/jobs/{JOB}"
-    with httpx.Client(headers={"x-planted": PLANTED}) as client:
+    with httpx.Client(headers={"x-planted": PLANTED}, timeout=60) as client:
         client.get(f"{base}/events", params={"q": PLANTED})
         client.get(f"{service.url}/{PLANTED}/{PLANTED}")
         client.put(f"{base}/batches/{PLANTED}", content=PLANTED.encode())

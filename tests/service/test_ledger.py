@@ -80,7 +80,7 @@ def test_a_reply_comes_with_a_receipt_that_proves_itself(
 
 
 def test_anyone_may_hold_the_bureau_to_its_heads(service: Service) -> None:
-    with httpx.Client(base_url=service.url, trust_env=False) as client:
+    with httpx.Client(base_url=service.url, trust_env=False, timeout=60) as client:
         old = SignedTreeHead.read(client.get("/v1/ledger/head").json())
         old.verify(key_of(service))
         service.contract()
@@ -146,7 +146,7 @@ def test_lab_audit_reads_exports_and_verifies(
     kept = tmp_path / "receipt.json"
     kept.write_text(json.dumps(receipt))
     card = tmp_path / "bureau.json"
-    card.write_text(httpx.get(f"{front.url}/v1/bureau").text)
+    card.write_text(httpx.get(f"{front.url}/v1/bureau", timeout=60).text)
     offline = tmp_path / "nobody" / "session.json"
     offline.parent.mkdir()
     checked = front.ok(

@@ -6,7 +6,6 @@ import json
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from time import sleep
 from urllib.parse import urlsplit
 
 import httpx
@@ -17,6 +16,7 @@ from lab.terms.errors import InvalidInput, NotAuthentic, ShulabError, Unreachabl
 from protocols.wire.frame import Frame, FrameKind
 from protocols.wire.http_signatures import sign_request
 from tests.support.bureau_standin import BUREAU_KEY, CONTRACT, JOB, Key, Running, running
+from tests.support.waiting import wait_until
 
 FRAME = Frame(FrameKind.MATCH_REQUEST, {}, (b"blinded",)).pack()
 CONTRACT_PATH = f"/v1/contracts/{CONTRACT}"
@@ -26,7 +26,9 @@ CANARY = "canary-8c1f"
 
 def send(service: Running, method: str, target: str, body: bytes = b"", *, key=None, media="application/octet-stream"):
     headers = sign_request(method, target, body, key or service.key, bureau_key=BUREAU_KEY)
-    return httpx.request(method, service.url + target, content=body, headers=headers | {"content-type": media})
+    return httpx.request(
+        method, service.url + target, content=body, headers=headers | {"content-type": media}, timeout=60
+    )
 
 
 def waiting(service: Running) -> MatchingJobClient:
@@ -69,15 +71,14 @@ def test_the_bank_waits_for_a_place(tmp_path):
         first = pool.submit(service.outlet().match, CONTRACT, JOB, FRAME)
         assert service.bureau.entered.acquire(timeout=30)
         second = pool.submit(waiting(service).match, FRAME)
-        while service.log().count('"busy"') < 2:
-            threading.Event().wait(0.02)
+        wait_until(lambda: service.log().count('"busy"') >= 2)
         release.set()
         assert first.result(30)[0] == second.result(30) == FRAME
 
 
 def test_work_that_takes_too_long_is_answered_and_keeps_its_place_until_it_ends(tmp_path):
     release = threading.Event()
-    with running(tmp_path, heavy_places=1, request_seconds=1.0) as service:
+    with running(tmp_path, heavy_places=1, request_seconds=3.0) as service:
         service.bureau.work = lambda body: body if release.wait(30) else b""
         late = send(service, "POST", PATH, FRAME)
         assert (late.status_code, late.json()["type"]) == (408, "urn:shulab:error:timeout")
@@ -87,7 +88,7 @@ def test_work_that_takes_too_long_is_answered_and_keeps_its_place_until_it_ends(
 
 
 def test_silence_in_a_body_ends_the_request_and_frees_its_place(tmp_path):
-    with running(tmp_path, heavy_places=1, body_idle_seconds=0.2) as service:
+    with running(tmp_path, heavy_places=1, body_idle_seconds=1.0) as service:
         with raw(service, announced=1000, body=b"half") as connection:
             assert connection.recv(65536).startswith(b"HTTP/1.1 408")
         assert waiting(service).match(FRAME) == FRAME
@@ -108,7 +109,7 @@ def test_a_body_beyond_its_cap_is_refused(tmp_path, announce):
         else:
             headers = sign_request("POST", PATH, big, service.key, bureau_key=BUREAU_KEY)
             headers["content-type"] = "application/octet-stream"
-            answer = httpx.post(service.url + PATH, content=iter([big[:600], big[600:]]), headers=headers)
+            answer = httpx.post(service.url + PATH, content=iter([big[:600], big[600:]]), headers=headers, timeout=60)
         assert (answer.status_code, answer.json()["type"]) == (413, "urn:shulab:error:too-large")
         with pytest.raises(InvalidInput, match="at most 1000 bytes"):
             service.outlet().match(CONTRACT, JOB, big)
@@ -170,10 +171,12 @@ def test_a_body_other_than_signed_is_not_authentic(tmp_path):
     with running(tmp_path) as service:
         headers = sign_request("POST", PATH, FRAME, service.key, bureau_key=BUREAU_KEY)
         headers["content-type"] = "application/octet-stream"
-        answer = httpx.post(service.url + PATH, content=FRAME + b"x", headers=headers)
+        answer = httpx.post(service.url + PATH, content=FRAME + b"x", headers=headers, timeout=60)
         assert answer.status_code == 401
         get = sign_request("GET", CONTRACT_PATH + "/sheet", b"", service.key, bureau_key=BUREAU_KEY)
-        smuggled = httpx.request("GET", service.url + CONTRACT_PATH + "/sheet", content=b"smuggled", headers=get)
+        smuggled = httpx.request(
+            "GET", service.url + CONTRACT_PATH + "/sheet", content=b"smuggled", headers=get, timeout=60
+        )
         assert smuggled.status_code in (401, 413)
 
 
@@ -196,21 +199,21 @@ def test_a_fault_answers_500_and_neither_answer_nor_log_repeat_its_text(tmp_path
 
 def test_readiness_says_no_without_saying_why(tmp_path):
     with running(tmp_path) as service:
-        assert httpx.get(service.url + "/v1/ready").json() == {"status": "ready"}
+        assert httpx.get(service.url + "/v1/ready", timeout=60).json() == {"status": "ready"}
         service.bureau.ready_error = OSError(CANARY)
-        answer = httpx.get(service.url + "/v1/ready")
+        answer = httpx.get(service.url + "/v1/ready", timeout=60)
         assert answer.status_code == 503
         assert CANARY not in answer.text + service.log()
-        assert httpx.get(service.url + "/v1/health").json() == {"status": "ok"}
+        assert httpx.get(service.url + "/v1/health", timeout=60).json() == {"status": "ok"}
 
 
 def test_neither_log_nor_answer_repeat_what_a_caller_sends(tmp_path):
     with running(tmp_path) as service:
         answers = [
-            httpx.get(f"{service.url}/{CANARY}?{CANARY}={CANARY}"),
-            httpx.get(f"{service.url}/v1/contracts/{CANARY.upper()}", headers={CANARY: CANARY}),
-            httpx.get(f"{service.url}/v1/contracts/{CANARY}/sheet", headers={"signature": CANARY}),
-            httpx.request(CANARY, service.url + "/v1/health"),
+            httpx.get(f"{service.url}/{CANARY}?{CANARY}={CANARY}", timeout=60),
+            httpx.get(f"{service.url}/v1/contracts/{CANARY.upper()}", headers={CANARY: CANARY}, timeout=60),
+            httpx.get(f"{service.url}/v1/contracts/{CANARY}/sheet", headers={"signature": CANARY}, timeout=60),
+            httpx.request(CANARY, service.url + "/v1/health", timeout=60),
             send(service, "GET", f"/v1/contracts/{CONTRACT}/matching/setup?job={JOB}&counting={CANARY}"),
             send(service, "POST", f"/v1/contracts/{CONTRACT}/signature", CANARY.encode(), media="application/json"),
             send(service, "POST", PATH, CANARY.encode(), media=CANARY),
@@ -219,12 +222,12 @@ def test_neither_log_nor_answer_repeat_what_a_caller_sends(tmp_path):
         for answer in answers:
             assert answer.headers["content-type"] == "application/problem+json"
             assert CANARY not in answer.text.lower()
-        for _ in range(100):  # a line is written once its answer has left
-            log = service.log()
-            requests = [line for line in map(json.loads, log.splitlines()) if line["event"] == "request"]
-            if len(requests) == len(answers):
-                break
-            sleep(0.05)
+
+        def lines() -> list[dict]:
+            return [line for line in map(json.loads, service.log().splitlines()) if line["event"] == "request"]
+
+        wait_until(lambda: len(lines()) == len(answers))  # a line is written once its answer has left
+        log, requests = service.log(), lines()
         assert CANARY not in log.lower()
         assert [line["status"] for line in requests] == [answer.status_code for answer in answers]
         assert requests[-1]["contract"] == CONTRACT
@@ -234,7 +237,7 @@ def test_neither_log_nor_answer_repeat_what_a_caller_sends(tmp_path):
 def test_every_answer_bears_the_security_headers(tmp_path):
     with running(tmp_path) as service:
         for path in ("/v1/health", "/nowhere", f"/v1/contracts/{CONTRACT}"):
-            headers = httpx.get(service.url + path).headers
+            headers = httpx.get(service.url + path, timeout=60).headers
             assert headers["x-content-type-options"] == "nosniff"
             assert headers["cache-control"] == "no-store"
             assert "default-src 'none'" in headers["content-security-policy"]
@@ -258,15 +261,15 @@ def test_a_replayed_request_is_refused(tmp_path):
     with running(tmp_path) as service:
         target = f"/v1/contracts/{CONTRACT}/sheet"
         headers = sign_request("GET", target, b"", service.key, bureau_key=BUREAU_KEY)
-        assert httpx.get(service.url + target, headers=headers).status_code == 200
-        assert httpx.get(service.url + target, headers=headers).status_code == 401
+        assert httpx.get(service.url + target, headers=headers, timeout=60).status_code == 200
+        assert httpx.get(service.url + target, headers=headers, timeout=60).status_code == 401
 
 
 def test_a_request_for_another_bureau_is_refused(tmp_path):
     with running(tmp_path) as service:
         target = f"/v1/contracts/{CONTRACT}/sheet"
         headers = sign_request("GET", target, b"", service.key, bureau_key="cd" * 32)
-        answer = httpx.get(service.url + target, headers=headers)
+        answer = httpx.get(service.url + target, headers=headers, timeout=60)
         assert answer.status_code == 401
         assert "another bureau" in answer.json()["detail"]
 

@@ -144,7 +144,9 @@ def test_a_replay_is_refused_and_the_same_bytes_signed_afresh_are_answered(servi
     target, body = f"/v1/contracts/{contract}/matching?job={JOB}", bank_matching.request(STRANGERS[:3])
     first = signed(service, "POST", target, body)
     fresh = signed(service, "POST", target, body)
-    answers = [httpx.post(service.url + target, content=body, headers=head) for head in (first, first, fresh)]
+    answers = [
+        httpx.post(service.url + target, content=body, headers=head, timeout=60) for head in (first, first, fresh)
+    ]
     assert [answer.status_code for answer in answers] == [200, 401, 200]
     assert answers[0].content == answers[2].content
     assert used(service, contract) == 3 + CANARIES
@@ -182,7 +184,7 @@ def test_killed_while_it_answers_it_charges_once(service: Service) -> None:
 def raw(service: Service, contract: str, body: bytes) -> None:
     """POST bytes to be matched that the bank's own outlet would not let out."""
     target = f"/v1/contracts/{contract}/matching?job={JOB}"
-    answer = httpx.post(service.url + target, content=body, headers=signed(service, "POST", target, body))
+    answer = httpx.post(service.url + target, content=body, headers=signed(service, "POST", target, body), timeout=60)
     if answer.status_code == 422:
         raise InvalidInput(answer.json()["detail"], next_step="")
     assert answer.status_code == 200, answer.text
@@ -249,7 +251,9 @@ def test_no_bit_of_a_request_can_be_changed_on_its_way(service: Service) -> None
     target, body = f"/v1/contracts/{contract}/matching?job={JOB}", bank_matching.request(STRANGERS[:2])
     for place in (5, len(body) // 2, len(body) - 1):
         changed = body[:place] + bytes([body[place] ^ 1]) + body[place + 1 :]
-        answer = httpx.post(service.url + target, content=changed, headers=signed(service, "POST", target, body))
+        answer = httpx.post(
+            service.url + target, content=changed, headers=signed(service, "POST", target, body), timeout=60
+        )
         assert answer.status_code == 401
     assert used(service, contract) == 0
 

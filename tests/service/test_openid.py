@@ -43,7 +43,7 @@ class Certified:
     front: Front
 
     def sits_there(self, name: str) -> None:
-        httpx.get(f"{self.issuer}/as/{name}", trust_env=False)
+        httpx.get(f"{self.issuer}/as/{name}", trust_env=False, timeout=60)
 
 
 @pytest.fixture(scope="module")
@@ -203,7 +203,7 @@ def test_no_answer_counts_but_to_this_browsers_question(certified: Certified) ->
 
     def to_the_callback(browser: httpx.Client) -> str:
         at_provider = browser.get("/v1/sign-in/oidc").headers["location"]
-        return str(httpx.get(at_provider, trust_env=False).headers["location"])
+        return str(httpx.get(at_provider, trust_env=False, timeout=60).headers["location"])
 
     with front.client() as one, front.client() as other:
         url = to_the_callback(one)

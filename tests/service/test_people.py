@@ -139,9 +139,13 @@ def test_a_crowd_at_the_door_waits_outside(front: Front) -> None:
         with front.client() as client:
             return client.post("/v1/sign-in", json={"name": f"crowd-{number}", "password": WRONG}).status_code
 
+    found: set[int] = set()
     with ThreadPoolExecutor(30) as pool:
-        found = list(pool.map(go, range(30)))
-    assert set(found) <= {401, 503} and 503 in found and 401 in found
+        for _ in range(20):  # a crowd that comes too slowly finds a place each
+            found |= set(pool.map(go, range(30)))
+            if 503 in found:
+                break
+    assert found == {401, 503}
 
 
 def test_administrators_keep_accounts_and_nobody_else(front: Front, root: str) -> None:

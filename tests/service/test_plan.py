@@ -101,7 +101,7 @@ def test_a_bank_that_is_not_registered_is_told_to_send_its_card(planning: Planni
 def test_offers_are_for_registered_banks_only(planning: Planning) -> None:
     planning.bureau.contracts.register_bank(AUTHOR, planning.bank.card, fingerprint=planning.bank.card.fingerprint)
     keys, bureau = planning.bank.open_keys(), planning.bureau.party.public_key
-    with httpx.Client(base_url=planning.process.url, trust_env=False) as client:
+    with httpx.Client(base_url=planning.process.url, trust_env=False, timeout=60) as client:
         for path in ("/v1/offers", "/v1/offers/credit"):
             assert client.get(path).status_code == 401
             assert client.get(path, headers=sign_request("GET", path, b"", Key(), bureau_key=bureau)).status_code == 401

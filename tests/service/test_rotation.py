@@ -180,7 +180,7 @@ def kinds(service: Service) -> list[str]:
 def asks(service: Service, contract: str, key: Signer) -> httpx.Response:
     path = f"/v1/contracts/{contract}"
     bureau_key = service.bureau.keys.public_key_hex
-    with httpx.Client(base_url=service.url, trust_env=False) as client:
+    with httpx.Client(base_url=service.url, trust_env=False, timeout=60) as client:
         return client.get(path, headers=sign_request("GET", path, b"", key, bureau_key=bureau_key))
 
 

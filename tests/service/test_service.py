@@ -50,8 +50,8 @@ def job(service):
 
 
 def test_public_routes_need_no_signature(service):
-    assert httpx.get(service.url + "/v1/health").json() == {"status": "ok"}
-    assert httpx.get(service.url + "/v1/ready").json() == {"status": "ready"}
+    assert httpx.get(service.url + "/v1/health", timeout=60).json() == {"status": "ok"}
+    assert httpx.get(service.url + "/v1/ready", timeout=60).json() == {"status": "ready"}
     assert httpx.get(service.url + "/v1/openapi.json", timeout=60).json()["openapi"].startswith("3.1")
     card = service.outlet().bureau_card()
     assert card.public_key == service.bureau.keys.public_key_hex
@@ -62,7 +62,7 @@ def test_public_routes_need_no_signature(service):
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/redoc", "/v1", "/v1/contracts", "/v1/bureau/"])
 def test_there_is_nothing_else(service, path):
-    answer = httpx.get(service.url + path)
+    answer = httpx.get(service.url + path, timeout=60)
     assert (answer.status_code, answer.json()["type"]) == (404, "urn:shulab:error:not-found")
 
 
@@ -110,7 +110,9 @@ def test_a_countersignature_must_be_one(service, body):
     document = service.draft()
     target = f"/v1/contracts/{document.id}/signature"
     headers = sign_request("POST", target, body, service.key, bureau_key=service.bureau.keys.public_key_hex)
-    answer = httpx.post(service.url + target, content=body, headers=headers | {"content-type": "application/json"})
+    answer = httpx.post(
+        service.url + target, content=body, headers=headers | {"content-type": "application/json"}, timeout=60
+    )
     assert (answer.status_code, answer.json()["type"]) == (422, "urn:shulab:error:invalid-input")
 
 
@@ -118,7 +120,9 @@ def test_an_oversized_countersignature_is_too_large(service):
     document = service.draft()
     target, body = f"/v1/contracts/{document.id}/signature", b'{"signature":"' + b"0" * 20_000 + b'"}'
     headers = sign_request("POST", target, body, service.key, bureau_key=service.bureau.keys.public_key_hex)
-    answer = httpx.post(service.url + target, content=body, headers=headers | {"content-type": "application/json"})
+    answer = httpx.post(
+        service.url + target, content=body, headers=headers | {"content-type": "application/json"}, timeout=60
+    )
     assert answer.status_code == 413
 
 
@@ -190,7 +194,9 @@ def test_one_nonce_sent_many_times_at_once_passes_once(service):
     target = f"/v1/contracts/{contract}/allowance"
     headers = sign_request("GET", target, b"", service.key, bureau_key=service.bureau.keys.public_key_hex)
     with ThreadPoolExecutor(8) as pool:
-        codes = list(pool.map(lambda _: httpx.get(service.url + target, headers=headers).status_code, range(8)))
+        codes = list(
+            pool.map(lambda _: httpx.get(service.url + target, headers=headers, timeout=60).status_code, range(8))
+        )
     assert sorted(codes) == [200] + [401] * 7
 
 
@@ -469,7 +475,7 @@ def test_a_range_must_be_one(service, query):
     sha256 = bank.read_setup(service.outlet().matching_setup(contract, JOB)).sha256
     target = f"/v1/contracts/{contract}/matching/setup/{sha256}?job={JOB}&{query}"
     headers = sign_request("GET", target, b"", service.key, bureau_key=service.bureau.keys.public_key_hex)
-    answer = httpx.get(service.url + target, headers=headers)
+    answer = httpx.get(service.url + target, headers=headers, timeout=60)
     assert (answer.status_code, answer.json()["type"]) == (422, "urn:shulab:error:invalid-input")
 
 

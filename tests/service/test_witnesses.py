@@ -34,6 +34,7 @@ from lab.terms.witnessing.quorum import WitnessQuorum
 from lab.terms.witnessing.signed_note import SIGNATURE_COSIGNATURE, NoteKey
 from protocols.matching.bank import MIN_CANARIES
 from tests.service.conftest import ROOT, Pilot, Process, Service, import_public
+from tests.support.waiting import wait_until
 
 PATIENCE = RetryPolicy(connect_timeout=5, read_timeout=120, tries=2, longest_wait=0.1, cosigning_timeout=30)
 HASTE = RetryPolicy(connect_timeout=5, read_timeout=120, tries=2, longest_wait=0.1, cosigning_timeout=1)
@@ -231,8 +232,12 @@ def test_without_a_quorum_the_run_waits_stops_unfinished_and_goes_on(scene: Scen
         scene.score(contract, HASTE, rows=15)
     assert not (scene.folder / "s.parquet").exists() and len(unfinished_run_folders(scene.home.runs)) == 1
     token = {"authorization": f"Bearer {metrics_token(scene.service.bureau.home.folder)}"}
-    figures = httpx.get(f"{scene.service.url}/metrics", headers=token, trust_env=False).text
-    assert 'shulab_cosignatures_total{outcome="failed"}' in figures and "shulab_uncosigned" in figures
+
+    def figures() -> str:
+        return httpx.get(f"{scene.service.url}/metrics", headers=token, timeout=60, trust_env=False).text
+
+    wait_until(lambda: 'shulab_cosignatures_total{outcome="failed"}' in figures())
+    assert "shulab_uncosigned" in figures()
     for one in away:
         one.start()
     facts = scene.score(contract, rows=15)

@@ -88,6 +88,6 @@ def scene(open_scene: Callable[[str], Scene]) -> Scene:
 
 
 @pytest.fixture
-def scene_on_both(open_scene: Callable[[str], Scene], database_url: str) -> Scene:
-    """A scene on SQLite, and again on PostgreSQL."""
+def scene_on_both(database_url: str, open_scene: Callable[[str], Scene]) -> Scene:
+    """A scene on SQLite, and again on PostgreSQL, whose database is dropped when its bureau has been closed."""
     return open_scene(database_url)

@@ -66,7 +66,7 @@ def test_a_cluster_gives_the_same_scores_though_a_worker_is_killed(scene: Scene,
     code=["lab.bureau.workers.cluster"],
 )
 def test_a_batch_that_kills_or_holds_up_its_workers_is_refused_and_the_next_one_is_not(cluster: Any) -> None:
-    pool = ClusterPool(cluster.scheduler_address, job_seconds=1)
+    pool = ClusterPool(cluster.scheduler_address, job_seconds=3)
     for function, argument in ((os._exit, 3), (time.sleep, 60)):
         with pytest.raises(InvalidInput, match="worker that read the message was ended"):
             pool.run(function, argument)

@@ -185,7 +185,7 @@ def test_a_delta_is_made_once(room: Room, indexes: ContractIndexes, monkeypatch:
     third = indexes.get_or_make(which(room.bring(codes_of(range(9, 109)))))
     monkeypatch.setattr("lab.bureau.exchange.matching.index_store._QUICK_COMPARISON_ENTRIES", 0)
     frames = []
-    for _ in range(200):
+    for _ in range(3000):
         try:
             frames.append(indexes.delta(third, new.setup.sha256, CONTRACT))
             break
