@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from lab.bank.portraits.pages.rendering import render
 from lab.bank.portraits.pages.svg_charts import Axis, grade_scale, level_bar, points_bar, radar_chart, score_dial
+from lab.terms.text.bilingual import split_bilingual
 from models.shared.portrait import Portrait, PortraitDimension
 from models.shared.reasons import ReasonList, ScoreReason, format_points
 from models.shared.sheet import BankSheet, PublicItem
@@ -40,12 +41,18 @@ class _DimensionSources:
     own: tuple[tuple[str, str], ...]
 
 
-def portrait_page(portrait: Portrait, sheet: BankSheet, *, lang: Language = "both") -> str:
-    """The page as text; ``sheet``: the one that the portrait was computed with, for its grade bounds."""
+def portrait_page(
+    portrait: Portrait, sheet: BankSheet, *, lang: Language = "both", warnings: Sequence[str] = ()
+) -> str:
+    """The page as text.
+
+    ``sheet``: the one that the portrait was computed with, for its grade bounds. ``warnings``: of the job that scored.
+    """
     known = any(part.value is not None for part in portrait.dimensions)
     context: dict[str, Any] = {
         "lang": lang,
         "portrait": portrait,
+        "warnings": [split_bilingual(warning) for warning in warnings],
         "dial": score_dial(
             portrait.score,
             portrait.score_low,
