@@ -29,7 +29,7 @@ from lab.simulation.trial.charts import (
 )
 from lab.simulation.trial.dictionaries import DimensionInputs
 from lab.simulation.trial.score_metrics import DiscriminationMetrics
-from lab.terms.text.bilingual import BilingualText
+from lab.terms.text.bilingual import BilingualText, join_languages
 from lab.terms.text.escaping import escape_hidden
 
 MODEL_LABELS: Mapping[str, BilingualText] = {
@@ -191,7 +191,9 @@ def draw_report(report: TrialReport) -> RenderableType:
         Text(escape_hidden(f"搁置 set aside · {side}: {count:,} 行 rows: {zh} {en}"))
         for side, zh, en, count in report.set_aside
     ]
-    notes += [Text(escape_hidden(f"注意 note · {zh} {en}"), style="yellow") for zh, en in report.warnings]
+    notes += [
+        Text(escape_hidden(f"注意 note · {join_languages(zh, en)}"), style="yellow") for zh, en in report.warnings
+    ]
     return Group(models, figures, _dimension_table(report.dimensions), *notes)
 
 
@@ -206,7 +208,7 @@ def _dimension_table(dimensions: Sequence[DimensionInputs]) -> Table:
 
 def _word_list(words: Sequence[BilingualText]) -> Text:
     """Some words of one party, one a line, and how many more there are."""
-    lines = [escape_hidden(zh if zh == en else f"{zh} {en}") for zh, en in words[:MAX_WORDS]]
+    lines = [escape_hidden(join_languages(zh, en)) for zh, en in words[:MAX_WORDS]]
     more = len(words) - MAX_WORDS
     return Text("\n".join([*lines, f"另 {more:,} 项 more"] if more > 0 else lines) or "—")
 

@@ -51,6 +51,11 @@ def _is_chinese(text: str) -> bool:
     return any("\u4e00" <= letter <= "\u9fff" for letter in text)
 
 
+def join_languages(zh: str, en: str) -> str:
+    """Both languages on one line; a text that is the same in both is written once."""
+    return zh if zh == en else f"{zh} {en}"
+
+
 def same_in_both(text: str) -> BilingualText:
     """A text that is the same in both languages: a version, a number."""
     return text, text
