@@ -83,7 +83,10 @@ def test_portraits_and_overviews_of_a_run(home: BankHome, trained, tmp_path: Pat
 
 
 def test_what_a_job_warned_of_is_on_the_portrait_and_the_overview(home: BankHome, trained, tmp_path: Path) -> None:
-    said = ("read as GB18030, because it is not UTF-8 · 不是 UTF-8，按 GB18030 读取", "column <b>: 3 cells are no numbers")
+    said = (
+        "read as GB18030, because it is not UTF-8 · 不是 UTF-8，按 GB18030 读取",
+        "column <b>: 3 cells are no numbers",
+    )
     run = make_run(home, trained, ResultDetail.FULL, warnings=said)
     for words, field in ((("portrait", "firm-007"), "warnings"), (("runs", run.folder.name), "warnings")):
         page = tmp_path / f"{words[0]}.html"

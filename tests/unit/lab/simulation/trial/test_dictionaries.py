@@ -48,7 +48,9 @@ def warned(settings: TrialSettings) -> list[str]:
 
 
 def test_each_party_has_its_own_words_for_a_column_of_one_name(tmp_path: Path) -> None:
-    settings = made(tmp_path, entry("a", "纳税", "tax") + entry("b", "年限", "existence"), entry("a", "逾期", "conduct"))
+    settings = made(
+        tmp_path, entry("a", "纳税", "tax") + entry("b", "年限", "existence"), entry("a", "逾期", "conduct")
+    )
     words = read_dictionaries(settings)
     assert (words.bureau["a"].zh, words.bank["a"].zh) == ("纳税", "逾期")
     assert warned(settings) == [
@@ -78,7 +80,9 @@ def test_a_dictionary_that_cannot_be_read_stops_the_trial(tmp_path: Path) -> Non
 
 
 def test_dimensions_name_what_the_model_reads(tmp_path: Path) -> None:
-    settings = made(tmp_path, entry("a", "纳税", "tax") + entry("b", "年限", "existence"), entry("c", "逾期", "conduct"))
+    settings = made(
+        tmp_path, entry("a", "纳税", "tax") + entry("b", "年限", "existence"), entry("c", "逾期", "conduct")
+    )
     joined = read_joined_files(settings.bureau, settings.bank, JoinOptions("id", "y", "opaque"))
     words = read_dictionaries(settings)
     described = TrainingSettings(seed=1, public_descriptions=words.bureau, bank_descriptions=words.bank)
