@@ -32,6 +32,7 @@ from lab.simulation.synthetic.register import ID, SyntheticRegister, make_synthe
 from lab.simulation.trial.score_metrics import measure_discrimination
 from lab.terms.contract.document import Purpose, ResultDetail
 from lab.terms.progress import Progress
+from lab.terms.text.bilingual import join_languages, read_warning
 
 DEMO_PARTIES = PartyNames(bureau="示例市数据局 Sample City Data Bureau", bank="示例银行 Sample Bank")
 MODEL = "credit"
@@ -103,10 +104,12 @@ def _run_steps(
         portfolio, pilot = clients.write(folder)
     with steps.step("import", "数据局：建库、导入登记数据", "Bureau: set up, import the register"):
         set_up_bureau(deployment, DEMO_PARTIES)
-        import_register(deployment, register, id_column=ID, id_kind="uscc", dictionary=folder / "register.toml")
+        imported = import_register(
+            deployment, register, id_column=ID, id_kind="uscc", dictionary=folder / "register.toml"
+        )
     with steps.step("train", "数据局：以试点样本训练并发布模型", "Bureau: train on the pilot sample, publish"):
         words = ("--dictionary", folder / "portfolio.toml", "--seed", str(settings.seed))
-        train_model(deployment, pilot, *words, id_column=ID, label=LABEL, name=MODEL)
+        trained = train_model(deployment, pilot, *words, id_column=ID, label=LABEL, name=MODEL)
     out = settings.out / "scores.parquet"
     with ExitStack() as running:
         with steps.step("serve", "数据局：启动服务", "Bureau: start the service"):
@@ -126,6 +129,9 @@ def _run_steps(
     scores = pl.read_parquet(out)
     auc = _portfolio_auc(clients, scores)
     output.show(_summary(manifest, scores, auc))
+    warnings = _command_warnings({"import": imported, "train": trained, "score": manifest})
+    for warning in warnings:
+        output.say(f"注意 note ({warning['step']}): {join_languages(warning['zh'], warning['en'])}")
     page = settings.out / "portrait.html"
     with steps.step("portrait", "银行：一户企业的信用画像", "Bank: one enterprise's credit portrait"):
         command = ("bank", "portrait", _choose_enterprise(scores), "--html", page, "--home", deployment.bank_home)
@@ -142,11 +148,18 @@ def _run_steps(
         "peak_rss_bureau": service.peak_rss,
         "peak_rss_bank": manifest["peak_rss"],
         "seconds": {f"step_{name}": round(value, 3) for name, value in steps.seconds.items()} | manifest["seconds"],
+        "warnings": warnings,
         "scores": str(out),
         "portrait": str(page),
         "out": str(settings.out),
         "made_up": True,
     }
+
+
+def _command_warnings(said: Mapping[str, Mapping[str, Any]]) -> list[dict[str, str]]:
+    """What each step's command warned of, in both languages."""
+    found = [(step, *read_warning(one)) for step, facts in said.items() for one in facts.get("warnings", ())]
+    return [{"step": step, "zh": zh, "en": en} for step, zh, en in found]
 
 
 def _import_consents(

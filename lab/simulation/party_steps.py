@@ -65,12 +65,16 @@ def import_register(
 
 def train_model(
     deployment: LocalDeployment, sample: Path, *more: str | Path, id_column: str, label: str, name: str
-) -> None:
-    """Train a model on a pilot sample at the bureau and publish it as ``name@1``; ``more``: further options."""
+) -> dict[str, Any]:
+    """Train a model on a pilot sample at the bureau and publish it as ``name@1``; returns what the training said.
+
+    ``more``: further options.
+    """
     home = ("--home", deployment.bureau_home)
     words = ("--sample", sample, "--id", id_column, "--label", label, "--name", name)
-    deployment.run_command("model", "train", *words, *more, *home)
+    trained = deployment.run_command("model", "train", *words, *more, *home)
     deployment.run_command("model", "publish", f"{name}@1", *home)
+    return trained
 
 
 _CANARIES = 64

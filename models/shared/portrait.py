@@ -2,7 +2,8 @@
 
 * Each dimension is 0 to 100, in four bands.
 * A reason is the number of score points by which a dimension or feature moves this enterprise from the mean (of the
-  portfolio if it has at least 30 enterprises, else of the pilot sample). Adverse reasons come first.
+  portfolio if it has at least 30 enterprises, else of the pilot sample). Adverse reasons come first. A portrait has all
+  reasons; ``models.shared.reasons`` cuts lists for readers.
 * If a cut-off is within the error of the score (the rounding of the reply, in the contract's steps), the portrait names
   every grade that the exact score may have.
 """
@@ -10,6 +11,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,9 +21,11 @@ from lab.terms.contract.document import ResultDetail
 from lab.terms.text.bilingual import BilingualText
 from models.shared.dimensions import DIMENSIONS
 from models.shared.portfolio_scores import PortfolioScores
+from models.shared.reasons import ReasonList, ScoreReason, cut_reasons, reason_sentence, round_together
 from models.shared.sheet import PUBLIC_OUTPUT, TOTAL_OUTPUT, BankSheet, PublicItem, ScoreOutput
 
-MIN_REASON_POINTS = 0.5  # fewer points would be printed as 0
+SPLITS: tuple[tuple[str, ...], ...] = (("dimension",), ("feature", "public"), ("total",))
+"""The kinds of outputs that split a score; the parts of a split add up to the same total."""
 DIMENSION_BANDS: tuple[tuple[str, str, str, float], ...] = (
     ("strong", "稳健", "strong", 75.0),
     ("good", "良好", "good", 50.0),
@@ -47,8 +51,8 @@ class PortraitProvenance:
 class PortraitDimension:
     """One dimension of a portrait. ``value``: 0 to 100, higher is safer; None, as ``band``, if it is not known.
 
-    ``points``: score points against the mean (negative is adverse). ``sources``: items and features of the dimension,
-    in both languages.
+    ``points``: score points against the mean (negative is adverse); ``whole_points``: rounded as in the reasons.
+    ``sources``: items and features of the dimension, in both languages.
     """
 
     code: str
@@ -59,28 +63,16 @@ class PortraitDimension:
     band_zh: str
     band_en: str
     points: float | None
+    whole_points: int | None
     sources: tuple[BilingualText, ...]
 
 
 @dataclass(frozen=True)
-class ScoreReason:
-    """A reason for the score, as a sentence, with its ``points`` against the mean (negative is adverse)."""
-
-    kind: Literal["dimension", "feature", "public", "total"]
-    key: str
-    zh: str
-    en: str
-    points: float
-
-    @property
-    def adverse(self) -> bool:
-        """Whether it lowers the score."""
-        return self.points < 0
-
-
-@dataclass(frozen=True)
 class Portrait:
-    """One enterprise's credit portrait. ``enterprise``: the caller's name for it."""
+    """One enterprise's credit portrait. ``enterprise``: the caller's name for it.
+
+    ``points``: score points against the mean, before the score is limited to the scale; None if no mean is known.
+    """
 
     enterprise: str
     score: int
@@ -93,6 +85,7 @@ class Portrait:
     raw: float
     error_bound: float
     dimensions: tuple[PortraitDimension, ...]
+    points: float | None
     reasons: tuple[ScoreReason, ...]
     compared_with: Literal["portfolio", "pilot"]
     model: str
@@ -111,6 +104,10 @@ class Portrait:
         """The possible grades, joined by a slash."""
         return " / ".join(self.possible_grades)
 
+    def list_reasons(self, *kinds: str, limit: int) -> ReasonList:
+        """The ``limit`` largest reasons of some kinds, and what the others add up to."""
+        return cut_reasons([reason for reason in self.reasons if reason.kind in kinds], limit)
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return dataclasses.asdict(self) | {"near_cutoff": self.near_cutoff}
@@ -125,6 +122,8 @@ def build_portrait(
     provenance: PortraitProvenance | None = None,
 ) -> Portrait:
     """The portrait of the enterprise at ``row`` of a portfolio."""
+    points = _points(sheet, scores, row, TOTAL_OUTPUT)
+    parts = _split_points(sheet, scores, row, points)
     return Portrait(
         enterprise=enterprise,
         score=int(scores.score[row]),
@@ -136,8 +135,9 @@ def build_portrait(
         grades=sheet.scale.grades,
         raw=float(scores.raw[row]),
         error_bound=scores.error_bound,
-        dimensions=_dimension_parts(sheet, scores, row),
-        reasons=_reasons(sheet, scores, row),
+        dimensions=_dimension_parts(sheet, scores, row, parts),
+        points=points,
+        reasons=_reasons(sheet, parts),
         compared_with=scores.compared_with,
         model=str(sheet.ref),
         detail=str(sheet.detail),
@@ -162,7 +162,22 @@ def _points(sheet: BankSheet, scores: PortfolioScores, row: int, output: ScoreOu
     return sheet.scale.point_change(float(part[row]) - mean, sheet.calibration)
 
 
-def _dimension_parts(sheet: BankSheet, scores: PortfolioScores, row: int) -> tuple[PortraitDimension, ...]:
+def _split_points(
+    sheet: BankSheet, scores: PortfolioScores, row: int, total: float | None
+) -> dict[ScoreOutput, tuple[float, int]]:
+    """The points of each output whose mean is known, exact and whole; the whole ones of every split have one total."""
+    exact = {output: found for output in sheet.outputs if (found := _points(sheet, scores, row, output)) is not None}
+    parts: dict[ScoreOutput, tuple[float, int]] = {}
+    for kinds in SPLITS:
+        split = [output for output in exact if output.kind in kinds]
+        whole = round_together([exact[output] for output in split], total)
+        parts |= {output: (exact[output], rounded) for output, rounded in zip(split, whole, strict=True)}
+    return parts
+
+
+def _dimension_parts(
+    sheet: BankSheet, scores: PortfolioScores, row: int, points: Mapping[ScoreOutput, tuple[float, int]]
+) -> tuple[PortraitDimension, ...]:
     used = [sheet.features[binning.feature] for binning in sheet.binnings]
     parts = []
     for dimension in DIMENSIONS:
@@ -171,35 +186,21 @@ def _dimension_parts(sheet: BankSheet, scores: PortfolioScores, row: int) -> tup
         code, zh, en = find_dimension_band(value) if value is not None else (None, "未提供", "not given")
         sources = [(item.zh, item.en) for item in sheet.items if item.dimension == dimension.code]
         sources += [(f.label_zh, f.label_en) for f in used if f.dimension == dimension.code]
-        points = _points(sheet, scores, row, ScoreOutput("dimension", dimension.code))
-        parts.append(
-            PortraitDimension(dimension.code, dimension.zh, dimension.en, value, code, zh, en, points, tuple(sources))
-        )
+        exact, whole = points.get(ScoreOutput("dimension", dimension.code), (None, None))
+        words = (dimension.code, dimension.zh, dimension.en)
+        parts.append(PortraitDimension(*words, value, code, zh, en, exact, whole, tuple(sources)))
     return tuple(parts)
 
 
-def _reasons(sheet: BankSheet, scores: PortfolioScores, row: int) -> tuple[ScoreReason, ...]:
+def _reasons(sheet: BankSheet, points: Mapping[ScoreOutput, tuple[float, int]]) -> tuple[ScoreReason, ...]:
     words = _output_words(sheet)
-    reasons = []
-    for output in sheet.outputs:
-        points = _points(sheet, scores, row, output)
-        if points is not None and abs(points) >= MIN_REASON_POINTS:
-            zh, en = words[output]
-            size = round(abs(points))
-            verb, direction = ("拉低", "lower") if points < 0 else ("提高", "higher")
-            unit = "point" if size == 1 else "points"
-            reasons.append(
-                ScoreReason(
-                    output.kind,
-                    output.key,
-                    f"{zh} {verb}评分 {size} 分",
-                    f"{en}: {size} {unit} {direction}",
-                    points,
-                )
-            )
+    reasons = [
+        ScoreReason(output.kind, output.key, *reason_sentence(words[output], whole), exact, whole)
+        for output, (exact, whole) in points.items()
+    ]
     if sheet.detail is ResultDetail.TOTAL:
         text = ("合同仅提供总分，不含分项原因", "The contract gives totals only, so no reasons in parts")
-        reasons.append(ScoreReason("total", "detail", *text, 0.0))
+        reasons.append(ScoreReason("total", "detail", *text, 0.0, 0, note=True))
     # Adverse reasons first, each group by size.
     return tuple(sorted(reasons, key=lambda reason: (not reason.adverse, -abs(reason.points))))
 

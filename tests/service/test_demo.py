@@ -34,6 +34,7 @@ def test_the_whole_job(tmp_path: Path):
     assert facts["set_aside"] > 0
     assert facts["accepted"] + facts["set_aside"] == 600
     assert sum(facts["grades"].values()) == facts["scored"]
+    assert {"step", "zh", "en"} <= set(facts["warnings"][0]) if facts["warnings"] else facts["warnings"] == []
     assert facts["auc"] > 0.6
     page = Path(facts["portrait"]).read_text(encoding="utf-8")
     assert "<svg" in page and "<script" not in page

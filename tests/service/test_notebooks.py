@@ -12,11 +12,23 @@ from nbclient import NotebookClient
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").rglob("*.ipynb"))
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_it_runs(path: Path, tmp_path: Path) -> None:
+EXTRACTION = NOTEBOOKS[0].parents[1] / "researcher" / "02-model-extraction.ipynb"
+SIZES = [
+    *(pytest.param(path, 2_000, id=path.stem) for path in NOTEBOOKS),
+    # Larger weights and an unusual base: the attack of this notebook has to work at any size.
+    pytest.param(EXTRACTION, 3_000, id=f"{EXTRACTION.stem}-3000"),
+    *(
+        pytest.param(EXTRACTION, rows, id=f"{EXTRACTION.stem}-{rows}", marks=pytest.mark.soak)
+        for rows in (1_000, 10_000)
+    ),
+]
+
+
+@pytest.mark.parametrize(("path", "rows"), SIZES)
+def test_it_runs(path: Path, rows: int, tmp_path: Path) -> None:
     environment = {
         **os.environ,
-        "SHULAB_NOTEBOOK_ROWS": "2000",
+        "SHULAB_NOTEBOOK_ROWS": str(rows),
         "SHULAB_NOTEBOOK_OUT": str(tmp_path / "out"),
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     }

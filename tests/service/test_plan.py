@@ -124,6 +124,9 @@ def test_a_plan_becomes_the_contract_under_which_the_portfolio_is_scored_once(
     out, plan = tmp_path / "scores.csv", tmp_path / "plan.json"
     done = planning.plan(plan, "--recipient", "授信审批部", "--purpose", "post-loan-monitoring")
     assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["portfolio"] == {"rows": 20, "accepted": 20, "set_aside": 0, "set_aside_reasons": {}}
+    assert said["warnings"] == []
     proposal = parse_proposal(plan.read_bytes())
     assert proposal.bank == planning.bank.card
     assert (proposal.model, proposal.model_version, proposal.detail) == ("credit", 1, ResultDetail.TOTAL)

@@ -15,6 +15,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from lab.simulation.synthetic.portfolio import LABEL, make_synthetic_portfolio
+from lab.simulation.synthetic.register import make_synthetic_register, write_synthetic_register
 from lab.simulation.trial.report import TrialReport, write_report
 from lab.simulation.trial.settings import TrialSettings
 from lab.simulation.trial.trial import run_trial
@@ -137,6 +139,37 @@ def test_other_models(messy: tuple[Path, Path, dict[str, int]], tmp_path: Path, 
     assert report.facts["interactions"] == options.get("interactions", "one")
     assert report.facts["matched"] == truth["shared"]
     assert report.facts["auc_encrypted"] > 0.65
+
+
+def test_dictionaries_and_warnings_reach_the_report(tmp_path: Path):
+    register = make_synthetic_register(1_000, 1)
+    bureau, (_, pilot) = (
+        write_synthetic_register(register, tmp_path),
+        make_synthetic_portfolio(register, 60).write(tmp_path),
+    )
+    bank = tmp_path / "bank.csv"
+    bank.write_bytes((pilot.read_text(encoding="utf-8") + "\n\nragged,1\n").encode("gb18030"))
+    words = tmp_path / "words.toml"
+    parts = [(tmp_path / f"{name}.toml").read_text(encoding="utf-8") for name in ("register", "portfolio")]
+    words.write_text("\n".join([*parts, '[items.nowhere]\nzh = "无"\n']), encoding="utf-8")
+    out = tmp_path / "out"
+    done = run_lab(
+        *("trial", bureau, bank, "--id", "uscc", "--label", LABEL, "--dictionary", words, "--json", "--out", out),
+        *("--model", "scorecard"),
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    facts = json.loads(done.stdout)
+    assert len(facts["dimensions"]) == 6
+    assert sum(bool(one["bureau"] or one["bank"]) for one in facts["dimensions"]) >= 4
+    page = Path(facts["report"]).read_text(encoding="utf-8")
+    for one in facts["dimensions"]:
+        assert all(item["zh"] in page and item["zh"] in done.stderr.replace("\n", "") for item in one["bank"][:1])
+    for said in ("GB18030", "2 blank lines", "1 rows set aside", "1 entries of words.toml describe no column"):
+        assert sum(said in one["en"] for one in facts["warnings"]) == 1, said
+        assert said in page and said in done.stderr
+    drawn = run_lab("bank", "portrait", "--home", out / "bank", "--json")
+    known = [one["code"] for one in json.loads(drawn.stdout)["portrait"]["dimensions"] if one["value"] is not None]
+    assert known == [one["code"] for one in facts["dimensions"] if one["bureau"] or one["bank"]]
 
 
 @pytest.mark.soak

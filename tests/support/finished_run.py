@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -71,9 +72,17 @@ def home(tmp_path: Path) -> BankHome:
 
 
 def make_run(
-    home: BankHome, trained: tuple[Model, pl.DataFrame, pl.DataFrame], detail: ResultDetail, *, scored: int = 100
+    home: BankHome,
+    trained: tuple[Model, pl.DataFrame, pl.DataFrame],
+    detail: ResultDetail,
+    *,
+    scored: int = 100,
+    warnings: Sequence[str] = (),
 ) -> FinishedRun:
-    """A run as a job leaves it: ``scored`` firms, then two unmatched ones, one with a malformed code, one repeated."""
+    """A run as a job leaves it: ``scored`` firms, then two unmatched ones, one with a malformed code, one repeated.
+
+    ``warnings``: of the job.
+    """
     model, public, bank = trained
     sheet = model.sheet(detail)
     codes = [f"firm-{n:03d}" for n in range(scored)]
@@ -120,7 +129,7 @@ def make_run(
                 "matched": scored,
                 "scored": scored,
                 "false_positive_rate": 1e-9,
-                "warnings": [],
+                "warnings": list(warnings),
                 "receipts": [_receipt(scored)],
                 "seconds": dict.fromkeys(("match", "encrypt", "score", "decrypt", "total"), 1.0),
                 "bytes_up": 10_000_000,

@@ -35,6 +35,11 @@ class ScoredRun:
         step = parse_contract(run.contract, kept=True).contract.ceilings.precision
         return cls(run, sheet, read_outcome(sheet, outputs, step=step), tuple(outputs["code"].to_list()), run.scores)
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the job warned of: rows and cells that could not be read, batches that were refused."""
+        return tuple(str(warning) for warning in self.run.manifest.get("warnings", ()))
+
     def resolve_code(self, code: str | None) -> str:
         """The normalised code (None: the first scored one).
 

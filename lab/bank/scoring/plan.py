@@ -18,7 +18,7 @@ from lab.bank.connection.client import BureauClient
 from lab.bank.home import BankHome
 from lab.bank.keys import BankKeys
 from lab.bank.matching.oprf_client import MAX_REQUEST_ELEMENTS
-from lab.bank.portfolio import read_portfolio
+from lab.bank.portfolio import Portfolio, read_portfolio
 from lab.bank.runs.job_requests import PlanRequest
 from lab.terms.contract.document import Ceilings, Operation, ResultDetail
 from lab.terms.contract.model_offer import DetailCost, ModelOffer, parse_offer
@@ -41,6 +41,14 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
+class PlannedJob:
+    """A proposal, and the portfolio that it was made for, which stays at the bank."""
+
+    proposal: ContractProposal
+    portfolio: Portfolio
+
+
+@dataclass(frozen=True)
 class MachineSpeed:
     """The speed of this machine: seconds to blind an identifier and to encrypt a column, bytes of a column."""
 
@@ -56,7 +64,7 @@ def plan_job(
     request: PlanRequest,
     *,
     progress: Progress = SILENT,
-) -> ContractProposal:
+) -> PlannedJob:
     """The smallest proposal under which the portfolio could be scored once, with an estimate.
 
     Raises ``NotAuthentic`` when the bureau does not know the bank, ``NotFound`` for a model it does not offer,
@@ -72,14 +80,15 @@ def plan_job(
         )
     engine = _first_common("matching engine", offer.engines, ENGINES)
     params = find_parameters(_first_common("parameter set", offer.parameters, tuple(PARAMETERS)))
-    codes = read_portfolio(request.portfolio, kind=offer.id_kind, id_column=request.id_column).codes
+    portfolio = read_portfolio(request.portfolio, kind=offer.id_kind, id_column=request.id_column)
+    codes = portfolio.codes
     if not codes:
         raise InvalidInput(
             "Expected at least one usable code in the portfolio; found none.", next_step="check the code column (--id)"
         )
     speed = measure_speed(keys, engine, params, progress)
     context = len(keys.public_context(params))
-    return ContractProposal(
+    proposal = ContractProposal(
         bank=home.card,
         model=offer.model,
         model_version=offer.version,
@@ -99,6 +108,7 @@ def plan_job(
         parameters=params.name,
         estimate=estimate_job(len(codes), offer, size, params, speed, context, bank_engine(engine).ELEMENT_BYTES),
     )
+    return PlannedJob(proposal, portfolio)
 
 
 def smallest_ceilings(rows: int, params: ParameterSet, days: int) -> Ceilings:

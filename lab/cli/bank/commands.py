@@ -24,7 +24,7 @@ from lab.cli.bank.options import (
 from lab.cli.bank.plan import plan
 from lab.cli.bank.rescore import drift, rescore
 from lab.cli.bank.rotate_key import rotate_key
-from lab.cli.bank.runs import runs, show_run, summarise_manifest
+from lab.cli.bank.runs import runs, show_run, show_run_warnings, summarise_manifest
 from lab.cli.bank.tidy import show_expired_reminder, tidy
 from lab.cli.bank.tree_heads import app as heads
 from lab.cli.terminal.command_options import take_options
@@ -141,7 +141,7 @@ def score(options: ScoreOptions) -> None:
         manifest = score_portfolio(home, keys, client, request, progress=output.progress)
     show_run(output, manifest)
     show_expired_reminder(output, home)
-    output.print_result(summarise_manifest(manifest) | {"warnings": manifest["warnings"]})
+    output.print_result(summarise_manifest(manifest))
 
 
 @app.command()
@@ -168,11 +168,18 @@ def portrait(
     scored_run = ScoredRun.open(find_finished_run(opened.runs, run))
     drawn = scored_run.portrait(code)
     output.show(draw_portrait_panel(drawn))
+    show_run_warnings(output, scored_run.run.manifest)
     if html is not None:
-        replace_private(html.absolute(), portrait_page(drawn, scored_run.sheet, lang=lang).encode())
+        page = portrait_page(drawn, scored_run.sheet, lang=lang, warnings=scored_run.warnings)
+        replace_private(html.absolute(), page.encode())
         output.say(f"画像网页 page: {html}")
     output.print_result(
-        {"run": scored_run.run.folder.name, "html": str(html) if html else None, "portrait": drawn.as_dict()}
+        {
+            "run": scored_run.run.folder.name,
+            "html": str(html) if html else None,
+            "warnings": list(scored_run.warnings),
+            "portrait": drawn.as_dict(),
+        }
     )
 
 

@@ -42,7 +42,7 @@ def match(options: MatchOptions) -> None:
         manifest = match_portfolio(home, keys, client, request, progress=output.progress)
     show_match(output, manifest)
     show_expired_reminder(output, home)
-    output.print_result(summarise_manifest(manifest) | {"warnings": manifest["warnings"]})
+    output.print_result(summarise_manifest(manifest))
 
 
 @take_options(PortfolioOptions)
@@ -64,4 +64,4 @@ def count(options: PortfolioOptions) -> None:
         manifest = count_portfolio(home, keys, client, request, progress=output.progress)
     show_match(output, manifest)
     show_expired_reminder(output, home)
-    output.print_result(summarise_manifest(manifest) | {"warnings": manifest["warnings"]})
+    output.print_result(summarise_manifest(manifest))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -65,6 +66,7 @@ def plan(options: PlanOptions) -> None:
     nothing of the portfolio is sent. Send the plan to the bureau's officer: `lab officer draft --from PLAN.json`.
     """
     from lab.bank.runs.job_requests import PlanRequest
+    from lab.bank.runs.manifest import describe_portfolio
     from lab.bank.scoring.plan import plan_job
     from lab.disk.private_files import replace_private
 
@@ -82,8 +84,10 @@ def plan(options: PlanOptions) -> None:
         id_column=options.id_column,
     )
     with options.connect(url, keys, bureau_key) as client:
-        found = plan_job(home, keys, client, request, progress=output.progress)
+        planned = plan_job(home, keys, client, request, progress=output.progress)
+    found, facts = planned.proposal, describe_portfolio(planned.portfolio)
     _show_proposal(output, found)
+    _show_portfolio(output, facts, planned.portfolio.warnings)
     if options.out is not None:
         replace_private(options.out.absolute(), found.to_json().encode())
         output.say(f"计划 plan: {options.out}")
@@ -91,7 +95,25 @@ def plan(options: PlanOptions) -> None:
     elif not options.as_json:
         output.print_text(found.to_json())
     plan_json = found.model_dump(mode="json", by_alias=True)
-    output.print_result({"out": str(options.out) if options.out else None, "plan": plan_json})
+    counts = {name: facts[name] for name in ("rows", "accepted", "set_aside", "set_aside_reasons")}
+    warnings = list(planned.portfolio.warnings)
+    output.print_result(
+        {"out": str(options.out) if options.out else None, "plan": plan_json, "portfolio": counts, "warnings": warnings}
+    )
+
+
+def _show_portfolio(output: CommandOutput, facts: dict[str, Any], warnings: Sequence[str]) -> None:
+    """Say which rows of the portfolio the plan leaves out, and what its reader warned of.
+
+    On stderr: the plan itself may go to stdout.
+    """
+    if facts["set_aside"]:
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in facts["set_aside_reasons"].items())
+        output.say_on_stderr(
+            f"注意 note: 搁置 {facts['set_aside']:,} 行，不计入 rows set aside, not planned for: {reasons}"
+        )
+    for warning in warnings:
+        output.say_on_stderr(f"注意 note: {warning}")
 
 
 def _choose_bureau(home: BankHome, url: str | None) -> tuple[str, str | None]:

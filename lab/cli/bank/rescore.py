@@ -99,12 +99,16 @@ def drift(
 
     output = CommandOutput(as_json)
     opened = BankHome.open(home or default_home())
-    moved = compare_runs(*(ScoredRun.open(find_finished_run(opened.runs, name)) for name in (old, new)))
+    opened_runs = [ScoredRun.open(find_finished_run(opened.runs, name)) for name in (old, new)]
+    moved = compare_runs(*opened_runs)
     _show_drift(output, moved)
     if html is not None:
         replace_private(html.absolute(), drift_page(moved, bank=opened.name, lang=lang).encode())
         output.say(f"变动网页 page: {html}")
-    output.print_result(moved.as_dict() | {"html": str(html) if html else None})
+    warnings = [f"{run.run.folder.name}: {warning}" for run in opened_runs for warning in run.warnings]
+    for warning in warnings:
+        output.say(f"注意 note: {warning}")
+    output.print_result(moved.as_dict() | {"html": str(html) if html else None, "warnings": warnings})
 
 
 def _show_drift(output: CommandOutput, moved: DriftReport) -> None:

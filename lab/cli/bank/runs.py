@@ -29,7 +29,7 @@ RUN_KIND_LABELS = {
 }
 
 
-LONG_FIELDS = ("receipts", "match_receipts", "cosigned", "schema", "warnings")
+LONG_FIELDS = ("receipts", "match_receipts", "cosigned", "schema")
 """Fields of a manifest that are long, or say nothing about the run."""
 
 
@@ -139,7 +139,7 @@ def show_match(output: CommandOutput, manifest: dict[str, Any]) -> None:
         rows.append(("结果文件 out", manifest["out"]))
     rows.append(_keep_until(manifest))
     output.table(f"{RUN_KIND_LABELS[RunKind(manifest['kind'])]} {manifest['run']}", ("项目 item", "结果 result"), rows)
-    _warn(output, manifest)
+    show_run_warnings(output, manifest)
 
 
 def show_run(output: CommandOutput, manifest: dict[str, Any]) -> None:
@@ -154,6 +154,7 @@ def show_run(output: CommandOutput, manifest: dict[str, Any]) -> None:
             *_portfolio(manifest),
             ("匹配 matched", f"{manifest['matched']:,}"),
             ("已评分 scored", f"{manifest['scored']:,}"),
+            *_not_scored(manifest),
             *_charged(manifest),
             _receipts(manifest),
             _fork_detection_row(manifest),
@@ -162,7 +163,7 @@ def show_run(output: CommandOutput, manifest: dict[str, Any]) -> None:
             _keep_until(manifest),
         ],
     )
-    _warn(output, manifest)
+    show_run_warnings(output, manifest)
 
 
 def _column_line(column: dict[str, Any]) -> ColumnLine:
@@ -182,6 +183,12 @@ def _portfolio(manifest: dict[str, Any]) -> list[tuple[str, str]]:
         ("已接受 accepted", f"{manifest['accepted']:,}"),
         ("搁置 set aside", f"{manifest['set_aside']:,}" + (f" ({reasons})" if reasons else "")),
     ]
+
+
+def _not_scored(manifest: dict[str, Any]) -> list[tuple[str, str]]:
+    """How many matched enterprises were not scored, and why; only what there is."""
+    words = (("skipped", "按名单跳过 skipped"), ("not_rescored", "未能重评 not scored again"))
+    return [(text, f"{manifest[name]:,}") for name, text in words if manifest.get(name)]
 
 
 def _costs(manifest: dict[str, Any]) -> list[tuple[str, str]]:
@@ -219,6 +226,7 @@ def _keep_until(manifest: dict[str, Any]) -> tuple[str, str]:
     return ("保存至 keep until", manifest["delete_after"])
 
 
-def _warn(output: CommandOutput, manifest: dict[str, Any]) -> None:
+def show_run_warnings(output: CommandOutput, manifest: dict[str, Any]) -> None:
+    """Say what a run warned of, one line each."""
     for warning in manifest["warnings"]:
         output.say(f"注意 note: {warning}")

@@ -77,6 +77,20 @@ class TrialOptions:
     bank_columns: Annotated[
         str, typer.Option(metavar="A,B", help="只用这些银行列 Use only these columns of the bank's file.")
     ] = ""
+    dictionary: Annotated[
+        Path | None,
+        typer.Option(
+            help="数据项词典 Words and dimensions for both parties' columns (TOML, [items.COLUMN]).", show_default=False
+        ),
+    ] = None
+    bureau_dictionary: Annotated[
+        Path | None,
+        typer.Option(help="数据局词典 For the bureau's columns, instead of --dictionary.", show_default=False),
+    ] = None
+    bank_dictionary: Annotated[
+        Path | None,
+        typer.Option(help="银行词典 For the bank's columns, instead of --dictionary.", show_default=False),
+    ] = None
     seed: Annotated[int, typer.Option(min=0, help="随机种子 Seed of the split and the training.")] = 1
     out: Annotated[
         Path | None,
@@ -113,6 +127,8 @@ def trial(options: TrialOptions) -> None:
         bureau_columns=_split(options.bureau_columns),
         bank_columns=_split(options.bank_columns),
         seed=options.seed,
+        bureau_dictionary=options.bureau_dictionary or options.dictionary,
+        bank_dictionary=options.bank_dictionary or options.dictionary,
     )
     output.say("试算：两份文件都在本机，试点样本以明文合并训练。")
     output.say("Trial: both files are on this machine; the pilot sample is joined in clear to train the model.")
@@ -122,6 +138,7 @@ def trial(options: TrialOptions) -> None:
     output.show(draw_report(report))
     output.say(f"报告 report: {page}")
     facts: dict[str, Any] = dict(report.facts) | {
+        "dimensions": [one.as_dict() for one in report.dimensions],
         "warnings": [{"zh": zh, "en": en} for zh, en in report.warnings],
         "report": str(page),
         "out": str(settings.out),

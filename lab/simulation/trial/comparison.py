@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from lab.simulation.trial.dictionaries import TrialDictionaries, dictionary_warnings, list_dimension_inputs
 from lab.simulation.trial.joined_files import JoinedFiles
 from lab.simulation.trial.report import TrialReport
 from lab.simulation.trial.score_metrics import (
@@ -21,20 +22,29 @@ from lab.simulation.trial.score_metrics import (
     measure_discrimination,
 )
 from lab.simulation.trial.settings import TrialSettings
+from lab.terms.contract.document import ResultDetail
 from lab.terms.errors import ShulabError
+from lab.terms.text.bilingual import BilingualText, read_warning
+from models.bureau.model import Model
 from models.bureau.training.trainer import TrainingResult, fit_baseline
 from models.shared.features import encode_features
 
 
 @dataclass(frozen=True)
 class TrialResults:
-    """What a trial produced. ``manifest``: the bank's run; ``peak_bureau``: the bureau's peak memory in bytes."""
+    """What a trial produced.
+
+    ``manifest``: the bank's run. ``peak_bureau``: the bureau's peak memory in bytes. ``imported``: what the bureau's
+    import said.
+    """
 
     settings: TrialSettings
     joined: JoinedFiles
     trained: TrainingResult
     manifest: Mapping[str, Any]
     peak_bureau: int
+    words: TrialDictionaries = field(default_factory=TrialDictionaries)
+    imported: Mapping[str, Any] = field(default_factory=dict)
 
 
 def build_report(results: TrialResults, seconds: Mapping[str, float], begun: float) -> TrialReport:
@@ -69,6 +79,7 @@ def build_report(results: TrialResults, seconds: Mapping[str, float], begun: flo
             for side, reasons in (("数据局 bureau", joined.bureau.set_aside), ("银行 bank", joined.bank.set_aside))
             for reason, count in reasons.items()
         ],
+        dimensions=list_dimension_inputs(trained.model.sheet(finest_detail(trained.model))),
         warnings=_warnings(results, metrics.auc["encrypted"], difference),
     )
 
@@ -180,4 +191,26 @@ def _warnings(results: TrialResults, auc: float | None, difference: float | None
             )
         )
     warnings += [(warning.zh, warning.en) for warning in results.trained.model.card.warnings]
+    warnings += dictionary_warnings(results.settings, results.words, joined.bureau, joined.bank)
+    return list(dict.fromkeys(warnings + _command_warnings(results)))
+
+
+def _command_warnings(results: TrialResults) -> list[BilingualText]:
+    """What the reader and the parties' commands warned of, with the party's name."""
+    joined = results.joined
+    said = (
+        ("数据局文件", "bureau's file", joined.bureau.warnings),
+        ("数据局文件", "bureau's file", results.imported.get("warnings", ())),
+        ("银行文件", "bank's file", joined.bank.warnings),
+        ("银行作业", "bank's job", results.manifest.get("warnings", ())),
+    )
+    warnings = []
+    for side_zh, side_en, found in said:
+        for zh, en in map(read_warning, found):
+            warnings.append((f"{side_zh}：{zh}", f"{side_en}: {en}"))
     return warnings
+
+
+def finest_detail(model: Model) -> ResultDetail:
+    """The finest detail that the model can give: subtotals by feature need a model without free interactions."""
+    return ResultDetail.DIMENSIONS if model.interactions == "free" else ResultDetail.FULL

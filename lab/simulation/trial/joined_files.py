@@ -36,6 +36,7 @@ class PartyFile:
     columns: tuple[str, ...]
     set_aside: dict[RejectionReason, int]
     all_rows: pl.DataFrame
+    warnings: tuple[str, ...] = ()
 
     @property
     def features(self) -> pl.DataFrame:
@@ -147,6 +148,7 @@ def _read_party_file(
         columns=tuple(features),
         set_aside=dict(reasons),
         all_rows=frame,
+        warnings=table.warnings,
     )
 
 

@@ -27,8 +27,9 @@ from lab.simulation.trial.charts import (
     score_histogram,
     stacked_bar,
 )
+from lab.simulation.trial.dictionaries import DimensionInputs
 from lab.simulation.trial.score_metrics import DiscriminationMetrics
-from lab.terms.text.bilingual import BilingualText
+from lab.terms.text.bilingual import BilingualText, join_languages
 from lab.terms.text.escaping import escape_hidden
 
 MODEL_LABELS: Mapping[str, BilingualText] = {
@@ -70,6 +71,8 @@ FIGURE_LABELS: Mapping[str, BilingualText] = {
     "model": ("模型", "model"),
     "interactions": ("交互", "interactions"),
 }
+MAX_WORDS = 12
+"""Items of a dimension that the report names for each party; the others are counted."""
 _BYTES = {"bytes_up", "bytes_down", "peak_rss_bureau", "peak_rss_bank"}
 
 
@@ -83,6 +86,7 @@ class TrialReport:
     labels: NDArray[np.int8]
     row_outcomes: Sequence[tuple[str, int]]
     set_aside: Sequence[tuple[str, str, str, int]]
+    dimensions: Sequence[DimensionInputs] = ()
     warnings: Sequence[BilingualText] = ()
     made_at: datetime = field(default_factory=lambda: datetime.now().astimezone())
 
@@ -127,6 +131,8 @@ def _page_values(report: TrialReport) -> dict[str, Any]:
         "set_aside": [
             {"side": side, "zh": zh, "en": en, "count": f"{count:,}"} for side, zh, en, count in report.set_aside
         ],
+        "dimensions": report.dimensions,
+        "most_words": MAX_WORDS,
         "warnings": report.warnings,
         "figures": [
             {"zh": FIGURE_LABELS[key][0], "key": key, "value": _value(key, facts[key])} for key in FIGURE_LABELS
@@ -185,8 +191,26 @@ def draw_report(report: TrialReport) -> RenderableType:
         Text(escape_hidden(f"搁置 set aside · {side}: {count:,} 行 rows: {zh} {en}"))
         for side, zh, en, count in report.set_aside
     ]
-    notes += [Text(escape_hidden(f"注意 note · {zh} {en}"), style="yellow") for zh, en in report.warnings]
-    return Group(models, figures, *notes)
+    notes += [
+        Text(escape_hidden(f"注意 note · {join_languages(zh, en)}"), style="yellow") for zh, en in report.warnings
+    ]
+    return Group(models, figures, _dimension_table(report.dimensions), *notes)
+
+
+def _dimension_table(dimensions: Sequence[DimensionInputs]) -> Table:
+    table = Table(title="画像维度的数据项 what each dimension reads", title_justify="left", header_style="bold")
+    for column in ("维度 dimension", "数据局 bureau", "银行 bank"):
+        table.add_column(column, overflow="fold")
+    for one in dimensions:
+        table.add_row(f"{one.zh} {one.en}", _word_list(one.bureau), _word_list(one.bank))
+    return table
+
+
+def _word_list(words: Sequence[BilingualText]) -> Text:
+    """Some words of one party, one a line, and how many more there are."""
+    lines = [escape_hidden(join_languages(zh, en)) for zh, en in words[:MAX_WORDS]]
+    more = len(words) - MAX_WORDS
+    return Text("\n".join([*lines, f"另 {more:,} 项 more"] if more > 0 else lines) or "—")
 
 
 def _size_bars(facts: Mapping[str, Any], keys: Sequence[str], colour: str) -> Markup:

@@ -12,7 +12,10 @@ from lab.terms.names import IdKind
 
 @dataclass(frozen=True)
 class TrialSettings:
-    """Files and options of a trial. ``bureau_columns`` and ``bank_columns``: features to use; empty means all."""
+    """Files and options of a trial. ``bureau_columns`` and ``bank_columns``: features to use; empty means all.
+
+    ``bureau_dictionary`` and ``bank_dictionary`` describe each party's columns; both may be the same file.
+    """
 
     bureau: Path
     bank: Path
@@ -26,3 +29,5 @@ class TrialSettings:
     bureau_columns: Sequence[str] = ()
     bank_columns: Sequence[str] = ()
     seed: int = 1
+    bureau_dictionary: Path | None = None
+    bank_dictionary: Path | None = None

@@ -23,12 +23,13 @@ from lab.simulation.party_steps import (
     run_scoring_job,
     set_up_bureau,
 )
-from lab.simulation.trial.comparison import TrialResults, build_report
+from lab.simulation.trial.comparison import TrialResults, build_report, finest_detail
+from lab.simulation.trial.dictionaries import TrialDictionaries, read_dictionaries
 from lab.simulation.trial.joined_files import JoinedFiles, JoinOptions, read_joined_files
 from lab.simulation.trial.report import TrialReport
 from lab.simulation.trial.settings import TrialSettings
 from lab.tables.spreadsheet_csv import save_csv
-from lab.terms.contract.document import Purpose, ResultDetail
+from lab.terms.contract.document import Purpose
 from lab.terms.names import ModelRef
 from lab.terms.progress import SILENT, Progress
 from models.bureau.serialization import save_model
@@ -47,6 +48,7 @@ def run_trial(settings: TrialSettings, *, show: bool = True, progress: Progress 
     ``Conflict`` if ``settings.out`` has an earlier run, and the error that a party's command reports.
     """
     begun = time.perf_counter()
+    words = read_dictionaries(settings)
     options = JoinOptions(
         settings.id_column,
         settings.label,
@@ -66,18 +68,25 @@ def run_trial(settings: TrialSettings, *, show: bool = True, progress: Progress 
     with _BlockTimer(seconds, "import"):
         all_columns = len(joined.bureau.columns) == joined.bureau.all_rows.width - 1
         columns = () if all_columns else joined.bureau.columns
-        import_register(
-            deployment, settings.bureau, id_column=settings.id_column, id_kind=settings.id_kind, columns=columns
+        imported = import_register(
+            deployment,
+            settings.bureau,
+            id_column=settings.id_column,
+            id_kind=settings.id_kind,
+            columns=columns,
+            dictionary=settings.bureau_dictionary,
         )
     with _BlockTimer(seconds, "train"):
-        trained = _train(settings, joined, progress)
+        trained = _train(settings, joined, words, progress)
     manifest, peak_bureau = _score(settings, deployment, joined, trained)
     seconds |= {step: float(manifest["seconds"][step]) for step in ("match", "encrypt", "score", "decrypt")}
-    results = TrialResults(settings, joined, trained, manifest, peak_bureau)
+    results = TrialResults(settings, joined, trained, manifest, peak_bureau, words, imported)
     return build_report(results, seconds, begun)
 
 
-def _train(settings: TrialSettings, joined: JoinedFiles, progress: Progress) -> TrainingResult:
+def _train(
+    settings: TrialSettings, joined: JoinedFiles, words: TrialDictionaries, progress: Progress
+) -> TrainingResult:
     return train_model(
         joined.bureau_features(joined.pilot),
         joined.bank_features(joined.pilot),
@@ -88,6 +97,8 @@ def _train(settings: TrialSettings, joined: JoinedFiles, progress: Progress) -> 
             seed=settings.seed,
             name=MODEL,
             purpose="试算 Trial",
+            public_descriptions=words.bureau,
+            bank_descriptions=words.bank,
         ),
         progress=progress,
     )
@@ -100,7 +111,7 @@ def _score(
     save_model(trained.model, settings.out / "model.json")
     deployment.run_command("model", "publish", "--file", settings.out / "model.json", "--home", deployment.bureau_home)
     portfolio, skip = _write_portfolio(settings, joined)
-    detail = ResultDetail.DIMENSIONS if trained.model.interactions == "free" else ResultDetail.FULL
+    detail = finest_detail(trained.model)
     with deployment.run_service() as service:
         name = str(ModelRef(trained.model.name, trained.model.version))
         terms = ContractTerms(name, detail, settings.engine, Purpose.RESEARCH, len(joined.bank.codes))

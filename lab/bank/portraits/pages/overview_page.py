@@ -24,6 +24,7 @@ from lab.bank.portraits.pages.svg_charts import (
 from lab.bank.portraits.scored_run import ScoredRun
 from lab.bank.runs.results import RowStatus
 from lab.terms.identifiers import RejectionReason
+from lab.terms.text.bilingual import split_bilingual
 from models.shared.dimensions import DIMENSIONS
 
 _BIN = 20  # points in a column of the histogram
@@ -50,6 +51,7 @@ def overview_page(scored_run: ScoredRun, *, lang: Language = "both") -> str:
         "overview.html.j2",
         lang=lang,
         manifest=manifest,
+        warnings=[split_bilingual(warning) for warning in scored_run.warnings],
         **_score_figures(scored_run),
         radar=_radar(scored_run, lang),
         **_status_figures(scored_run.scores),

@@ -12,11 +12,13 @@ from markupsafe import Markup
 
 from lab.bank.portraits.pages.rendering import render
 from lab.bank.portraits.pages.svg_charts import Axis, grade_scale, level_bar, points_bar, radar_chart, score_dial
-from models.shared.portrait import Portrait, PortraitDimension, ScoreReason
+from lab.terms.text.bilingual import split_bilingual
+from models.shared.portrait import Portrait, PortraitDimension
+from models.shared.reasons import ReasonList, ScoreReason, format_points
 from models.shared.sheet import BankSheet, PublicItem
 
 Language = Literal["zh", "en", "both"]
-MAX_REASONS = 10  # of one kind; the rest are counted
+MAX_REASONS = 10  # of one split; the page says what the others add up to
 _KINDS: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (("dimension", "total"), "按维度", "by dimension"),
     (("feature", "public"), "按指标", "by feature"),
@@ -27,8 +29,9 @@ _KINDS: tuple[tuple[tuple[str, ...], str, str], ...] = (
 class _ReasonGroup:
     zh: str
     en: str
+    found: ReasonList
     reasons: tuple[tuple[ScoreReason, Markup | None], ...]
-    more: int
+    total: str | None
 
 
 @dataclass(frozen=True)
@@ -38,12 +41,18 @@ class _DimensionSources:
     own: tuple[tuple[str, str], ...]
 
 
-def portrait_page(portrait: Portrait, sheet: BankSheet, *, lang: Language = "both") -> str:
-    """The page as text; ``sheet``: the one that the portrait was computed with, for its grade bounds."""
+def portrait_page(
+    portrait: Portrait, sheet: BankSheet, *, lang: Language = "both", warnings: Sequence[str] = ()
+) -> str:
+    """The page as text.
+
+    ``sheet``: the one that the portrait was computed with, for its grade bounds. ``warnings``: of the job that scored.
+    """
     known = any(part.value is not None for part in portrait.dimensions)
     context: dict[str, Any] = {
         "lang": lang,
         "portrait": portrait,
+        "warnings": [split_bilingual(warning) for warning in warnings],
         "dial": score_dial(
             portrait.score,
             portrait.score_low,
@@ -113,19 +122,14 @@ def _scale(portrait: Portrait, sheet: BankSheet) -> Markup:
 
 
 def _groups(portrait: Portrait) -> list[_ReasonGroup]:
-    largest = max((abs(reason.points) for reason in portrait.reasons), default=0.0)
+    largest = max((abs(reason.whole_points) for reason in portrait.reasons), default=0)
     groups = []
     for kinds, zh, en in _KINDS:
-        of_kind = [reason for reason in portrait.reasons if reason.kind in kinds]
-        # The largest are kept, in the order given: adverse ones first.
-        kept = sorted(of_kind, key=lambda reason: -abs(reason.points))[:MAX_REASONS]
-        shown = tuple(
-            (reason, points_bar(reason.points, largest) if reason.points else None)
-            for reason in of_kind
-            if reason in kept
-        )
-        if shown:
-            groups.append(_ReasonGroup(zh, en, shown, len(of_kind) - len(shown)))
+        found = portrait.list_reasons(*kinds, limit=MAX_REASONS)
+        if found.shown or found.others:
+            bars = [None if reason.note else points_bar(reason.whole_points, largest) for reason in found.shown]
+            total = None if portrait.points is None else format_points(found.total)
+            groups.append(_ReasonGroup(zh, en, found, tuple(zip(found.shown, bars, strict=True)), total))
     return groups
 
 

@@ -200,7 +200,7 @@ def points_bar(points: float, largest: float) -> Markup:
     parts = [
         f'<rect x="{x:.1f}" y="4" width="{max(size, 1):.1f}" height="14" rx="1.5" fill="{colour}"/>',
         _line(130, 0, 130, 22, MUTED, 1),
-        _text(number_x, 15, f"{points:+.0f}".replace("-", "−"), size=11, weight=600, colour=ink, anchor=anchor),
+        _text(number_x, 15, f"{points:+,.0f}".replace("-", "−"), size=11, weight=600, colour=ink, anchor=anchor),
     ]
     return _svg(260, 22, parts, f"{points:+.0f} points", "points")
 

@@ -7,8 +7,10 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from lab.bank.portraits.pages.portrait_page import format_percent
 from lab.terms.text.escaping import escape_hidden, join_visible_lines
-from models.shared.portrait import Portrait, PortraitDimension, ScoreReason
+from models.shared.portrait import Portrait, PortraitDimension
+from models.shared.reasons import format_points
 
 _BAR = 24
 _TITLE = 70
@@ -42,7 +44,7 @@ def _head(portrait: Portrait) -> RenderableType:
     words = Text()
     words.append(f" {portrait.score} ", style="bold reverse")
     words.append(f"  {escape_hidden(portrait.grade_text)}", style="bold")
-    words.append(f"  违约概率 PD {portrait.pd:.2%}")
+    words.append(f"  违约概率 PD {format_percent(portrait.pd)}")
     if portrait.near_cutoff:
         words.append("  在等级界线的误差范围之内 within the error of the cut-off", style="yellow")
     return Group(words, Text(), line)
@@ -51,7 +53,7 @@ def _head(portrait: Portrait) -> RenderableType:
 def _dimensions(portrait: Portrait) -> Table:
     table = _grid(5)
     for part in portrait.dimensions:
-        table.add_row(_text(part.zh, part.en), *_level(part), _points(part.points))
+        table.add_row(_text(part.zh, part.en), *_level(part), _points(part.whole_points))
     return table
 
 
@@ -77,24 +79,29 @@ def _level(part: PortraitDimension) -> tuple[Text, str, Text]:
     return bar, f"{part.value:.0f}", _text(part.band_zh, part.band_en, style=style)
 
 
-def _points(points: float | None) -> Text:
-    """Score points relative to the mean, as in the reasons."""
+def _points(points: int | None) -> Text:
+    """Whole score points relative to the mean, as in the reasons."""
     if points is None:
         return Text()
-    return Text(
-        f"{points:+.0f}", style="dim" if abs(points) < 0.5 else "red" if points < 0 else "green", justify="right"
-    )
+    style = "dim" if not points else "red" if points < 0 else "green"
+    return Text(format_points(points), style=style, justify="right")
 
 
 def _reasons(portrait: Portrait) -> Table:
     """What moved the score: features where the contract gives them, because the rows above show the dimensions."""
     table = _grid(2)
-    fine = tuple(reason for reason in portrait.reasons if reason.kind in ("feature", "public"))
-    reasons: tuple[ScoreReason, ...] = fine or portrait.reasons
-    for reason in reasons[:_MOST_REASONS]:
-        table.add_row(
-            _points(reason.points if reason.points else None), Text(join_visible_lines((reason.zh, reason.en)))
-        )
-    if len(reasons) > _MOST_REASONS:
-        table.add_row("", Text(f"另有 {len(reasons) - _MOST_REASONS} 项 more", style="dim"))
+    kinds = {reason.kind for reason in portrait.reasons}
+    fine = ("feature", "public") if kinds & {"feature", "public"} else ("dimension", "total")
+    found = portrait.list_reasons(*fine, limit=_MOST_REASONS)
+    for reason in found.shown:
+        points = None if reason.note else reason.whole_points
+        table.add_row(_points(points), Text(join_visible_lines((reason.zh, reason.en))))
+    if found.others:
+        rest = f"其余 {found.others:,} 项合计 the other {found.others:,} add up to {format_points(found.rest)}"
+        table.add_row(_points(found.rest), Text(rest, style="dim"))
+    if portrait.points is not None:
+        mean = _text("合计，与本次清单平均水平相比", "in total, compared with the mean of this portfolio")
+        if portrait.compared_with == "pilot":
+            mean = _text("合计，与试点样本平均水平相比", "in total, compared with the mean of the pilot sample")
+        table.add_row(_points(found.total), mean)
     return table

@@ -4,7 +4,8 @@ Domains, items and grades are data: they come from the dictionary given at impor
 they describe.
 """
 
-from lab.bureau.data.catalogue.dictionary import CatalogueItem, describe_columns, read_dictionary
+from lab.bureau.data.catalogue.dictionary import CatalogueItem, describe_columns
 from lab.bureau.data.catalogue.repository import load_items, save_items
+from models.shared.dictionary_file import read_dictionary
 
 __all__ = ["CatalogueItem", "describe_columns", "load_items", "read_dictionary", "save_items"]

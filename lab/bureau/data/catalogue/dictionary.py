@@ -1,25 +1,18 @@
-"""A dictionary file, and the items of a register's columns: those described in it, and automatic ones for the rest.
-
-A dictionary is TOML: ``[items.<column>]`` tables with ``code``, ``zh``, ``en``, ``dimension``, ``domain``, ``grade``.
-"""
+"""The items of a register's columns: those that a dictionary describes, and automatic ones for the rest."""
 
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from lab.tables.cells.reading import CellReading
-from lab.terms.errors import InvalidInput, NotFound
-from lab.terms.text.visible_line import check_visible_line
+from lab.terms.errors import InvalidInput
 from models.shared.dimensions import DEFAULT_DIMENSION
-from models.shared.features import FeatureDescription, parse_feature_descriptions
+from models.shared.features import FeatureDescription
 
 UNDESCRIBED = "undescribed"
 _CODE = re.compile(r"[^\s\x00-\x1f]{1,100}")
-_MAX_BYTES = 4_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,24 +44,6 @@ class CatalogueItem:
             kind=self.kind,
             reading=self.reading,
         )
-
-
-def read_dictionary(path: Path) -> dict[str, FeatureDescription]:
-    """Read a dictionary file; raises ``NotFound`` or ``InvalidInput``, naming what is wrong."""
-    if not path.is_file():
-        raise NotFound(f"Expected a dictionary in file {path.name}; there is no such file.", next_step="check the path")
-    if path.stat().st_size > _MAX_BYTES:
-        raise InvalidInput(f"Expected a dictionary of at most {_MAX_BYTES} bytes.", next_step="check the file")
-    try:
-        found = parse_feature_descriptions(tomllib.loads(path.read_text(encoding="utf-8-sig")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError):
-        raise InvalidInput(
-            f"Expected {path.name} to be TOML in UTF-8; it is not.", next_step="write [items.<column>] tables"
-        ) from None
-    for description in found.values():
-        for text in (description.item, description.zh, description.en, description.domain, description.grade):
-            check_visible_line(text, "a word of the dictionary", least=0)
-    return found
 
 
 def describe_columns(

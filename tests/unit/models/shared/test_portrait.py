@@ -17,7 +17,7 @@ from models.bureau.training.trainer import train_model
 from models.shared.calibration import Calibration, ScoreScale
 from models.shared.features import FeatureDescription
 from models.shared.portfolio_scores import PortfolioScores, interpret_sums
-from models.shared.portrait import PortraitProvenance, build_portrait, find_dimension_band
+from models.shared.portrait import SPLITS, PortraitProvenance, build_portrait, find_dimension_band
 from models.shared.sheet import BankSheet
 
 WORDS = {"tax": FeatureDescription("TAX-1", "近12个月纳税额", "Tax paid in 12 months", "tax")}
@@ -91,11 +91,31 @@ def test_reasons_put_adverse_ones_first_and_add_up(pilot: Pilot) -> None:
         dimensions = sum(part.points or 0.0 for part in portrait.dimensions)
         features = sum(reason.points for reason in portrait.reasons if reason.kind in ("feature", "public"))
         assert dimensions == pytest.approx(expected, abs=1e-6)
-        assert features == pytest.approx(
-            expected, abs=0.5 * len(sheet.outputs)
-        )  # reasons below half a point are left out
+        assert features == pytest.approx(expected, abs=1e-6)
+        assert portrait.points == pytest.approx(expected)
     first = build_portrait(sheet, scores, worst).reasons[0]
     assert first.adverse and "拉低评分" in first.zh and first.en.endswith(" lower")
+
+
+@pytest.mark.parametrize("detail", list(ResultDetail))
+@pytest.mark.parametrize("rows", [20, 1500])
+def test_what_a_reader_sees_adds_up_at_every_length(pilot: Pilot, detail: ResultDetail, rows: int) -> None:
+    sheet, scores = outcome_of(pilot, detail, rows)
+    for row in range(0, rows, max(rows // 100, 1)):
+        portrait = build_portrait(sheet, scores, row)
+        assert portrait.points is not None
+        for kinds in SPLITS:
+            parts = [reason for reason in portrait.reasons if reason.kind in kinds and not reason.note]
+            if not parts:
+                continue
+            for limit in range(len(parts) + 1):
+                found = portrait.list_reasons(*kinds, limit=limit)
+                assert sum(reason.whole_points for reason in found.shown) + found.rest == round(portrait.points)
+                assert found.total == round(portrait.points)
+        known = [part.whole_points for part in portrait.dimensions if part.whole_points is not None]
+        assert not known or sum(known) == round(portrait.points)
+        for reason in portrait.reasons:
+            assert reason.note or str(abs(reason.whole_points) or "不足 1") in reason.zh
 
 
 def test_a_portrait_says_where_it_comes_from(pilot: Pilot) -> None:

@@ -22,6 +22,8 @@ from lab.bank.portraits.pages.svg_charts import points_bar
 from lab.bank.portraits.pages.terminal_portrait import draw_portrait_panel
 from lab.bank.portraits.scored_run import ScoredRun
 from lab.terms.contract.document import ResultDetail
+from models.shared.portrait import Portrait
+from models.shared.reasons import ScoreReason
 from tests.support.finished_run import HOSTILE, make_run
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -146,6 +148,39 @@ def test_terminal_portrait_fits_its_width(gallery: ScoredRun) -> None:
     console.print(draw_portrait_panel(portrait))
     text = console.export_text()
     assert str(portrait.score) in text and portrait.grade in text and "…" not in text.replace("[", "")
+
+
+def test_a_cut_list_keeps_the_largest_reasons_and_says_what_the_others_add_up_to(full: ScoredRun) -> None:
+    points = [-9, -9, -8, -7, -6, -5, -4, -3, -2, -2, -1, 10]
+    reasons = tuple(ScoreReason("feature", str(n), f"项{n}", f"item {n}", one, one) for n, one in enumerate(points))
+    portrait = replace(full.portrait("firm-007"), reasons=reasons, points=-46.2, pd=0.00001)
+    text = drawn(portrait)
+    assert re.search(r"\+10 +项11", text) and "item 11" in text
+    assert "项8" not in text and "项10" not in text
+    assert "其余 4 项合计 the other 4 add up to -8" in text  # -3, -2, -2 and -1
+    assert re.search(r"-46 +合计，与本次清单平均水平相比 in total", text)
+    assert "< 0.01%" in text and "0.00%" not in text
+    page = Elements(portrait_page(portrait, full.sheet)).text
+    assert "项11" in page and "其余 2 项合计 -3 分" in page and "The other 2 add up to -3" in page
+    assert "合计 -46 分" in page and "In total -46" in page
+
+
+def test_what_is_not_known_is_not_shown_as_nothing(full: ScoredRun) -> None:
+    portrait = full.portrait("firm-007")
+    unknown = replace(portrait.dimensions[0], value=None, band=None, points=None, whole_points=None, zh="某维度")
+    line = next(
+        line
+        for line in drawn(replace(portrait, dimensions=(unknown,), reasons=(), points=None)).splitlines()
+        if "某维度" in line
+    )
+    assert "—" in line and not re.search(r"\d", line)
+
+
+def drawn(portrait: Portrait) -> str:
+    """The portrait as a terminal of 100 columns shows it."""
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(draw_portrait_panel(portrait))
+    return console.export_text()
 
 
 def test_within_the_error_of_a_cut_off_pages_pick_no_side(full: ScoredRun) -> None:

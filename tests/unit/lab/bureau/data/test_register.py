@@ -166,15 +166,6 @@ def test_item_codes_are_checked(store: Database, home: BureauHome, words: str) -
         bring(store, home, "id,a,b\nx,1,2\n", descriptions=read_dictionary(toml))
 
 
-def test_dictionaries_are_read_strictly(tmp_path: Path) -> None:
-    with pytest.raises(NotFound):
-        read_dictionary(tmp_path / "none.toml")
-    for content in (b"[items", b"\xff\xfe\x00", b"items = 3", b'[items.a]\ndimension = "weather"'):
-        (tmp_path / "words.toml").write_bytes(content)
-        with pytest.raises(InvalidInput):
-            read_dictionary(tmp_path / "words.toml")
-
-
 def test_an_altered_snapshot_is_noticed(store: Database, home: BureauHome) -> None:
     bring(store, home, "id,a\nx,1\n")
     file = home.folder / "registers" / "main-1.parquet"

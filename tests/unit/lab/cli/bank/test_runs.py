@@ -82,6 +82,27 @@ def test_portraits_and_overviews_of_a_run(home: BankHome, trained, tmp_path: Pat
     assert one["scored"] == 100 and "总览" in overview.read_text()
 
 
+def test_what_a_job_warned_of_is_on_the_portrait_and_the_overview(home: BankHome, trained, tmp_path: Path) -> None:
+    said = (
+        "read as GB18030, because it is not UTF-8 · 不是 UTF-8，按 GB18030 读取",
+        "column <b>: 3 cells are no numbers",
+    )
+    run = make_run(home, trained, ResultDetail.FULL, warnings=said)
+    for words, field in ((("portrait", "firm-007"), "warnings"), (("runs", run.folder.name), "warnings")):
+        page = tmp_path / f"{words[0]}.html"
+        done = lab(*words, "--html", page, "--home", home.folder, "--json")
+        assert json.loads(done.stdout)[field] == list(said)
+        text = page.read_text(encoding="utf-8")
+        assert "To note" in text and "不是 UTF-8，按 GB18030 读取" in text and "read as GB18030" in text
+        assert "column &lt;b&gt;: 3 cells" in text
+        shown = lab(*words, "--home", home.folder).stdout
+        assert shown.count("注意 note: ") == 2 and "3 cells are no numbers" in shown
+    listed = json.loads(lab("runs", "--home", home.folder, "--json").stdout)
+    assert listed["runs"][0]["warnings"] == list(said)
+    moved = lab("drift", run.folder.name, run.folder.name, "--home", home.folder, "--json")
+    assert len(json.loads(moved.stdout)["warnings"]) == 4 and "GB18030" in moved.stderr
+
+
 def test_an_enterprise_without_a_portrait_is_not_named_in_the_error(home: BankHome, trained) -> None:
     make_run(home, trained, ResultDetail.TOTAL)
     for code in ("outside-1", "nobody-knows"):

@@ -1,0 +1,33 @@
+"""A dictionary file: words, dimension, domain and grade for the columns of a table.
+
+It is TOML: ``[items.<column>]`` tables with ``code``, ``zh``, ``en``, ``dimension``, ``domain``, ``grade``.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from lab.terms.errors import InvalidInput, NotFound
+from lab.terms.text.visible_line import check_visible_line
+from models.shared.features import FeatureDescription, parse_feature_descriptions
+
+_MAX_BYTES = 4_000_000
+
+
+def read_dictionary(path: Path) -> dict[str, FeatureDescription]:
+    """Read a dictionary file; raises ``NotFound`` or ``InvalidInput``, naming what is wrong."""
+    if not path.is_file():
+        raise NotFound(f"Expected a dictionary in file {path.name}; there is no such file.", next_step="check the path")
+    if path.stat().st_size > _MAX_BYTES:
+        raise InvalidInput(f"Expected a dictionary of at most {_MAX_BYTES} bytes.", next_step="check the file")
+    try:
+        found = parse_feature_descriptions(tomllib.loads(path.read_text(encoding="utf-8-sig")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError):
+        raise InvalidInput(
+            f"Expected {path.name} to be TOML in UTF-8; it is not.", next_step="write [items.<column>] tables"
+        ) from None
+    for description in found.values():
+        for text in (description.item, description.zh, description.en, description.domain, description.grade):
+            check_visible_line(text, "a word of the dictionary", least=0)
+    return found
