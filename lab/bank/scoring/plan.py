@@ -56,8 +56,8 @@ def plan_job(
     request: PlanRequest,
     *,
     progress: Progress = SILENT,
-) -> ContractProposal:
-    """The smallest proposal under which the portfolio could be scored once, with an estimate.
+) -> tuple[ContractProposal, tuple[str, ...]]:
+    """The smallest proposal under which the portfolio could be scored once, with an estimate; warnings of its file.
 
     Raises ``NotAuthentic`` when the bureau does not know the bank, ``NotFound`` for a model it does not offer,
     ``InvalidInput`` for a portfolio without a usable code or a detail the model does not have.
@@ -72,14 +72,15 @@ def plan_job(
         )
     engine = _first_common("matching engine", offer.engines, ENGINES)
     params = find_parameters(_first_common("parameter set", offer.parameters, tuple(PARAMETERS)))
-    codes = read_portfolio(request.portfolio, kind=offer.id_kind, id_column=request.id_column).codes
+    portfolio = read_portfolio(request.portfolio, kind=offer.id_kind, id_column=request.id_column)
+    codes = portfolio.codes
     if not codes:
         raise InvalidInput(
             "Expected at least one usable code in the portfolio; found none.", next_step="check the code column (--id)"
         )
     speed = measure_speed(keys, engine, params, progress)
     context = len(keys.public_context(params))
-    return ContractProposal(
+    proposal = ContractProposal(
         bank=home.card,
         model=offer.model,
         model_version=offer.version,
@@ -99,6 +100,7 @@ def plan_job(
         parameters=params.name,
         estimate=estimate_job(len(codes), offer, size, params, speed, context, bank_engine(engine).ELEMENT_BYTES),
     )
+    return proposal, portfolio.warnings
 
 
 def smallest_ceilings(rows: int, params: ParameterSet, days: int) -> Ceilings:

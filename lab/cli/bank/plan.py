@@ -82,8 +82,10 @@ def plan(options: PlanOptions) -> None:
         id_column=options.id_column,
     )
     with options.connect(url, keys, bureau_key) as client:
-        found = plan_job(home, keys, client, request, progress=output.progress)
+        found, warnings = plan_job(home, keys, client, request, progress=output.progress)
     _show_proposal(output, found)
+    for warning in warnings:
+        output.say(f"注意 note: {warning}")
     if options.out is not None:
         replace_private(options.out.absolute(), found.to_json().encode())
         output.say(f"计划 plan: {options.out}")
@@ -91,7 +93,8 @@ def plan(options: PlanOptions) -> None:
     elif not options.as_json:
         output.print_text(found.to_json())
     plan_json = found.model_dump(mode="json", by_alias=True)
-    output.print_result({"out": str(options.out) if options.out else None, "plan": plan_json})
+    result = {"out": str(options.out) if options.out else None, "plan": plan_json, "warnings": list(warnings)}
+    output.print_result(result)
 
 
 def _choose_bureau(home: BankHome, url: str | None) -> tuple[str, str | None]:

@@ -41,6 +41,7 @@ from lab.tables.spreadsheet_csv import write_csv
 from lab.tables.table_file import TableFile
 from lab.tables.table_reader import hash_file, open_table
 from lab.terms.errors import Conflict, InvalidInput
+from lab.terms.identifiers import IdentifierNote, note_sentences
 from lab.terms.names import IdKind, is_slug
 from lab.terms.progress import SILENT, Progress
 from models.shared.features import FeatureDescription
@@ -74,6 +75,7 @@ class _PreparedRegister:
     rejected: Path | None
     reasons: Counter[str]
     blank: int
+    notes: Counter[IdentifierNote]
 
     @property
     def set_aside(self) -> int:
@@ -128,7 +130,7 @@ def import_register(
         encoding=table.encoding,
         sha256=row.sha256,
         rejected_file=rejected,
-        warnings=table.warnings(found.blank, found.reasons["ragged"]),
+        warnings=(*table.warnings(found.blank, found.reasons["ragged"]), *note_sentences(found.notes)),
     )
 
 
@@ -148,13 +150,15 @@ def _sort(
     """Read the table; write good rows in the order of identifiers, and rows set aside in the order of row numbers."""
     good, set_aside = ExternalSort(folder, "good", CODE, ROW), ExternalSort(folder, "aside", ROW)
     reasons: Counter[str] = Counter()
+    notes: Counter[IdentifierNote] = Counter()
     blank = read = 0
     with progress.stage("import", 3 * table.size) as stage:
         for chunk in table.chunks():
-            kept, bad, why = validate_identifiers(chunk, layout.id_column, layout.id_kind)
-            good.add(kept)
-            set_aside.add(bad)
-            reasons += why
+            found = validate_identifiers(chunk, layout.id_column, layout.id_kind)
+            good.add(found.good)
+            set_aside.add(found.set_aside)
+            reasons += found.reasons
+            notes += found.notes
             blank += chunk.blank_lines
             stage.advance(chunk.bytes_read - read)
             read = chunk.bytes_read
@@ -180,7 +184,7 @@ def _sort(
         )
         rejected = _list(set_aside, folder / "rejected") if set_aside.rows else None
         stage.advance(table.size)
-    return _PreparedRegister(folder / "register", rows, rejected, reasons, blank)
+    return _PreparedRegister(folder / "register", rows, rejected, reasons, blank, notes)
 
 
 def _list(set_aside: ExternalSort, path: Path) -> Path:
