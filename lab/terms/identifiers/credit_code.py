@@ -44,7 +44,7 @@ LEGAL_FORMS: Final[dict[str, str]] = {
 amendment 1 of 2016. Departments may be added, so a pair that is not here is worth a warning and no more."""
 
 _ORGANISATION_WEIGHTS: Final = (3, 7, 9, 10, 5, 8, 4, 2)  # GB 11714-1997, 4.2
-_ORGANISATION: Final = slice(8, 16)
+_ORGANISATION_START: Final = 8
 _ORGANISATION_CHECK: Final = 16
 
 Letters = NDArray[np.uint8]
@@ -68,10 +68,12 @@ def check_character_fits(codes: Letters) -> NDArray[np.bool_]:
 
 def organisation_check_fits(codes: Letters) -> NDArray[np.bool_]:
     """Whether the check digit of the organisation code, in place 17, is right, [n] (GB 11714, modulo 11)."""
-    values = np.zeros(256, dtype=np.int64)  # the whole Latin alphabet counts: A is 10, B is 11 ... Z is 35
+    values = np.zeros(256, dtype=np.uint16)  # the whole Latin alphabet counts: A is 10, B is 11 ... Z is 35
     for value, character in enumerate("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"):
         values[ord(character)] = value
-    total = values[codes[:, _ORGANISATION]] @ np.array(_ORGANISATION_WEIGHTS)
+    total = np.zeros(len(codes), dtype=np.uint16)  # at most 48 * 35
+    for place, weight in enumerate(_ORGANISATION_WEIGHTS, _ORGANISATION_START):
+        total += weight * values[codes[:, place]]
     expected = np.frombuffer(b"0123456789X", dtype=np.uint8)[(11 - total % 11) % 11]
     return np.asarray(expected == codes[:, _ORGANISATION_CHECK], dtype=np.bool_)
 

@@ -7,7 +7,7 @@ replaced.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -27,6 +27,7 @@ from lab.terms.identifiers.reasons import OPAQUE_MAX_CHARACTERS, RejectionReason
 from lab.terms.identifiers.spreadsheet_marks import is_decimal, is_rounded, without_decimals, without_text_guards
 from lab.terms.names import IdKind
 
+_PLAIN: Final = r"^[0-9A-Z]*$"
 _SPACES: Final = r"[\s\p{Cf}]"  # white space and zero-width marks
 _SEPARATORS: Final = r"[\s\p{Pd}\p{Cf}\x{2212}]"  # the same, hyphens and dashes, the minus sign
 
@@ -34,7 +35,7 @@ _SEPARATORS: Final = r"[\s\p{Pd}\p{Cf}\x{2212}]"  # the same, hyphens and dashes
 @dataclass(frozen=True, slots=True)
 class NormalisedIdentifiers:
     """Codes in one written form, in input order. ``reasons`` holds a ``RejectionReason`` where the code is None, and
-    None elsewhere. ``notes``: how many of the accepted codes are odd, and how.
+    None elsewhere. ``notes``: how many identifiers are odd, and how.
     """
 
     codes: tuple[str | None, ...]
@@ -70,9 +71,7 @@ def _as_reason(codes: list[str | None]) -> list[RejectionReason | None]:
 
 def _opaque(column: pl.Series) -> tuple[pl.Series, pl.Series, Mapping[IdentifierNote, int]]:
     code = pl.col("code")
-    frame = column.to_frame("code").select(without_text_guards(code))
-    frame = frame.with_columns(decimal=is_decimal(code).fill_null(value=False))
-    frame = frame.with_columns(code=pl.when(pl.col("decimal")).then(without_decimals(code)).otherwise(code))
+    frame = _unless_plain(column, _unmark)
     codes, reasons = _split(
         frame,
         pl.when(code.is_null() | (code == ""))
@@ -81,15 +80,15 @@ def _opaque(column: pl.Series) -> tuple[pl.Series, pl.Series, Mapping[Identifier
         .then(pl.lit(RejectionReason.TOO_LONG.value))
         .when(code.str.contains(r"\p{Cc}"))
         .then(pl.lit(RejectionReason.CHARACTERS.value))
-        .when(is_rounded(code))
+        .when(pl.col("rounded"))
         .then(pl.lit(RejectionReason.ROUNDED.value)),
     )
-    return codes, reasons, {IdentifierNote.DECIMAL: int(frame["decimal"].sum())}
+    return codes, reasons, {IdentifierNote.DECIMAL: int(frame["decimal"].sum()), **_rounded(reasons)}
 
 
 def _uscc(column: pl.Series) -> tuple[pl.Series, pl.Series, Mapping[IdentifierNote, int]]:
     code = pl.col("code")
-    frame = _compact(column)
+    frame = _unless_plain(column, _compact)
     shape = (
         pl.when(code.is_null() | (code == ""))
         .then(pl.lit(RejectionReason.EMPTY.value))
@@ -117,16 +116,47 @@ def _uscc(column: pl.Series) -> tuple[pl.Series, pl.Series, Mapping[IdentifierNo
         IdentifierNote.UNKNOWN_FORM: int((~form_is_listed(accepted)).sum()),
         IdentifierNote.ORGANISATION_CHECK: int((~organisation_check_fits(accepted)).sum()),
     }
-    return *_split(frame, pl.Series("reason", reasons.tolist(), dtype=pl.String)), notes
+    codes, found = _split(frame, pl.Series("reason", reasons.tolist(), dtype=pl.String))
+    return codes, found, notes | _rounded(found)
+
+
+def _rounded(reasons: pl.Series) -> dict[IdentifierNote, int]:
+    return {IdentifierNote.ROUNDED: int((reasons == RejectionReason.ROUNDED.value).sum())}
+
+
+def _unless_plain(column: pl.Series, clean: Callable[[pl.Series], pl.DataFrame]) -> pl.DataFrame:
+    """``clean`` applied to all but plain digits and capital letters, which need no cleaning: most codes are plain.
+
+    ``clean`` gives ``code``, and whether it was ``decimal`` or ``rounded``.
+    """
+    others = (~column.str.contains(_PLAIN).fill_null(value=True)).arg_true()
+    flags = pl.zeros(len(column), dtype=pl.Boolean, eager=True)
+    frame = pl.DataFrame({"code": column, "decimal": flags, "rounded": flags})
+    if others.is_empty():
+        return frame
+    cleaned = clean(column.gather(others))
+    return frame.select(
+        frame[name].scatter(others, cleaned[name].fill_null(value=False) if name != "code" else cleaned[name])
+        for name in frame.columns
+    )
+
+
+def _unmark(column: pl.Series) -> pl.DataFrame:
+    """Without white space and marks around it, and without ``.0`` behind a whole number."""
+    code = pl.col("code")
+    frame = column.to_frame("code").select(without_text_guards(code))
+    frame = frame.with_columns(decimal=is_decimal(code), rounded=is_rounded(code))
+    return frame.with_columns(code=pl.when(pl.col("decimal")).then(without_decimals(code)).otherwise(code))
 
 
 def _compact(column: pl.Series) -> pl.DataFrame:
-    """``code``: half-width, without marks, spaces and hyphens, in upper case; ``rounded``: it was a rounded number."""
+    """Half-width, without marks, spaces and hyphens, in upper case."""
     code = pl.col("code")
     frame = column.str.normalize("NFKC").to_frame("code")
     if frame["code"].str.contains(r"['\"]").any():
         frame = frame.select(without_text_guards(code.str.replace_all(_SPACES, "")))
-    frame = frame.select(code.str.replace_all(_SEPARATORS, ""), rounded=is_rounded(code.str.replace_all(_SPACES, "")))
+    rounded = is_rounded(code.str.replace_all(_SPACES, ""))
+    frame = frame.select(code.str.replace_all(_SEPARATORS, ""), decimal=pl.lit(value=False), rounded=rounded)
     # Only ASCII letters change case: Unicode upper-casing would turn some foreign letters into alphabet letters.
     ascii_upper = pl.when(code.str.contains(r"^[0-9A-Za-z]*$")).then(code.str.to_uppercase()).otherwise(code)
     return frame.with_columns(ascii_upper.alias("code"))

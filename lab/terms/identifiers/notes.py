@@ -1,4 +1,4 @@
-"""What the reader of a file must be told about identifiers that were accepted: how many, and what is odd about them."""
+"""What the reader of a file must be told about its identifiers: how many are odd, and what is odd about them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from lab.terms.text.bilingual import BilingualEnum, BilingualText
 
 
 class IdentifierNote(BilingualEnum):
-    """What is odd about an accepted identifier. The value is the code in JSON; ``zh`` and ``en`` follow a count."""
+    """What is odd about an identifier. The value is the code in JSON; ``zh`` and ``en`` follow a count."""
 
     UNKNOWN_FORM = (
         "unknown-form",
@@ -26,6 +26,12 @@ class IdentifierNote(BilingualEnum):
         "decimal",
         "个标识写成了带 .0 的小数；已去掉 .0 读取",
         "identifiers were written as decimal numbers; read without .0",
+    )
+    ROUNDED = (
+        "rounded",
+        "个标识被电子表格写成了科学计数等数字，位数可能已丢失，已搁置；请把该列设为文本后重新导出",
+        "identifiers were set aside: a spreadsheet wrote them as numbers, and digits may be lost; export the column "
+        "as text",
     )
 
 

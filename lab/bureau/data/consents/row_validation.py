@@ -80,7 +80,7 @@ class ParsedConsent:
 @dataclass(frozen=True, slots=True)
 class ValidatedConsents:
     """``good``: the good rows; ``set_aside``: number and reason of the others; both in the order of the file.
-    ``notes``: how many of the good codes are odd, and how."""
+    ``notes``: how many codes are odd, and how."""
 
     good: list[ParsedConsent]
     set_aside: list[tuple[int, str]]

@@ -27,7 +27,7 @@ class ValidatedRows:
     reasons: dict[str, int]
     """The number of rows set aside for each reason."""
     notes: Mapping[IdentifierNote, int] = field(default_factory=dict)
-    """How many of the good identifiers are odd, and how."""
+    """How many identifiers are odd, and how."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -168,6 +168,9 @@ def test_numbers_that_lost_digits_are_refused() -> None:
         assert reason_of(text, "opaque") == RejectionReason.ROUNDED, text
     for text in ("12E5", "0x1e5", "123456789012345.0", "1234567890123456"):
         assert reason_of(text, "opaque") is None, text
+    for kind in ("uscc", "opaque"):
+        found = normalise_identifiers(["1.016E+05", "9.1110000100000012E+17", PUBLISHED[0]], kind)
+        assert found.notes == {IdentifierNote.ROUNDED: 2}
 
 
 def test_a_spreadsheets_marks_of_text_are_no_part_of_an_identifier() -> None:
