@@ -13,22 +13,25 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from lab.tables.code_list import usual_id_columns
 from lab.tables.table_reader import hash_file, read_table
 from lab.terms.errors import InvalidInput
-from lab.terms.identifiers import RejectionReason, normalise_identifiers
+from lab.terms.identifiers import RejectionReason, normalise_identifiers, note_sentences
 from lab.terms.names import IdKind
-
-ID_COLUMNS = ("id", "code", "uscc", "统一社会信用代码", "社会信用代码", "信用代码")
-"""The headers by which a code column is found if it is not named."""
 
 
 @dataclass(frozen=True, slots=True)
 class SetAsideRow:
-    """A row that is left out: its number in the file, the text in its code column, and the reason."""
+    """A row that is left out: its number in the file, the text in its code column, and the reason.
+
+    Of a duplicate also ``code``, normalised, and ``counted_row``: the number of the row of the same code that counts.
+    """
 
     row: int
     code_as_written: str | None
     reason: RejectionReason
+    code: str | None = None
+    counted_row: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +69,17 @@ def read_portfolio(path: str | Path, *, kind: IdKind, id_column: str | None = No
     column = _id_column(table.frame, id_column, kind)
     written = table.frame[column].to_list()
     found = normalise_identifiers(written, kind)
-    seen: set[str] = set()
+    first_rows: dict[str, int] = {}
     accepted: list[int] = []
     aside = [SetAsideRow(row.row, None, row.reason) for row in table.rejected]
     for index, (code, reason) in enumerate(zip(found.codes, found.reasons, strict=True)):
-        if code is None or code in seen:
-            why = RejectionReason.DUPLICATE if code is not None else RejectionReason(reason or RejectionReason.EMPTY)
-            aside.append(SetAsideRow(int(table.row_numbers[index]), written[index], why))
+        row = int(table.row_numbers[index])
+        if code is None:
+            aside.append(SetAsideRow(row, written[index], reason or RejectionReason.EMPTY))
+        elif code in first_rows:
+            aside.append(SetAsideRow(row, written[index], RejectionReason.DUPLICATE, code, first_rows[code]))
         else:
-            seen.add(code)
+            first_rows[code] = row
             accepted.append(index)
     picked = np.array(accepted, dtype=np.int64)
     return Portfolio(
@@ -87,16 +92,7 @@ def read_portfolio(path: str | Path, *, kind: IdKind, id_column: str | None = No
         set_aside=tuple(sorted(aside, key=lambda row: row.row)),
         rows=table.rows,
         sha256=hash_file(path),
-        warnings=table.warnings,
-    )
-
-
-def read_codes(path: str | Path, *, kind: IdKind) -> frozenset[str]:
-    """The usable codes of a table, in its code column or else its first column; raises what ``read_table`` raises."""
-    table = read_table(path)
-    column = next((name for name in ID_COLUMNS if name in table.frame.columns), table.frame.columns[0])
-    return frozenset(
-        code for code in normalise_identifiers(table.frame[column].to_list(), kind).codes if code is not None
+        warnings=(*table.warnings, *note_sentences(found.notes)),
     )
 
 
@@ -108,10 +104,9 @@ def _id_column(frame: pl.DataFrame, wanted: str | None, kind: IdKind) -> str:
             f"Expected the code column that --id names; none of the {len(frame.columns)} columns has this name.",
             next_step="name a column of the header with --id",
         )
-    lowered = {column.lower(): column for column in reversed(frame.columns)}
-    for name in ID_COLUMNS:
-        if name in lowered:
-            return lowered[name]
+    usual = usual_id_columns(frame.columns)
+    if usual:
+        return usual[0]
     first = frame.columns[0]
     sample = frame[first].head(100).to_list()
     if kind == "uscc" and normalise_identifiers(sample, kind).accepted_count * 2 > len(sample):

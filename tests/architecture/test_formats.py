@@ -13,7 +13,7 @@ import pytest
 from pydantic_settings import BaseSettings
 
 from lab.bank.home import BankHome
-from lab.bank.portfolio import read_codes, read_portfolio
+from lab.bank.portfolio import read_portfolio
 from lab.bank.runs.metadata import read_run_metadata
 from lab.bank.runs.results import RowStatus, match_table
 from lab.bank.runs.store import read_finished_run
@@ -23,6 +23,7 @@ from lab.bureau.data.catalogue import describe_columns, read_dictionary
 from lab.bureau.data.consents.row_validation import ConsentRejectionReason
 from lab.bureau.data.consents.row_validation import validate_rows as validate_consents
 from lab.bureau.data.register.row_validation import validate_rows
+from lab.tables.code_list import read_code_list
 from lab.tables.table_reader import read_table
 from lab.terms.consent import COLUMNS
 from lab.terms.contract.document import parse_contract
@@ -61,7 +62,7 @@ def pilot(path: Path) -> None:
 
 
 def codes(path: Path) -> None:
-    assert len(read_codes(path, kind="uscc")) == 2
+    assert len(read_code_list(path, "uscc").codes) == 2
 
 
 def dictionary(path: Path) -> None:
@@ -74,8 +75,8 @@ def consents(path: Path) -> None:
     banks = {name: ("b-41080a1b4ad7", name), "b-41080a1b4ad7": ("b-41080a1b4ad7", name)}
     table = read_table(path)
     with SILENT.stage("import", table.rows) as stage:
-        good, aside = validate_consents(table, "uscc", banks, datetime(2026, 2, 1, tzinfo=UTC), stage)
-    assert (len(good), aside) == (2, [])
+        found = validate_consents(table, "uscc", banks, datetime(2026, 2, 1, tzinfo=UTC), stage)
+    assert (len(found.good), found.set_aside) == (2, [])
 
 
 def plan(path: Path) -> None:
@@ -216,7 +217,7 @@ def test_the_table_of_results_has_the_columns_of_the_page(tmp_path: Path) -> Non
     path.write_text(EXAMPLES["portfolio"], encoding="utf-8")
     found = read_portfolio(path, kind="uscc")
     table = match_table(found, pl.Series([0], dtype=pl.Int64).to_numpy())
-    assert table.columns == first_sentence_columns()[:5]
+    assert table.columns == first_sentence_columns()[:6]
 
 
 LISTS: dict[str, list[str]] = {

@@ -104,11 +104,12 @@ def test_encrypted_results_are_the_plain_ones_and_every_row_ends_once(bank: Bank
     contract = bank.contract(detail=detail)
     known, strange = firms(*range(5, 60)), [f"outsider-{n:04d}" for n in range(7)]
     path = bank.portfolio([*strange, *known, known[0], " "])
-    (bank.folder / "skip.csv").write_text("id\n" + "\n".join([*known[:5], strange[0]]))
+    (bank.folder / "skip.csv").write_text("id\n" + "\n".join([*known[:5], strange[0], "nowhere-1"]))
     facts = bank.score(contract, path, skip=bank.folder / "skip.csv")
     assert (facts["rows"], facts["accepted"], facts["set_aside"]) == (64, 62, 2)
     assert (facts["matched"], facts["skipped"], facts["scored"]) == (55, 5, 50)
     assert facts["set_aside_reasons"] == {"duplicate": 1, "empty": 1}
+    assert any(text.startswith("skip.csv: 1 of the list's 7 codes are not in") for text in facts["warnings"])
     scores = pl.read_parquet(bank.out)
     assert scores["row"].to_list() == list(range(2, 66))
     counts = dict(scores["status"].value_counts().iter_rows())

@@ -62,7 +62,8 @@ class ScoredRun:
         """The portrait of one enterprise; raises ``NotFound``, with the reason, if it was not scored."""
         written = self.resolve_code(code)
         if written not in self.codes:
-            rows = self.scores.filter(pl.col("code") == written)["status"].to_list()
+            counted = (pl.col("code") == written) & (pl.col("status") != RowStatus.SET_ASIDE.value)
+            rows = self.scores.filter(counted)["status"].to_list()
             ended = {
                 RowStatus.NOT_MATCHED.value: "it is not among the enterprises the contract allows",
                 RowStatus.SKIPPED.value: "it was to be skipped",

@@ -1,8 +1,12 @@
 """The results of a run as a table: one row for each row of the portfolio file, in its order.
 
 Columns: ``row`` (number in the file), ``id`` (as written there), ``code`` (normalised), ``status``, ``reason`` (why set
-aside); for scored rows ``score``, ``pd``, ``grade``, ``raw`` (log-odds of default), ``near_cutoff``, and
-``dimension_<code>`` (0 to 100) where the contract gives dimensions.
+aside), ``counted_row`` (of a duplicate: the number of the row of the same code that counts); for scored rows
+``score``, ``pd``, ``grade``, ``raw`` (log-odds of default), ``near_cutoff``, and ``dimension_<code>`` (0 to 100) where
+the contract gives dimensions.
+
+A code is in several rows if the file has duplicates: of these, one has no ``counted_row``. Join on ``row``, or on
+``code`` of the rows without ``counted_row``.
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ from models.shared.portfolio_scores import PortfolioScores, interpret_sums
 from models.shared.sheet import BankSheet
 
 OUTPUT_SUFFIXES = (".parquet", ".csv")
+_ROW_COLUMNS = ("row", "id", "code", "status", "reason", "counted_row")
 
 
 class RowStatus(StrEnum):
@@ -72,16 +77,17 @@ def rescored_table(
     The other rows that were scored in it become ``not-rescored``.
     """
     results = outcome_table(interpret_sums(sheet, values, step=step), sheet).with_columns(code=codes)
-    rows = former.select("row", "id", "code", "status", "reason")
+    rows = former.select(_ROW_COLUMNS)
     was_scored = pl.col("status") == RowStatus.SCORED.value
     left_out = was_scored & ~pl.col("code").is_in(codes.to_list())
     rows = rows.with_columns(status=pl.when(left_out).then(pl.lit(RowStatus.NOT_RESCORED.value)).otherwise("status"))
-    scored = rows.filter(was_scored).join(results, on="code", how="left")
+    # Only the rows that count are joined: a duplicate carries its code too.
+    scored = rows.filter(was_scored).join(results, on="code", how="left", validate="1:1")
     return pl.concat([scored, rows.filter(~was_scored)], how="diagonal").sort("row")
 
 
 def match_table(portfolio: Portfolio, matched: NDArray[np.int64]) -> pl.DataFrame:
-    """The table of a job that does not score: ``row``, ``id``, ``code``, ``status``, ``reason``."""
+    """The table of a job that does not score: ``row``, ``id``, ``code``, ``status``, ``reason``, ``counted_row``."""
     return _rows(portfolio, ((matched, RowStatus.MATCHED),)).sort("row")
 
 
@@ -100,14 +106,15 @@ def _rows(portfolio: Portfolio, found: Iterable[tuple[NDArray[np.int64], RowStat
             "code": pl.Series(portfolio.codes, dtype=pl.String),
             "status": words.gather(status),
         }
-    ).with_columns(reason=pl.lit(None, dtype=pl.String))
+    ).with_columns(reason=pl.lit(None, dtype=pl.String), counted_row=pl.lit(None, dtype=pl.Int64))
     aside = pl.DataFrame(
         {
             "row": pl.Series([row.row for row in portfolio.set_aside], dtype=pl.Int64),
             "id": pl.Series([row.code_as_written for row in portfolio.set_aside], dtype=pl.String),
-            "code": pl.Series([None] * len(portfolio.set_aside), dtype=pl.String),
+            "code": pl.Series([row.code for row in portfolio.set_aside], dtype=pl.String),
             "status": pl.Series([RowStatus.SET_ASIDE.value] * len(portfolio.set_aside), dtype=pl.String),
             "reason": pl.Series([row.reason.value for row in portfolio.set_aside], dtype=pl.String),
+            "counted_row": pl.Series([row.counted_row for row in portfolio.set_aside], dtype=pl.Int64),
         }
     )
     return pl.concat([accepted, aside])

@@ -24,10 +24,11 @@ from numpy.typing import NDArray
 from lab.bank.connection.client import BureauClient
 from lab.bank.contract.agreement import ActiveScoringContract, verify_scoring_contract
 from lab.bank.contract.checkpoint_wait import describe_fork_detection
+from lab.bank.exclusion_list import read_exclusion_list
 from lab.bank.home import BankHome
 from lab.bank.keys import BankKeys
 from lab.bank.matching.match_job import match_for_scoring
-from lab.bank.portfolio import Portfolio, read_codes, read_portfolio
+from lab.bank.portfolio import Portfolio, read_portfolio
 from lab.bank.runs.job_requests import ScoringRequest
 from lab.bank.runs.job_session import JobSession
 from lab.bank.runs.manifest import RunTimer, describe_contract, describe_model, describe_portfolio, describe_run
@@ -60,15 +61,15 @@ def score_portfolio(
         portfolio = read_portfolio(request.portfolio, kind=contract.id_kind, id_column=request.id_column)
     columns = check_columns(portfolio, active.sheet, accept_drift=request.accept_drift)
     moved = client.register_state(contract.id, active.model.name, active.model.version)[2]
-    skip = read_codes(request.skip, kind=contract.id_kind) if request.skip else frozenset()
+    skip = read_exclusion_list(request.skip, kind=contract.id_kind, portfolio=portfolio)
     context = PublicContext.from_keys(keys, active.params)
-    key = _run_key(active, portfolio, skip, context, request.out)
+    key = _run_key(active, portfolio, skip.codes, context, request.out)
     metadata = RunMetadata.for_contract(RunKind.SCORE, contract, timer.started)
     with open_run(home.runs, key, metadata, now=timer.started) as run:
         job = JobSession(home, keys, client, active, run, progress)
         with timer.step("match"):
             matched = match_for_scoring(job, portfolio.codes, request.processes)
-        chosen = _select_for_scoring(matched, portfolio, skip)
+        chosen = _select_for_scoring(matched, portfolio, skip.codes)
         tags, indices = matched.tags[chosen], matched.indices[chosen]
         sums, receipts = BatchSender(job, context, timer).score(portfolio.frame, tags, indices)
         match_receipts = run.matching_receipts()
@@ -82,9 +83,8 @@ def score_portfolio(
         manifest = _build_manifest(job, portfolio, matched, len(indices), receipts)
         manifest |= columns.describe() | describe_fork_detection(contract, evidence) | describe_run(job, timer)
         manifest |= {"context_sha256": context.sha256, "match_receipts": match_receipts, "out": str(request.out)}
-        manifest["warnings"] += (
-            columns.warnings + describe_moved_items(moved) + warnings + unresumable_run_warnings(home.runs, contract.id)
-        )
+        manifest["warnings"] += [*skip.warnings, *columns.warnings, *describe_moved_items(moved), *warnings]
+        manifest["warnings"] += unresumable_run_warnings(home.runs, contract.id)
         run.finish(
             scores=scores,
             outputs=_outputs_table(portfolio, indices, active, sums),

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 
 from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
-from stdnum.cn import uscc
 
 from lab.bureau.store.tables import LedgerEntryRow, LedgerSizeRow
 from lab.terms.errors import InvalidInput
+from lab.terms.identifiers import normalise_identifiers
 from lab.terms.ledger.entry_kinds import ENTRY_KINDS
 from lab.terms.ledger.tree import Fact, LedgerEntry, encode_entry, entry_signing_input, hash_leaf
 
@@ -57,7 +57,8 @@ def record(session: Session, kind: str, contract: str | None, facts: Mapping[str
 def _check(facts: Mapping[str, Fact]) -> None:
     """Facts are hashes, counts and names; texts that a person typed are searched for codes."""
     for name, fact in facts.items():
-        if any(uscc.is_valid(found) for text in _texts_of(name, fact) for found in _CODE_PATTERN.findall(text)):
+        found = [code for text in _texts_of(name, fact) for code in _CODE_PATTERN.findall(text)]
+        if found and normalise_identifiers(found, "uscc").accepted_count:
             raise InvalidInput(
                 "The text holds an enterprise's code, and the ledger keeps none.",
                 next_step="write it without the code",

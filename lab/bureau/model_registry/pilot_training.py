@@ -19,6 +19,8 @@ from lab.bureau.data.register.snapshot import Snapshot
 from lab.tables.cells.text import NULL_WORDS, is_word
 from lab.tables.table_reader import read_table
 from lab.terms.errors import InvalidInput
+from lab.terms.identifiers import describe_notes
+from lab.terms.text.bilingual import BilingualText
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class PilotDataset:
     """Joined rows, same order in all three: ``public`` and ``bank`` tables of text, ``label`` float64 [rows], 0 and 1.
 
     ``sample_rows``: rows of the file; ``set_aside``: bad or repeated identifiers; ``unmatched``: not in the register;
-    ``unlabelled``: in the register, without a label.
+    ``unlabelled``: in the register, without a label; ``warnings``: about the identifiers.
     """
 
     public: pl.DataFrame
@@ -36,6 +38,7 @@ class PilotDataset:
     set_aside: int
     unmatched: int
     unlabelled: int
+    warnings: tuple[BilingualText, ...] = ()
 
 
 def join_pilot(
@@ -83,6 +86,7 @@ def join_pilot(
         set_aside=rows.set_aside.height,
         unmatched=int((~found).sum()),
         unlabelled=int((found & ~present).sum()),
+        warnings=describe_notes(rows.notes),
     )
 
 

@@ -101,7 +101,11 @@ class ScoreOptions(PortfolioOptions):
     out: Annotated[Path, typer.Option("--out", help="结果文件 Where results go: .parquet or .csv.")]
     skip: Annotated[
         Path | None,
-        typer.Option("--skip", help="不评分名单 A table of codes to match but not to score.", show_default=False),
+        typer.Option(
+            "--skip",
+            help="不评分名单 A table of codes to match but not to score. If a row can't be read, nothing is scored.",
+            show_default=False,
+        ),
     ] = None
     model: ModelOption = None
     recipient: RecipientOption = None

@@ -116,6 +116,7 @@ def train(options: TrainOptions) -> None:
             "set_aside": pilot.set_aside,
             "unmatched": pilot.unmatched,
             "unlabelled": pilot.unlabelled,
+            "warnings": [*summary["warnings"], *({"zh": zh, "en": en} for zh, en in pilot.warnings)],
         }
     )
 
@@ -224,6 +225,8 @@ def _show_pilot(out: CommandOutput, pilot: PilotDataset) -> None:
         f"另存 set aside {pilot.set_aside}; 不在登记库 not in the register {pilot.unmatched}; "
         f"无标签 without label {pilot.unlabelled}"
     )
+    for zh, en in pilot.warnings:
+        out.say(f"注意 Note: {zh} {en}")
 
 
 def _show_model(out: CommandOutput, version: ModelVersion, summary: dict[str, Any]) -> None:

@@ -14,11 +14,12 @@ from lab.cli.terminal.command_options import take_options
 from lab.cli.terminal.option_types import JsonOption, ServiceOptions, SessionFileOption
 from lab.cli.terminal.output import CommandOutput
 from lab.sdk.client import ServiceClient
+from lab.tables.code_list import read_code_list
 from lab.tables.spreadsheet_csv import save_csv
-from lab.tables.table_reader import read_table
 from lab.terms.consent import COLUMNS, consent_file_template
 from lab.terms.contract.document import Purpose
 from lab.terms.errors import InvalidInput
+from lab.terms.identifiers import normalise_identifiers
 from lab.terms.names import IdKind
 
 app = typer.Typer(
@@ -99,7 +100,9 @@ class WithdrawOptions(ServiceOptions):
     codes: Annotated[
         list[str] | None, typer.Argument(metavar="[CODE]...", help="企业代码 Codes of the enterprises.")
     ] = None
-    file: Annotated[Path | None, typer.Option(help="代码文件 A table with the column code.")] = None
+    file: Annotated[
+        Path | None, typer.Option(help="代码文件 A table with a column code; it must be readable in every row.")
+    ] = None
     bank: Annotated[
         str | None,
         typer.Option(help="银行名称或编号 The bank, by name or id [default: all]."),
@@ -113,7 +116,8 @@ class WithdrawOptions(ServiceOptions):
 def withdraw(options: WithdrawOptions) -> None:
     """撤回授权 Withdraw consents of enterprises, from one bank or all; nothing is scored under them from now on."""
     output = CommandOutput(options.as_json)
-    codes = [*(options.codes or []), *(_read_codes(options.file) if options.file else [])]
+    listed = read_code_list(options.file, options.id_kind) if options.file else None
+    codes = [*(options.codes or []), *(listed.codes if listed else ())]
     if not codes:
         raise InvalidInput("Expected enterprises' codes; found none.", next_step="give CODE, or --file")
     body: dict[str, Any] = {
@@ -126,7 +130,17 @@ def withdraw(options: WithdrawOptions) -> None:
     with ServiceClient.open(options.session) as client:
         done = client.post("/v1/consents/withdrawals", body)
     output.say(f"已撤回 Withdrawn: {done['consents']} 份授权 consents, {done['enterprises']} 户企业 enterprises")
-    output.print_result(done)
+    warnings = list(listed.warnings) if listed else []
+    asked = len(set(normalise_identifiers(codes, options.id_kind).codes))
+    if done["enterprises"] < asked:
+        nothing = asked - done["enterprises"]
+        warnings.append(
+            f"{nothing:,} of {asked:,} enterprises had no consent to withdraw · "
+            f"{asked:,} 户中有 {nothing:,} 户没有可撤回的授权"
+        )
+    for warning in warnings:
+        output.say(f"注意 note: {warning}")
+    output.print_result(done | {"warnings": warnings})
 
 
 @consent.command("list")
@@ -175,13 +189,6 @@ def show(
 def _describe_evidence(one: dict[str, Any]) -> str:
     words = {True: "签名有效 signature verifies", False: "签名不符 SIGNATURE DOES NOT VERIFY", None: ""}
     return " · ".join(part for part in (one["reference"], words[one["verifies"]]) if part)
-
-
-def _read_codes(file: Path) -> list[str]:
-    table = read_table(file)
-    if "code" not in table.frame.columns:
-        raise InvalidInput(f"Expected the column code in {file.name}; it has none.", next_step="name the column code")
-    return [str(cell or "") for cell in table.frame["code"].to_list()]
 
 
 def _write_rejected(path: Path, aside: list[dict[str, Any]]) -> None:

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from lab.tables.table_file import TextTable
 from lab.tables.table_reader import read_table
 from lab.terms.errors import InvalidInput
-from lab.terms.identifiers import RejectionReason, normalise_identifiers
+from lab.terms.identifiers import RejectionReason, describe_notes, normalise_identifiers
 from lab.terms.names import IdKind
+from lab.terms.text.bilingual import BilingualText
 
 PILOT_SHARE = 0.7
 _LABELS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
@@ -27,7 +28,8 @@ _LABELS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
 
 @dataclass(frozen=True)
 class PartyFile:
-    """One party's file. ``accepted_rows`` (all text) are in file order; ``codes`` are their identifiers."""
+    """One party's file. ``accepted_rows`` (all text) are in file order; ``codes`` are their identifiers; ``notes``
+    say what is odd about them."""
 
     name: str
     rows: int
@@ -37,6 +39,7 @@ class PartyFile:
     set_aside: dict[RejectionReason, int]
     all_rows: pl.DataFrame
     warnings: tuple[str, ...] = ()
+    notes: tuple[BilingualText, ...] = ()
 
     @property
     def features(self) -> pl.DataFrame:
@@ -102,6 +105,9 @@ def read_joined_files(bureau: Path, bank: Path, options: JoinOptions) -> JoinedF
         )
     register = _read_party_file(bureau_table, bureau.name, "bureau", options, options.bureau_columns, ())
     portfolio = _read_party_file(bank_table, bank.name, "bank", options, options.bank_columns, (label,))
+    warnings += [
+        (f"{file.name}：{zh}", f"{file.name}: {en}") for file in (register, portfolio) for zh, en in file.notes
+    ]
     row_of = {code: row for row, code in enumerate(register.codes)}
     joined = [(row_of[code], row) for row, code in enumerate(portfolio.codes) if code in row_of]
     if not joined:
@@ -139,7 +145,7 @@ def _read_party_file(
     features = [column for column in (columns or frame.columns) if column not in (options.id_column, options.label)]
     if not features:
         raise InvalidInput(f"Expected at least one feature column in {name}; found none.", next_step="add columns")
-    first, reasons = _first_rows(table, options)
+    first, reasons, notes = _first_rows(table, options)
     return PartyFile(
         name=name,
         rows=table.rows,
@@ -149,11 +155,14 @@ def _read_party_file(
         set_aside=dict(reasons),
         all_rows=frame,
         warnings=table.warnings,
+        notes=notes,
     )
 
 
-def _first_rows(table: TextTable, options: JoinOptions) -> tuple[dict[str, int], Counter[RejectionReason]]:
-    """The first row of each identifier, and the number of rejected rows by reason."""
+def _first_rows(
+    table: TextTable, options: JoinOptions
+) -> tuple[dict[str, int], Counter[RejectionReason], tuple[BilingualText, ...]]:
+    """The first row of each identifier, the number of rejected rows by reason, and notes about the identifiers."""
     read = normalise_identifiers(table.frame[options.id_column].to_list(), options.id_kind)
     first: dict[str, int] = {}
     reasons: Counter[RejectionReason] = Counter(entry.reason for entry in table.rejected)
@@ -164,7 +173,7 @@ def _first_rows(table: TextTable, options: JoinOptions) -> tuple[dict[str, int],
             reasons[RejectionReason.DUPLICATE] += 1
         else:
             first[code] = row
-    return first, reasons
+    return first, reasons, describe_notes(read.notes)
 
 
 def _read_labels(column: pl.Series) -> NDArray[np.int8]:

@@ -34,9 +34,9 @@ def read_consents(path: Path) -> None:
     table = read_table(path)
     for kind in ("uscc", "opaque"):
         with SILENT.stage("import", 1) as stage:
-            good, aside = validate_rows(table, kind, _BANKS, _NOW, stage)
-        assert len(good) + len(aside) == table.rows
-        assert all(all(describe_reason(reason)) for _, reason in aside)
+            found = validate_rows(table, kind, _BANKS, _NOW, stage)
+        assert len(found.good) + len(found.set_aside) == table.rows
+        assert all(all(describe_reason(reason)) for _, reason in found.set_aside)
 
 
 _TABLE = "code,income,名称\n91110000100000044W,1.5,甲\n\n91310000MA1FL0LQ3Y,,乙\nragged,1\n"

@@ -37,6 +37,7 @@ from lab.tables.spreadsheet_csv import write_csv
 from lab.tables.table_reader import hash_file, read_table
 from lab.terms.consent import SCHEMA, format_consent_time
 from lab.terms.errors import InvalidInput
+from lab.terms.identifiers import note_sentences
 from lab.terms.names import IdKind
 from lab.terms.progress import Progress
 
@@ -103,7 +104,8 @@ def import_consents(
     with store.begin_read() as session:
         banks, number = _banks(session), count_pseudonym_keys(session)
     with progress.stage("import", 2 * table.rows) as stage:
-        good, set_aside = validate_rows(table, source.id_kind, banks, now, stage)
+        found = validate_rows(table, source.id_kind, banks, now, stage)
+        good = found.good
         kept = _values(good, keys.pseudonyms(_codes(good), number), file_sha256, now)
         stage.advance(max(0, table.rows - len(good)))
         with store.begin() as session:
@@ -113,7 +115,7 @@ def import_consents(
             counter = repository.lock_change_counter(session)
             added, duplicates, late = _new(session, kept)
             _save_signatures(home, file_sha256, added)
-            set_aside = sorted([*set_aside, *late])
+            set_aside = sorted([*found.set_aside, *late])
             repository.insert_consents(session, [one.values for one in added])
             counter.changes += 1 if added else 0
             session.flush()
@@ -132,7 +134,7 @@ def import_consents(
         rejected_file=rejected,
         file_sha256=file_sha256,
         encoding=table.encoding,
-        warnings=table.warnings,
+        warnings=(*table.warnings, *note_sentences(found.notes)),
     )
 
 

@@ -13,7 +13,7 @@ from lab.tables.table_file import TextTable
 from lab.terms.consent import COLUMNS, Consent, parse_consent_time
 from lab.terms.contract.document import Purpose
 from lab.terms.errors import InvalidInput
-from lab.terms.identifiers import RejectionReason, normalise_identifiers
+from lab.terms.identifiers import IdentifierNote, RejectionReason, normalise_identifiers
 from lab.terms.names import IdKind, is_hex32, is_hex64
 from lab.terms.progress import ProgressStage
 from lab.terms.text.bilingual import BilingualEnum, BilingualText
@@ -25,7 +25,7 @@ _REFERENCE_CHARACTERS = 200
 _MIN_CODE_LENGTH = 6  # a shorter opaque code may occur in a reference by chance
 _PURPOSES = {purpose.value: purpose for purpose in Purpose}
 _SEPARATORS = re.compile(r"[\W_]+")
-_CODE_LIKE = re.compile(r"(?=([0-9]{8}[0-9A-HJ-NPQRTUWXY]{10}))")
+_CODE_LIKE = re.compile(r"(?=([0-9A-HJ-NPQRTUWXY]{2}[0-9]{6}[0-9A-HJ-NPQRTUWXY]{10}))")
 
 
 class ConsentRejectionReason(BilingualEnum):
@@ -77,6 +77,16 @@ class ParsedConsent:
         return hash_key_and_signature(self.public_key, self.signature) if self.signature else ""
 
 
+@dataclass(frozen=True, slots=True)
+class ValidatedConsents:
+    """``good``: the good rows; ``set_aside``: number and reason of the others; both in the order of the file.
+    ``notes``: how many codes are odd, and how."""
+
+    good: list[ParsedConsent]
+    set_aside: list[tuple[int, str]]
+    notes: Mapping[IdentifierNote, int]
+
+
 def hash_key_and_signature(public_key: str, signature: str) -> str:
     """The hash of an enterprise's key and signature that the database stores."""
     return hashlib.sha256(bytes.fromhex(public_key + signature)).hexdigest()
@@ -84,8 +94,8 @@ def hash_key_and_signature(public_key: str, signature: str) -> str:
 
 def validate_rows(
     table: TextTable, id_kind: IdKind, banks: Mapping[str, tuple[str, str]], now: datetime, stage: ProgressStage
-) -> tuple[list[ParsedConsent], list[tuple[int, str]]]:
-    """The good rows, and number and reason of the others, both in the order of the file.
+) -> ValidatedConsents:
+    """The good rows and the others.
 
     ``banks``: id and name of each bank, by its id and by its name. Raises ``InvalidInput`` for another header.
     """
@@ -109,7 +119,7 @@ def validate_rows(
                 set_aside.append((row, found.value))
         if position % _STEP == 0:
             stage.advance(_STEP)
-    return good, sorted(set_aside)
+    return ValidatedConsents(good, sorted(set_aside), normal.notes)
 
 
 def _check_header(found: list[str]) -> None:

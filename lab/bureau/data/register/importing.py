@@ -39,6 +39,7 @@ from lab.disk.private_files import move_private
 from lab.tables.cells.column_kinds import ColumnSummary
 from lab.tables.table_reader import hash_file, open_table
 from lab.terms.errors import Conflict, InvalidInput
+from lab.terms.identifiers import note_sentences
 from lab.terms.names import is_slug
 from lab.terms.progress import SILENT, Progress
 
@@ -107,7 +108,7 @@ def import_register(
         encoding=table.encoding,
         sha256=row.sha256,
         rejected_file=rejected,
-        warnings=table.warnings(found.blank, found.reasons["ragged"]),
+        warnings=(*table.warnings(found.blank, found.reasons["ragged"]), *note_sentences(found.notes)),
         column_summaries=found.summaries,
         drift=comparison.findings,
     )

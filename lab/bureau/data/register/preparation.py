@@ -23,6 +23,7 @@ from lab.tables.cells.column_tally import ColumnTally
 from lab.tables.spreadsheet_csv import write_csv
 from lab.tables.table_file import TableFile
 from lab.terms.errors import InvalidInput
+from lab.terms.identifiers import IdentifierNote
 from lab.terms.names import IdKind
 from lab.terms.progress import Progress
 from models.shared.features import FeatureDescription
@@ -52,6 +53,7 @@ class PreparedRegister:
     rejected: Path | None
     reasons: Counter[str]
     blank: int
+    notes: Counter[IdentifierNote]
     summaries: tuple[ColumnSummary, ...]
 
     @property
@@ -69,13 +71,15 @@ def prepare_register(
     """
     good, set_aside = ExternalSort(folder, "good", CODE, ROW), ExternalSort(folder, "aside", ROW)
     reasons: Counter[str] = Counter()
+    notes: Counter[IdentifierNote] = Counter()
     blank = read = 0
     with progress.stage("import", 3 * table.size) as stage:
         for chunk in table.chunks():
-            kept, bad, why = validate_identifiers(chunk, layout.id_column, layout.id_kind)
-            good.add(kept)
-            set_aside.add(bad)
-            reasons += why
+            found = validate_identifiers(chunk, layout.id_column, layout.id_kind)
+            good.add(found.good)
+            set_aside.add(found.set_aside)
+            reasons += found.reasons
+            notes += found.notes
             blank += chunk.blank_lines
             stage.advance(chunk.bytes_read - read)
             read = chunk.bytes_read
@@ -105,7 +109,7 @@ def prepare_register(
         rejected = _list(set_aside, folder / "rejected") if set_aside.rows else None
         stage.advance(table.size)
     summaries = tuple(summarise_tally(column, tally, layout.hint(column)) for column, tally in tallies.items())
-    return PreparedRegister(folder / "register", rows, rejected, reasons, blank, summaries)
+    return PreparedRegister(folder / "register", rows, rejected, reasons, blank, notes, summaries)
 
 
 def _list(set_aside: ExternalSort, path: Path) -> Path:

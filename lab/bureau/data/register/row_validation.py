@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
 
 from lab.tables.table_file import TableChunk, TextTable
 from lab.terms.errors import InvalidInput
-from lab.terms.identifiers import normalise_identifiers
+from lab.terms.identifiers import IdentifierNote, normalise_identifiers
 from lab.terms.names import IdKind
 
 # Names of extra columns; a header's names are stripped, so that none of them begins with a space.
@@ -26,6 +26,19 @@ class ValidatedRows:
     set_aside: pl.DataFrame
     reasons: dict[str, int]
     """The number of rows set aside for each reason."""
+    notes: Mapping[IdentifierNote, int] = field(default_factory=dict)
+    """How many identifiers are odd, and how."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdentifiedRows:
+    """Rows in the order of the file. ``good``: row number, identifier in normal form, cells. ``set_aside``: row number,
+    reason, cells. ``reasons`` and ``notes``: how many rows for which reason, and with which note."""
+
+    good: pl.DataFrame
+    set_aside: pl.DataFrame
+    reasons: Counter[str]
+    notes: Counter[IdentifierNote]
 
 
 def choose_columns(found: Sequence[str], id_column: str, wanted: Sequence[str]) -> list[str]:
@@ -54,20 +67,18 @@ def _check_names(columns: Sequence[str]) -> None:
 
 def validate_rows(table: TextTable, id_column: str, id_kind: IdKind, columns: Sequence[str]) -> ValidatedRows:
     """Both steps on a whole table; good rows stay in the file's order."""
-    good, bad, reasons = validate_identifiers(table, id_column, id_kind)
-    kept, later, more = separate_duplicates(good.sort(CODE, ROW), columns)
+    found = validate_identifiers(table, id_column, id_kind)
+    kept, later, more = separate_duplicates(found.good.sort(CODE, ROW), columns)
     return ValidatedRows(
         kept.sort(ROW).select(pl.col(CODE).alias(id_column), *columns),
-        label_rejected_rows(pl.concat([bad, later]).sort(ROW)),
-        dict(reasons + more),
+        label_rejected_rows(pl.concat([found.set_aside, later]).sort(ROW)),
+        dict(found.reasons + more),
+        found.notes,
     )
 
 
-def validate_identifiers(
-    chunk: TableChunk, id_column: str, id_kind: IdKind
-) -> tuple[pl.DataFrame, pl.DataFrame, Counter[str]]:
-    """The rows with a good identifier (row number, identifier in normal form, cells); those set aside (row number,
-    reason, cells); how many for which reason. Rows are numbered as in the file (the header is row 1)."""
+def validate_identifiers(chunk: TableChunk, id_column: str, id_kind: IdKind) -> IdentifiedRows:
+    """The rows with a good identifier and those without. Rows are numbered as in the file (the header is row 1)."""
     normal = normalise_identifiers(chunk.frame[id_column].to_list(), id_kind)
     cells = chunk.frame.columns
     rows = chunk.frame.with_columns(
@@ -81,7 +92,7 @@ def validate_identifiers(
     ).with_columns(pl.lit(None, dtype=pl.String).alias(column) for column in cells)
     good = rows.filter(pl.col(CODE).is_not_null()).select(ROW, CODE, *cells)
     bad = pl.concat([rows.filter(pl.col(CODE).is_null()).select(ROW, REASON, *cells), ragged])
-    return good, bad, Counter(bad[REASON].to_list())
+    return IdentifiedRows(good, bad, Counter(bad[REASON].to_list()), Counter(normal.notes))
 
 
 def separate_duplicates(good: pl.DataFrame, columns: Sequence[str]) -> tuple[pl.DataFrame, pl.DataFrame, Counter[str]]:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from lab.bank.portfolio import read_codes, read_portfolio
+from lab.bank.portfolio import read_portfolio
 from lab.terms.errors import InvalidInput
 from lab.terms.identifiers import RejectionReason
+from tests.support.credit_codes import with_checks
 
 GOOD, OTHER = "91110000600037341L", "914403001922038216"
 
@@ -55,6 +56,22 @@ def test_code_column_is_named_or_found(tmp_path: Path) -> None:
         read_portfolio(path, kind="uscc", id_column="code")
 
 
-def test_codes_to_skip(tmp_path: Path) -> None:
-    path = write(tmp_path, f"x,code\n1,{GOOD.lower()}\n2,bad\n")
-    assert read_codes(path, kind="uscc") == {GOOD}
+def test_a_duplicate_carries_its_code_and_the_row_that_counts(tmp_path: Path) -> None:
+    path = write(tmp_path, f"id,x\n{GOOD},1\n{OTHER},2\n{GOOD.lower()},3\nbad,4\n{GOOD},5\n")
+    found = read_portfolio(path, kind="uscc")
+    assert [(row.row, row.code, row.counted_row) for row in found.set_aside] == [
+        (4, GOOD, 2),
+        (5, None, None),
+        (6, GOOD, 2),
+    ]
+
+
+def test_what_is_odd_about_identifiers_is_a_warning(tmp_path: Path) -> None:
+    decimals = read_portfolio(write(tmp_path, "id,x\n101600.0,1\n101601,2\n"), kind="opaque")
+    assert decimals.codes == ("101600", "101601")
+    assert [warning.split(" · ")[0] for warning in decimals.warnings] == [
+        "1 identifiers were written as decimal numbers; read without .0"
+    ]
+    unknown = read_portfolio(write(tmp_path, f"id,x\n{with_checks('E5', '110101', 'MF000000')},1\n"), kind="uscc")
+    assert len(unknown.codes) == 1 and len(unknown.warnings) == 1
+    assert "GB 32100-2015 does not list" in unknown.warnings[0]

@@ -29,6 +29,7 @@ from lab.terms.keys.signature import verify_signature
 from lab.terms.ledger.entry_kinds import ENTRY_KINDS
 from lab.terms.ledger.receipt import ScoreReceipt, verify_receipt
 from lab.terms.ledger.tree import Fact, entry_signing_input, hash_leaf, verify_consistency, verify_inclusion
+from tests.support.credit_codes import LETTERED
 
 KEY = Ed25519PrivateKey.generate()
 PARTY = Party(name="某数据局", public_key=KEY.public_key().public_bytes_raw().hex())
@@ -103,6 +104,7 @@ def test_numbers_have_no_gaps_under_parallel_writers_and_rollbacks(store: Databa
         ("refused", "local", {"nested": [["a"]]}, TypeError),
         ("refused", "local", {"reason": f"the firm {CODE} asked for it"}, InvalidInput),
         ("refused", "local", {"reasons": ["x", CODE.lower()]}, InvalidInput),
+        ("refused", "local", {"reason": f"the collective {LETTERED} asked for it"}, InvalidInput),
     ],
 )
 def test_what_has_no_place_in_the_ledger(

@@ -142,7 +142,13 @@ def test_the_pilot_is_joined_in_one_order(tmp_path: Path) -> None:
     assert pilot.bank.columns == ["a", "u"]
     assert pilot.label.tolist() == [1.0, 0.0]
     assert (pilot.sample_rows, pilot.set_aside, pilot.unmatched, pilot.unlabelled) == (6, 2, 1, 1)
+    assert pilot.warnings == ()
     assert join(tmp_path, text, columns=["u"]).bank.columns == ["u"]
+
+
+def test_a_pilot_with_decimal_identifiers_says_so(tmp_path: Path) -> None:
+    ((zh, en),) = join(tmp_path, "code,a,y\nx,1,1\n7.0,2,0\ny,3,0\n").warnings
+    assert en == "1 identifiers were written as decimal numbers; read without .0" and ".0" in zh
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ from tests.support.consenting_bureau import (
     make_contract,
     open_room,
 )
+from tests.support.credit_codes import LETTERED, with_checks
 
 
 @pytest.fixture
@@ -88,6 +89,12 @@ def test_who_agreed_is_admitted_and_nobody_else(room: Room) -> None:
         "duplicates": 0,
         "set_aside": 0,
     }
+
+
+def test_a_code_of_an_unknown_department_is_accepted_with_a_warning(lite: Room) -> None:
+    imported = lite.take([lite.line(with_checks("E5", "110101", "MF000000")), lite.line(lite.codes[1])])
+    assert imported.imported == 2
+    assert len(imported.warnings) == 1 and imported.warnings[0].startswith("1 codes begin with a department")
 
 
 def test_the_same_file_again_adds_nothing_and_revives_nothing(room: Room) -> None:
@@ -198,6 +205,7 @@ def test_bad_rows_are_set_aside_with_number_and_reason(lite: Room) -> None:
         (lite.line(good, evidence="a\x07b"), "evidence-form"),
         (lite.line(good, evidence=f"授权书 {good[:8]} {good[8:]}"), "evidence-code"),
         (lite.line(good, evidence=f"see {lite.codes[1].lower()}"), "evidence-code"),
+        (lite.line(good, evidence=f"村集体 {LETTERED}"), "evidence-code"),
         (signed | {"signature": "ab"}, "evidence-form"),
         (signed | {"signature": "00" * 64}, "signature"),
         (signed | {"purpose": "research"}, "signature"),
@@ -211,7 +219,7 @@ def test_bad_rows_are_set_aside_with_number_and_reason(lite: Room) -> None:
     assert (imported.imported, imported.signed) == (2, 1)
     assert imported.rejected_file is not None and imported.rejected_file.stat().st_mode & 0o777 == 0o600
     kept = imported.rejected_file.read_text().splitlines()
-    assert kept[0] == "row,reason" and kept[1] == "2,length" and len(kept) == 19
+    assert kept[0] == "row,reason" and kept[1] == "2,length" and len(kept) == 20
 
 
 @pytest.mark.parametrize(

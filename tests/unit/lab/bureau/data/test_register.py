@@ -30,6 +30,7 @@ from lab.tables import table_file
 from lab.tables.table_reader import open_table, read_table
 from lab.terms.errors import InvalidInput, NotFound
 from lab.terms.progress import SILENT
+from tests.support.credit_codes import LETTERED, with_checks
 
 ROOT = Path(__file__).resolve().parents[5]
 GOOD = "91350100M000100Y43"  # a published code, valid by GB 32100-2015
@@ -75,6 +76,19 @@ def test_codes_are_normalised_and_never_guessed(store: Database, home: BureauHom
     done = bring(store, home, text, id_kind="uscc")
     assert read(store, home)["id"].to_list() == [GOOD]
     assert done.rejection_counts == {"checksum": 1, "look-alike": 1, "repeats": 1}
+
+
+def test_what_is_odd_about_identifiers_is_counted_over_all_chunks(
+    store: Database, home: BureauHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table_file, "CHUNK_CHARACTERS", 40)
+    text = "id,a\n" + "".join(f"10160{number}.0,1\n" for number in range(9)) + "1.016E+05,1\n'0123,1\nx,1\n"
+    done = bring(store, home, text)
+    assert done.warnings[-1].startswith("9 identifiers were written as decimal numbers; read without .0")
+    assert done.rejection_counts == {"rounded": 1}
+    assert read(store, home)["id"].to_list() == ["0123", *(f"10160{number}" for number in range(9)), "x"]
+    lettered = bring(store, home, f"id,a\n{LETTERED},1\n{with_checks('E5', '110101', 'MF000000')},1\n", id_kind="uscc")
+    assert lettered.rows == 2 and [text.split(" ")[0] for text in lettered.warnings] == ["1", "1"]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030"])

@@ -62,6 +62,20 @@ def test_the_first_row_of_a_code_counts_and_the_rest_is_set_aside(tmp_path):
     assert joined.bank.rows == 104 == len(joined.bank.codes) + 3
 
 
+def test_identifiers_written_as_decimals_join_and_each_file_is_warned_of(tmp_path):
+    bureau, bank = files(tmp_path)
+    bureau.write_text(bureau.read_text().replace("k", ""))
+    lines = [line.split(",k") for line in bank.read_text().splitlines()]
+    bank.write_text(
+        "\n".join(",".join([*line[:1], *(cell.replace(",", ".0,") for cell in line[1:])]) for line in lines)
+    )
+    joined = read(bureau, bank)
+    assert len(joined.labels) == 100
+    ((zh, en),) = joined.warnings
+    assert en == "bank.csv: 100 identifiers were written as decimal numbers; read without .0"
+    assert zh.startswith("bank.csv：100 个标识")
+
+
 def test_rows_without_label_are_kept_apart(tmp_path):
     bureau, bank = files(tmp_path)
     text = bank.read_text().replace("12,k6,0", "12,k6,").replace("14,k7,0", "14,k7,NA")
