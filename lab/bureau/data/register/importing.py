@@ -128,7 +128,7 @@ def import_register(
         encoding=table.encoding,
         sha256=row.sha256,
         rejected_file=rejected,
-        warnings=table.warnings(found.blank, found.reasons["ragged"]),
+        warnings=table.warnings(found.blank, found.reasons),
     )
 
 
