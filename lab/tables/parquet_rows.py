@@ -38,7 +38,7 @@ class ParquetRows:
 
 
 def read_parquet_header(path: Path) -> list[str]:
-    """The column names; raises ``InvalidInput`` for a file without columns, or with columns that hold no plain values."""
+    """The column names; raises ``InvalidInput`` for a file without columns, or with some that hold no plain values."""
     try:
         schema = pl.read_parquet_schema(path)
     except (PolarsError, OSError, ValueError):

@@ -110,16 +110,12 @@ class TableFile:
         """
         # A header's names are stripped, so that none of them begins with a space.
         names = self.columns + tuple(f" {number}" for number in range(self.unnamed))
-        waiting: list[TableChunk] = []  # the last chunk with rows, and those without rows after it
+        waiting: list[TableChunk] = []  # they have the last rows, as far as it is known
         for chunk in self.rows.read(names):
-            chunk = self._check(chunk)
-            if len(chunk.frame):
-                yield from waiting
-                waiting = []
-            waiting.append(chunk)
-        if waiting:
-            yield _set_aside_totals(waiting[0])
-            yield from waiting[1:]
+            waiting.append(self._check(chunk))
+            while sum(len(later.frame) for later in waiting[1:]) >= _LAST_ROWS:
+                yield waiting.pop(0)
+        yield from _set_aside_totals(waiting)
         if file_state(self.path) != self.state:
             raise changed_file(self.path.name)
 
@@ -148,7 +144,7 @@ class TableFile:
                 raise InvalidInput(
                     f"Expected a name for each column with values in {self.path.name}; column {place} has none, and a "
                     f"value in row {chunk.row_numbers[filled.arg_max()]:,}.",
-                    next_step="name the column or delete it",
+                    next_step="name the column or delete it; if the first line is a title, delete it",
                 )
         frame = frame.select(self.columns)
         first = pl.col(self.columns[0])
@@ -162,12 +158,17 @@ class TableFile:
         return chunk.set_aside(repeated, RejectionReason.HEADER)
 
 
-def _set_aside_totals(chunk: TableChunk) -> TableChunk:
-    """The last chunk without rows of totals: those whose first cell that is not empty says so."""
-    first = chunk.frame.tail(_LAST_ROWS).select(pl.coalesce(pl.all())).to_series().to_list()
-    totals = np.zeros(len(chunk.frame), dtype=np.bool_)
-    totals[len(totals) - len(first) :] = [_is_total(cell) for cell in first]
-    return chunk.set_aside(totals, RejectionReason.TOTAL)
+def _set_aside_totals(chunks: list[TableChunk]) -> list[TableChunk]:
+    """The last chunks without rows of totals: those whose first cell that is not empty says so."""
+    found: list[TableChunk] = []
+    left = _LAST_ROWS
+    for chunk in reversed(chunks):
+        first = chunk.frame.tail(left).select(pl.coalesce(pl.all())).to_series().to_list()
+        totals = np.zeros(len(chunk.frame), dtype=np.bool_)
+        totals[len(totals) - len(first) :] = [_is_total(cell) for cell in first]
+        found.insert(0, chunk.set_aside(totals, RejectionReason.TOTAL))
+        left -= len(first)
+    return found
 
 
 def _is_total(cell: str | None) -> bool:

@@ -77,6 +77,8 @@ def open_table(path: str | Path, *, max_bytes: int = MAX_TABLE_BYTES) -> TableFi
 def _open_workbook(path: Path, state: tuple[int, int]) -> TableFile:
     sheet = read_workbook(path)
     names, unnamed = clean_names(unescape_names(sheet.header()))
+    if unnamed and not sheet.is_empty_from(len(names)):  # such as below a title
+        names, unnamed = [*names, *[""] * unnamed], 0
     columns = tuple(check_table_header(names, path.name))
     return TableFile(path, columns, sheet.facts.format, state[0], sheet, state, sheet.facts.notes(), unnamed)
 

@@ -1,6 +1,6 @@
 """The encoding of a text file: found by what decodes, refused where a guess would misread.
 
-A byte-order mark decides; without one, zero bytes beside ASCII characters show UTF-16. Else the file is UTF-8, or
+A byte-order mark decides; without one, zero bytes that make line ends and ASCII characters show UTF-16. Else the file is UTF-8, or
 GB18030 (with GBK and GB2312). Nearly any bytes decode as GB18030, so two things are checked first: no line is UTF-8
 (the file would be two files glued together), and the decoded characters are those of Chinese text. Windows-1252, Big5
 and Shift_JIS decode into rare characters, and are refused.
@@ -32,6 +32,7 @@ _CHINESE = re.compile("[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]")
 _PUNCTUATION = re.compile("[\u00b0\u00b1\u00b7\u00d7\u2010-\u2030\u2103\u2160-\u216b\u3000-\u301f\uff00-\uffef]")
 _INSIDE_A_WORD = re.compile(r"[A-Za-z][^\x00-\x7f]{1,2}[A-Za-z]")
 _LINE_END = re.compile(r"[\r\n]")
+_PRINTED_ASCII = re.compile(r"[!-~]")
 _CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1f]")
 
 
@@ -105,12 +106,11 @@ def _encoding_by_bytes(head: bytes) -> str:
         return "utf-8-sig"
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
-    zeros = {place % 2 for place, byte in enumerate(head) if not byte}
-    if len(zeros) == 1:  # zero bytes at one side of ASCII characters only
-        encoding = "utf-16-be" if zeros == {0} else "utf-16-le"
-        text = head[: len(head) // 2 * 2].decode(encoding, errors="ignore")
-        if not _CONTROLS.search(text) and _LINE_END.search(text):
-            return encoding
+    if b"\x00" in head:
+        for encoding in ("utf-16-le", "utf-16-be"):
+            text = head[: len(head) // 2 * 2].decode(encoding, errors="ignore")
+            if _LINE_END.search(text) and _PRINTED_ASCII.search(text) and not _CONTROLS.search(text):
+                return encoding
     return "utf-8"
 
 

@@ -20,7 +20,7 @@ def format_cell(value: object) -> str:
         return value
     if isinstance(value, bool):
         return "TRUE" if value else "FALSE"
-    if isinstance(value, int | float):
+    if isinstance(value, float | int):
         return _format_number(value)
     if isinstance(value, datetime):
         rounded = (value + timedelta(microseconds=500_000)).replace(microsecond=0) if value.microsecond else value
@@ -36,12 +36,14 @@ def format_cell(value: object) -> str:
     return ""
 
 
-def lost_digits(value: object) -> bool:
-    """Whether the value is a whole number of so many digits that a spreadsheet does not keep them."""
-    return isinstance(value, int | float) and abs(value) >= EXACT_INTEGERS and value == value // 1
+def lost_digits(value: float) -> bool:
+    """Whether a number is whole and has so many digits that a spreadsheet does not keep them."""
+    return abs(value) >= EXACT_INTEGERS and value == value // 1
 
 
-def _format_number(value: int | float) -> str:
-    if lost_digits(value):
-        return f"{Decimal(repr(value)).normalize():e}"
-    return str(int(value)) if value == value // 1 else repr(value)
+def _format_number(value: float) -> str:
+    if value != value // 1:  # not finite either
+        return repr(value)
+    if -EXACT_INTEGERS < value < EXACT_INTEGERS:
+        return str(int(value))
+    return f"{Decimal(repr(value)).normalize():e}"

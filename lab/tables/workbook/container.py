@@ -81,7 +81,7 @@ def _check_ole2(data: bytes) -> Container:
         raise WorkbookRefused("password")
     if len(data) > MAX_XLS_BYTES:
         raise WorkbookRefused("file-size", MAX_XLS_BYTES, len(data))
-    if not has("Workbook") and not has("Book"):
+    if not any(has(stream) for stream in ("Workbook", "WORKBOOK", "Book", "BOOK")):
         raise WorkbookRefused("no-workbook")
     return Container("xls")
 
@@ -140,7 +140,7 @@ def _inflate(packed: memoryview, method: int) -> Iterator[bytes]:
         while not inflater.eof:
             piece = inflater.decompress(rest, _PIECE)
             rest = inflater.unconsumed_tail
-            if not piece and not rest:
+            if not piece and not rest and not inflater.eof:
                 raise WorkbookRefused("damaged")
             yield piece
     except zlib.error:

@@ -30,6 +30,7 @@ from lab.terms.errors import InvalidInput
 
 MAX_TEXT_BYTES = 1 << 30
 """Of all cells as text."""
+FORMATS = ("xlsx", "xlsb", "xls", "ods")
 _SECONDS = 900
 _BEGIN = (
     "import sys, json; sys.path[:] = json.loads(sys.argv[1]); "
@@ -57,7 +58,7 @@ REFUSALS: dict[str, tuple[str, str]] = {
     "hidden-sheets": ("a visible sheet with a table; {name} has data in hidden sheets at most", "show the sheet"),
     "merged-header": (
         "one cell for each column name; row {0:,} of {name} is in merged cells",
-        "unmerge the cells, and write one header line with a name for each column",
+        "if the row is a title, delete it; else unmerge the cells and write one header line, a name for each column",
     ),
     "merged-rows": (
         "a value in each row; in {name} a merged cell that begins in row {0:,} spans several",
@@ -130,15 +131,18 @@ class SheetRows:
         """The cells of the first used row; empty strings for empty cells."""
         return [str(cell or "") for cell in self.cells.row(0)]
 
+    def is_empty_from(self, place: int) -> bool:
+        """Whether no column from ``place`` (from 0) on has a cell that is not blank."""
+        return all(not (column.str.strip_chars() != "").any() for column in self.cells.get_columns()[place:])
+
     def read(self, columns: tuple[str, ...]) -> Iterator[TableChunk]:
         """The rows below the header, numbered as in the sheet."""
         frame = self.cells.slice(1)
         frame.columns = list(columns)
         step = max(1, table_file.CHUNK_CHARACTERS // 8 // len(columns))
         for first in range(0, max(len(frame), 1), step):
-            part = blank_to_null(
-                frame.slice(first, step).select(read_spreadsheet_text(c) for c in frame.slice(first, step))
-            )
+            part = frame.slice(first, step)
+            part = blank_to_null(part.select(read_spreadsheet_text(column) for column in part.get_columns()))
             blank = part.select(pl.all_horizontal(pl.all().is_null())).to_series().to_numpy()
             numbers = np.arange(first, first + len(part), dtype=np.int64) + self.facts.first_row + 1
             read = self.size * (first + len(part)) // max(len(frame), 1)
