@@ -66,9 +66,9 @@ def formula(text: str, result: str = "") -> tuple[str]:
 def xlsx_parts(*sheets: str, hidden: Sequence[int] = ()) -> dict[str, str]:
     """The parts of a workbook of these sheets; ``hidden``: their positions from 0."""
     places = range(1, len(sheets) + 1)
+    states = ['state="hidden"' if place in hidden else "" for place in range(len(sheets))]
     listed = "".join(
-        f'<sheet name="s{n}" sheetId="{n}" r:id="rId{n}"{" state=" + chr(34) + "hidden" + chr(34) if n - 1 in hidden else ""}/>'
-        for n in places
+        f'<sheet name="s{n}" sheetId="{n}" r:id="rId{n}" {state}/>' for n, state in zip(places, states, strict=True)
     )
     targets = "".join(
         f'<Relationship Id="rId{n}" Type="{_OFFICE}/worksheet" Target="worksheets/sheet{n}.xml"/>' for n in places
@@ -85,7 +85,8 @@ def xlsx_parts(*sheets: str, hidden: Sequence[int] = ()) -> dict[str, str]:
         "_rels/.rels": f'{_HEAD}<Relationships xmlns="{_PACKAGE}/relationships">'
         f'<Relationship Id="rId1" Type="{_OFFICE}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
         "xl/workbook.xml": f'{_HEAD}<workbook xmlns="{MAIN}" xmlns:r="{_OFFICE}"><sheets>{listed}</sheets></workbook>',
-        "xl/_rels/workbook.xml.rels": f'{_HEAD}<Relationships xmlns="{_PACKAGE}/relationships">{targets}{styles}</Relationships>',
+        "xl/_rels/workbook.xml.rels": f'{_HEAD}<Relationships xmlns="{_PACKAGE}/relationships">'
+        f"{targets}{styles}</Relationships>",
         "xl/styles.xml": _STYLES,
         **{f"xl/worksheets/sheet{n}.xml": sheet for n, sheet in zip(places, sheets, strict=True)},
     }

@@ -1,9 +1,9 @@
 """The encoding of a text file: found by what decodes, refused where a guess would misread.
 
-A byte-order mark decides; without one, zero bytes that make line ends and ASCII characters show UTF-16. Else the file is UTF-8, or
-GB18030 (with GBK and GB2312). Nearly any bytes decode as GB18030, so two things are checked first: no line is UTF-8
-(the file would be two files glued together), and the decoded characters are those of Chinese text. Windows-1252, Big5
-and Shift_JIS decode into rare characters, and are refused.
+A byte-order mark decides; without one, zero bytes that make line ends and ASCII characters show UTF-16. Else the file
+is UTF-8, or GB18030 (with GBK and GB2312). Nearly any bytes decode as GB18030, so two things are checked first: no line
+is UTF-8 (the file would be two files put together), and the decoded characters are those of Chinese text. Windows-1252,
+Big5 and Shift_JIS decode into rare characters, and are refused.
 """
 
 from __future__ import annotations

@@ -100,7 +100,7 @@ def import_register(
     name: str = "main",
     progress: Progress = SILENT,
 ) -> RegisterImport:
-    """Import a CSV or Parquet file as the next version of register ``name``.
+    """Import a table as the next version of register ``name``.
 
     Bad and repeated rows are set aside with row number and reason in ``registers/NAME-VERSION.rejected.csv``. The rows,
     the snapshot's hash and the ledger entry become visible in one transaction; the next import removes files of one
