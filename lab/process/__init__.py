@@ -1,1 +1,3 @@
-"""What a process sets for itself at its start: no memory dumps, rare garbage collection."""
+"""What a process sets for itself: no memory dumps, rare garbage collection, and confinement before it reads strangers'
+bytes in native code.
+"""

@@ -6,9 +6,12 @@ Injection"), also in the full-width forms of Chinese keyboards. It may also spli
 file was written with. So an apostrophe, the spreadsheet's own mark of text, is put before such a beginning: at the
 start of a cell and after each separator, quotation mark and line end inside it. A negative number stays a number.
 
-``unescape_formulas`` removes the apostrophe; ``lab.tables.table_reader`` applies it to every CSV. For any text,
-``unescape_formulas(escape_formulas(text)) == text``. In a file from elsewhere, a cell that begins with an apostrophe
-and such a character is read without the apostrophe, as a spreadsheet shows it.
+``unescape_formulas`` removes the apostrophe. For any text, ``unescape_formulas(escape_formulas(text)) == text``. In a
+file from elsewhere, a cell that begins with an apostrophe and such a character or a digit is read without the
+apostrophe, as a spreadsheet shows it. So an apostrophe is also put before text that begins with one and a digit.
+
+``read_spreadsheet_text`` is applied to every cell of a text file and workbook. It also reads ``="0123"``, with which
+exports keep a code from becoming a number, as ``0123``. No cell that we wrote begins so.
 """
 
 from __future__ import annotations
@@ -31,8 +34,11 @@ _START: Final = rf"(^|[{_SEPARATORS}])([{_QUOTES}]*[{_SKIPPED}]*[{_FORMULA_START
 _CONTROL: Final = rf"^([{_QUOTES}]*[{_SKIPPED}]*[\t\r\n])"
 _GUARDED_START: Final = rf"(^|[{_SEPARATORS}])'([{_QUOTES}]*[{_SKIPPED}]*[{_FORMULA_STARTS}])"
 _GUARDED_CONTROL: Final = rf"^'([{_QUOTES}]*[{_SKIPPED}]*[\t\r\n])"
+_GUARDED_DIGIT: Final = r"^'('*[0-9])"
+_DIGIT: Final = r"^('+[0-9])"
+_TEXT_FORMULA: Final = r"""^\s*="((?:[^"]|"")*)"\s*$"""
 _NUMBER: Final = r"^-[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?$"
-_LIKELY: Final = rf"[{_FORMULA_STARTS}]|^[{_QUOTES}]*[{_SKIPPED}]*[\t\r\n]"
+_LIKELY: Final = rf"[{_FORMULA_STARTS}]|^[{_QUOTES}]*[{_SKIPPED}]*[\t\r\n]|{_DIGIT}"
 
 
 def escape_formulas(column: pl.Series) -> pl.Series:
@@ -40,7 +46,7 @@ def escape_formulas(column: pl.Series) -> pl.Series:
     if column.dtype != pl.String or not column.str.contains(_LIKELY).any():
         return column
     text = pl.col("text")
-    safe = text.str.replace_all(_START, "$1'$2").str.replace(_CONTROL, "'$1")
+    safe = text.str.replace_all(_START, "$1'$2").str.replace(_CONTROL, "'$1").str.replace(_DIGIT, "'$1")
     found = pl.when(text.str.contains(_NUMBER)).then(text).otherwise(safe)
     return column.to_frame("text").select(found)["text"].alias(column.name)
 
@@ -49,15 +55,25 @@ def unescape_formulas(column: pl.Series) -> pl.Series:
     """A column of text as it was before ``escape_formulas``."""
     if not column.str.contains("'", literal=True).any():
         return column
-    safe = column.str.replace(_GUARDED_CONTROL, "$1")
+    safe = column.str.replace(_GUARDED_DIGIT, "$1").str.replace(_GUARDED_CONTROL, "$1")
     return safe.str.replace_all(_GUARDED_START, "$1$2").alias(column.name)
 
 
+def read_spreadsheet_text(column: pl.Series) -> pl.Series:
+    """A column of text as a spreadsheet shows it: without apostrophes of text, and ``="0123"`` as ``0123``."""
+    if not column.str.contains('="', literal=True).any():
+        return unescape_formulas(column)
+    text = pl.col("text")
+    inside = text.str.extract(_TEXT_FORMULA).str.replace_all('""', '"', literal=True)
+    frame = pl.DataFrame({"text": column, "plain": unescape_formulas(column)})
+    return frame.select(pl.coalesce(inside, pl.col("plain")))["text"].alias(column.name)
+
+
 def unescape_names(names: list[str]) -> list[str]:
-    """The column names of a header as they were before ``escape_formulas``."""
-    if not any("'" in name for name in names):
+    """The column names of a header as they were before ``escape_formulas``, or as a spreadsheet shows them."""
+    if not any("'" in name or '="' in name for name in names):
         return names
-    return [str(name) for name in unescape_formulas(pl.Series("name", names, dtype=pl.String))]
+    return [str(name) for name in read_spreadsheet_text(pl.Series("name", names, dtype=pl.String))]
 
 
 def write_csv(table: pl.DataFrame, file: IO[bytes], *, header: bool = True, mark: bool = True) -> None:

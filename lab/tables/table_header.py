@@ -1,20 +1,24 @@
-"""The header line of a table: its separator, and the rules for column names."""
+"""The header of a table: the rules for column names."""
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections import Counter
 
 from lab.terms.errors import InvalidInput
 from lab.terms.identifiers import normalise_identifiers
 
 MAX_COLUMNS = 10_000
-_SEPARATORS = (",", ";", "\t")
+_INVISIBLE = "\ufeff\u200b\u2060"
+"""Marks without width that exports leave at the ends of names."""
 
 
-def choose_separator(line: str) -> str:
-    """The separator that splits the header line into the most fields; a comma in case of a tie."""
-    outside_quotes = "".join(line.split('"')[::2])
-    return max(_SEPARATORS, key=outside_quotes.count)
+def clean_names(cells: list[str]) -> tuple[list[str], int]:
+    """Column names without blanks around them; the empty ones after the last name are left out, and counted."""
+    names = [cell.strip().strip(_INVISIBLE).strip() for cell in cells]
+    last = max((place for place, name in enumerate(names, start=1) if name), default=len(names))
+    return names[:last], len(names) - last
 
 
 def check_table_header(header: list[str], name: str) -> list[str]:
@@ -37,15 +41,22 @@ def _check_names(header: list[str], name: str) -> None:
     if unnamed:
         raise InvalidInput(
             f"Expected a name for each column in the first line of {name}; column {', '.join(unnamed[:10])} has none.",
-            next_step="name the column or delete it",
+            next_step="name the column or delete it; if the first line is a title, delete it",
         )
-    repeated = {cell for cell, count in Counter(header).items() if count > 1}
+    written = [_as_read(cell) for cell in header]
+    repeated = {cell for cell, count in Counter(written).items() if count > 1}
     if repeated:
-        positions = [str(i + 1) for i, cell in enumerate(header) if cell in repeated]
+        positions = [str(i + 1) for i, cell in enumerate(written) if cell in repeated]
         raise InvalidInput(
-            f"Expected different column names in {name}; columns {', '.join(positions[:10])} share a name.",
+            f"Expected different column names in {name}; columns {', '.join(positions[:10])} share a name. Spaces and "
+            "full width make no difference.",
             next_step="rename one of them",
         )
+
+
+def _as_read(name: str) -> str:
+    """The name as people tell names apart: half width, and without spaces."""
+    return re.sub(r"[\s\u200b\ufeff]", "", unicodedata.normalize("NFKC", name))
 
 
 def _is_number(cell: str) -> bool:

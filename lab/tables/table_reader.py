@@ -1,43 +1,38 @@
-"""Reads a table that somebody exported, as text: strict about its shape, tolerant about its encoding.
+"""Reads a table that somebody exported, as text: strict about its shape, tolerant about its format.
 
-Bank portfolios, registers and pilot samples are read here: whole (``read_table``), or at any size in chunks
-(``open_table``). Encodings: UTF-8 with or without a byte-order mark, GB18030, and UTF-16 with a byte-order mark.
-Separators: comma, semicolon, tab. Every cell stays a string, so no type is guessed.
+Bank portfolios, registers, pilot samples, lists of codes and consents are read here: whole (``read_table``), or at any
+size in chunks (``open_table``). Formats: text in UTF-8, GB18030 or UTF-16 (``lab.tables.text``), Parquet, and workbooks
+(``lab.tables.workbook``). Every cell stays a string, so no type is guessed.
 """
 
 from __future__ import annotations
 
-import codecs
-import csv
 import hashlib
+from collections import Counter
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import polars as pl
-from polars.exceptions import PolarsError
 
+from lab.tables.parquet_rows import ParquetRows, read_parquet_header
 from lab.tables.spreadsheet_csv import unescape_names
-from lab.tables.table_file import (
-    SAVE_AS_CSV,
-    TableFile,
-    TextTable,
-    file_state,
-    iterate_lines,
-    open_text,
-    unclosed_quote,
-    unreadable_parquet,
-)
-from lab.tables.table_header import check_table_header, choose_separator
+from lab.tables.table_file import SAVE_AS_CSV, TableFile, TextTable, file_state
+from lab.tables.table_header import check_table_header, clean_names
+from lab.tables.text.encoding import detect_encoding
+from lab.tables.text.layout import find_layout
+from lab.tables.text.rows import TextRows
+from lab.tables.workbook.reading import read_workbook
 from lab.terms.errors import InvalidInput, NotFound
 
 MAX_TABLE_BYTES = 1 << 30  # 1 GiB: about ten million rows of an ordinary export
-_DECODED_AT_ONCE = 8 << 20
-"""Characters that are decoded at once to find the encoding."""
+_HEAD_BYTES = 256
+_PARQUET, _WORKBOOKS = b"PAR1", (b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
+_PAGES = (b"<!doctype", b"<html", b"<table", b"<?xml", b"<meta", b"<head", b"<body", b"<div", b"<style")
 
 
 def read_table(path: str | Path, *, max_bytes: int = MAX_TABLE_BYTES) -> TextTable:
-    """Read a CSV or Parquet file as a table of strings; raises what ``open_table`` and ``TableFile.chunks`` raise."""
+    """Read a file as a table of strings; raises what ``open_table`` and ``TableFile.chunks`` raise."""
     file = open_table(path, max_bytes=max_bytes)
     chunks = list(file.chunks())
     frames = [chunk.frame for chunk in chunks]
@@ -50,15 +45,15 @@ def read_table(path: str | Path, *, max_bytes: int = MAX_TABLE_BYTES) -> TextTab
         rejected=rejected,
         blank_lines=blank,
         encoding=file.encoding,
-        warnings=file.warnings(blank, len(rejected)),
+        warnings=file.warnings(blank, Counter(row.reason for row in rejected)),
     )
 
 
 def open_table(path: str | Path, *, max_bytes: int = MAX_TABLE_BYTES) -> TableFile:
-    """Find a file's encoding, separator and header; a text file is decoded once from start to end.
+    """Find a file's format and header; a text file is decoded once from start to end, a workbook is read whole.
 
-    Raises ``NotFound`` if there is no such file; ``InvalidInput`` if it is empty, too large or in an unknown encoding,
-    or if its header is missing or ambiguous.
+    Raises ``NotFound`` if there is no such file; ``InvalidInput`` if it is empty, too large, in an unknown format or
+    encoding, or if its header is missing or ambiguous.
     """
     path = Path(path)
     if not path.is_file():
@@ -70,85 +65,39 @@ def open_table(path: str | Path, *, max_bytes: int = MAX_TABLE_BYTES) -> TableFi
             next_step="split the file, or save it as Parquet",
         )
     with path.open("rb") as file:
-        head = file.read(4)
-    if head == b"PAR1":
-        return _open_parquet(path, state)
-    if head == b"PK\x03\x04":
-        raise InvalidInput(f"Expected CSV or Parquet; {path.name} is a workbook or zip archive.", next_step=SAVE_AS_CSV)
-    return _open_csv(path, state, *_detect_encoding(path, head))
+        head = file.read(_HEAD_BYTES)
+    if head.startswith(_PARQUET):
+        names = check_table_header([name.strip() for name in read_parquet_header(path)], path.name)
+        return TableFile(path, tuple(names), "parquet", state[0], ParquetRows(path, state[0]), state)
+    if head.startswith(_WORKBOOKS):
+        return _open_workbook(path, state)
+    return _open_text(path, state, head)
 
 
-def _open_csv(path: Path, state: tuple[int, int], encoding: str, quoted: bool) -> TableFile:
-    with open_text(path, encoding) as text:
-        first = next(line for line in iterate_lines(text, path.name) if line != "\n")
-    separator = choose_separator(first)
-    header = first.rstrip("\n").split(separator)
-    if quoted:
-        with open_text(path, encoding) as text:
-            reader = csv.reader(iterate_lines(text, path.name), delimiter=separator, strict=True)
-            try:
-                header = next(record for record in reader if record)
-            except csv.Error:
-                raise unclosed_quote(path.name, reader.line_num) from None
-    columns = check_table_header(unescape_names([cell.strip() for cell in header]), path.name)
-    return TableFile(path, tuple(columns), encoding, state[0], state, separator, quoted)
+def _open_workbook(path: Path, state: tuple[int, int]) -> TableFile:
+    sheet = read_workbook(path)
+    names, unnamed = clean_names(unescape_names(sheet.header()))
+    if unnamed and not sheet.is_empty_from(len(names)):  # such as below a title
+        names, unnamed = [*names, *[""] * unnamed], 0
+    columns = tuple(check_table_header(names, path.name))
+    return TableFile(path, columns, sheet.facts.format, state[0], sheet, state, sheet.facts.notes(), unnamed)
+
+
+def _open_text(path: Path, state: tuple[int, int], head: bytes) -> TableFile:
+    encoding, quoted = detect_encoding(path)
+    if head.replace(b"\x00", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n").lower().startswith(_PAGES):
+        raise InvalidInput(
+            f"Expected CSV, Parquet or a workbook; {path.name} is a web page or XML, whatever its name says.",
+            next_step=SAVE_AS_CSV,
+        )
+    layout = find_layout(path, encoding, quoted)
+    names, unnamed = clean_names(unescape_names(layout.header))
+    columns = tuple(check_table_header(names, path.name))
+    rows = TextRows(path, encoding, layout.separator, quoted, layout.first)
+    return TableFile(path, columns, encoding, state[0], rows, state, (), unnamed + layout.extra)
 
 
 def hash_file(path: Path) -> str:
     """The SHA-256 of a file's bytes, hexadecimal, which identifies a table; raises ``OSError``."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _open_parquet(path: Path, state: tuple[int, int]) -> TableFile:
-    try:
-        schema = pl.read_parquet_schema(path)
-    except (PolarsError, OSError, ValueError):
-        raise unreadable_parquet(path.name) from None
-    kinds = enumerate(schema.values(), start=1)
-    nested = [str(place) for place, kind in kinds if kind.is_nested() or kind in (pl.Binary, pl.Object)]
-    if nested:
-        raise InvalidInput(
-            f"Expected plain columns in {path.name}; column {', '.join(nested[:10])} holds lists, records or bytes.",
-            next_step="flatten the column or delete it",
-        )
-    if not schema:
-        raise InvalidInput(f"Expected a table with columns; {path.name} has none.", next_step="export it again")
-    columns = check_table_header([column.strip() for column in schema], path.name)
-    return TableFile(path, tuple(columns), "parquet", state[0], state)
-
-
-def _detect_encoding(path: Path, head: bytes) -> tuple[str, bool]:
-    """The encoding in which the whole file can be read, and whether it holds a quotation mark."""
-    if head.startswith(codecs.BOM_UTF8):
-        candidates = ["utf-8-sig"]
-    elif head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        candidates = ["utf-16"]
-    else:
-        candidates = ["utf-8", "gb18030"]
-    for encoding in candidates:
-        try:
-            has_text, quoted, binary = _scan(path, encoding)
-        except UnicodeDecodeError:
-            continue
-        if binary:
-            break
-        if not has_text:
-            raise InvalidInput(
-                f"Expected a table with a header line; {path.name} is empty.", next_step="export it again"
-            )
-        return encoding, quoted
-    raise InvalidInput(
-        f"Expected text in UTF-8, GB18030 or UTF-16 with a byte-order mark; {path.name} is none of them.",
-        next_step=SAVE_AS_CSV,
-    )
-
-
-def _scan(path: Path, encoding: str) -> tuple[bool, bool, bool]:
-    """Whether the file has text, a quotation mark, and a zero character; raises ``UnicodeDecodeError``."""
-    has_text = quoted = binary = False
-    with open_text(path, encoding) as file:
-        while text := file.read(_DECODED_AT_ONCE):
-            has_text = has_text or bool(text.strip())
-            quoted, binary = quoted or '"' in text, binary or "\x00" in text
-    return has_text, quoted, binary

@@ -65,6 +65,14 @@ def codes(path: Path) -> None:
     assert len(read_code_list(path, "uscc").codes) == 2
 
 
+def table(path: Path) -> None:
+    found = read_table(path)
+    assert found.frame.columns == ["code", "名称", "收入"]
+    assert found.frame["code"].to_list() == ["0123", "0456"] and found.row_numbers.tolist() == [3, 4]
+    assert [(row.row, row.reason) for row in found.rejected] == [(5, RejectionReason.TOTAL)]
+    assert len(found.warnings) == 2
+
+
 def dictionary(path: Path) -> None:
     items = describe_columns("main", ["lawsuits_defendant_3y", "tax_credit_rating"], read_dictionary(path))
     assert all(item.described and parse_grade(item.grade) is SensitivityGrade.INTERNAL for item in items)
@@ -163,6 +171,7 @@ def settings_of(module: object) -> type[BaseSettings]:
 
 
 READERS: dict[str, Callable[[Path], object]] = {
+    "table": table,
     "register": register,
     "portfolio": portfolio,
     "pilot": pilot,

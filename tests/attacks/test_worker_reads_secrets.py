@@ -53,7 +53,7 @@ pytestmark = [
             ),
         },
         shipped="on; a machine that lacks these does no job unless `worker_confinement` says otherwise",
-        code=["protocols.confinement", "lab.bureau.workers"],
+        code=["lab.process.confinement", "lab.bureau.workers"],
     ),
     pytest.mark.threat(
         "Worker that stays",

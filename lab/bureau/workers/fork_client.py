@@ -18,7 +18,7 @@ from typing import Any
 
 from lab.bureau.workers import results
 from lab.bureau.workers.settings import WorkerSettings
-from protocols.confinement import ConfinementUnavailable
+from lab.process.confinement import ConfinementUnavailable
 
 _BEGIN = (
     "import sys, json; sys.path[:] = json.loads(sys.argv[3]); "

@@ -20,8 +20,8 @@ from multiprocessing.reduction import ForkingPickler
 
 from lab.bureau.workers import results
 from lab.bureau.workers.settings import ROLE_MODULES, WorkerSettings
+from lab.process.confinement import Confinement, ConfinementUnavailable
 from lab.process.memory_protection import disable_core_dumps
-from protocols.confinement import Confinement, ConfinementUnavailable
 
 _PR_SET_PDEATHSIG = 1
 _CHUNK = 1 << 20

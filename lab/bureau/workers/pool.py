@@ -21,9 +21,9 @@ from typing import Any, Literal, Protocol, TypeVar, cast
 
 from lab.bureau.workers.fork_client import ForkServer, WorkerLost, WorkerProcess, read_worker_result
 from lab.bureau.workers.settings import WorkerRole, WorkerSettings
+from lab.process.confinement import ConfinementUnavailable
 from lab.terms import errors
 from lab.terms.errors import InvalidInput, Unreachable
-from protocols.confinement import ConfinementUnavailable
 from protocols.matching.engines import UnknownEngine
 from protocols.scoring.bureau import SecretKeyInContext
 from protocols.scoring.seal.binding import SealRejection

@@ -12,9 +12,9 @@ from lab.bureau.configuration.home import BureauSettings
 from lab.bureau.workers.cluster import ClusterPool
 from lab.bureau.workers.pool import TaskExecutor, WorkerPool, confinement_error
 from lab.bureau.workers.settings import WorkerRole
+from lab.process.confinement.probe import probe_protections
 from lab.terms.errors import Unreachable
 from protocols.compute_pool import ComputePool, open_compute_pool
-from protocols.confinement.probe import probe_protections
 
 MAX_LOCAL_ELEMENTS = 8_192
 """Up to so many elements, evaluating here is faster than connecting to a cluster."""

@@ -62,7 +62,7 @@ RunOption = Annotated[
     str | None, typer.Option("--run", help="运行编号 A run's name (default: the latest).", show_default=False)
 ]
 PortfolioArgument = Annotated[
-    Path, typer.Argument(help="企业清单 The bank's records, CSV or Parquet, one enterprise a row.")
+    Path, typer.Argument(help="企业清单 The bank's records: CSV, workbook or Parquet, one enterprise a row.")
 ]
 ContractOption = Annotated[str, typer.Option("--contract", help="合同编号 The contract's id.")]
 IdColumnOption = Annotated[

@@ -72,7 +72,7 @@ def init(
 class ImportOptions:
     """Options of ``lab bureau import``."""
 
-    file: Annotated[Path, typer.Argument(help="登记表 Register file: CSV or Parquet.")]
+    file: Annotated[Path, typer.Argument(help="登记表 Register file: CSV, workbook or Parquet.")]
     id_column: Annotated[str, typer.Option("--id", help="标识列 Column of the identifier.")]
     id_kind: Annotated[IdKind, typer.Option(help="标识种类 Unified social credit codes (checked), or any text.")] = (
         "uscc"

@@ -46,7 +46,7 @@ def group() -> None:
 class TrainOptions:
     """Options of ``lab model train``."""
 
-    sample: Annotated[Path, typer.Option(help="试点样本 The bank's labelled pilot sample: CSV or Parquet.")]
+    sample: Annotated[Path, typer.Option(help="试点样本 The bank's labelled pilot sample: CSV, workbook or Parquet.")]
     id_column: Annotated[str, typer.Option("--id", help="标识列 Column of the identifier.")]
     label: Annotated[str, typer.Option(help="标签列 Column of the label: 1 defaulted, 0 did not.")]
     register: Annotated[str, typer.Option(metavar="NAME", help="登记库名 Register to join to.")] = "main"

@@ -7,8 +7,8 @@ note elsewhere.
 from __future__ import annotations
 
 from lab.cli.doctor.findings import DoctorFinding, DoctorVerdict
+from lab.process.confinement.probe import ProtectionStatus, probe_protections
 from lab.terms.text.bilingual import BilingualText
-from protocols.confinement.probe import ProtectionStatus, probe_protections
 
 PROTECTION_LABELS: dict[str, BilingualText] = {
     "landlock": ("工作进程：文件（Landlock）", "workers: files (Landlock)"),

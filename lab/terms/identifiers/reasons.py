@@ -36,3 +36,5 @@ class RejectionReason(BilingualEnum):
         "the same code is in an earlier row; the first row counts",
     )
     RAGGED = "ragged", "列数与表头不符", "the number of fields differs from the header"
+    HEADER = "header", "重复表头", "it repeats the header"
+    TOTAL = "total", "表末的合计行", "it is a row of totals at the end"

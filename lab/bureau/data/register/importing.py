@@ -77,7 +77,7 @@ def import_register(
     policy: DriftPolicy | None = None,
     progress: Progress = SILENT,
 ) -> RegisterImport:
-    """Import a CSV or Parquet file as the next version of register ``name``.
+    """Import a table as the next version of register ``name``.
 
     It is compared with the version before it and with the models of ``policy``; what is too far from them stops the
     import, unless ``policy`` accepts it. Bad and repeated rows are set aside with row number and reason in
@@ -108,7 +108,7 @@ def import_register(
         encoding=table.encoding,
         sha256=row.sha256,
         rejected_file=rejected,
-        warnings=(*table.warnings(found.blank, found.reasons["ragged"]), *note_sentences(found.notes)),
+        warnings=(*table.warnings(found.blank, found.reasons), *note_sentences(found.notes)),
         column_summaries=found.summaries,
         drift=comparison.findings,
     )

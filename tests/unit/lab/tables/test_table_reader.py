@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.tables import table_file
+from lab.tables.spreadsheet_csv import save_csv
 from lab.tables.table_file import RejectedRow
 from lab.tables.table_reader import open_table, read_table
 from lab.terms.errors import Conflict, InvalidInput, NotFound
@@ -34,7 +35,7 @@ def test_ordinary_encodings_read_alike(tmp_path: Path, encoding: str) -> None:
     assert table.encoding == encoding.removesuffix("-le").removesuffix("-be")
 
 
-@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_separators_and_line_ends(tmp_path: Path, separator: str, end: str) -> None:
     table = read_table(write(tmp_path, TEXT.replace(",", separator).replace("\n", end)))
@@ -181,3 +182,41 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path, later: 
     write(tmp_path, later)
     with pytest.raises(Conflict, match="changed"):
         list(opened.chunks())
+
+
+@pytest.mark.parametrize("last", ["合计,9", " 总 计：,9", ",合计", "Total,9", "小计,1\n合计,2", "合计,9\n\n"])
+@pytest.mark.parametrize("size", [1 << 20, 16])
+def test_totals_at_the_end_are_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: str, size: int) -> None:
+    monkeypatch.setattr(table_file, "CHUNK_CHARACTERS", size)
+    table = read_table(write(tmp_path, "a,b\n甲,1\n合计,2\n" + "丙,3\n" * 5 + last + "\n"))
+    totals = [line for line in last.splitlines() if line]
+    assert table.frame["a"].to_list() == ["甲", "合计", *["丙"] * 5]
+    assert {row.reason for row in table.rejected} == {RejectionReason.TOTAL}
+    assert [row.row for row in table.rejected] == list(range(9, 9 + len(totals)))
+    assert any("totals" in warning for warning in table.warnings)
+
+
+def test_files_that_were_put_together(tmp_path: Path) -> None:
+    """The second begins with its mark and its header, as ``cat`` leaves them."""
+    part = "\ufeffcode,b\n001,2\n"
+    for end in ("\n", "\r"):
+        table = read_table(write(tmp_path, (part + part + "\ufeff003,4\n").replace("\n", end)))
+        assert table.frame.columns == ["code", "b"]
+        assert table.frame.rows() == [("001", "2"), ("001", "2"), ("003", "4")]
+        assert table.rejected == (RejectedRow(3, RejectionReason.HEADER),)
+
+
+@pytest.mark.parametrize("quoted", [False, True])
+def test_marks_of_text_are_read_as_a_spreadsheet_shows_them(tmp_path: Path, quoted: bool) -> None:
+    cells = ['="0123"', "'0123", "'-5", "=1+1", "'甲", '="a""b"', "''5"]
+    marked = ['"' + cell.replace('"', '""') + '"' if quoted else cell for cell in cells]
+    table = read_table(write(tmp_path, '="code"\n' + "\n".join(marked) + "\n"))
+    assert table.frame["code"].to_list() == ["0123", "0123", "-5", "=1+1", "'甲", 'a"b', "'5"]
+
+
+@settings(deadline=None)
+@given(st.lists(st.text(st.sampled_from("=\"'019a-+, \u3000"), min_size=1, max_size=8), min_size=1, max_size=8))
+def test_what_we_wrote_is_read_as_it_was(tmp_path_factory: pytest.TempPathFactory, cells: list[str]) -> None:
+    path = tmp_path_factory.getbasetemp() / "ours.csv"
+    save_csv(pl.DataFrame({"cell": cells, "end": ["."] * len(cells)}), path)
+    assert read_table(path).frame["cell"].to_list() == [cell if cell.strip() else None for cell in cells]

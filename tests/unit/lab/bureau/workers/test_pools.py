@@ -7,8 +7,8 @@ import pytest
 from lab.bureau.configuration.home import BureauSettings
 from lab.bureau.workers import pools
 from lab.bureau.workers.pools import WorkerPools
+from lab.process.confinement.probe import PROTECTION_NAMES, ProtectionStatus
 from lab.terms.errors import Unreachable
-from protocols.confinement.probe import PROTECTION_NAMES, ProtectionStatus
 
 
 @pytest.mark.parametrize("missing", PROTECTION_NAMES)

@@ -4,6 +4,6 @@
 (``lab.process.memory_protection``).
 """
 
-from protocols.confinement.process_confinement import Confinement, ConfinementUnavailable
+from lab.process.confinement.process_confinement import Confinement, ConfinementUnavailable
 
 __all__ = ["Confinement", "ConfinementUnavailable"]

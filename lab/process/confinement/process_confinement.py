@@ -15,8 +15,8 @@ import socket
 from contextlib import suppress
 from typing import Any
 
+from lab.process.confinement import system_calls
 from lab.process.memory_protection import disable_core_dumps
-from protocols.confinement import system_calls
 
 _MIB = 1024 * 1024
 _FILE_BYTES = 64 * _MIB  # of a memory file: twenty times the largest SEAL object that is read here

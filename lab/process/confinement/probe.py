@@ -13,13 +13,13 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lab.process.memory_protection import disable_core_dumps
-from protocols.confinement.process_confinement import (
+from lab.process.confinement.process_confinement import (
     Confinement,
     ConfinementUnavailable,
     open_file,
     open_socket,
 )
+from lab.process.memory_protection import disable_core_dumps
 
 _PR_GET_DUMPABLE = 3
 _SECONDS = 60
@@ -39,7 +39,7 @@ class ProtectionStatus:
 def probe_protections() -> list[ProtectionStatus]:
     """The status of every protection, tried in a process of its own."""
     script = (
-        "import sys, json; sys.path[:] = json.loads(sys.argv[1]); import protocols.confinement.probe as p; p.main()"
+        "import sys, json; sys.path[:] = json.loads(sys.argv[1]); import lab.process.confinement.probe as p; p.main()"
     )
     paths = json.dumps([os.path.abspath(one) for one in sys.path])
     try:

@@ -1,0 +1,1 @@
+"""Tables in text files: their encoding, their separator, and their rows."""
