@@ -73,7 +73,7 @@ def ask(bank: Insider) -> NDArray[np.float64]:
     batch = messages.pack_batch(PARAMS, CONTRACT, messages.frame_sha256(context), tags, columns)
     terms = QuantizedWeights(np.arange(COLUMNS, dtype=np.int32), ((0,),) * COLUMNS, WEIGHTS, BASE)
     reply = bureau.evaluate_batch(context, batch, terms, PARAMS, CONTRACT)
-    (output,) = messages.read_reply(reply, PARAMS, batch=messages.frame_sha256(batch), rows=1)
+    (output,) = messages.read_reply(reply, PARAMS, batch=messages.frame_sha256(batch), rows=1).outputs
     inside = bank.inside(binding.reply_ciphertext(*messages.read_output(output, PARAMS), PARAMS))
     assert len(inside) == at_level(PARAMS, 1).degree
     return np.array([int(value) * pow(t, -1, prime) % prime / prime for value in inside[:LOOKED_AT]])
