@@ -93,21 +93,22 @@ class KeyHolder:
         prime, or in which a row was dropped, and ``SealRejection`` for a ciphertext that hides nothing or whose noise
         has drowned the message.
         """
-        places, sums = self.decrypt_scored(reply, rows=rows, batch=batch)
-        if len(places) != rows:
+        sums = self.decrypt_scored(reply, rows=rows, batch=batch)
+        if sums.shape[1] != rows:
             raise MalformedFrame("the reply leaves out rows of its batch, which only one that is named again may")
         return sums
 
-    def decrypt_scored(
-        self, reply: bytes, *, rows: int, batch: bytes | str
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The rows that were scored, int64 [scored] ascending, and their sums in quanta, int64 [outputs, scored].
+    def scored_places(self, reply: bytes, *, rows: int, batch: bytes | str) -> NDArray[np.int64]:
+        """The rows that the reply to ``batch`` says were scored, int64 [scored] ascending; raises ``MalformedFrame``.
+        Decrypts nothing."""
+        return self._read(reply, rows, batch).places
 
-        The slots of the other rows hold random numbers, and are not returned. Raises what ``decrypt`` raises, but not
-        for dropped rows.
+    def decrypt_scored(self, reply: bytes, *, rows: int, batch: bytes | str) -> NDArray[np.int64]:
+        """As ``decrypt``, for the rows ``scored_places`` alone: int64 [outputs, scored].
+
+        The slots of the other rows hold random numbers, and are not returned.
         """
-        name = batch if isinstance(batch, str) else messages.frame_sha256(batch)
-        parsed = messages.read_reply(reply, self._params, batch=name, rows=rows)
+        parsed = self._read(reply, rows, batch)
         sums = np.empty((len(parsed.outputs), len(parsed.places)), dtype=np.int64)
         plain = seal.Plaintext()
         for index, part in enumerate(parsed.outputs):
@@ -117,7 +118,11 @@ class KeyHolder:
                 raise binding.SealRejection("a reply's ciphertext cannot be decrypted exactly")
             self._decryptor.decrypt(ciphertext, plain)
             sums[index] = np.asarray(self._encoder.decode_int64(plain), dtype=np.int64)[parsed.places]
-        return parsed.places, sums
+        return sums
+
+    def _read(self, reply: bytes, rows: int, batch: bytes | str) -> messages.ParsedReply:
+        name = batch if isinstance(batch, str) else messages.frame_sha256(batch)
+        return messages.read_reply(reply, self._params, batch=name, rows=rows)
 
     def _secret(self) -> NDArray[np.int64]:
         """The secret's coefficients, -1 to 1, int64 [N]: what (0, 1) decrypts to."""

@@ -159,12 +159,12 @@ def _modulo(values: NDArray[np.int64], params: ParameterSet) -> NDArray[np.int64
 def _fill_slots(
     row: NDArray[np.int64], values: NDArray[np.int64], params: ParameterSet, places: NDArray[np.int64] | None
 ) -> None:
-    """Set the slots ``places`` (None: the first ones) of ``row``, int64 [slots], to ``values``, and every other slot to a fresh random number.
+    """Set the slots ``places`` of ``row``, int64 [slots], to ``values``, and every other slot to a fresh random number.
 
-    The others are the slots after the last row, and those of dropped rows. With zeros in those slots, every coefficient
-    of the encoded polynomial would be a known multiple of the few weights there are. A reply shows 26 bits of each of
-    8,192 coefficients, so a bank that lets its columns wrap around q could read many weights from one reply (README,
-    "Slots without an enterprise").
+    ``places`` None: the first slots. The others are the slots after the last row, and those of dropped rows. With zeros
+    there, every coefficient of the encoded polynomial would be a known multiple of the few weights there are. A reply
+    shows 26 bits of each of 8,192 coefficients, so a bank that lets its columns wrap around q could read many weights
+    from one reply (README, "Slots without an enterprise").
     """
     used = slice(len(values)) if places is None else places
     unused = np.ones(params.slots, dtype=np.bool_)

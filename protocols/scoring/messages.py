@@ -15,10 +15,11 @@ Frames (``protocols.wire.frame``), their headers and parts; every part has one p
     proof        =  see ``key_proof``                             655,400
 
 ``form`` is the number 2, in a reply 3. ``scored``: row r is bit r mod 8 of byte r // 8, counted from the lowest; bits
-after the last row are 0. A slot whose bit is 0 holds a random number, like the slots after the last row. A *polynomial* is packed residues (``packing``) in transformed form. A key or column is the
-ciphertext (c0, a): c0 is the polynomial, a is expanded from the seed (``rlwe.seed_expansion``). An output is c0 and
-then c1. Everything else that a ciphertext has in SEAL (level, form, scale, correction factor) is written by the reader
-(``seal.binding``) and never taken from the sender.
+after the last row are 0. A slot whose bit is 0 holds a random number, like the slots after the last row. A *polynomial*
+is packed residues (``packing``) in transformed form. A key or column is the ciphertext (c0, a): c0 is the polynomial, a
+is expanded from the seed (``rlwe.seed_expansion``). An output is c0 and then c1. Everything else that a ciphertext has
+in SEAL (level, form, scale, correction factor) is written by the reader (``seal.binding``) and never taken from the
+sender.
 """
 
 from __future__ import annotations
@@ -275,7 +276,7 @@ def has_current_format(frame: bytes) -> bool:
 
 def _check_form(frame: Frame, form: int = FRAME_FORMAT) -> None:
     if "form" not in frame.meta:
-        raise MalformedFrame(f"the frame has an earlier form than {form}, with SEAL's objects; its sender has to update")
+        raise MalformedFrame(f"the frame has an earlier form than {form}, with SEAL objects; its sender has to update")
     frame.number("form", low=form, high=form)
 
 

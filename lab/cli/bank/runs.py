@@ -152,6 +152,7 @@ def show_run(output: CommandOutput, manifest: dict[str, Any]) -> None:
             *_portfolio(manifest),
             ("匹配 matched", f"{manifest['matched']:,}"),
             ("已评分 scored", f"{manifest['scored']:,}"),
+            *_not_rescored(manifest),
             *_charged(manifest),
             _receipts(manifest),
             _fork_detection_row(manifest),
@@ -175,6 +176,11 @@ def _portfolio(manifest: dict[str, Any]) -> list[tuple[str, str]]:
         ("已接受 accepted", f"{manifest['accepted']:,}"),
         ("搁置 set aside", f"{manifest['set_aside']:,}" + (f" ({reasons})" if reasons else "")),
     ]
+
+
+def _not_rescored(manifest: dict[str, Any]) -> list[tuple[str, str]]:
+    """Only for a run that scored an earlier one again."""
+    return [("未重评 not rescored", f"{manifest['not_rescored']:,}")] if "not_rescored" in manifest else []
 
 
 def _costs(manifest: dict[str, Any]) -> list[tuple[str, str]]:

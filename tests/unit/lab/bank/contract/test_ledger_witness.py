@@ -40,6 +40,7 @@ class Ledger:
             "batch_sha256": hashlib.sha256(b"batch").hexdigest(),
             "reply_sha256": hashlib.sha256(b"reply").hexdigest(),
             "rows": 5,
+            "scored": 5,
             "register": "main",
             "register_version": 1,
             "model": "credit",
