@@ -188,7 +188,7 @@ def test_of_300_enterprises_the_one_that_left_is_not_rescored_and_the_others_are
     assert done.manifest is not None and bank.fits(done.run, bank.public, ResultDetail.TOTAL)
     assert (done.manifest["scored"], done.manifest["not_rescored"]) == (299, 1)
     (warning,) = done.manifest["warnings"]
-    assert "1 enterprises were not scored again" in warning and "match afresh" in warning
+    assert "Enterprises not scored again: 1." in warning and "match afresh" in warning
     assert "left" not in warning and "withdr" not in warning and "consent" not in warning
     table = pl.read_parquet(done.manifest["out"])
     assert dict(table["status"].value_counts().iter_rows()) == {"scored": 299, "not-rescored": 1}

@@ -53,8 +53,8 @@ from lab.terms.progress import SILENT, Progress
 from models.shared.sheet import BankSheet
 
 _DROPPED_NOTE = (
-    "{0} enterprises were not scored again: they are no longer in the register under this contract, or have used their "
-    "scores (term: scores_per_enterprise). They end as not-rescored. Next: match afresh, and score what matched"
+    "Enterprises not scored again: {0}. They are no longer in the register under this contract, or have used their "
+    "scores (term: scores_per_enterprise), and end as not-rescored. Next: match afresh, and score what matched"
 )
 
 
