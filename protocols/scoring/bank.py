@@ -18,6 +18,7 @@ from protocols.scoring import key_proof, messages
 from protocols.scoring.encryption import SymmetricEncryptor
 from protocols.scoring.parameters import ParameterSet
 from protocols.scoring.seal import binding
+from protocols.wire.frame import MalformedFrame
 
 
 def generate_secret_key(params: ParameterSet) -> bytes:
@@ -88,21 +89,40 @@ class KeyHolder:
     def decrypt(self, reply: bytes, *, rows: int, batch: bytes | str) -> NDArray[np.int64]:
         """The sums in quanta, int64 [outputs, rows], of the reply to ``batch``: its frame, or that frame's SHA-256.
 
-        Raises ``MalformedFrame`` for a reply to another batch, of another length, or with a residue that is not below
-        its prime, and ``SealRejection`` for a ciphertext that hides nothing or whose noise has drowned the message.
+        Raises ``MalformedFrame`` for a reply to another batch, of another length, with a residue that is not below its
+        prime, or in which a row was dropped, and ``SealRejection`` for a ciphertext that hides nothing or whose noise
+        has drowned the message.
         """
-        name = batch if isinstance(batch, str) else messages.frame_sha256(batch)
-        parts = messages.read_reply(reply, self._params, batch=name, rows=rows)
-        sums = np.empty((len(parts), rows), dtype=np.int64)
+        sums = self.decrypt_scored(reply, rows=rows, batch=batch)
+        if sums.shape[1] != rows:
+            raise MalformedFrame("the reply leaves out rows of its batch, which only one that is named again may")
+        return sums
+
+    def scored_places(self, reply: bytes, *, rows: int, batch: bytes | str) -> NDArray[np.int64]:
+        """The rows that the reply to ``batch`` says were scored, int64 [scored] ascending; raises ``MalformedFrame``.
+        Decrypts nothing."""
+        return self._read(reply, rows, batch).places
+
+    def decrypt_scored(self, reply: bytes, *, rows: int, batch: bytes | str) -> NDArray[np.int64]:
+        """As ``decrypt``, for the rows ``scored_places`` alone: int64 [outputs, scored].
+
+        The slots of the other rows hold random numbers, and are not returned.
+        """
+        parsed = self._read(reply, rows, batch)
+        sums = np.empty((len(parsed.outputs), len(parsed.places)), dtype=np.int64)
         plain = seal.Plaintext()
-        for index, part in enumerate(parts):
+        for index, part in enumerate(parsed.outputs):
             first, second = messages.read_output(part, self._params)
             ciphertext = binding.reply_ciphertext(first, second, self._params)
             if not second.any() or self._decryptor.invariant_noise_budget(ciphertext) < 1:
                 raise binding.SealRejection("a reply's ciphertext cannot be decrypted exactly")
             self._decryptor.decrypt(ciphertext, plain)
-            sums[index] = self._encoder.decode_int64(plain)[:rows]
+            sums[index] = np.asarray(self._encoder.decode_int64(plain), dtype=np.int64)[parsed.places]
         return sums
+
+    def _read(self, reply: bytes, rows: int, batch: bytes | str) -> messages.ParsedReply:
+        name = batch if isinstance(batch, str) else messages.frame_sha256(batch)
+        return messages.read_reply(reply, self._params, batch=name, rows=rows)
 
     def _secret(self) -> NDArray[np.int64]:
         """The secret's coefficients, -1 to 1, int64 [N]: what (0, 1) decrypts to."""

@@ -62,30 +62,54 @@ def check_context(frame: bytes, params: ParameterSet) -> str:
 
 
 def evaluate_batch(
-    context: bytes, batch: bytes, weights: QuantizedWeights, params: ParameterSet, contract: str, *, sha256: str = ""
+    context: bytes,
+    batch: bytes,
+    weights: QuantizedWeights,
+    params: ParameterSet,
+    contract: str,
+    *,
+    sha256: str = "",
+    places: NDArray[np.int64] | None = None,
 ) -> bytes:
     """The reply frame to ``batch``: for every output its sum (``QuantizedWeights``), masked, flooded, switched down.
 
     ``context`` is a frame that passed ``check_context``. Each sum starts from a fresh mask (``mask.draw_mask``); the
     products and the base are added; then it is switched down to the smallest modulus, where the reply is shortest.
-    ``sha256``: the batch's digest, if the caller has it. Raises ``MalformedFrame``, and ``ValueError`` for weights that
-    do not fit the batch.
+    ``sha256``: the batch's digest, if the caller has it. ``places``: int64 [scored], ascending, the rows of the batch
+    that ``weights`` are of; None: all. The other rows are dropped: their slots get random numbers like the slots after
+    the last row, and the reply says which they are. Raises ``MalformedFrame``, and ``ValueError`` for weights or places
+    that do not fit the batch.
     """
     parsed = read_batch(batch, params, contract=contract, sha256=sha256)
     if parsed.context != messages.frame_sha256(context):
         raise MalformedFrame("the batch names another context")
-    weights.check(params, columns=parsed.column_count, rows=parsed.rows)
+    _check_places(places, parsed.rows)
+    weights.check(params, columns=parsed.column_count, rows=parsed.rows if places is None else len(places))
     key, _ = messages.read_context(context, params)
     if key[:SEED_BYTES] in parsed.seeds():
         raise MalformedFrame("a column has the public key's seed")
     pk = _public_key(key, params)
     sums = [mask.draw_mask(pk, params) for _ in range(len(weights.base))]
-    add_products(sums, parsed, weights, params)
-    return messages.pack_reply(params, parsed.sha256, parsed.rows, finalize_sums(sums, weights, params))
+    add_products(sums, parsed, weights, params, places)
+    outputs = finalize_sums(sums, weights, params, places)
+    return messages.pack_reply(params, parsed.sha256, parsed.rows, outputs, places=places)
 
 
-def add_products(sums: list[Any], batch: ParsedBatch, weights: QuantizedWeights, params: ParameterSet) -> None:
-    """Add the product of every weight and its column to the sums of its outputs.
+def _check_places(places: NDArray[np.int64] | None, rows: int) -> None:
+    if places is None:
+        return
+    if not len(places) or places[0] < 0 or places[-1] >= rows or (np.diff(places) <= 0).any():
+        raise ValueError(f"wanted places from 0 to {rows - 1}, ascending, at least one")
+
+
+def add_products(
+    sums: list[Any],
+    batch: ParsedBatch,
+    weights: QuantizedWeights,
+    params: ParameterSet,
+    places: NDArray[np.int64] | None = None,
+) -> None:
+    """Add the product of every weight and its column to the sums of its outputs. ``places`` as in ``evaluate_batch``.
 
     Weights are taken column by column, so each ciphertext is read once, and a product that belongs to several outputs
     is computed once. A product leaves the bureau only in a sum that began as a mask.
@@ -100,7 +124,7 @@ def add_products(sums: list[Any], batch: ParsedBatch, weights: QuantizedWeights,
             current = int(weights.columns[index])
             messages.read_seeded_ciphertext(batch.ciphertexts[current], params, polynomials)
             column = binding.ciphertext_from_ntt(*polynomials, params)
-        _fill_slots(row, residues[index], params)
+        _fill_slots(row, residues[index], params, places)
         if not row.any():
             continue  # SEAL refuses a product with zero as "transparent"; it would add nothing
         encoder.encode(row.data, plain)  # a buffer, since a list would first make all its integers
@@ -110,14 +134,16 @@ def add_products(sums: list[Any], batch: ParsedBatch, weights: QuantizedWeights,
             evaluator.add_inplace(sums[output], product)
 
 
-def finalize_sums(sums: list[Any], weights: QuantizedWeights, params: ParameterSet) -> list[bytes]:
-    """Add the base to every sum and switch it down: the ciphertexts of the reply, packed."""
+def finalize_sums(
+    sums: list[Any], weights: QuantizedWeights, params: ParameterSet, places: NDArray[np.int64] | None = None
+) -> list[bytes]:
+    """Add the base to every sum and switch it down: the ciphertexts of the reply, packed. ``places`` as above."""
     context = binding.seal_context(params.name)
     evaluator, encoder, plain = seal.Evaluator(context), seal.BatchEncoder(context), seal.Plaintext()
     row: NDArray[np.int64] = np.empty(params.slots, dtype=np.int64)
     packed = []
     for total, base in zip(sums, _modulo(weights.base, params), strict=True):
-        _fill_slots(row, base, params)
+        _fill_slots(row, base, params, places)
         encoder.encode(row.data, plain)
         evaluator.add_plain_inplace(total, plain)
         evaluator.mod_switch_to_inplace(total, context.last_parms_id())
@@ -130,15 +156,21 @@ def _modulo(values: NDArray[np.int64], params: ParameterSet) -> NDArray[np.int64
     return np.ascontiguousarray(values + (values < 0) * np.int64(params.plain_modulus))
 
 
-def _fill_slots(row: NDArray[np.int64], values: NDArray[np.int64], params: ParameterSet) -> None:
-    """Set ``row``, int64 [slots], to ``values``, and the slots without an enterprise to fresh random numbers.
+def _fill_slots(
+    row: NDArray[np.int64], values: NDArray[np.int64], params: ParameterSet, places: NDArray[np.int64] | None
+) -> None:
+    """Set the slots ``places`` of ``row``, int64 [slots], to ``values``, and every other slot to a fresh random number.
 
-    With zeros in those slots, every coefficient of the encoded polynomial would be a known multiple of the few weights
-    there are. A reply shows 26 bits of each of 8,192 coefficients, so a bank that lets its columns wrap around q could
-    read many weights from one reply (README, "Slots without an enterprise").
+    ``places`` None: the first slots. The others are the slots after the last row, and those of dropped rows. With zeros
+    there, every coefficient of the encoded polynomial would be a known multiple of the few weights there are. A reply
+    shows 26 bits of each of 8,192 coefficients, so a bank that lets its columns wrap around q could read many weights
+    from one reply (README, "Slots without an enterprise").
     """
-    row[: len(values)] = values
-    row[len(values) :] = sampling.sample_modulo(params.plain_modulus, params.slots - len(values))
+    used = slice(len(values)) if places is None else places
+    unused = np.ones(params.slots, dtype=np.bool_)
+    unused[used] = False
+    row[unused] = sampling.sample_modulo(params.plain_modulus, params.slots - len(values))
+    row[used] = values
 
 
 def _public_key(key: bytes, params: ParameterSet) -> Any:

@@ -7,16 +7,19 @@ Frames (``protocols.wire.frame``), their headers and parts; every part has one p
 
     CONTEXT  {form, parameters}                            key | proof
     BATCH    {context, contract, form, parameters, rows}   tags (16 a row) | column | column | ...
-    REPLY    {batch, form, parameters, rows}               output | output | ...
+    REPLY    {batch, form, parameters, rows}               scored | output | output | ...
 
+    scored       =  one bit a row: 1 if it was scored             1 for each 8 rows
     key, column  =  seed (32) | polynomial modulo q               122,912 (bgv-8192-a)
     output       =  two polynomials modulo the smallest prime     122,880
     proof        =  see ``key_proof``                             655,400
 
-``form`` is the number 2. A *polynomial* is packed residues (``packing``) in transformed form. A key or column is the
-ciphertext (c0, a): c0 is the polynomial, a is expanded from the seed (``rlwe.seed_expansion``). An output is c0 and
-then c1. Everything else that a ciphertext has in SEAL (level, form, scale, correction factor) is written by the reader
-(``seal.binding``) and never taken from the sender.
+``form`` is the number 2, in a reply 3. ``scored``: row r is bit r mod 8 of byte r // 8, counted from the lowest; bits
+after the last row are 0. A slot whose bit is 0 holds a random number, like the slots after the last row. A *polynomial*
+is packed residues (``packing``) in transformed form. A key or column is the ciphertext (c0, a): c0 is the polynomial, a
+is expanded from the seed (``rlwe.seed_expansion``). An output is c0 and then c1. Everything else that a ciphertext has
+in SEAL (level, form, scale, correction factor) is written by the reader (``seal.binding``) and never taken from the
+sender.
 """
 
 from __future__ import annotations
@@ -36,6 +39,8 @@ from protocols.wire.frame import TAG_BYTES, Frame, FrameKind, MalformedFrame, un
 
 FRAME_FORMAT = 2
 """The number of the present form of frames. In form 1 ciphertexts travelled in SEAL's own format."""
+REPLY_FORMAT = 3
+"""The same for replies. In form 2 a reply did not say which rows were scored."""
 MAX_COLUMNS = 4096
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -106,6 +111,15 @@ class ParsedBatch:
         """The seed of each column. Fresh seeds never repeat: a seed that the bureau has seen before, in any batch and
         with any residues, was used twice."""
         return tuple(part[:SEED_BYTES] for part in self.ciphertexts)
+
+
+@dataclass(frozen=True)
+class ParsedReply:
+    """A parsed reply: ``places`` int64 [scored], ascending, the rows that were scored; one packed ciphertext for each
+    output."""
+
+    places: NDArray[np.int64]
+    outputs: tuple[bytes, ...]
 
 
 def frame_sha256(frame: bytes) -> str:
@@ -212,24 +226,43 @@ def read_batch(frame: bytes, params: ParameterSet, *, contract: str, sha256: str
     return parsed
 
 
-def pack_reply(params: ParameterSet, batch: str, rows: int, ciphertexts: list[bytes]) -> bytes:
-    """A reply frame to the batch named ``batch``."""
-    meta = {"parameters": params.name, "form": FRAME_FORMAT, "batch": batch, "rows": rows}
-    return Frame(FrameKind.REPLY, meta, tuple(ciphertexts)).pack()
+def pack_reply(
+    params: ParameterSet, batch: str, rows: int, ciphertexts: list[bytes], *, places: NDArray[np.int64] | None = None
+) -> bytes:
+    """A reply frame to the batch named ``batch``. ``places``: int64 [scored], the rows that were scored; None: all."""
+    scored = np.zeros(rows, dtype=np.bool_)
+    scored[slice(None) if places is None else places] = True
+    marks = np.packbits(scored, bitorder="little").tobytes()
+    meta = {"parameters": params.name, "form": REPLY_FORMAT, "batch": batch, "rows": rows}
+    return Frame(FrameKind.REPLY, meta, (marks, *ciphertexts)).pack()
 
 
-def read_reply(frame: bytes, params: ParameterSet, *, batch: str, rows: int) -> tuple[bytes, ...]:
-    """The ciphertexts of the reply to ``batch``; raises ``MalformedFrame``."""
+def read_reply(frame: bytes, params: ParameterSet, *, batch: str, rows: int) -> ParsedReply:
+    """Parse the reply to ``batch``, which has ``rows`` rows; raises ``MalformedFrame``. Runs no native code."""
     reply = unpack_frame(frame, FrameKind.REPLY)
     _check_same("parameter set", reply.text("parameters"), params.name)
-    _check_form(reply)
+    _check_form(reply, REPLY_FORMAT)
     _check_same("batch", reply.text("batch"), batch)
     reply.number("rows", low=rows, high=rows)
-    if not 1 <= len(reply.parts) <= params.max_outputs:
-        raise MalformedFrame(f"a reply has 1 to {params.max_outputs} outputs; found {len(reply.parts)}")
-    if any(len(output) != params.output_bytes for output in reply.parts):
+    marks, outputs = reply.parts[:1], reply.parts[1:]
+    if not 1 <= len(outputs) <= params.max_outputs:
+        raise MalformedFrame(f"a reply has 1 to {params.max_outputs} outputs; found {len(outputs)}")
+    if any(len(output) != params.output_bytes for output in outputs):
         raise MalformedFrame(f"an output has {params.output_bytes} bytes; one of another length was found")
-    return tuple(reply.parts)
+    return ParsedReply(_read_places(marks[0], rows), tuple(outputs))
+
+
+def _read_places(marks: bytes, rows: int) -> NDArray[np.int64]:
+    """The rows whose bit is set, int64 ascending; raises ``MalformedFrame`` unless there is one bit a row, and 1 in at
+    least one."""
+    if len(marks) != -(-rows // 8):
+        raise MalformedFrame("a reply has one bit for each row of its batch; found another number")
+    bits = np.unpackbits(np.frombuffer(marks, dtype=np.uint8), bitorder="little")
+    if bits[rows:].any():
+        raise MalformedFrame("a reply says that a row was scored which its batch does not have")
+    if not bits.any():
+        raise MalformedFrame("a reply says that no row was scored")
+    return np.flatnonzero(bits).astype(np.int64)
 
 
 def has_current_format(frame: bytes) -> bool:
@@ -241,12 +274,10 @@ def has_current_format(frame: bytes) -> bool:
     return True
 
 
-def _check_form(frame: Frame) -> None:
+def _check_form(frame: Frame, form: int = FRAME_FORMAT) -> None:
     if "form" not in frame.meta:
-        raise MalformedFrame(
-            f"the frame has an earlier form than {FRAME_FORMAT}, with SEAL's objects; its sender has to update"
-        )
-    frame.number("form", low=FRAME_FORMAT, high=FRAME_FORMAT)
+        raise MalformedFrame(f"the frame has an earlier form than {form}, with SEAL objects; its sender has to update")
+    frame.number("form", low=form, high=form)
 
 
 def _check_same(what: str, found: str, expected: str) -> None:

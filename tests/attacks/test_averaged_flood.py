@@ -12,6 +12,7 @@ import pytest
 
 from lab.bureau.exchange import batches
 from lab.bureau.exchange.scoring.batch_scoring import ScoringService
+from lab.bureau.exchange.scoring.dropped_rows import ChargedEnterprises
 from lab.terms.errors import Conflict
 from protocols.scoring.bank import KeyHolder
 from tests.support.bureau_scene import Scene
@@ -60,6 +61,7 @@ def test_without_the_rule_every_turn_brings_another_reply(scene: Scene, monkeypa
     monkeypatch.setattr(batches.BatchRepository, "check_not_yet_evaluated", lambda *_: None)
     monkeypatch.setattr("lab.bureau.exchange.scoring.batch_scoring.check_fresh_ciphertexts", lambda *_: None)
     monkeypatch.setattr(ScoringService, "_charge", uncharged(ScoringService._charge))
+    monkeypatch.setattr(ChargedEnterprises, "keep_charged", lambda room, session, validated: validated)
     contract = scene.contract()
     batch = batch_of(scene, contract)
     replies = ask_again(scene, contract, batch)

@@ -7,11 +7,13 @@ that with t taken out again a reply is
 
 Its coefficients show 24 bits above the flood, and the lowest of them is the parity of a coefficient of W_24 alone. With
 one enterprise in the batch and nothing in the other slots, every coefficient of W_24 is the one weight times a number
-that everybody knows, modulo t: a hundred and sixty parities tell which weight it is. It is taken away; W_23 is next.
+that everybody knows, modulo t: a hundred and sixty parities tell which weight it is. It is taken away, and W_23 is
+next. A full batch that is named again serves as well, once all enterprises but one are dropped from it: they have left
+the register, or the bank has used up their scores.
 
-What stops it: slots that no enterprise has get random weights, fresh for each column and the base. Then no part of a
-polynomial says anything of the one weight in it, and the whole of one polynomial, which is as much as a reply can show,
-gives one weight, as any honest score does.
+What stops it: slots that no enterprise has, and slots of dropped ones, get random weights, fresh for each column and
+the base. Then no part of a polynomial says anything of the one weight in it, and the whole of one polynomial, which is
+as much as a reply can show, gives one weight, as any honest score does.
 """
 
 from __future__ import annotations
@@ -33,7 +35,10 @@ pytestmark = pytest.mark.threat(
     who="a bank",
     wants="to read more weights from one reply than there are scores, by sending few enterprises",
     stopped_by={
-        "random fill": "Slots without an enterprise get random weights, fresh for each column and base.",
+        "random fill": (
+            "Slots without an enterprise, and those of enterprises dropped from a batch that is named again, get"
+            " random weights, fresh for each column and base."
+        ),
     },
     code=["protocols.scoring.bureau"],
 )
@@ -56,36 +61,36 @@ def centred(values: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.where(rest > t // 2, rest - t, rest)
 
 
-def ask(bank: Insider) -> NDArray[np.float64]:
+def ask(bank: Insider, rows: int = 1, place: int = 0) -> NDArray[np.float64]:
     """One enterprise, one total: the first coefficients of what is within the reply, with t taken out, as shares of the
-    modulus."""
+    modulus. ``rows``: of the batch; all but ``place`` are dropped."""
     nothing, columns = np.zeros(PARAMS.degree, dtype=np.int64), []
     t, q, prime = PARAMS.plain_modulus, PARAMS.modulus, PARAMS.primes[0]
-    for place in range(1, COLUMNS + 1):
+    for power in range(1, COLUMNS + 1):
         column = bank.craft(nothing, nothing)
         first = messages.read_seeded_ciphertext(column, PARAMS)[0]
-        number = t * (q // 2**place)
-        rows = [(row.astype(object) + number) % p for row, p in zip(first, PARAMS.data_primes, strict=True)]
-        columns.append(messages.pack_seeded_ciphertext(column[:SEED_BYTES], np.array(rows).astype(np.uint64), PARAMS))
+        number = t * (q // 2**power)
+        parts = [(row.astype(object) + number) % p for row, p in zip(first, PARAMS.data_primes, strict=True)]
+        columns.append(messages.pack_seeded_ciphertext(column[:SEED_BYTES], np.array(parts).astype(np.uint64), PARAMS))
     context = bank.holder.public_context()
     assert bureau.check_context(context, PARAMS)  # nothing is wrong with the key
-    tags = np.zeros((1, TAG_BYTES), dtype=np.uint8)
+    tags = np.arange(rows, dtype=">u8").view(np.uint8).reshape(rows, 8).repeat(TAG_BYTES // 8, axis=1)
     batch = messages.pack_batch(PARAMS, CONTRACT, messages.frame_sha256(context), tags, columns)
     terms = QuantizedWeights(np.arange(COLUMNS, dtype=np.int32), ((0,),) * COLUMNS, WEIGHTS, BASE)
-    reply = bureau.evaluate_batch(context, batch, terms, PARAMS, CONTRACT)
-    (output,) = messages.read_reply(reply, PARAMS, batch=messages.frame_sha256(batch), rows=1)
+    reply = bureau.evaluate_batch(context, batch, terms, PARAMS, CONTRACT, places=np.array([place]))
+    (output,) = messages.read_reply(reply, PARAMS, batch=messages.frame_sha256(batch), rows=rows).outputs
     inside = bank.inside(binding.reply_ciphertext(*messages.read_output(output, PARAMS), PARAMS))
     assert len(inside) == at_level(PARAMS, 1).degree
     return np.array([int(value) * pow(t, -1, prime) % prime / prime for value in inside[:LOOKED_AT]])
 
 
-def read(seen: NDArray[np.float64]) -> tuple[int, dict[int, int]]:
-    """The base, and the weight of each column but the first (of which only the amount shows); what does not fit any
-    weight ends it."""
+def read(seen: NDArray[np.float64], place: int = 0) -> tuple[int, dict[int, int]]:
+    """The base, and the weight of each column but the first (of which only the amount shows), of the enterprise in slot
+    ``place``; what does not fit any weight ends it."""
     t, q = PARAMS.plain_modulus, PARAMS.modulus
     one = np.zeros(PARAMS.degree, dtype=np.int64)
-    one[0] = 1
-    powers = coefficients(one, PARAMS)[:LOOKED_AT]  # of the polynomial that is 1 in the first slot and 0 elsewhere
+    one[place] = 1
+    powers = coefficients(one, PARAMS)[:LOOKED_AT]  # of the polynomial that is 1 in this slot and 0 elsewhere
 
     def of_base(base: NDArray[np.int64], at: int | slice) -> NDArray[np.float64]:
         return np.asarray(centred(base * powers[at]) * (-pow(q, -1, t) % t) % t / t)
@@ -130,6 +135,21 @@ def test_with_empty_slots_one_total_of_one_enterprise_gives_many_weights(
 @pytest.mark.with_control("random fill")
 def test_one_total_of_one_enterprise_gives_no_weight_beside_the_score(bank: Insider) -> None:
     assert read(ask(bank)) == (0, {})
+
+
+@pytest.mark.without_control("random fill")
+def test_with_empty_slots_a_full_batch_gives_the_weights_of_the_one_that_is_not_dropped(
+    bank: Insider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sampling, "sample_modulo", lambda modulus, count: np.zeros(count, dtype=np.int64))
+    base, weights = read(ask(bank, PARAMS.slots, 5000), 5000)
+    assert base == int(BASE[0, 0])
+    assert weights == {column: int(WEIGHTS[column - 1, 0]) for column in range(2, COLUMNS + 1)}
+
+
+@pytest.mark.with_control("random fill")
+def test_a_full_batch_gives_no_weight_of_the_one_that_is_not_dropped(bank: Insider) -> None:
+    assert read(ask(bank, PARAMS.slots, 5000), 5000) == (0, {})
 
 
 @pytest.mark.with_control("random fill")

@@ -98,7 +98,8 @@ def test_two_replies_to_one_batch_differ_in_every_ciphertext() -> None:
         np.zeros(1, dtype=np.int32), ((0,),), np.full((1, 3), 7, dtype=np.int64), np.zeros((1, 3), dtype=np.int64)
     )
     one, two = (bureau.evaluate_batch(CONTEXT, batch, weights, PARAMS, CONTRACT) for _ in range(2))
-    assert unpack_frame(one, FrameKind.REPLY).parts[0] != unpack_frame(two, FrameKind.REPLY).parts[0]
+    firsts, seconds = (unpack_frame(each, FrameKind.REPLY).parts for each in (one, two))
+    assert firsts[0] == seconds[0] == b"\x07" and firsts[1] != seconds[1]
 
 
 def test_terms_beyond_the_batch_or_the_limits_are_refused() -> None:

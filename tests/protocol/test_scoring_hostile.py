@@ -35,7 +35,7 @@ TERMS = terms_of(np.array([[3, 4]]), np.array([[1, 1]]))
 BATCH = INSIDER.holder.encrypt(TAGS, np.array([[1, 0]], dtype=np.uint8), contract=CONTRACT)
 REPLY = bureau.evaluate_batch(CONTEXT, BATCH, TERMS, PARAMS, CONTRACT)
 COLUMN = unpack_frame(BATCH, FrameKind.BATCH).parts[1]
-OUTPUT = unpack_frame(REPLY, FrameKind.REPLY).parts[0]
+OUTPUT = unpack_frame(REPLY, FrameKind.REPLY).parts[1]
 SEED = bytes(range(SEED_BYTES))
 ROWS = np.stack([np.arange(PARAMS.degree, dtype=object)] * len(PARAMS.data_primes))
 ROW_BYTES = [prime.bit_length() * PARAMS.degree // 8 for prime in PARAMS.data_primes]
@@ -200,7 +200,7 @@ def test_outputs_that_hide_nothing_are_refused() -> None:
 def test_a_crafted_column_that_keeps_the_form_is_evaluated_like_any_other(pool: WorkerPool) -> None:
     """Whether it encrypts an answer can't be seen; what it gets is one masked sum."""
     for made in ODD_BUT_RESIDUES.values():
-        assert len(unpack_frame(evaluate(pool, made), FrameKind.REPLY).parts) == 1
+        assert len(unpack_frame(evaluate(pool, made), FrameKind.REPLY).parts) == 2
     assert alive(pool)
 
 

@@ -48,7 +48,7 @@ def tags(rows: int) -> NDArray[np.uint8]:
 
 
 def of_reply(frame: bytes, params: ParameterSet) -> Any:
-    return output_of(unpack_frame(frame, FrameKind.REPLY).parts[0], params)
+    return output_of(unpack_frame(frame, FrameKind.REPLY).parts[1], params)
 
 
 def bare(insider: Insider, head: messages.ParsedBatch, weights: messages.QuantizedWeights) -> Any:
@@ -238,7 +238,7 @@ def test_replies_are_switched_down_to_one_prime_and_others_are_refused(params: P
     frame = bureau.evaluate_batch(insider.holder.public_context(), batch, weights, params, CONTRACT)
     reply = of_reply(frame, params)
     assert reply.coeff_modulus_size() == 1 and reply.parms_id() == insider.context.last_parms_id()
-    assert len(unpack_frame(frame, FrameKind.REPLY).parts[0]) == params.output_bytes <= 15 * params.slots
+    assert len(unpack_frame(frame, FrameKind.REPLY).parts[1]) == params.output_bytes <= 15 * params.slots
     head = bureau.read_batch(batch, params, contract=CONTRACT)
     long = messages.pack_reply(params, head.sha256, 2, [binding.save_object(masked(insider, head, weights))])
     with pytest.raises(MalformedFrame):

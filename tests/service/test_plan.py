@@ -117,7 +117,7 @@ def test_offers_are_for_registered_banks_only(planning: Planning) -> None:
         )
 
 
-def test_a_plan_becomes_the_contract_under_which_the_portfolio_is_scored_once(
+def test_a_plan_becomes_the_contract_under_which_the_portfolio_is_matched_and_scored(
     planning: Planning, tmp_path: Path
 ) -> None:
     planning.bureau.contracts.register_bank(AUTHOR, planning.bank.card, fingerprint=planning.bank.card.fingerprint)
@@ -142,6 +142,8 @@ def test_a_plan_becomes_the_contract_under_which_the_portfolio_is_scored_once(
     assert not any(code in text for code in planning.pilot.codes()) and "debt" not in text
 
     contract = planning.agree(proposal)
+    matched = planning.lab("match", planning.portfolio, "--contract", contract, "--out", tmp_path / "matched.csv")
+    assert matched.returncode == 0, matched.stderr
     scored = planning.lab("score", planning.portfolio, "--contract", contract, "--out", out)
     assert scored.returncode == 0, scored.stderr
     assert json.loads(scored.stdout)["scored"] == 20

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +18,15 @@ from lab.bank.portraits.scored_run import ScoredRun
 from lab.bank.runs.job_requests import RescoringRequest
 from lab.bank.runs.store import find_finished_run, finished_runs, unfinished_run_folders
 from lab.bank.scoring.rescore import RescoringResult, rescore
+from lab.bureau.contracts.repository import find_version
 from lab.bureau.store.tables import LedgerEntryRow
+from lab.terms.consent import format_consent_time
 from lab.terms.contract.document import ResultDetail
 from lab.terms.errors import NotAllowed, NotFound
 from lab.terms.progress import SILENT, Progress
 from tests.service.conftest import Pilot, Service, import_public, open_service
 from tests.service.test_bank_session import Bank, Event, Stopper, firms
+from tests.unit.lab.bureau.exchange.test_access import CONSENT
 from tests.unit.lab.cli.bank.test_runs import lab
 
 BATCH = 20
@@ -66,6 +70,17 @@ class Fresh(Bank):
                 RescoringRequest(find_finished_run(self.home.runs, run), out),
                 progress=progress,
             )
+
+    def consent(self, contract: str, codes: list[str]) -> None:
+        """These enterprises consent to this bank."""
+        bureau, now = self.service.bureau, datetime.now(UTC) - timedelta(minutes=1)
+        with bureau.store.begin_read() as session:
+            whose = find_version(session, contract).bank_id
+        begin, end = (format_consent_time(at) for at in (now, now + timedelta(days=20)))
+        lines = [f"{code},{whose},credit-approval,{begin},{end},sheet" for code in codes]
+        path = self.folder / "consents.csv"
+        path.write_text("\n".join(["code,bank,purpose,starts,expires,evidence", *lines]) + "\n")
+        bureau.consents.import_file(path, by="person:steward", id_kind="opaque")
 
     def fits(self, run: str, public: pl.DataFrame, detail: ResultDetail) -> bool:
         """Whether a run's sums are those in clear over these public records."""
@@ -164,26 +179,83 @@ def test_a_register_that_changes_in_the_middle_leaves_batches_that_are_not_paid_
     assert ScoredRun.open(find_finished_run(bank.home.runs, done.run)).portrait("firm-0001").provenance.receipt
 
 
-def test_a_batch_of_one_that_left_is_refused_and_holds_up_no_other(bank: Fresh) -> None:
-    contract = bank.contract(detail=ResultDetail.TOTAL, rows_per_batch=BATCH)
-    first = bank.score(contract, bank.portfolio(firms(*range(50))))
+@pytest.mark.property("Rescored without those who left")
+def test_of_300_enterprises_the_one_that_left_is_not_rescored_and_the_others_are(bank: Fresh) -> None:
+    contract = bank.contract(detail=ResultDetail.TOTAL, rows_per_batch=100)
+    first = bank.score(contract, bank.portfolio(firms(*range(300))))
     bank.change(without=3)
     done = bank.again(first["run"])
     assert done.manifest is not None and bank.fits(done.run, bank.public, ResultDetail.TOTAL)
-    left = done.manifest["not_rescored"]
-    assert left in (10, 20) and done.manifest["scored"] == 50 - left
+    assert (done.manifest["scored"], done.manifest["not_rescored"]) == (299, 1)
     (warning,) = done.manifest["warnings"]
-    assert f"1 of {left} enterprises in the batch are not in the register" in warning and "match afresh" in warning
+    assert "Enterprises not scored again: 1." in warning and "match afresh" in warning
+    assert "left" not in warning and "withdr" not in warning and "consent" not in warning
     table = pl.read_parquet(done.manifest["out"])
-    assert dict(table["status"].value_counts().iter_rows()) == {"scored": 50 - left, "not-rescored": left}
-    assert table.filter(pl.col("code") == "firm-0003")["score"].to_list() == [None]
-    assert bank.allowance(contract)["scores"]["total"] == 100 - left
-    with pytest.raises(NotFound, match="its batch was refused"):
-        ScoredRun.open(find_finished_run(bank.home.runs, done.run)).portrait("firm-0003")
-    only = bank.score(contract, bank.portfolio(firms(*range(3)), "few.csv"))
+    assert dict(table["status"].value_counts().iter_rows()) == {"scored": 299, "not-rescored": 1}
+    gone = table.filter(pl.col("code") == "firm-0003")
+    assert gone["status"].item() == "not-rescored" and gone["score"].to_list() == gone["raw"].to_list() == [None]
+    assert bank.allowance(contract)["scores"]["total"] == 599
+    facts = [receipt["entry"]["facts"] for receipt in done.manifest["receipts"]]
+    assert sorted((one["rows"], one["scored"]) for one in facts) == [(100, 99), (100, 100), (100, 100)]
+    run = ScoredRun.open(find_finished_run(bank.home.runs, done.run))
+    with pytest.raises(NotFound, match="it could not be scored again"):
+        run.portrait("firm-0003")
+    assert all(run.portrait(code).provenance.receipt for code in (run.codes[0], run.codes[-1]))
+    assert bank.again(done.run).manifest is None
+    # It is in the next version again: the run that dropped it still knows whose row it is.
+    bank.change()
+    back = bank.again(done.run)
+    assert back.manifest is not None and bank.fits(back.run, bank.public, ResultDetail.TOTAL)
+    assert (back.manifest["scored"], back.manifest["not_rescored"], back.manifest["warnings"]) == (300, 0, [])
+    assert pl.read_parquet(back.manifest["out"])["score"].null_count() == 0
+
+
+@pytest.mark.property("Rescored without those who left")
+def test_who_withdrew_consent_is_not_rescored_in_the_same_words(bank: Fresh) -> None:
+    contract = bank.contract(detail=ResultDetail.TOTAL, rows_per_batch=BATCH, consent=CONSENT)
+    codes = firms(*range(50))
+    bank.consent(contract, codes)
+    first = bank.score(contract, bank.portfolio(codes))
+    bank.change(without=3)
+    left = bank.again(first["run"])
+    bank.change()
+    bank.service.bureau.consents.withdraw(codes[3:4], reason="by letter", by="person:steward", id_kind="opaque")
+    withdrew = bank.again(first["run"])
+    assert left.manifest is not None and withdrew.manifest is not None
+    assert bank.fits(withdrew.run, bank.public, ResultDetail.TOTAL)
+    for manifest in (left.manifest, withdrew.manifest):
+        assert (manifest["scored"], manifest["not_rescored"]) == (49, 1)
+        table = pl.read_parquet(manifest["out"])
+        assert table.filter(pl.col("status") == "not-rescored")["code"].to_list() == ["firm-0003"]
+    assert left.manifest["warnings"] == withdrew.manifest["warnings"]
+    assert bank.allowance(contract)["scores"]["total"] == 50 + 49 + 49
+
+
+def test_a_batch_of_which_nobody_is_left_is_refused_and_holds_up_no_other(bank: Fresh) -> None:
+    contract = bank.contract(detail=ResultDetail.TOTAL, rows_per_batch=BATCH)
+    few, most = (bank.score(contract, bank.portfolio(firms(*rows), f"{len(rows)}.csv")) for rows in ([1], range(50)))
     bank.change(without=1)
-    with pytest.raises(NotAllowed, match="1 of 3 enterprises"):
-        bank.again(only["run"])
+    with pytest.raises(NotAllowed, match="1 of 1 enterprises"):
+        bank.again(few["run"])
+    done = bank.again(most["run"])
+    assert done.manifest is not None and (done.manifest["scored"], done.manifest["not_rescored"]) == (49, 1)
+
+
+@pytest.mark.property("Rescored without those who left")
+def test_with_some_dropped_it_goes_on_after_a_kill_and_is_charged_once(bank: Fresh) -> None:
+    contract = bank.contract(detail=ResultDetail.TOTAL, rows_per_batch=BATCH)
+    first = bank.score(contract, bank.portfolio(firms(*range(60))))
+    bank.change(without=3)
+    with pytest.raises(KeyboardInterrupt):
+        bank.again(first["run"], progress=Stopper("decrypt", 1))
+    bank.service.process.stop(signal.SIGKILL)
+    bank.service.process.start()
+    bank.service = Service(bank.service.process, bank.service.bureau, bank.service.pilot)
+    done = bank.again(first["run"])
+    assert done.manifest is not None and done.manifest["resumed"]
+    assert bank.fits(done.run, bank.public, ResultDetail.TOTAL)
+    assert (done.manifest["scored"], done.manifest["not_rescored"]) == (59, 1)
+    assert bank.allowance(contract)["scores"]["total"] == 60 + 59
 
 
 def test_a_contract_that_is_stopped_in_the_middle_or_for_good_refuses(bank: Fresh) -> None:

@@ -165,8 +165,8 @@ def make_contract(home: BankHome, sheet_sha256: str, detail: ResultDetail) -> Co
 
 def _receipt(rows: int) -> dict[str, Any]:
     """A receipt in the right form, unsigned."""
-    facts = {"job": "job-1", "batch_sha256": "ab" * 32, "reply_sha256": "cd" * 32, "rows": rows, "register": "main"}
-    facts |= {"register_version": 1, "model": "credit", "model_version": 3}
+    facts = {"job": "job-1", "batch_sha256": "ab" * 32, "reply_sha256": "cd" * 32, "rows": rows, "scored": rows}
+    facts |= {"register": "main", "register_version": 1, "model": "credit", "model_version": 3}
     now = datetime.now(UTC).isoformat(timespec="microseconds")
     body = {"schema": "shulab-entry/2", "seq": 41, "time": now, "kind": "score.answered", "contract": "c-0001"}
     head = {"schema": "shulab-head/1", "size": 41, "root": "ef" * 32, "time": now, "signature": "0" * 128}

@@ -66,6 +66,7 @@ class Ledger:
             "batch_sha256": hashlib.sha256(BATCH).hexdigest(),
             "reply_sha256": hashlib.sha256(REPLY).hexdigest(),
             "rows": 5,
+            "scored": 5,
             "register": "main",
             "register_version": 1,
             "model": "credit",

@@ -70,11 +70,12 @@ def test_the_bureau_takes_the_second_banks_key_and_scores_its_batch(published: d
     values = np.array([[7, -8, 9], [PARAMS.value_limit - 9, 40, -41]], dtype=np.int64)
     base = np.array([[-3, 4, -5], [0, 1, 2]], dtype=np.int64)
     terms = QuantizedWeights(np.array([0, 1], dtype=np.int32), ((0,), (0, 1)), values, base)
-    kind, header, outputs = frame.read(bureau.evaluate_batch(context, batch, terms, PARAMS, CONTRACT))
+    kind, header, (scored, *outputs) = frame.read(bureau.evaluate_batch(context, batch, terms, PARAMS, CONTRACT))
     assert (kind, header) == (
         "reply",
-        {"batch": told["batch_sha256"], "form": 2, "parameters": PARAMS.name, "rows": ROWS},
+        {"batch": told["batch_sha256"], "form": 3, "parameters": PARAMS.name, "rows": ROWS},
     )
+    assert scored == bytes([0b111])
     one, other = (row * weights for row, weights in zip(np.array(second_indicators()), values, strict=True))
     secret = second_secret(PARAMS.degree)
     for output, wanted in zip(outputs, (base[0] + one + other, base[1] + other), strict=True):

@@ -48,7 +48,10 @@ class ReceiptedExchange(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BatchExchange:
-    """A batch that was scored: contract, job, model (``name@version``), number of rows, SHA-256 of the batch, reply."""
+    """A batch that was scored: contract, job, model (``name@version``), number of rows, SHA-256 of the batch, reply.
+
+    ``scored``: how many rows the reply says were scored; None: all of them.
+    """
 
     contract: str
     job: str
@@ -56,6 +59,7 @@ class BatchExchange:
     rows: int
     batch: str
     reply: bytes
+    scored: int | None = None
 
     @property
     def kind(self) -> str:
@@ -69,6 +73,7 @@ class BatchExchange:
             "model": model.name,
             "model_version": model.version,
             "rows": self.rows,
+            "scored": self.rows if self.scored is None else self.scored,
             "batch_sha256": self.batch,
             "reply_sha256": hashlib.sha256(self.reply).hexdigest(),
         }

@@ -67,7 +67,7 @@ class ScoredRun:
             ended = {
                 RowStatus.NOT_MATCHED.value: "it is not among the enterprises the contract allows",
                 RowStatus.SKIPPED.value: "it was to be skipped",
-                RowStatus.NOT_RESCORED.value: "its batch was refused when it was to be scored again",
+                RowStatus.NOT_RESCORED.value: "it could not be scored again",
             }
             why = ended.get(rows[0], "it was not scored") if rows else "it is not in the portfolio"
             raise NotFound(
@@ -96,7 +96,7 @@ class ScoredRun:
         start = 0
         for found in self.run.manifest.get("receipts", []):
             receipt = ScoreReceipt.read(found)
-            start += receipt.rows
+            start += receipt.scored
             if row < start:
                 return f"#{receipt.entry_number} · {receipt.leaf_hash}"
         return ""

@@ -1,7 +1,8 @@
 """The batches of finished runs: their hashes, and the register and model that their sums come from.
 
-A batch keeps its hash through every run that had it evaluated. The receipts of a run are in the order of its outputs,
-so they tell which rows belong to which batch.
+A batch keeps its hash through every run that had it evaluated. The receipts of a run are in the order of its
+``batch_rows``, so they tell which rows belong to which batch. A run keeps the code of an enterprise that was dropped
+from a batch: a later evaluation may score it again.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from lab.bank.runs.results import output_names
-from lab.bank.runs.store import FinishedRun, Run, finished_runs
+from lab.bank.runs.store import BatchSums, FinishedRun, Run, finished_runs
 from lab.terms.errors import InvalidInput, NotAllowed
 from lab.terms.ledger.receipt import ScoreReceipt
 from models.shared.sheet import BankSheet
@@ -32,7 +33,7 @@ class ScoreOrigin:
 
 @dataclass(frozen=True)
 class ScoredBatch:
-    """A batch of a finished run; ``rows``: its positions in the run's outputs."""
+    """A batch of a finished run; ``rows``: its positions in the run's ``batch_rows``."""
 
     sha256: str
     rows: range
@@ -42,7 +43,8 @@ class ScoredBatch:
 
 
 def list_batches(run: FinishedRun) -> list[ScoredBatch]:
-    """A run's batches in the order of its outputs; raises ``InvalidInput`` if outputs and receipts do not fit."""
+    """A run's batches in the order of its ``batch_rows``; raises ``InvalidInput`` if these and the receipts do not fit
+    each other."""
     found: list[ScoredBatch] = []
     start = 0
     for entry in run.manifest.get("receipts", []):
@@ -50,7 +52,7 @@ def list_batches(run: FinishedRun) -> list[ScoredBatch]:
         origin = ScoreOrigin(receipt.register, receipt.register_version, str(receipt.model_ref))
         found.append(ScoredBatch(receipt.batch_sha256, range(start, start + receipt.rows), run, entry, origin))
         start += receipt.rows
-    if start != len(run.outputs):
+    if start != len(run.batch_rows):
         raise InvalidInput("The run's outputs do not fit its receipts.", next_step=SCORE_AGAIN_HINT)
     return found
 
@@ -67,8 +69,9 @@ def reuse_batch(run: Run, number: int, batch: ScoredBatch, sheet: BankSheet) -> 
 
     Raises ``NotAllowed`` if the contract's detail has changed since.
     """
-    names, outputs = output_names(sheet), batch.run.outputs[batch.rows.start : batch.rows.stop]
-    if any(name not in outputs.columns for name in names):
+    names, rows = output_names(sheet), batch.run.batch_rows[batch.rows.start : batch.rows.stop]
+    if any(name not in rows.columns for name in names):
         raise NotAllowed("The contract's detail has changed since these scores were made.", next_step=SCORE_AGAIN_HINT)
-    values = np.stack([outputs[name].to_numpy() for name in names]).astype(np.int64)
-    run.save_batch_sums(number, values, batch.receipt)
+    places = np.flatnonzero(rows[names[0]].is_not_null().to_numpy()).astype(np.int64)
+    values = np.stack([rows[name].gather(places).to_numpy() for name in names]).astype(np.int64)
+    run.save_batch_sums(number, BatchSums(places, values, batch.receipt))

@@ -44,7 +44,7 @@ class RowStatus(StrEnum):
     SKIPPED = "skipped"
     """Matched, but the bank asked not to score it."""
     NOT_RESCORED = "not-rescored"
-    """Scored in an earlier run; the bureau refused to evaluate its batch again."""
+    """Scored in an earlier run; the bureau did not score it again, or refused its batch."""
     SET_ASIDE = "set-aside"
     """No usable code, or a second row of the same code; ``reason`` says which."""
 
@@ -74,16 +74,16 @@ def rescored_table(
 ) -> pl.DataFrame:
     """The table of an earlier run with new results: ``values`` int64 [outputs, rows] in quanta, of ``codes`` [rows].
 
-    The other rows that were scored in it become ``not-rescored``.
+    The other rows that were scored in it become ``not-rescored``. Who was ``not-rescored`` in it may be scored again.
     """
     results = outcome_table(interpret_sums(sheet, values, step=step), sheet).with_columns(code=codes)
     rows = former.select(_ROW_COLUMNS)
-    was_scored = pl.col("status") == RowStatus.SCORED.value
-    left_out = was_scored & ~pl.col("code").is_in(codes.to_list())
-    rows = rows.with_columns(status=pl.when(left_out).then(pl.lit(RowStatus.NOT_RESCORED.value)).otherwise("status"))
+    was_sent = pl.col("status").is_in([RowStatus.SCORED.value, RowStatus.NOT_RESCORED.value])
+    now = pl.when(pl.col("code").is_in(codes.to_list())).then(pl.lit(RowStatus.SCORED.value))
+    sent = rows.filter(was_sent).with_columns(status=now.otherwise(pl.lit(RowStatus.NOT_RESCORED.value)))
     # Only the rows that count are joined: a duplicate carries its code too.
-    scored = rows.filter(was_scored).join(results, on="code", how="left", validate="1:1")
-    return pl.concat([scored, rows.filter(~was_scored)], how="diagonal").sort("row")
+    scored = sent.join(results, on="code", how="left", validate="1:1")
+    return pl.concat([scored, rows.filter(~was_sent)], how="diagonal").sort("row")
 
 
 def match_table(portfolio: Portfolio, matched: NDArray[np.int64]) -> pl.DataFrame:

@@ -48,6 +48,16 @@ class Intersection:
 
 
 @dataclass(frozen=True)
+class BatchSums:
+    """A batch's decrypted reply: ``places`` int64 [scored], ascending, the rows of the batch that were scored;
+    ``values`` int64 [outputs, scored], their sums in quanta; and the receipt."""
+
+    places: NDArray[np.int64]
+    values: NDArray[np.int64]
+    receipt: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Run:
     """A run that is not finished, in its folder."""
 
@@ -82,19 +92,20 @@ class Run:
         """Save an encrypted batch until ``save_batch_sums``."""
         self._write(f"batch-{number:05d}.frame", frame)
 
-    def batch_sums(self, number: int) -> tuple[NDArray[np.int64], dict[str, Any]] | None:
-        """The saved sums of a batch, int64 [outputs, rows], and its receipt; or None."""
-        kept, receipt = self._read(f"batch-{number:05d}.npy"), self._read(f"batch-{number:05d}.receipt.json")
+    def batch_sums(self, number: int) -> BatchSums | None:
+        """The saved sums of a batch; or None."""
+        kept, receipt = self._read(f"batch-{number:05d}.npz"), self._read(f"batch-{number:05d}.receipt.json")
         if kept is None or receipt is None:
             return None
-        return np.load(io.BytesIO(kept), allow_pickle=False), json.loads(receipt)
+        with np.load(io.BytesIO(kept), allow_pickle=False) as arrays:
+            return BatchSums(arrays["places"], arrays["values"], json.loads(receipt))
 
-    def save_batch_sums(self, number: int, values: NDArray[np.int64], receipt: Mapping[str, Any]) -> None:
-        """Save a batch's sums, int64 [outputs, rows], and receipt; the encrypted batch is removed."""
+    def save_batch_sums(self, number: int, sums: BatchSums) -> None:
+        """Save a batch's sums and receipt; the encrypted batch is removed."""
         buffer = io.BytesIO()
-        np.save(buffer, values)
-        self._write(f"batch-{number:05d}.receipt.json", json.dumps(dict(receipt)).encode())
-        self._write(f"batch-{number:05d}.npy", buffer.getvalue())
+        np.savez(buffer, places=sums.places, values=sums.values)
+        self._write(f"batch-{number:05d}.receipt.json", json.dumps(dict(sums.receipt)).encode())
+        self._write(f"batch-{number:05d}.npz", buffer.getvalue())
         (self.folder / f"batch-{number:05d}.frame").unlink(missing_ok=True)
 
     def matching_receipts(self) -> list[dict[str, Any]]:
@@ -122,7 +133,7 @@ class Run:
         self._write(SHEET, sheet)
         self._write(CONTRACT, contract)
         self._write(MANIFEST, json.dumps(dict(manifest), ensure_ascii=False, indent=1).encode())
-        self._drop("match.npz", "match-*.receipt.json", "batch-*.npy", "batch-*.receipt.json", "batch-*.frame")
+        self._drop("match.npz", "match-*.receipt.json", "batch-*.npz", "batch-*.receipt.json", "batch-*.frame")
 
     def _drop(self, *patterns: str) -> None:
         for pattern in patterns:
@@ -209,9 +220,15 @@ class FinishedRun:
         return pl.read_parquet(self.folder / SCORES)
 
     @property
-    def outputs(self) -> pl.DataFrame:
-        """The decrypted sums in quanta, one row for each scored enterprise: ``code`` and one column for each output."""
+    def batch_rows(self) -> pl.DataFrame:
+        """One row for each enterprise of the run's batches, in their order: ``code``, and one column for each output
+        with the decrypted sums in quanta; null for one that the bureau dropped from a batch named again."""
         return pl.read_parquet(self.folder / OUTPUTS)
+
+    @property
+    def outputs(self) -> pl.DataFrame:
+        """``batch_rows`` of the scored enterprises."""
+        return self.batch_rows.drop_nulls()
 
     @property
     def sheet(self) -> bytes:

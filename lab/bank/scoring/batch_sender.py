@@ -1,7 +1,7 @@
 """Batches of a scoring job: encrypted, sent, evaluated at the bureau, decrypted, with their receipts checked.
 
 Batch k + 1 is encrypted while the bureau evaluates batch k. What is paid for is kept in the run's folder. A batch that
-an earlier job sent is named by its hash instead of sent, and evaluated again.
+an earlier job sent is named by its hash instead of sent, and evaluated again. Only then may a reply leave out rows.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from lab.bank.contract.ledger_witness import BatchExchange
 from lab.bank.keys import BankKeys
 from lab.bank.runs.job_session import JobSession
 from lab.bank.runs.manifest import RunTimer
+from lab.bank.runs.store import BatchSums
 from lab.bank.scoring.batch_transfer import request_reevaluation, submit_batch
 from lab.terms.errors import InvalidInput, NotAllowed
 from lab.terms.progress import ProgressStage
@@ -89,10 +90,16 @@ class BatchSender:
                 )
                 return _SentBatch(number, sha256, reply)
 
-            return self._exchange(sizes, encrypt_and_send, refused=None)
+            found = self._exchange(sizes, encrypt_and_send, refused=None).values()
+        empty = np.zeros((len(self._sheet.outputs), 0), dtype=np.int64)
+        sums = np.concatenate([empty, *(one.values for one in found)], axis=1)
+        return sums, [dict(one.receipt) for one in found]
 
-    def rescore(self, hashes: Sequence[str], sizes: Sequence[int], refused: dict[int, NotAllowed]) -> _SumsAndReceipts:
-        """As ``score``, for batches that an earlier job sent: their ``hashes`` and ``sizes`` in rows.
+    def rescore(
+        self, hashes: Sequence[str], sizes: Sequence[int], refused: dict[int, NotAllowed]
+    ) -> dict[int, BatchSums]:
+        """As ``score``, for batches that an earlier job sent: their ``hashes`` and ``sizes`` in rows; the sums of each
+        batch by its number, for the rows that the bureau did not drop.
 
         A batch that the bureau refuses does not stop the others: its error goes into ``refused`` under its number.
         """
@@ -118,8 +125,11 @@ class BatchSender:
 
     def _exchange(
         self, sizes: Sequence[int], send: Callable[[int], _SentBatch], refused: dict[int, NotAllowed] | None
-    ) -> _SumsAndReceipts:
-        """Send each missing batch and receive its reply; the sums of all batches that have any."""
+    ) -> dict[int, BatchSums]:
+        """Send each missing batch and receive its reply; the sums of all batches that have any, in order.
+
+        ``refused`` None: these are first evaluations, of which none may be refused and no row left out.
+        """
         missing, waiting = self.missing_batches(sizes), deque[_SentBatch]()
         if missing:
             self._upload_context()  # if nothing is missing, the job may have ended at the bureau before it was stopped
@@ -130,7 +140,7 @@ class BatchSender:
             def receive_first() -> None:
                 sent = waiting.popleft()
                 try:
-                    self._receive(sent, sizes[sent.number], scoring)
+                    self._receive(sent, sizes[sent.number], scoring, named_again=refused is not None)
                 except NotAllowed as error:
                     if refused is None:
                         raise
@@ -145,9 +155,8 @@ class BatchSender:
                 waiting.append(sent)
             while waiting:
                 receive_first()
-        kept = [found for number in range(len(sizes)) if (found := self._job.run.batch_sums(number)) is not None]
-        empty = np.zeros((len(self._sheet.outputs), 0), dtype=np.int64)
-        return np.concatenate([empty, *(sums for sums, _ in kept)], axis=1), [receipt for _, receipt in kept]
+        kept = {number: self._job.run.batch_sums(number) for number in range(len(sizes))}
+        return {number: sums for number, sums in kept.items() if sums is not None}
 
     def _upload_context(self) -> None:
         """Send the public context, unless the bureau has it."""
@@ -168,22 +177,28 @@ class BatchSender:
         self._job.run.save_batch(number, batch)
         return batch
 
-    def _receive(self, sent: _SentBatch, rows: int, scoring: ProgressStage) -> None:
+    def _receive(self, sent: _SentBatch, rows: int, scoring: ProgressStage, *, named_again: bool) -> None:
         """Check the receipt of a batch, decrypt its reply and keep the sums."""
         with self._timer.step("score"):
             reply, receipt = sent.reply.result()
-        exchange = BatchExchange(self._contract, self._job.run.id, str(self._sheet.ref), rows, sent.sha256, reply)
+        places = np.arange(rows, dtype=np.int64)
+        if named_again:
+            with translate_protocol_errors("scoring"):
+                places = self._holder.scored_places(reply, rows=rows, batch=sent.sha256)
+        model, scored = str(self._sheet.ref), len(places)
+        exchange = BatchExchange(self._contract, self._job.run.id, model, rows, sent.sha256, reply, scored)
         self._job.witness.check_receipt(receipt, exchange)
         scoring.advance(1)
         with self._timer.step("decrypt"), translate_protocol_errors("scoring"):
-            sums = self._holder.decrypt(reply, rows=rows, batch=sent.sha256)
+            decrypt = self._holder.decrypt_scored if named_again else self._holder.decrypt
+            sums = decrypt(reply, rows=rows, batch=sent.sha256)
         expected = len(self._sheet.outputs)
         if len(sums) != expected:
             raise InvalidInput(
                 f"Expected {expected} outputs in the bureau's reply, as the sheet says; found {len(sums)}.",
                 next_step="ask the bureau",
             )
-        self._job.run.save_batch_sums(sent.number, sums, receipt)
+        self._job.run.save_batch_sums(sent.number, BatchSums(places, sums, receipt))
 
 
 def _sender(*, continue_after: tuple[type[Exception], ...] = ()) -> BackgroundSender[_Reply]:

@@ -1,4 +1,7 @@
-"""Plans a job before there is a contract: the smallest contract under which it would run, and what it would cost.
+"""Plans jobs before there is a contract: the smallest contract under which they would run, and what they would cost.
+
+The jobs are those of the guides for one portfolio: match it, score it on the same day, and score it again once, after
+the register or the model has changed.
 
 The bureau's offer says how many columns and outputs a model has; the bank counts its own portfolio and measures its own
 machine. Nothing of the portfolio is sent for this, not even its size: the size is in the plan, which a person sends.
@@ -32,6 +35,10 @@ from protocols.scoring.parameters import PARAMETERS, ParameterSet, find_paramete
 
 MAX_IDENTIFIERS_PER_MATCH = 100_000
 """The most identifiers and canaries in one match; a larger portfolio is matched in several requests."""
+PLANNED_SCORES = 2
+"""One score, and one more after the register or the model has changed (``lab bank rescore``)."""
+PLANNED_JOBS_PER_DAY = 2
+"""A match and a score are two jobs. A score alone matches too, but a bank may want to see first who is known."""
 _SAMPLE = 400
 _EXPONENTIATIONS = 3
 """Blinding, the bureau's evaluation and unblinding; the first costs most, because it also hashes to the curve."""
@@ -65,7 +72,7 @@ def plan_job(
     *,
     progress: Progress = SILENT,
 ) -> PlannedJob:
-    """The smallest proposal under which the portfolio could be scored once, with an estimate.
+    """The smallest proposal under which the portfolio could be matched, scored and scored again, with an estimate.
 
     Raises ``NotAuthentic`` when the bureau does not know the bank, ``NotFound`` for a model it does not offer,
     ``InvalidInput`` for a portfolio without a usable code or a detail the model does not have.
@@ -112,18 +119,20 @@ def plan_job(
 
 
 def smallest_ceilings(rows: int, params: ParameterSet, days: int) -> Ceilings:
-    """The lowest ceilings under which ``rows`` enterprises, all of them matched, can be scored once, in one job.
+    """The lowest ceilings for ``rows`` enterprises, all of them matched: a match, a score on the same day, and one more
+    score on another.
 
-    Canaries count as identifiers, because the bureau cannot tell them apart. The period over which an enterprise's
-    scores are counted is the whole term, because a shorter one would allow more.
+    Canaries count as identifiers, because the bureau cannot tell them apart. What was matched once is not asked again,
+    so identifiers are charged once. The period over which an enterprise's scores are counted is the whole term, because
+    a shorter one would allow more.
     """
     most = min(rows + canary_count(rows), MAX_IDENTIFIERS_PER_MATCH)
     return Ceilings(
         identifiers=element_count(rows, min(most, MAX_REQUEST_ELEMENTS)),
         identifiers_per_match=most,
-        scores_per_enterprise=1,
+        scores_per_enterprise=PLANNED_SCORES,
         period_days=min(days, 3660),
-        jobs_per_day=1,
+        jobs_per_day=PLANNED_JOBS_PER_DAY,
         rows_per_job=rows,
         rows_per_batch=min(rows, params.slots),
     )

@@ -5,8 +5,9 @@
    they are still under the bank's key. Nothing but hashes is sent.
 3. Decrypt the replies, write the table of results, end the job.
 
-The result is a run of its own, beside the old one. Each score is charged as in any job. The same call resumes a run
-that was stopped, without new charges.
+The bureau drops from a batch the enterprises that may not be scored any more. They end as ``not-rescored``, like those
+of a batch that is refused. The result is a run of its own, beside the old one. Each score is charged as in any job. The
+same call resumes a run that was stopped, without new charges.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from lab.bank.connection.client import BureauClient
 from lab.bank.contract.agreement import ActiveScoringContract, verify_scoring_contract
@@ -38,13 +38,24 @@ from lab.bank.runs.job_requests import RescoringRequest
 from lab.bank.runs.job_session import JobSession
 from lab.bank.runs.manifest import RunTimer, describe_contract, describe_model, describe_run
 from lab.bank.runs.metadata import RunKind, RunMetadata
-from lab.bank.runs.results import check_output_path, output_names, rescored_table, write_result_table
-from lab.bank.runs.store import FinishedRun, open_run, run_key
+from lab.bank.runs.results import (
+    RowStatus,
+    check_output_path,
+    output_names,
+    rescored_table,
+    write_result_table,
+)
+from lab.bank.runs.store import BatchSums, FinishedRun, open_run, run_key
 from lab.bank.scoring.batch_sender import BatchSender, PublicContext
 from lab.terms.errors import NotAllowed
 from lab.terms.names import ModelRef
 from lab.terms.progress import SILENT, Progress
 from models.shared.sheet import BankSheet
+
+_DROPPED_NOTE = (
+    "Enterprises not scored again: {0}. They are no longer in the register under this contract, or have used their "
+    "scores (term: scores_per_enterprise), and end as not-rescored. Next: match afresh, and score what matched"
+)
 
 
 @dataclass(frozen=True)
@@ -58,30 +69,37 @@ class RescoringResult:
 
 @dataclass(frozen=True)
 class _RescoredBatches:
-    """The batches of the old run, which of them were refused, and the sums, int64 [outputs, rows], of the others."""
+    """The batches of the old run, which of them were refused, and the sums of the others, by number."""
 
     batches: list[ScoredBatch]
     refused: Mapping[int, NotAllowed]
-    sums: NDArray[np.int64]
-    receipts: list[dict[str, Any]]
+    sums: Mapping[int, BatchSums]
 
     @property
-    def refused_rows(self) -> int:
-        """How many enterprises were not scored again."""
-        return sum(len(self.batches[number].rows) for number in self.refused)
+    def receipts(self) -> list[dict[str, Any]]:
+        """The receipts of the batches that were evaluated, in their order."""
+        return [dict(sums.receipt) for sums in self.sums.values()]
 
     @property
     def warnings(self) -> list[str]:
-        """A warning for each batch that was refused."""
-        return [
+        """A warning for each batch that was refused, and one for all enterprises that were dropped from others."""
+        dropped = sum(len(self.batches[number].rows) - len(sums.places) for number, sums in self.sums.items())
+        found = [
             f"{len(self.batches[number].rows)} enterprises of a batch were not scored again: {error}"
             for number, error in sorted(self.refused.items())
         ]
+        return found + ([_DROPPED_NOTE.format(dropped)] if dropped else [])
 
-    def codes(self, old: FinishedRun) -> pl.Series:
-        """The codes of the rows that were scored again, in the order of ``sums``."""
-        rows = [row for number, batch in enumerate(self.batches) if number not in self.refused for row in batch.rows]
-        return old.outputs["code"].gather(rows)
+    def batch_rows(self, old: FinishedRun, sheet: BankSheet) -> pl.DataFrame:
+        """The new run's ``batch_rows``: every enterprise of the batches that were evaluated, with its sums or null."""
+        names, codes = output_names(sheet), old.batch_rows["code"]
+        parts = [pl.DataFrame(schema={"code": pl.String} | dict.fromkeys(names, pl.Int64))]
+        for number, sums in self.sums.items():
+            scored = pl.DataFrame({"place": sums.places} | dict(zip(names, sums.values, strict=True)))
+            rows = self.batches[number].rows
+            everybody = pl.DataFrame({"place": np.arange(len(rows)), "code": codes[rows.start : rows.stop]})
+            parts.append(everybody.join(scored, on="place", how="left", maintain_order="left").drop("place"))
+        return pl.concat(parts)
 
 
 def rescore(
@@ -89,9 +107,9 @@ def rescore(
 ) -> RescoringResult:
     """Have a run's batches evaluated again, and keep the new scores as a run.
 
-    A batch that the bureau refuses (an enterprise in it has left the register under the contract, or is at its ceiling)
-    does not stop the others: its enterprises end as ``not-rescored``, with a warning. Raises what
-    ``verify_scoring_contract`` raises, and ``NotAllowed`` for a run that scored nobody, for one under other keys,
+    Enterprises that have left the register under the contract, or are at their ceiling, end as ``not-rescored``, with a
+    warning; they do not stop the others. So do all enterprises of a batch that the bureau refuses as a whole. Raises
+    what ``verify_scoring_contract`` raises, and ``NotAllowed`` for a run that scored nobody, for one under other keys,
     parameters or questions, or if every batch is refused.
     """
     timer = RunTimer()
@@ -127,12 +145,12 @@ def _rescore_batches(
     if sender.missing_batches(sizes):
         job.open_at_bureau(sum(sizes))
     refused: dict[int, NotAllowed] = {}
-    sums, receipts = sender.rescore([batch.sha256 for batch in batches], sizes, refused)
+    sums = sender.rescore([batch.sha256 for batch in batches], sizes, refused)
     if refused:
         _check_still_active(job, request)
         if len(refused) == len(batches):
             raise refused[0]
-    return _RescoredBatches(batches, refused, sums, receipts)
+    return _RescoredBatches(batches, refused, sums)
 
 
 def _finish(
@@ -145,8 +163,10 @@ def _finish(
     """Write the results, end the job and finish the run; returns the manifest."""
     old, run, sheet = request.run, job.run, job.active.sheet
     evidence = job.await_cosigned(rescored.receipts)
-    codes = rescored.codes(old)
-    scores = rescored_table(old.scores, codes, sheet, rescored.sums, step=job.contract.ceilings.precision)
+    batch_rows = rescored.batch_rows(old, sheet)
+    scored = batch_rows.drop_nulls()
+    values = np.stack([scored[name].to_numpy() for name in output_names(sheet)]).astype(np.int64)
+    scores = rescored_table(old.scores, scored["code"], sheet, values, step=job.contract.ceilings.precision)
     former = _former_output(old)
     out = request.out or former.with_name(f"{former.stem}-{run.id}{former.suffix}")
     write_result_table(scores, out)
@@ -156,17 +176,15 @@ def _finish(
         "receipts": rescored.receipts,
         "match_receipts": [],
         "context_sha256": context.sha256,
-        "scored": len(codes),
-        "not_rescored": rescored.refused_rows,
+        "scored": len(scored),
+        "not_rescored": len(scores.filter(pl.col("status") == RowStatus.NOT_RESCORED.value)),
         "warnings": rescored.warnings + job.end_at_bureau(),
         "out": str(out),
     }
     manifest |= describe_run(job, timer)
     run.finish(
         scores=scores,
-        outputs=pl.DataFrame([codes]).with_columns(
-            pl.Series(name, rescored.sums[row]) for row, name in enumerate(output_names(sheet))
-        ),
+        outputs=batch_rows,
         sheet=sheet.to_json(),
         contract=job.active.signed.model_dump_json(by_alias=True).encode(),
         manifest=manifest,

@@ -70,11 +70,16 @@ class BatchLocation:
 
 @dataclass(frozen=True, slots=True)
 class BatchFacts:
-    """What the ledger records about a batch, when it is charged and when it is answered."""
+    """What the ledger records about a batch, when it is charged and when it is answered.
+
+    ``rows``: enterprises in it; ``scored``: those that are charged and scored. Only in a batch that is named again may
+    the second number be smaller. Which ones were dropped is in the reply alone: the ledger is for other eyes too.
+    """
 
     job: str
     sha256: str
     rows: int
+    scored: int
     register: str
     register_version: int
     model: str
@@ -86,6 +91,7 @@ class BatchFacts:
             "job": self.job,
             "batch_sha256": self.sha256,
             "rows": self.rows,
+            "scored": self.scored,
             "register": self.register,
             "register_version": self.register_version,
             "model": self.model,
@@ -213,7 +219,7 @@ class BatchRepository:
         if row is None:
             row = BatchRow(contract_id=contract_id, job_id=facts.job, sha256=facts.sha256)
             session.add(row)
-        row.rows, row.register_version = facts.rows, facts.register_version
+        row.rows, row.register_version = facts.scored, facts.register_version
         row.spent = charge.spent
         row.file, row.sent_in = charge.location.file, charge.location.job
         row.state, row.charged_at, row.failure = CHARGED, now, None
@@ -231,7 +237,7 @@ class BatchRepository:
         key = (contract_id, facts.job, facts.sha256)
         row = session.get(BatchRow, key, with_for_update=True, populate_existing=True)
         if row is not None and row.state == CHARGED:
-            row.state, row.answered_at = ANSWERED, now
+            row.state, row.answered_at, row.rows = ANSWERED, now, facts.scored
             row.reply_file, row.reply_sha256 = file, hashlib.sha256(reply).hexdigest()
             session.flush()
             outcome: dict[str, Fact] = {"reply_sha256": row.reply_sha256, "bytes": len(reply)}

@@ -42,11 +42,11 @@ _JSON_LIST = {
     "sqlite": "SELECT value AS enterprise FROM json_each(:asked)",
     "postgresql": "SELECT value AS enterprise FROM json_array_elements_text(CAST(:asked AS json))",
 }
-_COUNT_AT_CEILING = {
+_AT_CEILING = {
     backend: text(
-        "SELECT count(*) FROM (SELECT enterprise FROM inquiries "
+        "SELECT enterprise FROM inquiries "
         f"WHERE contract_id = :contract AND at > :since AND enterprise IN ({asked}) "
-        "GROUP BY enterprise HAVING count(*) >= :ceiling) AS spent"
+        "GROUP BY enterprise HAVING count(*) >= :ceiling"
     ).bindparams(bindparam("since", type_=UtcDateTime()))
     for backend, asked in _JSON_LIST.items()
 }
@@ -57,7 +57,13 @@ _INQUIRE = {
     ).bindparams(bindparam("at", type_=UtcDateTime()))
     for backend, asked in _JSON_LIST.items()
 }
-_DELETE_INQUIRIES = text("DELETE FROM inquiries WHERE contract_id = :contract AND job_id = :job AND batch = :batch")
+_OF_BATCH = "contract_id = :contract AND job_id = :job AND batch = :batch"
+_DELETE_INQUIRIES = text(f"DELETE FROM inquiries WHERE {_OF_BATCH}")
+_DELETE_OTHER_INQUIRIES = {
+    backend: text(f"DELETE FROM inquiries WHERE {_OF_BATCH} AND enterprise NOT IN ({asked})")
+    for backend, asked in _JSON_LIST.items()
+}
+_INQUIRED = text(f"SELECT enterprise FROM inquiries WHERE {_OF_BATCH}")
 # No ceiling on the sum of all scores: the contract's ceiling is for each enterprise.
 _NO_CEILING = 2**62
 
@@ -100,11 +106,7 @@ def charge_scores(
     refused, and the transaction must be rolled back. Call it with the contract locked.
     """
     ceilings = contract.ceilings
-    backend = session.get_bind().dialect.name
-    asked = {"contract": contract.id, "asked": json.dumps(list(enterprises))}
-    since = now - timedelta(days=ceilings.period_days)
-    values: dict[str, Any] = asked | {"since": since, "ceiling": ceilings.scores_per_enterprise}
-    spent = int(session.execute(_COUNT_AT_CEILING[backend], values).scalar_one())
+    spent = len(find_at_ceiling(session, contract, enterprises, now))
     if spent:
         raise NotAllowed(
             f"Contract {contract.id} allows {ceilings.scores_per_enterprise} scores an enterprise within "
@@ -113,14 +115,40 @@ def charge_scores(
             next_step="leave those enterprises out, or ask for a contract with a higher ceiling",
         )
     _add(session, contract.id, SCORES, len(enterprises), _NO_CEILING)
+    backend = session.get_bind().dialect.name
+    asked = {"contract": contract.id, "asked": json.dumps(list(enterprises))}
     session.execute(_INQUIRE[backend], asked | {"job": job, "batch": batch, "at": now})
 
 
-def refund_scores(session: Session, contract_id: str, job: str, batch: str) -> None:
-    """Undo ``charge_scores`` for a job's batch: it was not answered, so nobody inquired."""
-    done = session.execute(_DELETE_INQUIRIES, {"contract": contract_id, "job": job, "batch": batch})
-    count = done.rowcount if isinstance(done, CursorResult) else 0
+def find_at_ceiling(session: Session, contract: Contract, enterprises: Sequence[str], now: datetime) -> frozenset[str]:
+    """Those of the enterprises (by pseudonym) that have used their scores within the period."""
+    ceilings = contract.ceilings
+    values: dict[str, Any] = {"contract": contract.id, "asked": json.dumps(list(enterprises))}
+    values |= {"since": now - timedelta(days=ceilings.period_days), "ceiling": ceilings.scores_per_enterprise}
+    return frozenset(session.execute(_AT_CEILING[session.get_bind().dialect.name], values).scalars())
+
+
+def find_charged(session: Session, contract_id: str, job: str, batch: str) -> frozenset[str]:
+    """The enterprises (by pseudonym) whose scores were charged for a job's batch."""
+    return frozenset(session.execute(_INQUIRED, {"contract": contract_id, "job": job, "batch": batch}).scalars())
+
+
+def refund_scores(
+    session: Session, contract_id: str, job: str, batch: str, *, scored: Sequence[str] | None = None
+) -> int:
+    """Undo ``charge_scores`` for a job's batch: it was not answered, so nobody inquired. Returns how many scores.
+
+    ``scored``: the enterprises (by pseudonym) that were scored all the same, and stay charged; None: nobody was.
+    """
+    values: dict[str, Any] = {"contract": contract_id, "job": job, "batch": batch}
+    if scored is None:
+        done = session.execute(_DELETE_INQUIRIES, values)
+    else:
+        others = _DELETE_OTHER_INQUIRIES[session.get_bind().dialect.name]
+        done = session.execute(others, values | {"asked": json.dumps(list(scored))})
+    count = int(done.rowcount) if isinstance(done, CursorResult) else 0
     session.execute(_REFUND, {"contract": contract_id, "counter": SCORES, "amount": count})
+    return count
 
 
 def read_usage(session: Session, contract: Contract, now: datetime) -> ContractUsage:

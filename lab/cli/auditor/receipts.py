@@ -35,6 +35,7 @@ _SCORE_RECEIPT_COLUMNS = {
     "contract": "合同 contract",
     "job": "作业 job",
     "rows": "户数 rows",
+    "scored": "已评分 scored",
     "model": "模型 model",
     "register": "登记 register",
     "time": "时间 time",
@@ -120,6 +121,7 @@ def _describe_receipt(one: Receipt) -> dict[str, Any]:
     if isinstance(one, ScoreReceipt):
         facts |= {
             "rows": one.rows,
+            "scored": one.scored,
             "model": str(one.model_ref),
             "register": f"{one.register}-{one.register_version}",
             "batch_sha256": one.batch_sha256,

@@ -1,4 +1,4 @@
-"""``lab bank plan``: the smallest contract under which a portfolio could be scored, for the bureau to draft."""
+"""``lab bank plan``: the smallest contract for a portfolio's jobs, for the bureau to draft."""
 
 from __future__ import annotations
 
@@ -60,7 +60,10 @@ class PlanOptions(BureauOptions):
 
 @take_options(PlanOptions)
 def plan(options: PlanOptions) -> None:
-    """规划最小合同 Write the smallest contract under which this portfolio would be scored once.
+    """规划最小合同 Write the smallest contract under which this portfolio would be scored, and once again later.
+
+    合同够用于：求交、评分，以及登记或模型变动后重新评分一次。 It is enough to match the portfolio, to score it on the
+    same day, and to score it again once after the register or the model has changed.
 
     向数据局查询模型并在本机测速，企业清单不离开本行。 Asks the bureau about the model and measures this machine;
     nothing of the portfolio is sent. Send the plan to the bureau's officer: `lab officer draft --from PLAN.json`.
@@ -141,9 +144,10 @@ def _show_proposal(output: CommandOutput, found: ContractProposal) -> None:
         ("每次匹配(含校验元素) identifiers per match, canaries included", f"{ceilings.identifiers_per_match:,}"),
         (
             "每户评分 scores per enterprise",
-            f"{ceilings.scores_per_enterprise:,} / {ceilings.period_days:,} 天 days",
+            f"{ceilings.scores_per_enterprise:,} / {ceilings.period_days:,} 天 days: 评分、重新评分各一次 "
+            "one score, one rescore",
         ),
-        ("每日作业 jobs per day", f"{ceilings.jobs_per_day:,}"),
+        ("每日作业 jobs per day", f"{ceilings.jobs_per_day:,}: 先求交，后评分 a match, then a score"),
         ("每作业企业数 enterprises per job", f"{ceilings.rows_per_job:,}"),
         ("每批企业数 enterprises per batch", f"{ceilings.rows_per_batch:,}"),
         ("期限、保存(天) term, retention (days)", f"{found.days:,}, {found.retention_days:,}"),

@@ -40,6 +40,7 @@ class _ScoreFacts(_ReceiptFacts):
     batch_sha256: str
     reply_sha256: str
     rows: int
+    scored: int
     register_: str = Field(alias="register")
     register_version: int
     model: str
@@ -184,6 +185,12 @@ class ScoreReceipt(Receipt):
     def rows(self) -> int:
         """Enterprises in the batch."""
         return int(self.facts["rows"])
+
+    @property
+    def scored(self) -> int:
+        """Enterprises that were scored: fewer than ``rows`` only in a batch that was named again. The reply says
+        which."""
+        return int(self.facts["scored"])
 
     @property
     def register(self) -> str:

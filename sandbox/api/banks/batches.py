@@ -95,7 +95,8 @@ async def rescore_batch(
     request: Request, caller: CurrentContractCaller, service: Dependencies, job_id: JobIdPath, sha256: Sha256Path
 ) -> Response:
     """No body: the bureau has the ciphertexts. 409, without a charge, if neither the register nor the model has
-    changed."""
+    changed. Enterprises that are no longer in the register under the contract, or have used their scores, are left out
+    and not charged; the reply says which. If nobody is left, the batch is refused."""
     await require_empty_body(request, caller.verified, service.settings)
     async with service.heavy_work_limit.acquire(caller.bank) as slot:
         charge = await slot.run(service.bureau.scoring.receive_rescoring, caller.contract, job_id, sha256)

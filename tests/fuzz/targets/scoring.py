@@ -73,15 +73,18 @@ def batches() -> list[bytes]:
 
 
 def read_reply(data: bytes) -> None:
-    """Outputs that are taken are residues in range."""
-    for part in messages.read_reply(data, _SET, batch=_BATCH, rows=3):
+    """Outputs that are taken are residues in range, and rows that are said to be scored are in the batch."""
+    reply = messages.read_reply(data, _SET, batch=_BATCH, rows=3)
+    assert 1 <= len(reply.places) <= 3 and set(reply.places.tolist()) <= {0, 1, 2}
+    for part in reply.outputs:
         assert messages.pack_output(*messages.read_output(part, _SET), _SET) == part
 
 
 def replies() -> list[bytes]:
-    """A reply of two outputs."""
+    """Replies of two outputs, to all rows and to some."""
     output = messages.pack_output(_rows(1)[:1], _rows(2)[:1], _SET)
-    return [messages.pack_reply(_SET, _BATCH, 3, [output, output])]
+    some = np.array([0, 2], dtype=np.int64)
+    return [messages.pack_reply(_SET, _BATCH, 3, [output, output], places=places) for places in (None, some)]
 
 
 def read_polynomial(data: bytes) -> None:

@@ -25,6 +25,7 @@ FACTS: dict[str, Fact] = {
     "batch_sha256": "ab" * 32,
     "reply_sha256": "cd" * 32,
     "rows": 5,
+    "scored": 5,
     "register": "companies",
     "register_version": 3,
     "model": "credit",

@@ -7,7 +7,8 @@ reply. ``reply`` authorises and returns the reply. If the contract was suspended
 reply, and the charge is refunded. The same bytes again get the same reply at no charge, also after a restart: replies
 are random, and two replies to one batch would reveal more than one. Each step can be repeated after an interruption.
 ``receive_rescoring`` replaces ``receive`` for a batch that an earlier job sent, when the register or the model has
-changed since: a new evaluation, charged like any other.
+changed since: a new evaluation, charged like any other. It leaves out enterprises that may not be scored any more
+(``dropped_rows``); a first evaluation is refused for one of them.
 """
 
 from __future__ import annotations
@@ -39,11 +40,11 @@ from lab.bureau.exchange.jobs import charge_rows, lock_contract, refund_rows
 from lab.bureau.exchange.matching.index_store import ContractIndexes
 from lab.bureau.exchange.refusals import records_refusals
 from lab.bureau.exchange.resources import ExchangeResources
-from lab.bureau.exchange.scoring.batch_validation import BatchValidator, ValidatedBatch
+from lab.bureau.exchange.scoring.batch_validation import BatchValidator, ValidatedBatch, refuse_unknown
+from lab.bureau.exchange.scoring.dropped_rows import ChargedEnterprises
 from lab.bureau.exchange.scoring.evaluation import BatchEvaluator
 from lab.bureau.exchange.scoring.leakage_budget import check_fresh_ciphertexts, check_leakage_budget
 from lab.bureau.exchange.scoring.reevaluation import check_rescorable
-from lab.bureau.key_management.pseudonyms import current_pseudonyms
 from lab.bureau.ledger import BUREAU_ACTOR, Fact, record
 from lab.bureau.ledger.rate_limited_entries import check_refund_limit
 from lab.bureau.store.tables import BatchRow
@@ -71,7 +72,7 @@ class ScoringService:
         self._access, self._now, self.refusals = resources.access, resources.clock, resources.refusals
         self._batches = BatchRepository(resources.home)
         self._validator = BatchValidator(resources, indexes, self._batches)
-        self._evaluator = BatchEvaluator(resources, workers)
+        self._evaluator, self._enterprises = BatchEvaluator(resources, workers), ChargedEnterprises(resources)
         self._lock = threading.Lock()
         self._under_way: dict[tuple[str, ...], tuple[threading.Lock, int]] = {}
 
@@ -121,9 +122,9 @@ class ScoringService:
     def receive_rescoring(self, contract_id: str, job_id: str, sha256: str) -> BatchCharge:
         """Charge, in this job, a batch whose bytes an earlier job sent; one that is charged here changes nothing.
 
-        Raises what ``AccessControl.authorise_request`` and ``check_rescorable`` raise; ``NotAllowed`` if an enterprise
-        in it is no longer in the register under the contract (with their number, whatever the reason) or has reached
-        its ceiling; ``Busy`` when the queue is full.
+        Enterprises that are no longer in the register under the contract (whatever the reason), or have reached their
+        ceiling, are dropped and not charged. Raises what ``AccessControl.authorise_request`` and ``check_rescorable``
+        raise; ``NotAllowed`` if nobody is left; ``Busy`` when the queue is full.
         """
         now = self._now()
         with self._store.begin_read() as session:
@@ -133,7 +134,8 @@ class ScoringService:
             snapshot = find_snapshot(session, access.model_version.register)
             sent = self._check_rescorable(session, access, sha256, snapshot.version, now)
             file = sent.file
-        validated = self._validator.validate(contract_id, job_id, self._read_batch(file, sha256), sha256, now)
+        batch = self._read_batch(file, sha256)
+        validated = self._validator.validate(contract_id, job_id, batch, sha256, now, named_again=True)
         with self._store.begin() as session:
             access = self._validator.revalidate(session, validated, now)
             if not self._batches.is_charged(session, contract_id, job_id, sha256):
@@ -157,7 +159,8 @@ class ScoringService:
         """The reply frame to a batch that was received, and its receipt; None while it waits or is evaluated.
 
         Raises what ``AccessControl.authorise_request`` raises, ``NotFound`` for a batch that was not sent in this job,
-        the reason why it was not answered, and ``NotAllowed`` if an enterprise in it has withdrawn its consent.
+        the reason why it was not answered, and ``NotAllowed`` if an enterprise that was scored in it has withdrawn its
+        consent.
         """
         now = self._now()
         with self._store.begin_read() as session:
@@ -172,9 +175,12 @@ class ScoringService:
             consenting = self._resources.consents.consenting_rows(
                 session, snapshot, access.contract, access.contract_version.bank_id, now
             )
-            file = self._batches.find_file(session, row)
+            file, named_again, scored = self._batches.find_file(session, row), row.sent_in is not None, row.rows
         if consenting is not None:
-            self._validator.validate(contract_id, job_id, self._read_batch(file, sha256), sha256, now)
+            batch = self._read_batch(file, sha256)
+            left = len(self._validate_charged(contract_id, job_id, batch, sha256, now, named_again=named_again).places)
+            if left < scored:
+                raise refuse_unknown(scored - left, scored)
         return answered.reply, self._resources.ledger.receipt(answered.entry, ScoreReceipt)
 
     def check_queue_capacity(self, contract_id: str, job_id: str, sha256: str) -> None:
@@ -193,26 +199,60 @@ class ScoringService:
             with self._store.begin_read() as session:
                 row = self._batches.find(session, contract_id, job_id, sha256)
                 state, batch_file = row.state, self._batches.find_file(session, row)
+                named_again = row.sent_in is not None
             if state != CHARGED:
                 return BatchOutcome(state)
-            file = ""
             try:
                 batch = self._read_batch(batch_file, sha256)
-                validated = self._validator.validate(contract_id, job_id, batch, sha256, now)
-                reply = self._evaluator.evaluate(validated, batch)
-                file = f"replies/{contract_id}-{sha256}-{hashlib.sha256(reply).hexdigest()[:16]}.frame"
-                replace_private(self._home.path(file), reply)
-                with self._store.begin() as session:
-                    access = self._validator.revalidate(session, validated, now)
-                    kept = self._batches.record_reply(session, access, validated.facts, file, reply, now)
-            except Unreachable:  # perhaps the reply was recorded all the same, so its file stays
+                try:
+                    answered = self._answer(contract_id, job_id, batch, sha256, now, named_again=named_again)
+                except NotAllowed:
+                    if not named_again:
+                        raise
+                    # Perhaps somebody withdrew during the evaluation: once more, without them.
+                    answered = self._answer(contract_id, job_id, batch, sha256, now, named_again=True)
+            except Unreachable:
                 raise
             except Exception as error:
-                self._refund(contract_id, job_id, sha256, file, error)
+                self._refund(contract_id, job_id, sha256, error)
                 return BatchOutcome(RETURNED, error)
-            if kept is None or kept.sha256 != hashlib.sha256(reply).hexdigest():
-                self._home.path(file).unlink(missing_ok=True)
-            return BatchOutcome(RETURNED if kept is None else ANSWERED)
+            return BatchOutcome(ANSWERED if answered else RETURNED)
+
+    def _answer(
+        self, contract_id: str, job_id: str, batch: bytes, sha256: str, now: datetime, *, named_again: bool
+    ) -> bool:
+        """Evaluate a charged batch and record the reply; False if its charge was refunded meanwhile."""
+        validated = self._validate_charged(contract_id, job_id, batch, sha256, now, named_again=named_again)
+        if not len(validated.places):
+            raise refuse_unknown(validated.head.rows, validated.head.rows)
+        reply = self._evaluator.evaluate(validated, batch)
+        digest = hashlib.sha256(reply).hexdigest()
+        file = f"replies/{contract_id}-{sha256}-{digest[:16]}.frame"
+        replace_private(self._home.path(file), reply)
+        try:
+            with self._store.begin() as session:
+                access = self._validator.revalidate(session, validated, now)
+                if named_again and self._batches.find(session, contract_id, job_id, sha256).state == CHARGED:
+                    self._enterprises.refund_others(session, validated)
+                kept = self._batches.record_reply(session, access, validated.facts, file, reply, now)
+        except Unreachable:  # perhaps the reply was recorded all the same, so its file stays
+            raise
+        except Exception:
+            self._home.path(file).unlink(missing_ok=True)
+            raise
+        if kept is None or kept.sha256 != digest:
+            self._home.path(file).unlink(missing_ok=True)
+        return kept is not None
+
+    def _validate_charged(
+        self, contract_id: str, job_id: str, batch: bytes, sha256: str, now: datetime, *, named_again: bool
+    ) -> ValidatedBatch:
+        """A charged batch, validated again; if it was named again, for the enterprises that were charged."""
+        validated = self._validator.validate(contract_id, job_id, batch, sha256, now, named_again=named_again)
+        if not named_again:
+            return validated
+        with self._store.begin_read() as session:
+            return self._enterprises.keep_charged(session, validated)
 
     def _read_batch(self, file: str | None, sha256: str) -> bytes:
         path = self._home.path(file) if file is not None else None
@@ -234,14 +274,14 @@ class ScoringService:
         resources = self._resources
         self._batches.check_queue_capacity(session, access.contract.id)
         check_refund_limit(session, access.contract.id, now)
-        identifier = validated.snapshot.id_column
-        codes = resources.snapshots.frame(validated.snapshot, [identifier])[identifier].gather(validated.rows).to_list()
-        enterprises = current_pseudonyms(session, resources.keys, [str(code) for code in codes])
+        if location.job is not None:
+            validated = self._enterprises.drop_at_ceiling(session, validated, access, now)
+        enterprises = self._enterprises.pseudonyms(session, validated)
         params = find_parameters(access.contract.parameters)
         spent = params.leakage_share(resources.models.load(access.model_version).weight_counts(access.detail))
         check_leakage_budget(session, access, params, spent)
         check_fresh_ciphertexts(session, access.contract_version.bank_id, validated.head)
-        charge_rows(session, access.job, validated.head.rows)
+        charge_rows(session, access.job, len(validated.places))
         charge_scores(session, access.contract, access.job.id, validated.head.sha256, enterprises, now)
         more: dict[str, Fact] = {
             "columns": validated.head.column_count,
@@ -255,8 +295,9 @@ class ScoringService:
             more["sent_in"] = location.job
         self._batches.record_charge(session, access, NewCharge(validated.facts, location, more, spent), now)
 
-    def _refund(self, contract_id: str, job_id: str, sha256: str, reply_file: str, error: Exception) -> None:
-        """Undo the charge after an evaluation that failed or whose contract was stopped; both files are removed."""
+    def _refund(self, contract_id: str, job_id: str, sha256: str, error: Exception) -> None:
+        """Undo the charge after an evaluation that failed or whose contract was stopped; the batch's file is
+        removed."""
         why = error.as_dict() if isinstance(error, ShulabError) else {"error": "fault"}
         with self._store.begin() as session:
             lock_contract(session, contract_id)
@@ -274,9 +315,8 @@ class ScoringService:
                 "error": why["error"],
             }
             record(session, "score.returned", contract_id, facts, by=BUREAU_ACTOR)
-        for gone in (file, reply_file):
-            if gone:
-                self._home.path(gone).unlink(missing_ok=True)
+        if file:
+            self._home.path(file).unlink(missing_ok=True)
 
     @contextmanager
     def _exclusive(self, *key: str) -> Iterator[None]:

@@ -1,12 +1,14 @@
 """Validating a batch: parsed, authorised by its contract, its enterprises found in the register.
 
 A batch is validated three times: on upload, before evaluation, and, if the contract requires consent, before its reply
-leaves. ``revalidate`` runs with the contract locked, before anything is charged or stored.
+leaves. ``revalidate`` runs with the contract locked, before anything is charged or stored. Every enterprise of a batch
+must have a register row under the contract. Only a batch that is named again (``reevaluation``) is evaluated for those
+that have one; the others are dropped.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -36,10 +38,16 @@ class ValidatedBatch:
     head: ParsedBatch
     snapshot: Snapshot
     context_file: str
+    places: NDArray[np.int64]
+    """int64 [scored], ascending: the rows of the batch whose enterprises are to be scored."""
     rows: NDArray[np.int64]
-    """The register row of each enterprise of the batch."""
+    """int64 [scored]: the register row of each of them."""
     is_charged: bool
     """Whether the batch is charged or answered already."""
+
+    def keep(self, chosen: NDArray[np.bool_]) -> ValidatedBatch:
+        """The batch for the enterprises ``chosen``, bool [scored]; the others are dropped."""
+        return replace(self, places=self.places[chosen], rows=self.rows[chosen])
 
     @property
     def facts(self) -> BatchFacts:
@@ -49,6 +57,7 @@ class ValidatedBatch:
             job=self.access.job.id,
             sha256=self.head.sha256,
             rows=self.head.rows,
+            scored=len(self.places),
             register=snapshot.name,
             register_version=snapshot.version,
             model=model.name,
@@ -64,8 +73,12 @@ class BatchValidator:
         self._models, self._indexes, self._batches = resources.models, indexes, batches
         self._drift = resources.drift
 
-    def validate(self, contract_id: str, job_id: str, batch: bytes, sha256: str, now: datetime) -> ValidatedBatch:
+    def validate(
+        self, contract_id: str, job_id: str, batch: bytes, sha256: str, now: datetime, *, named_again: bool = False
+    ) -> ValidatedBatch:
         """Parse and authorise a batch frame whose digest is ``sha256``, without native code.
+
+        ``named_again``: drop enterprises that have no row under the contract, unless none has one.
 
         Raises what ``AccessControl.authorise_request`` raises; ``InvalidInput`` for a parameter set that is not
         offered, and for a batch that does not parse or has other columns than the model; ``NotFound`` for a context
@@ -100,7 +113,9 @@ class BatchValidator:
         scope = MatchingKeyScope(contract_id, "match", contract.engine, access.job.epoch)
         index = self._indexes.get_or_make(IndexKey(scope, RowSelection(snapshot, consenting)))
         rows = index.find(head.tags)
-        _check_known(rows)
+        known = find_known(rows)
+        if not known.all() and not (named_again and known.any()):
+            raise refuse_unknown(int((~known).sum()), len(known))
         limit = find_parameters(contract.parameters).value_limit
         if model.value_bound(access.detail, step=contract.ceilings.precision) > limit:
             raise NotAllowed(
@@ -108,7 +123,8 @@ class BatchValidator:
                 "rounded so, the model's sums may not fit its parameter set.",
                 next_step="ask the bureau to amend the contract with a smaller step",
             )
-        return ValidatedBatch(access, head, snapshot, file, rows, version is not None)
+        places = np.flatnonzero(known).astype(np.int64)
+        return ValidatedBatch(access, head, snapshot, file, places, rows[places], version is not None)
 
     def revalidate(self, session: Session, validated: ValidatedBatch, now: datetime) -> AccessGrant:
         """Check state, clauses and consents of a validated batch again, with the contract locked.
@@ -123,8 +139,9 @@ class BatchValidator:
         consenting = self._consents.consenting_rows(
             session, validated.snapshot, access.contract, access.contract_version.bank_id, now
         )
-        if consenting is not None:
-            _check_known(np.where(np.isin(validated.rows, consenting.rows), validated.rows, -1))
+        gone = 0 if consenting is None else int((~np.isin(validated.rows, consenting.rows)).sum())
+        if gone:
+            raise refuse_unknown(gone, len(validated.rows))
         return access
 
 
@@ -135,12 +152,18 @@ def _read(batch: bytes, params: ParameterSet, contract_id: str, sha256: str) -> 
         raise InvalidInput(f"The batch is not acceptable: {error}.", next_step="encrypt the batch again") from None
 
 
-def _check_known(rows: NDArray[np.int64]) -> None:
-    """Raise ``NotAllowed`` if an enterprise has no register row (-1): it is not in the register, or has not consented.
-    The message is the same for both, because the bank must not learn which."""
-    unknown = int((rows < 0).sum())
-    if unknown:
-        raise NotAllowed(
-            f"{unknown} of {len(rows)} enterprises in the batch are not in the register under this contract.",
-            next_step="match afresh, and score what matched",
-        )
+def find_known(rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which enterprises have a register row under the contract: ``rows`` int64 [n], -1 for none."""
+    return rows >= 0
+
+
+def refuse_unknown(unknown: int, rows: int) -> NotAllowed:
+    """The error for enterprises without a register row under the contract: ``unknown`` of ``rows``.
+
+    They are not in the register, or have not consented. The message is the same for both, because the bank must not
+    learn which.
+    """
+    return NotAllowed(
+        f"{unknown} of {rows} enterprises in the batch are not in the register under this contract.",
+        next_step="match afresh, and score what matched",
+    )

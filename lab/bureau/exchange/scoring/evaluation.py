@@ -41,6 +41,7 @@ class BatchEvaluator:
                 find_parameters(access.contract.parameters),
                 access.contract.id,
                 sha256=validated.head.sha256,
+                places=validated.places,
             )
         except ShulabError:
             raise

@@ -1,8 +1,8 @@
 """Whether a batch that was answered in one job may be evaluated again in another.
 
 Its bytes must still be stored under the contract's retention, its tags and columns must still mean the same, and the
-register or the model version must be new. ``batch_validation`` checks, as for any batch, that the enterprises in it are
-still in the register and have not withdrawn.
+register or the model version must be new. Enterprises in it that have left the register, have withdrawn or are at their
+ceiling are dropped (``dropped_rows``).
 """
 
 from __future__ import annotations

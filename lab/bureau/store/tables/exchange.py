@@ -151,6 +151,7 @@ class BatchRow(Base):
     sent_in: Mapped[str | None] = mapped_column(String(64))
     """The job that its bytes were sent in, if not this one: they are only in that job's file."""
     rows: Mapped[int] = mapped_column(Integer)
+    """The enterprises that are charged: all of the batch, or when it is named again those that are left."""
     register_version: Mapped[int] = mapped_column(Integer)
     spent: Mapped[float] = mapped_column(Double)
     """The share that its replies use of what a model's replies to a bank may reveal

@@ -166,7 +166,7 @@ def test_two_processes_sign_one_head(store: Database, log: Ledger) -> None:
 def test_entries_are_proven_and_receipts_prove_themselves(store: Database, log: Ledger) -> None:
     write(store, 3)
     facts: dict[str, Fact] = {"job": "j", "batch_sha256": "ab" * 32, "reply_sha256": "cd" * 32, "rows": 5}
-    facts |= {"register": "main", "register_version": 1, "model": "credit", "model_version": 2, "bytes": 9}
+    facts |= {"scored": 5, "register": "main", "register_version": 1, "model": "credit", "model_version": 2, "bytes": 9}
     with store.begin() as session:
         seq = record(session, "score.answered", "c-1", facts, by="bank:b-0123456789ab").seq
     receipt = log.receipt(seq, ScoreReceipt)

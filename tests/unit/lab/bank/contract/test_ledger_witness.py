@@ -40,6 +40,7 @@ class Ledger:
             "batch_sha256": hashlib.sha256(b"batch").hexdigest(),
             "reply_sha256": hashlib.sha256(b"reply").hexdigest(),
             "rows": 5,
+            "scored": 5,
             "register": "main",
             "register_version": 1,
             "model": "credit",
@@ -108,6 +109,15 @@ def test_receipts_are_checked_and_the_newest_head_kept(witness: LedgerWitness, l
     assert home.pins() == ()  # a head is no pin
 
 
+def test_a_receipt_of_a_batch_with_dropped_rows_says_how_many_were_scored(
+    witness: LedgerWitness, ledger: Ledger
+) -> None:
+    some = replace(EXCHANGE, scored=4)
+    witness.check_receipt(ledger.receipt(ledger.add(scored=4)), some)
+    with pytest.raises(NotAuthentic, match="job's scored"):
+        witness.check_receipt(ledger.receipt(ledger.add()), some)
+
+
 @pytest.mark.parametrize(
     ("what", "changes"),
     [
@@ -116,6 +126,7 @@ def test_receipts_are_checked_and_the_newest_head_kept(witness: LedgerWitness, l
         ("model", {"model": "other"}),
         ("model", {"model_version": 4}),
         ("rows", {"rows": 6}),
+        ("scored", {"scored": 4}),
         ("batch", {"batch_sha256": "00" * 32}),
         ("reply", {"reply_sha256": "00" * 32}),
     ],

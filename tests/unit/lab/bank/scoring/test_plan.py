@@ -1,4 +1,4 @@
-"""A planned contract is enough for its job, and nothing less would do: the planned requests against a whole bureau."""
+"""A planned contract is enough for its jobs, and nothing less would do: the planned requests against a whole bureau."""
 
 from __future__ import annotations
 
@@ -18,34 +18,44 @@ from lab.terms.contract.proposal import JobEstimate
 from lab.terms.errors import NotAllowed
 from tests.support.bank_matching import match
 from tests.support.bureau_scene import PARAMS, Scene
+from tests.unit.lab.bureau.exchange.scoring.test_reevaluation import again, import_again
 
 ROWS = 6
 
 
-def carry_out(scene: Scene, contract: str, job: str = "job-1") -> None:
-    """The job as planned: opened for all its enterprises, matched in one request, scored in one batch."""
+def carry_out(scene: Scene, contract: str) -> None:
+    """The jobs as planned: a match in one request, a score in one batch on the same day, another on the next."""
     bureau, bank = scene.bureau, scene.bank
     codes = scene.tables.codes[:ROWS]
-    bank.open_job(bureau, contract, job, rows=ROWS)
-    matched = match(bureau, contract, job, codes)
-    bank.put_context(bureau, contract, job)
+    bank.open_job(bureau, contract, "match", rows=ROWS)
+    matched = match(bureau, contract, "match", codes)
+    bank.open_job(bureau, contract, "score", rows=ROWS)
+    bank.put_context(bureau, contract, "score")
     sheet = scene.model.sheet(scene.document(contract).detail)
-    records = scene.tables.bank[matched.indices]
-    bureau.scoring.score(contract, job, bank.batch(sheet, matched.tags, records, contract))
+    batch = bank.batch(sheet, matched.tags, scene.tables.bank[matched.indices], contract)
+    bureau.scoring.score(contract, "score", batch)
+    scene.later(days=2)
+    import_again(scene)
+    bank.open_job(bureau, contract, "rescore", rows=ROWS)
+    again(scene, contract, batch, "rescore")
 
 
-def test_the_job_runs_under_the_planned_ceilings(scene: Scene) -> None:
+def test_the_jobs_run_under_the_planned_ceilings(scene: Scene) -> None:
     contract = scene.contract(detail=ResultDetail.TOTAL, ceilings=smallest_ceilings(ROWS, PARAMS, MIN_TERM_DAYS))
     carry_out(scene, contract)
     left = scene.bureau.bank_contracts.allowance(contract)
-    assert (left["identifiers"]["left"], left["scores"]["left"], left["jobs"]["left"]) == (0, 0, 0)
+    assert (left["identifiers"]["left"], left["scores"]["left"], left["jobs"]["left"]) == (0, 0, 1)
+    scene.bank.open_job(scene.bureau, contract, "match-of-today", rows=ROWS)
     with pytest.raises(NotAllowed, match="jobs_per_day"):
-        carry_out(scene, contract, "job-2")
+        scene.bank.open_job(scene.bureau, contract, "one-too-many", rows=ROWS)
 
 
 @pytest.mark.property(
     "Smallest plan",
-    claim="The plan of a bank is the smallest contract under which its job runs.",
+    claim=(
+        "The plan of a bank is the smallest contract under which it can match a portfolio, score it on the same day,"
+        " and score it again once."
+    ),
     topic="contracts and consent",
     code=["lab.bank.scoring.plan"],
 )

@@ -184,6 +184,7 @@ FACTS = {
     "batch_sha256": "ab" * 32,
     "reply_sha256": "cd" * 32,
     "rows": 8192,
+    "scored": 8192,
     "register": "main",
     "register_version": 12,
     "model": "credit",

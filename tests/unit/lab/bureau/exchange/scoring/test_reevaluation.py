@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -19,10 +18,7 @@ from models.bureau.training.settings import TrainingSettings
 from models.bureau.training.trainer import train_model
 from models.shared.sheet import BankSheet
 from tests.support.bureau_scene import RECIPIENT, Scene
-from tests.unit.lab.bureau.exchange.test_access import CONSENT, give
-from tests.unit.lab.bureau.test_exchange import HERE, JOB, batch_of, meanwhile
-
-__all__ = ["meanwhile"]
+from tests.unit.lab.bureau.test_exchange import HERE, JOB, batch_of
 
 AGAIN = "job-2"
 
@@ -39,12 +35,11 @@ def sent(scene: Scene, contract: str) -> bytes:
     return batch
 
 
-def import_again(scene: Scene, *, by: int = 1, without: int | None = None) -> pl.DataFrame:
+def import_again(scene: Scene, *, by: int = 1, without: tuple[int, ...] = ()) -> pl.DataFrame:
     """The register's next version: each enterprise has the records of one ``by`` places before it."""
     changed = scene.tables.public[np.roll(np.arange(len(scene.tables.codes)), by)]
     table = changed.select(pl.Series("id", scene.tables.codes), pl.all())
-    if without is not None:
-        table = table.filter(pl.col("id") != scene.tables.codes[without])
+    table = table.filter(~pl.col("id").is_in([scene.tables.codes[row] for row in without]))
     path = scene.home.parent / "again.csv"
     table.write_csv(path)
     import_register(scene.bureau.store, scene.bureau.home, path, RegisterLayout("id", "opaque"), name="main")
@@ -107,11 +102,11 @@ def test_what_was_never_answered_under_the_contract_is_not_evaluated_again(scene
             scene.bureau.scoring.receive_rescoring(which, AGAIN, name_of(one))
 
 
-def test_an_enterprise_that_left_the_register_refuses_its_batch_and_nothing_is_charged(scene: Scene) -> None:
+def test_if_nobody_is_left_the_batch_is_refused_and_nothing_is_charged(scene: Scene) -> None:
     contract = scene.contract()
     batch = sent(scene, contract)
-    import_again(scene, without=HERE.start)
-    with pytest.raises(NotAllowed, match="1 of 6 enterprises in the batch are not in the register under this contract"):
+    import_again(scene, without=tuple(range(HERE.start, HERE.stop)))
+    with pytest.raises(NotAllowed, match="6 of 6 enterprises in the batch are not in the register under this contract"):
         scene.bureau.scoring.receive_rescoring(contract, AGAIN, name_of(batch))
     assert scene.bureau.bank_contracts.allowance(contract)["scores"]["total"] == 6
 
@@ -198,35 +193,3 @@ def test_a_new_model_with_the_same_questions_is_a_new_evaluation_and_with_others
         BankSheet.from_json(scene.bureau.jobs.sheet(contract, "credit", 2)).columns_sha256
         == scene.model.sheet(ResultDetail.TOTAL).columns_sha256
     )
-
-
-@pytest.mark.parametrize("when", ["before", "while it is evaluated", "before it is fetched"])
-def test_a_withdrawal_refuses_in_the_words_of_one_that_left(
-    scene: Scene, when: str, meanwhile: Callable[[Callable[[], object]], None]
-) -> None:
-    contract, rows = scene.contract(consent=CONSENT), list(range(HERE.start, HERE.stop))
-    give(scene, rows)
-    batch = sent(scene, contract)
-    import_again(scene)
-
-    def withdraw() -> None:
-        gone = [scene.tables.codes[rows[0]]]
-        scene.bureau.consents.withdraw(gone, reason="by letter", by="person:steward", id_kind="opaque")
-
-    if when == "before":
-        withdraw()
-    elif when == "while it is evaluated":
-        meanwhile(withdraw)
-    else:
-        scene.bureau.scoring.receive_rescoring(contract, AGAIN, name_of(batch))
-        assert scene.bureau.scoring.evaluate(contract, AGAIN, name_of(batch)).state == "answered"
-        withdraw()
-    with pytest.raises(NotAllowed) as withdrawn:
-        again(scene, contract, batch)
-    assert scene.bureau.bank_contracts.allowance(contract)["scores"]["total"] == (12 if "fetched" in when else 6)
-    give(scene, rows, evidence="another sheet")
-    import_again(scene, by=2, without=rows[0])
-    scene.bank.open_job(scene.bureau, contract, "job-3")
-    with pytest.raises(NotAllowed) as left:
-        again(scene, contract, batch, "job-3")
-    assert str(withdrawn.value) == str(left.value) and "1 of 6 enterprises" in str(left.value)
