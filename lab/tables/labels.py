@@ -81,8 +81,8 @@ class FirmLabels:
             (
                 f"{self.repeated_firms:,} 户企业有多行：特征取首行，其余 {self.unused_rows:,} 行只用其标签；"
                 f"任一行违约即为违约，其中 {self.differing_firms:,} 户各行标签不一，计为违约",
-                f"{self.repeated_firms:,} enterprises have several rows: features come from the first, and of the other "
-                f"{self.unused_rows:,} rows only the label is used; one row in default makes a default, so "
+                f"{self.repeated_firms:,} enterprises have several rows: features come from the first, and of the "
+                f"other {self.unused_rows:,} rows only the label is used; one row in default makes a default, so "
                 f"{self.differing_firms:,} enterprises whose rows differ count as defaults",
             )
         ]
@@ -104,18 +104,16 @@ def read_labels(column: pl.Series, row_numbers: NDArray[np.int64]) -> LabelColum
         listed = ", ".join(str(place) for place in places[:_ROWS_NAMED].tolist())
         more = ", …" if len(places) > _ROWS_NAMED else ""
         raise InvalidInput(
-            f"Expected labels of one pair, such as 0 and 1, yes and no, 正常 and 违约, or nothing; found something else "
-            f"in {len(places):,} rows (rows {listed}{more}).",
+            f"Expected labels of one pair, such as 0 and 1, yes and no, 正常 and 违约, or nothing; found something "
+            f"else in {len(places):,} rows (rows {listed}{more}).",
             next_step="write the label as 0 (no default) and 1 (default)",
         )
-    values = texts.replace_strict(
-        list(spellings), [codes[word] for word in spellings.values()], return_dtype=pl.Int8
-    )
+    values = texts.replace_strict(list(spellings), [codes[word] for word in spellings.values()], return_dtype=pl.Int8)
     return LabelColumn(values.to_numpy().astype(np.int8), pair)
 
 
 def merge_labels(firms: NDArray[np.int64], labels: NDArray[np.int8], count: int) -> FirmLabels:
-    """One label for each of ``count`` enterprises. ``firms`` and ``labels``, [rows]: each row's enterprise and label."""
+    """One label for each of ``count`` enterprises. ``firms``, ``labels``: each row's enterprise and label, [rows]."""
     worst = np.full(count, UNLABELLED, dtype=np.int8)
     np.maximum.at(worst, firms, labels)
     healthy = np.zeros(count, dtype=np.bool_)

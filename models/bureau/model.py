@@ -24,6 +24,7 @@ from models.bureau.decomposition import decompose_forest
 from models.bureau.forest import Forest
 from models.bureau.model_card import ModelCard
 from models.bureau.score_weights import ScoreWeights, WeightLayout, compute_score_weights, weight_layout
+from models.bureau.verdict_words import verdict_summary
 from models.shared.calibration import Calibration, ScoreScale
 from models.shared.canonical_json import STRICT_CONFIG
 from models.shared.columns import IndicatorColumn, compute_indicators
@@ -235,6 +236,7 @@ class Model:
             "date": self.card.date,
             "seed": self.card.seed,
             "facts": {fact.name: fact.value for fact in self.card.facts},
+            "verdict": verdict_summary(self.card.verdict),
             "warnings": [{"zh": warning.zh, "en": warning.en} for warning in self.card.warnings],
         }
 

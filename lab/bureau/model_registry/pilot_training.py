@@ -50,7 +50,9 @@ class PilotDataset:
         if spelling := self.labels.note():
             notes.append(spelling)
         for reason, rows in self.set_aside.items():
-            notes.append((f"样本有 {rows:,} 行搁置：{reason.zh}", f"{rows:,} rows of the sample set aside: {reason.en}"))
+            notes.append(
+                (f"样本有 {rows:,} 行搁置：{reason.zh}", f"{rows:,} rows of the sample set aside: {reason.en}")
+            )
         if self.unmatched:
             notes.append(
                 (

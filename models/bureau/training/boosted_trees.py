@@ -33,6 +33,20 @@ def fit_boosted(
     seed: int,
     trees: int = DEFAULT_TREE_COUNT,
 ) -> tuple[Forest, lgb.Booster]:
+    """The forest and LightGBM's own booster, as ``fit_booster`` trains it."""
+    booster = fit_booster(values, label, features, interactions=interactions, seed=seed, trees=trees)
+    return read_lightgbm(booster.dump_model()), booster
+
+
+def fit_booster(
+    values: NDArray[np.float64],
+    label: NDArray[np.int64],
+    features: Sequence[Feature],
+    *,
+    interactions: Interactions,
+    seed: int,
+    trees: int = DEFAULT_TREE_COUNT,
+) -> lgb.Booster:
     """Train on ``values``, float64 [rows, features], and ``label``, int64 [rows] of 0 and 1 (1 is default).
 
     The same rows, features and seed give the same model on the same version of LightGBM.
@@ -44,10 +58,12 @@ def fit_boosted(
         categorical_feature=[number for number, feature in enumerate(features) if feature.kind == "categorical"],
         free_raw_data=True,
     )
-    booster = lgb.train(
-        lightgbm_parameters(len(values), features, interactions=interactions, seed=seed), dataset, trees
-    )
-    return read_lightgbm(booster.dump_model()), booster
+    return lgb.train(lightgbm_parameters(len(values), features, interactions=interactions, seed=seed), dataset, trees)
+
+
+def booster_scores(booster: lgb.Booster, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The booster's raw scores, float64 [rows], of ``values`` float64 [rows, features]."""
+    return np.asarray(booster.predict(values, raw_score=True), dtype=np.float64)
 
 
 def lightgbm_parameters(
