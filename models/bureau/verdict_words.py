@@ -23,13 +23,13 @@ LEAKS: Mapping[str, BilingualText] = {
     "dominates": ("一列几乎等于整个模型", "is almost the whole model"),
 }
 REMARKS: Mapping[str, BilingualText] = {
-    "empty": ("全部缺失，模型不使用", "always missing; the model does not use them"),
-    "constant": ("只有一个值，模型不使用", "one value only; the model does not use them"),
+    "empty": ("全部缺失，模型不使用", "always missing, not used"),
+    "constant": ("只有一个值，模型不使用", "one value only, not used"),
     "no_difference": (
         "各值的违约率没有区别，没有分箱，模型不使用",
-        "no bins, as their values do not differ in their share of defaults; the model does not use them",
+        "no bins, as the values do not differ in their share of defaults; not used",
     ),
-    "unused": ("没有一棵树用到", "no tree tests them"),
+    "unused": ("没有一棵树用到", "no tree of the model tests it"),
     "solver_found_none": (
         "求解器没有找到分箱（例如某值全部或无一违约，或不足 5 % 的行），改用简单分箱",
         "the solver found no bins (for example a value that all or no defaulters have, or below 5 % of the rows); "
@@ -112,8 +112,9 @@ def _comparison(found: AucDifference, conclusive: bool) -> BilingualText:
     zh, en = OTHER_MODELS[found.other]
     sign = -1 if found.other == "free" else 1  # the question is whether ``free`` would help
     low, high = sorted((sign * found.low, sign * found.high))
-    figures_zh = f"AUC 相差 {sign * found.difference:+.4f}，95 % 区间 {low:+.4f} 至 {high:+.4f}"
-    figures_en = f"AUC {sign * found.difference:+.4f}, 95 % interval {low:+.4f} to {high:+.4f}"
+    figures = [f"{round(figure, 4) + 0.0:+.4f}" for figure in (sign * found.difference, low, high)]  # no -0.0000
+    figures_zh = f"AUC 相差 {figures[0]}，95 % 区间 {figures[1]} 至 {figures[2]}"
+    figures_en = f"AUC {figures[0]}, 95 % interval {figures[1]} to {figures[2]}"
     if not conclusive:
         who = (
             (f"{zh}与本模型", f"{en} against this model")
@@ -158,12 +159,16 @@ def _leak(leak: LeakSign) -> BilingualText:
 
 
 def _remarks(verdict: TrainingVerdict) -> Iterator[BilingualText]:
+    """One line for each kind of remark and party, as both parties may have columns of one name."""
     order = list(REMARKS)
-    found = sorted(verdict.remarks, key=lambda remark: order.index(remark.kind))
-    for kind, group in groupby(found, key=lambda remark: remark.kind):
+    found = sorted(verdict.remarks, key=lambda remark: (order.index(remark.kind), remark.party))
+    for (kind, party), group in groupby(found, key=lambda remark: (remark.kind, remark.party)):
         names = [remark.feature for remark in group]
-        names_zh, names_en = list_names(names)
-        zh, en = REMARKS[kind]
-        yield f"{len(names):,} 个特征{zh}：{names_zh}", f"{len(names):,} features: {en}: {names_en}"
+        (names_zh, names_en), (zh, en), (party_zh, party_en) = list_names(names), REMARKS[kind], PARTIES[party]
+        plural = "" if len(names) == 1 else "s"
+        yield (
+            f"{len(names):,} 个{party_zh}{zh}：{names_zh}",
+            f"{len(names):,} {party_en}{plural} ({names_en}): {en}",
+        )
     if more := verdict.remark_count - len(found):
-        yield f"另有 {more:,} 个特征有类似说明，未列出", f"{more:,} more features have such remarks, not listed"
+        yield f"另有 {more:,} 列有类似说明，未列出", f"{more:,} more columns have such remarks, not listed"

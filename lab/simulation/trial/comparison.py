@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,11 @@ from lab.simulation.trial.score_metrics import (
 )
 from lab.simulation.trial.settings import TrialSettings
 from lab.terms.errors import ShulabError
+from models.bureau.model import Model
 from models.bureau.training.trainer import TrainingResult, fit_baseline
+from models.bureau.training.verdict.auc_comparison import compare_models
+from models.bureau.training_verdict import ComparedModel, TrainingVerdict
+from models.bureau.verdict_words import verdict_lines, verdict_summary
 from models.shared.features import encode_features
 
 
@@ -48,9 +52,11 @@ def build_report(results: TrialResults, seconds: Mapping[str, float], begun: flo
     labels: NDArray[np.int8] = joined.labels[joined.test]
     metrics = measure_discrimination(labels, scores)
     difference = max_abs_difference(raw, scores["plain"])
+    verdict = _verdict(trained.model, labels.astype(np.int64), scores, results.settings.seed)
     facts = _figures(results, metrics, difference) | {
+        "verdict": verdict_summary(verdict),
         "seconds": {step: round(value, 3) for step, value in seconds.items()}
-        | {"total": round(time.perf_counter() - begun, 3)}
+        | {"total": round(time.perf_counter() - begun, 3)},
     }
     return TrialReport(
         facts=facts,
@@ -70,6 +76,22 @@ def build_report(results: TrialResults, seconds: Mapping[str, float], begun: flo
             for reason, count in reasons.items()
         ],
         warnings=_warnings(results, metrics.auc["encrypted"], difference),
+        verdict=verdict_lines(verdict),
+    )
+
+
+def _verdict(model: Model, labels: NDArray[np.int64], scores: Mapping[str, Floats], seed: int) -> TrainingVerdict:
+    """The verdict of the training, with the encrypted scores of the test rows in place of its own comparison."""
+    names: list[ComparedModel] = ["bank_only", "bureau_only"]
+    if model.interactions == "one":  # otherwise the unconstrained model is of the same kind as the joint one
+        names.append("free")
+    compared = compare_models(labels, scores["encrypted"], {name: scores[name] for name in names}, seed=seed)
+    return replace(
+        model.card.verdict,
+        rows=len(labels),
+        positives=int(labels.sum()),
+        cross_fitted=False,
+        comparisons=compared,
     )
 
 
@@ -179,5 +201,5 @@ def _warnings(results: TrialResults, auc: float | None, difference: float | None
                 f"the largest difference {difference:.2e} exceeds the bound {bound:.2e}",
             )
         )
-    warnings += [(warning.zh, warning.en) for warning in results.trained.model.card.warnings]
-    return warnings
+    card = [(warning.zh, warning.en) for warning in results.trained.model.card.warnings]
+    return warnings + [warning for warning in card if warning not in warnings]

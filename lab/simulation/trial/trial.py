@@ -88,6 +88,7 @@ def _train(settings: TrialSettings, joined: JoinedFiles, progress: Progress) -> 
             seed=settings.seed,
             name=MODEL,
             purpose="试算 Trial",
+            sample_notes=joined.warnings,
         ),
         progress=progress,
     )
