@@ -41,6 +41,8 @@ from models.shared.sheet import (
     ScoreOutput,
 )
 
+MAX_FEATURES = 4000
+"""Of both parties, in one model."""
 MIN_QUANTUM_EXPONENT = -20
 """A quantum below 2^-20 would carry precision that no score needs, and show more of the weights."""
 FLOAT_TOLERANCE = 1e-9  # the largest error of double arithmetic, without the rounding to the quantum
@@ -54,7 +56,7 @@ class Model:
     version: Annotated[int, Field(ge=1)]
     family: Family
     interactions: Interactions
-    features: Annotated[tuple[Feature, ...], Field(max_length=4000)]
+    features: Annotated[tuple[Feature, ...], Field(max_length=MAX_FEATURES)]
     forest: Forest
     quantum: float
     value_limit: Annotated[int, Field(ge=1, le=2**40)]

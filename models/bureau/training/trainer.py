@@ -14,6 +14,7 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from lab.terms.contract.document import ResultDetail
+from lab.terms.errors import InvalidInput
 from lab.terms.progress import SILENT, Progress, ProgressStage
 from models.bureau.forest import Forest
 from models.bureau.model import Model, choose_quantum
@@ -21,13 +22,13 @@ from models.bureau.model_card import ModelCard
 from models.bureau.training import boosted_trees
 from models.bureau.training.card_entries import collect_warnings, learner_settings, training_libraries
 from models.bureau.training.measurement import auc, calibrate, ks_statistic, validate_label
+from models.bureau.training.pilot_sample import PilotSample, encode_both, read_sample
 from models.bureau.training.scorecard import ScorecardLearner
 from models.bureau.training.settings import DEFAULT_TREE_COUNT, TrainingSettings
 from models.bureau.training.unseen_scores import (
     FOLDS,
     JOINT,
     ComparedFitter,
-    PilotSample,
     Scorer,
     ScorerFitter,
     UnseenScores,
@@ -39,7 +40,7 @@ from models.bureau.training.verdict.feature_remarks import remark_features
 from models.bureau.training.verdict.leak_signs import find_leak_signs
 from models.bureau.training_verdict import ComparedModel
 from models.shared.calibration import Calibration, ScoreScale
-from models.shared.features import Feature, FeatureParty, count_unreadable_cells, encode_features, infer_features
+from models.shared.features import Feature, FeatureParty, count_unreadable_cells, infer_features
 from models.shared.sheet import (
     QUANTILE_COUNT,
     TOTAL_OUTPUT,
@@ -50,6 +51,7 @@ from models.shared.sheet import (
 )
 
 REFERENCE_CHUNK = 8192
+MAX_OUTPUTS = 2010  # of a sheet
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class BaselineModel:
 
     def raw_scores(self, public: pl.DataFrame, bank: pl.DataFrame) -> NDArray[np.float64]:
         """Raw scores, float64 [rows]. The frame of a party that the model does not use is not read."""
-        return self.forest.raw_scores(_encode_both(self.features, public, bank))
+        return self.forest.raw_scores(encode_both(self.features, public, bank))
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,6 @@ class _Measured:
     flat: bool
     held_out: int
     unseen: UnseenScores
-    cross_fitted: bool
 
 
 def train_model(
@@ -99,20 +100,14 @@ def train_model(
     """Train a model on the rows of ``public`` and ``bank`` (same enterprises, same order) and ``label`` (1 is default).
 
     The same input gives the same model. Raises ``InvalidInput`` for a label that is not 0/1 or has one class, too few
-    rows, or tables of different lengths.
+    rows, tables of different lengths, or more columns than a model may have.
     """
     settings = settings or TrainingSettings()
     if settings.family == "scorecard":
         settings = replace(settings, interactions="one")
-    target = validate_label(label, public, bank)
-    features = (
-        *infer_features(public, "bureau", settings.public_descriptions),
-        *infer_features(bank, "bank", settings.bank_descriptions),
-    )
-    sample = PilotSample(features, _encode_both(features, public, bank), target)
+    sample = read_sample(public, bank, label, settings)
     cards = ScorecardLearner()
-    few = sample.few_rows or sample.few_cases
-    with progress.stage("train", (FOLDS if few else 0) + len(_models(settings, cards)) + 2) as stage:
+    with progress.stage("train", (FOLDS if sample.small else 0) + len(_models(settings, cards)) + 2) as stage:
         measured = _measure(sample, settings, cards, stage)
         forest, booster = _fit_final(sample, settings, cards)
         stage.advance()
@@ -143,7 +138,7 @@ def fit_baseline(
     features = tuple(
         f for f in (*infer_features(public, "bureau"), *infer_features(bank, "bank")) if f.party in parties
     )
-    values = _encode_both(features, public, bank)
+    values = encode_both(features, public, bank)
     if family == "scorecard":
         return BaselineModel(features, ScorecardLearner().fit(values, target, features))
     forest, _ = boosted_trees.fit_boosted(values, target, features, interactions=interactions, seed=seed)
@@ -159,10 +154,9 @@ def _measure(
     label, raw = held_out.label, held_out.scores[JOINT]
     facts = {"auc_model": auc(label, raw), "ks_model": ks_statistic(label, raw)}
     facts |= {f"auc_{name}": auc(label, scores) for name, scores in held_out.scores.items() if name != JOINT}
-    few = sample.few_rows or sample.few_cases
-    unseen = cross_fitted_scores(sample, models, seed, stage) if few else held_out
+    unseen = cross_fitted_scores(sample, models, seed, stage) if sample.small else held_out
     calibration, flat = calibrate(unseen.scores[JOINT], unseen.label)
-    return _Measured(facts, calibration, flat, len(label), unseen, few)
+    return _Measured(facts, calibration, flat, len(label), unseen)
 
 
 def _models(settings: TrainingSettings, cards: ScorecardLearner) -> dict[str, ComparedFitter]:
@@ -206,13 +200,6 @@ def _fitter(
     return fit
 
 
-def _encode_both(features: tuple[Feature, ...], public: pl.DataFrame, bank: pl.DataFrame) -> NDArray[np.float64]:
-    bureau = [feature for feature in features if feature.party == "bureau"]
-    own = [feature for feature in features if feature.party == "bank"]
-    parts = [encode_features(frame, group) for frame, group in ((public, bureau), (bank, own)) if group]
-    return np.hstack(parts) if parts else np.zeros((public.height, 0))
-
-
 def _draft_card(
     sample: PilotSample, settings: TrainingSettings, measured: _Measured, cards: ScorecardLearner, forest: Forest
 ) -> ModelCard:
@@ -227,7 +214,7 @@ def _draft_card(
         name: scores[name] for name in get_args(ComparedModel) if name in scores
     }
     verdict = conclude(
-        Comparison(measured.unseen.label, joint, others, measured.cross_fitted),
+        Comparison(measured.unseen.label, joint, others, sample.small),
         find_leak_signs(sample.values, sample.label, sample.features, joint_auc, seed=settings.seed),
         remark_features(sample, forest, outcomes),
         seed=settings.seed,
@@ -272,6 +259,12 @@ def _references(model: Model, values: NDArray[np.float64]) -> tuple[ReferenceDis
     """The distribution of every output in the pilot sample, ``values`` float64 [rows, features]."""
     detail = ResultDetail.FULL if model.interactions == "one" else ResultDetail.DIMENSIONS
     outputs = model.outputs(detail)
+    if len(outputs) > MAX_OUTPUTS:
+        raise InvalidInput(
+            f"Expected a model with at most {MAX_OUTPUTS:,} subtotals; found {len(outputs):,}, as so many bank columns "
+            "enter it.",
+            next_step="choose columns with --columns, or train with --family boosted",
+        )
     split = len(model.public_features)
     sums = []
     for start in range(0, len(values), REFERENCE_CHUNK):

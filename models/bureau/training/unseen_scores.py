@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold, train_test_split
 
 from lab.terms.progress import ProgressStage
+from models.bureau.training.pilot_sample import PilotSample
 from models.shared.features import Feature, FeatureParty
 
 Scorer = Callable[[NDArray[np.float64]], NDArray[np.float64]]
@@ -18,29 +19,7 @@ ScorerFitter = Callable[[NDArray[np.float64], NDArray[np.int64], tuple[Feature, 
 """Trains on values float64 [rows, features], a label int64 [rows] and the features."""
 JOINT = "model"
 HOLDOUT_SHARE = 0.2
-CROSS_FIT_MAX_ROWS = 2000  # a fifth of fewer rows is too little to calibrate on
-CROSS_FIT_MAX_CASES = 150
-"""Rows of the rarer class up to which a fifth of them, at most 30, is too little to compare models on."""
 FOLDS = 5
-
-
-@dataclass(frozen=True)
-class PilotSample:
-    """The pilot sample as numbers: ``values`` float64 [rows, features], ``label`` int64 [rows]."""
-
-    features: tuple[Feature, ...]
-    values: NDArray[np.float64]
-    label: NDArray[np.int64]
-
-    @property
-    def few_rows(self) -> bool:
-        """Whether the sample is too small to calibrate on a fifth of it."""
-        return len(self.label) < CROSS_FIT_MAX_ROWS
-
-    @property
-    def few_cases(self) -> bool:
-        """Whether a fifth of the sample has too few defaults, or too few others, to compare models on."""
-        return int(np.bincount(self.label, minlength=2).min()) <= CROSS_FIT_MAX_CASES
 
 
 @dataclass(frozen=True)

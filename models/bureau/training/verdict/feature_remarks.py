@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.bureau.forest import Forest
-from models.bureau.training.unseen_scores import PilotSample
+from models.bureau.training.pilot_sample import PilotSample
 from models.bureau.training.woe_binning import BinningOutcome
 from models.bureau.training_verdict import FeatureRemark, RemarkKind
 
@@ -21,7 +21,7 @@ def remark_features(
     ``outcomes``: of a scorecard, one for each feature; empty for another family.
     """
     tested = {node.split.feature for tree in forest.trees for node in tree if node.split is not None}
-    remarks = []
+    remarks = list(sample.left_out)
     for number, feature in enumerate(sample.features):
         kind: RemarkKind | None = None
         if outcomes:

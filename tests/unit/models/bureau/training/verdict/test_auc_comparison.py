@@ -7,6 +7,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from models.bureau.training.verdict.auc_comparison import bootstrap_aucs, compare_models
+from models.bureau.training_verdict import ComparedModel
 
 
 def sample(rows: int, share: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -48,9 +49,9 @@ def test_intervals_cover_a_difference_of_zero_as_often_as_they_say() -> None:
     assert covered >= 51  # of 60; below that with probability 0.002
 
 
-def test_the_same_seed_gives_the_same_figures_in_any_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_seed_gives_the_same_figures() -> None:
     label, joint = sample(200, 0.2)
-    others = {"bank_only": joint + 1.0, "bureau_only": -joint}
+    others: dict[ComparedModel, np.ndarray] = {"bank_only": joint + 1.0, "bureau_only": -joint}
     found = compare_models(label, joint, others, seed=5)
     assert found == compare_models(label, joint, others, seed=5)
     assert (found[0].difference, found[0].low, found[0].high) == (0.0, 0.0, 0.0)
