@@ -25,6 +25,7 @@ from models.bureau.decomposition import decompose_forest
 from models.bureau.forest import Forest
 from models.bureau.model_card import ModelCard
 from models.bureau.score_weights import ScoreWeights, WeightLayout, compute_score_weights, weight_layout
+from models.bureau.verdict_words import verdict_summary
 from models.shared.calibration import Calibration, ScoreScale
 from models.shared.canonical_json import STRICT_CONFIG
 from models.shared.column_profiles import ColumnProfile
@@ -42,6 +43,8 @@ from models.shared.sheet import (
     ScoreOutput,
 )
 
+MAX_FEATURES = 4000
+"""Of both parties, in one model."""
 MIN_QUANTUM_EXPONENT = -20
 """A quantum below 2^-20 would carry precision that no score needs, and show more of the weights."""
 FLOAT_TOLERANCE = 1e-9  # the largest error of double arithmetic, without the rounding to the quantum
@@ -55,7 +58,7 @@ class Model:
     version: Annotated[int, Field(ge=1)]
     family: Family
     interactions: Interactions
-    features: Annotated[tuple[Feature, ...], Field(max_length=4000)]
+    features: Annotated[tuple[Feature, ...], Field(max_length=MAX_FEATURES)]
     forest: Forest
     quantum: float
     value_limit: Annotated[int, Field(ge=1, le=2**40)]
@@ -251,6 +254,7 @@ class Model:
             "date": self.card.date,
             "seed": self.card.seed,
             "facts": {fact.name: fact.value for fact in self.card.facts},
+            "verdict": verdict_summary(self.card.verdict),
             "warnings": [{"zh": warning.zh, "en": warning.en} for warning in self.card.warnings],
         }
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from pydantic import Field
 
 from lab.terms.text.bilingual import BilingualText
+from models.bureau.training_verdict import TrainingVerdict
+from models.bureau.verdict_words import verdict_lines
 from models.shared.canonical_json import STRICT_CONFIG
 from models.shared.sheet import NamedValue, Text
 
+MAX_WARNINGS = 100
 METRIC_LABELS: dict[str, BilingualText] = {
     "auc_model": ("本模型 AUC", "AUC of this model"),
     "auc_bank_only": ("仅银行特征 AUC", "AUC of bank features alone"),
@@ -42,8 +45,9 @@ class ModelWarning:
 
 @dataclass(frozen=True)
 class ModelCard:
-    """How a model was trained. ``facts`` are figures on ``held_out`` rows that the measured model had not seen.
+    """How a model was trained, and what its figures allow to conclude.
 
+    ``facts`` are figures on ``held_out`` rows that the measured model had not seen.
     ``date``: the day of training as the trainer gave it (ISO 8601). ``settings``: the parameters of the learner.
     """
 
@@ -56,7 +60,8 @@ class ModelCard:
     facts: Annotated[tuple[NamedValue, ...], Field(max_length=50)]
     settings: Annotated[tuple[NamedValue, ...], Field(max_length=50)]
     libraries: Annotated[tuple[TrainingLibrary, ...], Field(max_length=20)]
-    warnings: Annotated[tuple[ModelWarning, ...], Field(max_length=100)]
+    warnings: Annotated[tuple[ModelWarning, ...], Field(max_length=MAX_WARNINGS)]
+    verdict: TrainingVerdict = field(default_factory=TrainingVerdict)
 
     __pydantic_config__ = STRICT_CONFIG
 
@@ -78,5 +83,6 @@ class ModelCard:
             zh, en = METRIC_LABELS.get(fact.name, (fact.name, fact.name))
             lines.append((f"{zh}：{fact.value:.4f}", f"{en}: {fact.value:.4f}"))
         lines.append((f"以上在 {self.held_out} 户留出样本上测得", f"Measured on {self.held_out} enterprises held out"))
+        lines += verdict_lines(self.verdict)
         lines += [(f"注意：{warning.zh}", f"Beware: {warning.en}") for warning in self.warnings]
         return lines

@@ -14,31 +14,60 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from lab.bureau.data.register.row_validation import choose_columns, validate_rows
+from lab.bureau.data.register.row_validation import CODE, ROW, choose_columns, validate_identifiers
 from lab.bureau.data.register.snapshot import Snapshot
-from lab.tables.cells.text import NULL_WORDS, is_word
+from lab.tables.labels import FirmLabels, LabelColumn, merge_labels, read_labels
 from lab.tables.table_reader import read_table
 from lab.terms.errors import InvalidInput
-from lab.terms.identifiers import describe_notes
+from lab.terms.identifiers import RejectionReason, note_sentences
 from lab.terms.text.bilingual import BilingualText
 
 
 @dataclass(frozen=True, slots=True)
 class PilotDataset:
-    """Joined rows, same order in all three: ``public`` and ``bank`` tables of text, ``label`` float64 [rows], 0 and 1.
+    """Joined enterprises, same order in all three: ``public`` and ``bank`` tables of text, ``label`` int8 [firms], 0
+    and 1.
 
-    ``sample_rows``: rows of the file; ``set_aside``: bad or repeated identifiers; ``unmatched``: not in the register;
-    ``unlabelled``: in the register, without a label; ``warnings``: about the identifiers.
+    ``sample_rows``: rows of the file; ``set_aside``: those without a usable identifier, by reason. Then, of the
+    enterprises: ``firms``, labels merged from several rows; ``unmatched``: not in the register; ``unlabelled``: in the
+    register, without a label. ``labels``: how the file writes them. ``warnings``: of the reader.
     """
 
     public: pl.DataFrame
     bank: pl.DataFrame
-    label: NDArray[np.float64]
+    label: NDArray[np.int8]
     sample_rows: int
-    set_aside: int
+    set_aside: dict[RejectionReason, int]
+    firms: FirmLabels
     unmatched: int
     unlabelled: int
-    warnings: tuple[BilingualText, ...] = ()
+    labels: LabelColumn
+    warnings: tuple[str, ...]
+
+    def notes(self) -> list[BilingualText]:
+        """What was not used or was merged, and how the label was read, in both languages."""
+        notes = self.firms.notes()
+        if spelling := self.labels.note():
+            notes.append(spelling)
+        for reason, rows in self.set_aside.items():
+            notes.append(
+                (f"样本有 {rows:,} 行搁置：{reason.zh}", f"{rows:,} rows of the sample set aside: {reason.en}")
+            )
+        if self.unmatched:
+            notes.append(
+                (
+                    f"样本有 {self.unmatched:,} 户不在登记库，未用于训练",
+                    f"{self.unmatched:,} enterprises of the sample are not in the register and were not used",
+                )
+            )
+        if self.unlabelled:
+            notes.append(
+                (
+                    f"样本有 {self.unlabelled:,} 户没有标签，未用于训练",
+                    f"{self.unlabelled:,} enterprises of the sample have no label and were not used",
+                )
+            )
+        return notes
 
 
 def join_pilot(
@@ -50,10 +79,11 @@ def join_pilot(
     label_column: str,
     columns: Sequence[str] = (),
 ) -> PilotDataset:
-    """Read the sample and join it to the register; the first row of an enterprise counts.
+    """Read the sample and join it to the register. An enterprise of several rows has the features of its first row,
+    and defaulted if any of its rows did.
 
-    Raises ``NotFound`` without the file, ``InvalidInput`` for missing columns, an empty join or a label that is no
-    number.
+    Raises ``NotFound`` without the file, ``InvalidInput`` for missing columns, an empty join or labels of other words
+    than one pair.
     """
     table = read_table(sample)
     if label_column not in table.frame.columns or label_column == id_column:
@@ -67,11 +97,13 @@ def join_pilot(
             "Expected at least one feature column in the sample; found none.", next_step="check the file"
         )
     chosen = choose_columns(table.frame.columns, id_column, wanted)
-    kind = snapshot.id_kind
-    rows = validate_rows(table, id_column, kind, [*chosen, label_column])
-    places = _places(register[snapshot.id_column], rows.kept[id_column])
-    label, present = _labels(rows.kept[label_column])
-    found = places >= 0
+    identified = validate_identifiers(table, id_column, snapshot.id_kind)
+    good, reasons = identified.good, identified.reasons
+    labels = read_labels(good[label_column], good[ROW].to_numpy())
+    first = good.unique(CODE, keep="first", maintain_order=True)
+    firms = merge_labels(_places(first[CODE], good[CODE]), labels.values, first.height)
+    places = _places(register[snapshot.id_column], first[CODE])
+    found, present = places >= 0, firms.values >= 0
     take = found & present
     if not take.any():
         raise InvalidInput(
@@ -80,13 +112,15 @@ def join_pilot(
         )
     return PilotDataset(
         public=register[places[take].tolist()].select(snapshot.columns),
-        bank=rows.kept.select(chosen).filter(pl.Series(take)),
-        label=label[take],
+        bank=first.select(chosen).filter(pl.Series(take)),
+        label=firms.values[take],
         sample_rows=table.rows,
-        set_aside=rows.set_aside.height,
+        set_aside={RejectionReason(reason): rows for reason, rows in reasons.items()},
+        firms=firms,
         unmatched=int((~found).sum()),
         unlabelled=int((found & ~present).sum()),
-        warnings=describe_notes(rows.notes),
+        labels=labels,
+        warnings=(*table.warnings, *note_sentences(identified.notes)),
     )
 
 
@@ -95,12 +129,3 @@ def _places(register: pl.Series, wanted: pl.Series) -> NDArray[np.int64]:
     rows = pl.DataFrame({"code": register}).with_row_index("place")
     joined = pl.DataFrame({"code": wanted}).join(rows, on="code", how="left", maintain_order="left")
     return np.asarray(joined["place"].cast(pl.Int64).fill_null(-1).to_numpy(), dtype=np.int64)
-
-
-def _labels(column: pl.Series) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    text = column.cast(pl.String).str.strip_chars()
-    present = ~(text.is_null() | is_word(text, NULL_WORDS))
-    numbers = text.cast(pl.Float64, strict=False)
-    if bool((present & numbers.is_null()).any()):
-        raise InvalidInput("Expected a label of 0 and 1; found text.", next_step="write the label as 0 and 1")
-    return numbers.fill_null(0.0).to_numpy().astype(np.float64), present.to_numpy()

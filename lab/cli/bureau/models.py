@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
 from lab.bureau.bureau import Bureau
 from lab.bureau.configuration.home import default_folder
@@ -28,6 +29,8 @@ from lab.cli.terminal.option_types import BureauHomeOption, InteractionMode, Jso
 from lab.cli.terminal.output import CommandOutput
 from lab.terms.errors import InvalidInput
 from lab.terms.names import ModelRef
+from lab.terms.text.bilingual import BilingualText
+from lab.terms.text.escaping import escape_hidden
 from models.bureau.training.settings import TrainingSettings
 from models.shared.features import FeatureDescription
 from protocols.scoring.parameters import DEFAULT_PARAMETERS, PARAMETERS
@@ -98,7 +101,7 @@ def train(options: TrainOptions) -> None:
             pilot.public,
             pilot.bank,
             pilot.label,
-            _training_settings(options, version, items, words),
+            _training_settings(options, version, items, words, pilot.notes()),
             progress=out.progress,
         )
         saved = save_model(bureau.store, bureau.home, trained.model, options.register)
@@ -112,11 +115,7 @@ def train(options: TrainOptions) -> None:
             "state": saved.state,
             "register": f"{snapshot.name}@{snapshot.version}",
             "sha256": saved.sha256,
-            "sample_rows": pilot.sample_rows,
-            "set_aside": pilot.set_aside,
-            "unmatched": pilot.unmatched,
-            "unlabelled": pilot.unlabelled,
-            "warnings": [*summary["warnings"], *({"zh": zh, "en": en} for zh, en in pilot.warnings)],
+            **_pilot_figures(pilot),
         }
     )
 
@@ -126,6 +125,7 @@ def _training_settings(
     version: int,
     items: Mapping[str, CatalogueItem],
     words: Mapping[str, FeatureDescription],
+    notes: Sequence[BilingualText],
 ) -> TrainingSettings:
     return TrainingSettings(
         family=options.family.value,
@@ -137,6 +137,7 @@ def _training_settings(
         bank_descriptions=words,
         value_limit=PARAMETERS[DEFAULT_PARAMETERS].value_limit,
         date=f"{datetime.now(UTC):%Y-%m-%d}",
+        sample_notes=tuple(notes),
     )
 
 
@@ -219,14 +220,30 @@ def _save_model_file(bureau: Bureau, file: Path, register: str) -> ModelVersion:
     return save_model(bureau.store, bureau.home, model, register)
 
 
+def _pilot_figures(pilot: PilotDataset) -> dict[str, Any]:
+    return {
+        "sample_rows": pilot.sample_rows,
+        "set_aside": sum(pilot.set_aside.values()),
+        "set_aside_reasons": {reason.value: rows for reason, rows in pilot.set_aside.items()},
+        "repeated_firms": pilot.firms.repeated_firms,
+        "differing_firms": pilot.firms.differing_firms,
+        "unused_rows": pilot.firms.unused_rows,
+        "unmatched": pilot.unmatched,
+        "unlabelled": pilot.unlabelled,
+        "label_words": {"default": pilot.labels.pair[1], "no_default": pilot.labels.pair[0]},
+        "reader_warnings": list(pilot.warnings),
+    }
+
+
 def _show_pilot(out: CommandOutput, pilot: PilotDataset) -> None:
     out.say(
-        f"样本 Sample: {pilot.sample_rows} 行 rows; 连接 joined {len(pilot.label)}; "
-        f"另存 set aside {pilot.set_aside}; 不在登记库 not in the register {pilot.unmatched}; "
+        f"样本 Sample: {pilot.sample_rows} 行 rows; 连接 joined {len(pilot.label)} 户 enterprises; "
+        f"搁置 set aside {sum(pilot.set_aside.values())} 行 rows; 同户其余行 other rows of an enterprise "
+        f"{pilot.firms.unused_rows}; 不在登记库 not in the register {pilot.unmatched}; "
         f"无标签 without label {pilot.unlabelled}"
     )
-    for zh, en in pilot.warnings:
-        out.say(f"注意 Note: {zh} {en}")
+    for warning in pilot.warnings:
+        out.say(f"注意 Note: {warning}")
 
 
 def _show_model(out: CommandOutput, version: ModelVersion, summary: dict[str, Any]) -> None:
@@ -240,5 +257,11 @@ def _show_model(out: CommandOutput, version: ModelVersion, summary: dict[str, An
         *((fact, f"{value:.4f}") for fact, value in summary["facts"].items()),
     ]
     out.table(f"模型 Model {version}", ("项 figure", "值 value"), rows)
+    verdict = summary["verdict"]["lines"]
     for warning in summary["warnings"]:
-        out.say(f"注意 Note: {warning['zh']} {warning['en']}")
+        if warning not in verdict:
+            out.say(f"注意 Note: {warning['zh']} {warning['en']}")
+    for line in verdict:
+        words = escape_hidden(f"结论 Verdict: {line['zh']} {line['en']}")
+        # A column that may give away the outcome is among the warnings too, and must not be overlooked.
+        out.show(Text(words, style="bold red" if line in summary["warnings"] else ""))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,9 @@ from lab.terms.errors import ShulabError
 from lab.terms.text.bilingual import BilingualText, read_warning
 from models.bureau.model import Model
 from models.bureau.training.trainer import TrainingResult, fit_baseline
+from models.bureau.training.verdict.auc_comparison import compare_models
+from models.bureau.training_verdict import ComparedModel, TrainingVerdict
+from models.bureau.verdict_words import verdict_lines, verdict_summary
 from models.shared.features import encode_features
 
 
@@ -58,9 +61,11 @@ def build_report(results: TrialResults, seconds: Mapping[str, float], begun: flo
     labels: NDArray[np.int8] = joined.labels[joined.test]
     metrics = measure_discrimination(labels, scores)
     difference = max_abs_difference(raw, scores["plain"])
+    verdict = _verdict(trained.model, labels.astype(np.int64), scores, results.settings.seed)
     facts = _figures(results, metrics, difference) | {
+        "verdict": verdict_summary(verdict),
         "seconds": {step: round(value, 3) for step, value in seconds.items()}
-        | {"total": round(time.perf_counter() - begun, 3)}
+        | {"total": round(time.perf_counter() - begun, 3)},
     }
     return TrialReport(
         facts=facts,
@@ -81,6 +86,22 @@ def build_report(results: TrialResults, seconds: Mapping[str, float], begun: flo
         ],
         dimensions=list_dimension_inputs(trained.model.sheet(finest_detail(trained.model))),
         warnings=_warnings(results, metrics.auc["encrypted"], difference),
+        verdict=verdict_lines(verdict),
+    )
+
+
+def _verdict(model: Model, labels: NDArray[np.int64], scores: Mapping[str, Floats], seed: int) -> TrainingVerdict:
+    """The verdict of the training, with the encrypted scores of the test rows in place of its own comparison."""
+    names: list[ComparedModel] = ["bank_only", "bureau_only"]
+    if model.interactions == "one":  # otherwise the unconstrained model is of the same kind as the joint one
+        names.append("free")
+    compared = compare_models(labels, scores["encrypted"], {name: scores[name] for name in names}, seed=seed)
+    return replace(
+        model.card.verdict,
+        rows=len(labels),
+        positives=int(labels.sum()),
+        cross_fitted=False,
+        comparisons=compared,
     )
 
 
@@ -190,7 +211,8 @@ def _warnings(results: TrialResults, auc: float | None, difference: float | None
                 f"the largest difference {difference:.2e} exceeds the bound {bound:.2e}",
             )
         )
-    warnings += [(warning.zh, warning.en) for warning in results.trained.model.card.warnings]
+    card = [(warning.zh, warning.en) for warning in results.trained.model.card.warnings]
+    warnings += [warning for warning in card if warning not in warnings]
     warnings += dictionary_warnings(results.settings, results.words, joined.bureau, joined.bank)
     return list(dict.fromkeys(warnings + _command_warnings(results)))
 

@@ -1,7 +1,8 @@
 """Reads two parties' files, joins them in clear, and splits the joined rows into pilot and test rows.
 
 Only a trial does this, where both files are on one machine. Later each party reads its own file by the same rules (the
-first row of a code counts), so the counts here are the ones they will find.
+first row of a code counts), so the counts here are the ones they will find. The label of an enterprise with several
+rows is 1 if that of any row is.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from lab.tables.labels import merge_labels, read_labels
 from lab.tables.table_file import TextTable
 from lab.tables.table_reader import read_table
 from lab.terms.errors import InvalidInput
@@ -23,13 +25,15 @@ from lab.terms.names import IdKind
 from lab.terms.text.bilingual import BilingualText
 
 PILOT_SHARE = 0.7
-_LABELS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
 
 
 @dataclass(frozen=True)
 class PartyFile:
-    """One party's file. ``accepted_rows`` (all text) are in file order; ``codes`` are their identifiers; ``notes``
-    say what is odd about them."""
+    """One party's file. ``accepted_rows`` (all text) are in file order; ``codes`` are their identifiers. ``firms``,
+    int64 [rows of ``all_rows``]: the accepted row of each row's identifier, -1 without a usable one; ``row_numbers``,
+    [rows of ``all_rows``]: their numbers in the file. ``warnings``: of the reader; ``notes``: what is odd about the
+    identifiers.
+    """
 
     name: str
     rows: int
@@ -38,6 +42,8 @@ class PartyFile:
     columns: tuple[str, ...]
     set_aside: dict[RejectionReason, int]
     all_rows: pl.DataFrame
+    firms: NDArray[np.int64]
+    row_numbers: NDArray[np.int64]
     warnings: tuple[str, ...] = ()
     notes: tuple[BilingualText, ...] = ()
 
@@ -91,7 +97,8 @@ class JoinOptions:
 def read_joined_files(bureau: Path, bank: Path, options: JoinOptions) -> JoinedFiles:
     """Read both files, join them by identifier and draw the pilot (70 % of the labelled rows, by label value).
 
-    Raises ``InvalidInput`` if columns are missing, no row joins, or the joined rows have only one label value.
+    Raises ``InvalidInput`` if columns are missing, no row joins, the labels are not of one pair of words, or the joined
+    rows have only one label value.
     """
     label = options.label
     warnings: list[tuple[str, str]] = []
@@ -117,7 +124,9 @@ def read_joined_files(bureau: Path, bank: Path, options: JoinOptions) -> JoinedF
             next_step="check --id and --id-kind, and that both files write the identifiers alike",
         )
     bureau_rows, bank_rows = np.asarray(joined, dtype=np.int64).T
-    labels = _read_labels(portfolio.accepted_rows[label])[bank_rows]
+    firm_labels, notes = _read_firm_labels(portfolio, label)
+    warnings += notes
+    labels = firm_labels[bank_rows]
     pilot, test = _split(labels, np.flatnonzero(labels >= 0), options.seed)
     return JoinedFiles(
         bureau=register,
@@ -145,7 +154,7 @@ def _read_party_file(
     features = [column for column in (columns or frame.columns) if column not in (options.id_column, options.label)]
     if not features:
         raise InvalidInput(f"Expected at least one feature column in {name}; found none.", next_step="add columns")
-    first, reasons, notes = _first_rows(table, options)
+    first, firms, reasons, notes = _first_rows(table, options)
     return PartyFile(
         name=name,
         rows=table.rows,
@@ -154,6 +163,8 @@ def _read_party_file(
         columns=tuple(features),
         set_aside=dict(reasons),
         all_rows=frame,
+        firms=firms,
+        row_numbers=table.row_numbers,
         warnings=table.warnings,
         notes=notes,
     )
@@ -161,32 +172,38 @@ def _read_party_file(
 
 def _first_rows(
     table: TextTable, options: JoinOptions
-) -> tuple[dict[str, int], Counter[RejectionReason], tuple[BilingualText, ...]]:
-    """The first row of each identifier, the number of rejected rows by reason, and notes about the identifiers."""
+) -> tuple[dict[str, int], NDArray[np.int64], Counter[RejectionReason], tuple[BilingualText, ...]]:
+    """The first row of each identifier; the place of each row's identifier among these, or -1; rejected rows by reason;
+    notes about the identifiers.
+
+    A repeated identifier counts as rejected: later the party sets such a row aside.
+    """
     read = normalise_identifiers(table.frame[options.id_column].to_list(), options.id_kind)
     first: dict[str, int] = {}
+    places: dict[str, int] = {}
+    firms = np.full(table.frame.height, -1, dtype=np.int64)
     reasons: Counter[RejectionReason] = Counter(entry.reason for entry in table.rejected)
     for row, (code, reason) in enumerate(zip(read.codes, read.reasons, strict=True)):
         if code is None:
             reasons[RejectionReason(str(reason))] += 1
-        elif code in first:
+            continue
+        if code in first:
             reasons[RejectionReason.DUPLICATE] += 1
         else:
-            first[code] = row
-    return first, reasons, describe_notes(read.notes)
+            first[code], places[code] = row, len(places)
+        firms[row] = places[code]
+    return first, firms, reasons, describe_notes(read.notes)
 
 
-def _read_labels(column: pl.Series) -> NDArray[np.int8]:
-    text = column.str.strip_chars()
-    labels = text.replace_strict(list(_LABELS), list(_LABELS.values()), default=None, return_dtype=pl.Int8)
-    missing = text.is_null() | text.str.to_lowercase().is_in(["", "na", "n/a", "nan", "null"])
-    strange = int((labels.is_null() & ~missing).sum())
-    if strange:
-        raise InvalidInput(
-            f"Expected a label of 0 or 1 (1: the bad outcome), or nothing; {strange:,} rows have something else.",
-            next_step="write the label as 0 and 1",
-        )
-    return labels.fill_null(-1).to_numpy().astype(np.int8)
+def _read_firm_labels(file: PartyFile, label: str) -> tuple[NDArray[np.int8], list[BilingualText]]:
+    """The label of each accepted row's enterprise, int8 [accepted rows], and notes on how it was read."""
+    usable = np.flatnonzero(file.firms >= 0)
+    column = read_labels(file.all_rows[label][usable], file.row_numbers[usable])
+    merged = merge_labels(file.firms[usable], column.values, len(file.codes))
+    notes = merged.notes()
+    if spelling := column.note():
+        notes.append(spelling)
+    return merged.values, notes
 
 
 def _split(

@@ -88,6 +88,7 @@ class TrialReport:
     set_aside: Sequence[tuple[str, str, str, int]]
     dimensions: Sequence[DimensionInputs] = ()
     warnings: Sequence[BilingualText] = ()
+    verdict: Sequence[BilingualText] = ()
     made_at: datetime = field(default_factory=lambda: datetime.now().astimezone())
 
 
@@ -133,7 +134,8 @@ def _page_values(report: TrialReport) -> dict[str, Any]:
         ],
         "dimensions": report.dimensions,
         "most_words": MAX_WORDS,
-        "warnings": report.warnings,
+        "warnings": [line for line in report.warnings if line not in report.verdict],
+        "verdict": [{"zh": zh, "en": en, "loud": (zh, en) in report.warnings} for zh, en in report.verdict],
         "figures": [
             {"zh": FIGURE_LABELS[key][0], "key": key, "value": _value(key, facts[key])} for key in FIGURE_LABELS
         ],
@@ -192,7 +194,16 @@ def draw_report(report: TrialReport) -> RenderableType:
         for side, zh, en, count in report.set_aside
     ]
     notes += [
-        Text(escape_hidden(f"注意 note · {join_languages(zh, en)}"), style="yellow") for zh, en in report.warnings
+        Text(escape_hidden(f"注意 note · {join_languages(zh, en)}"), style="yellow")
+        for zh, en in report.warnings
+        if (zh, en) not in report.verdict
+    ]
+    notes += [
+        Text(
+            escape_hidden(f"结论 verdict · {join_languages(zh, en)}"),
+            style="bold red" if (zh, en) in report.warnings else "bold",
+        )
+        for zh, en in report.verdict
     ]
     return Group(models, figures, _dimension_table(report.dimensions), *notes)
 
@@ -263,14 +274,31 @@ def _exactness_text(facts: Mapping[str, Any]) -> dict[str, str]:
     gap = facts["max_abs_score_error"]
     if gap is None:
         return {"zh": "没有可比较的评分。", "en": "There were no scores to compare."}
-    encrypted, plain = format_rate(facts["auc_encrypted"], 6), format_rate(facts["auc_plain"], 6)
+    zh, en = _auc_text(facts["auc_encrypted"], facts["auc_plain"])
     return {
         "zh": f"对 {facts['scored']:,} 户逐户比较：密文评分与明文评分的原始分最大相差 {gap:.2e}；"
-        f"AUC 分别为 {encrypted} 与 {plain}。差异只来自取整，与加密无关。",
+        f"{zh}。差异只来自取整，与加密无关。",
         "en": f"Of {facts['scored']:,} enterprises, compared one by one, the raw scores differ by at most "
-        f"{gap:.2e}; the AUCs are {encrypted} and {plain}. "
-        "The difference comes only from rounding, not from encryption.",
+        f"{gap:.2e}; {en}. The difference comes only from rounding, not from encryption.",
     }
+
+
+def _auc_text(encrypted: float | None, plain: float | None) -> BilingualText:
+    """What two AUCs have in common. Rounding reorders scores that are nearly equal, so the fifth digit may differ."""
+    if encrypted is None or plain is None:
+        return "无法计算 AUC", "the AUCs cannot be computed"
+    if encrypted == plain:
+        return f"AUC 同为 {encrypted:.6f}", f"both AUCs are {encrypted:.6f}"
+    words = f"{encrypted:.6f}", f"{plain:.6f}", f"{abs(encrypted - plain):.1e}"
+    if f"{encrypted:.4f}" == f"{plain:.4f}":
+        return (
+            f"AUC 到第四位小数相同（{words[0]} 与 {words[1]}，相差 {words[2]}）",
+            f"the AUCs are equal to four digits ({words[0]} and {words[1]}, {words[2]} apart)",
+        )
+    return (
+        f"AUC 分别为 {words[0]} 与 {words[1]}，相差 {words[2]}",
+        f"the AUCs are {words[0]} and {words[1]}, {words[2]} apart",
+    )
 
 
 def _version() -> str:

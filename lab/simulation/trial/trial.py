@@ -99,6 +99,7 @@ def _train(
             purpose="试算 Trial",
             public_descriptions=words.bureau,
             bank_descriptions=words.bank,
+            sample_notes=joined.warnings,
         ),
         progress=progress,
     )

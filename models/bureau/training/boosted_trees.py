@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.bureau.forest import Forest, read_lightgbm
+from models.bureau.training.pilot_sample import varies
 from models.bureau.training.settings import DEFAULT_TREE_COUNT
 from models.shared.features import Feature
 from models.shared.sheet import Interactions
@@ -33,6 +34,20 @@ def fit_boosted(
     seed: int,
     trees: int = DEFAULT_TREE_COUNT,
 ) -> tuple[Forest, lgb.Booster]:
+    """The forest and LightGBM's own booster, as ``fit_booster`` trains it."""
+    booster = fit_booster(values, label, features, interactions=interactions, seed=seed, trees=trees)
+    return read_lightgbm(booster.dump_model()), booster
+
+
+def fit_booster(
+    values: NDArray[np.float64],
+    label: NDArray[np.int64],
+    features: Sequence[Feature],
+    *,
+    interactions: Interactions,
+    seed: int,
+    trees: int = DEFAULT_TREE_COUNT,
+) -> lgb.Booster:
     """Train on ``values``, float64 [rows, features], and ``label``, int64 [rows] of 0 and 1 (1 is default).
 
     The same rows, features and seed give the same model on the same version of LightGBM.
@@ -44,16 +59,22 @@ def fit_boosted(
         categorical_feature=[number for number, feature in enumerate(features) if feature.kind == "categorical"],
         free_raw_data=True,
     )
-    booster = lgb.train(
-        lightgbm_parameters(len(values), features, interactions=interactions, seed=seed), dataset, trees
-    )
-    return read_lightgbm(booster.dump_model()), booster
+    return lgb.train(lightgbm_parameters(values, features, interactions=interactions, seed=seed), dataset, trees)
+
+
+def booster_scores(booster: lgb.Booster, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The booster's raw scores, float64 [rows], of ``values`` float64 [rows, features]."""
+    return np.asarray(booster.predict(values, raw_score=True), dtype=np.float64)
 
 
 def lightgbm_parameters(
-    rows: int, features: Sequence[Feature], *, interactions: Interactions, seed: int
+    values: NDArray[np.float64], features: Sequence[Feature], *, interactions: Interactions, seed: int
 ) -> dict[str, Any]:
-    """LightGBM's parameters. A leaf holds 1/500 of the rows, between 20 and 200; in small samples 1/20, at least 3."""
+    """LightGBM's parameters for ``values``, float64 [rows, features].
+
+    A leaf holds 1/500 of the rows, between 20 and 200; in small samples 1/20, at least 3.
+    """
+    rows = len(values)
     smallest = min(max(rows // 500, 20), 200) if rows >= 400 else max(rows // 20, 3)
     settings: dict[str, Any] = {
         "objective": "binary",
@@ -71,12 +92,21 @@ def lightgbm_parameters(
         "verbose": -1,
     }
     if interactions == "one":
-        settings["interaction_constraints"] = interaction_constraints(features)
+        # A column of one value splits nothing. In a wide table its group would only cost time.
+        usable = [f.party == "bureau" or varies(values[:, number]) for number, f in enumerate(features)]
+        settings["interaction_constraints"] = interaction_constraints(features, usable)
     return settings
 
 
-def interaction_constraints(features: Sequence[Feature]) -> list[list[int]]:
-    """One group for each bank feature: all bureau features and that one. Groups overlap; a path stays within one."""
+def interaction_constraints(features: Sequence[Feature], usable: Sequence[bool] | None = None) -> list[list[int]]:
+    """One group for each ``usable`` bank feature (default: all): all bureau features and that one.
+
+    Groups overlap; a path stays within one.
+    """
     public = [number for number, feature in enumerate(features) if feature.party == "bureau"]
-    bank = [number for number, feature in enumerate(features) if feature.party == "bank"]
+    bank = [
+        number
+        for number, feature in enumerate(features)
+        if feature.party == "bank" and (usable is None or usable[number])
+    ]
     return [[*public, number] for number in bank] or [public]

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
+from lab.terms.text.bilingual import BilingualText
 from models.bureau.model import Model
-from models.bureau.model_card import ModelWarning, TrainingLibrary
+from models.bureau.model_card import MAX_WARNINGS, ModelCard, ModelWarning, TrainingLibrary
 from models.bureau.training import boosted_trees, scorecard
+from models.bureau.verdict_words import leak_lines, list_names
 from models.shared.sheet import Family, NamedValue
 
 MIN_STEADY_ROWS = 500
+_MAX_TEXT = 400  # of a warning
 CONSTANT_COLUMNS_ZH, CONSTANT_COLUMNS_EN = (
     "以下列为常量或全部缺失，模型不使用",
     "These columns are constant or always missing; the model does not use them",
@@ -37,36 +37,37 @@ def training_libraries() -> tuple[TrainingLibrary, ...]:
 
 
 def collect_warnings(
-    model: Model, values: NDArray[np.float64], flat: bool, unreadable: Mapping[str, int]
+    model: Model, notes: Sequence[BilingualText], flat: bool, unreadable: Mapping[str, int]
 ) -> tuple[ModelWarning, ...]:
-    """What a user of the model should know. ``values``: float64 [rows, features]; ``flat``: without signal.
+    """What a user of the model should know: at most ``MAX_WARNINGS``, the last of which counts those left out.
 
-    ``unreadable``: the number of unreadable cells by feature.
+    ``notes``: on the sample; ``flat``: without signal; ``unreadable``: the number of unreadable cells by feature.
     """
-    warnings = []
-    constant = [
-        feature.label_en
-        for number, feature in enumerate(model.features)
-        if len(np.unique(values[:, number][~np.isnan(values[:, number])])) < 2
-    ]
-    if constant:
-        listed = ", ".join(constant[:10])[:300]
-        warnings.append(ModelWarning(f"{CONSTANT_COLUMNS_ZH}：{listed}", f"{CONSTANT_COLUMNS_EN}: {listed}"))
+    found = [*notes, *leak_lines(model.card.verdict), *_constant_columns(model.card)]
     if unreadable:
         count = sum(unreadable.values())
-        warnings.append(
-            ModelWarning(f"{count} 个单元格不是数字，按缺失处理", f"{count} cells are not numbers and count as missing")
-        )
+        found.append((f"{count} 个单元格不是数字，按缺失处理", f"{count} cells are not numbers and count as missing"))
     if not model.column_count:
-        warnings.append(ModelWarning("模型不使用任何银行特征", "The model uses no bank feature"))
+        found.append(("模型不使用任何银行特征", "The model uses no bank feature"))
     if model.card.rows < MIN_STEADY_ROWS:
-        warnings.append(
-            ModelWarning("样本不足 500 户，各项指标不稳定", "Fewer than 500 enterprises: the figures are unsteady")
-        )
+        found.append(("样本不足 500 户，各项指标不稳定", "Fewer than 500 enterprises: the figures are unsteady"))
     if flat:
-        warnings.append(
-            ModelWarning(
-                "评分没有区分能力，违约概率接近平均值", "The score carries no signal; probabilities stay near the mean"
-            )
+        found.append(
+            ("评分没有区分能力，违约概率接近平均值", "The score carries no signal; probabilities stay near the mean")
         )
-    return tuple(warnings)
+    if len(found) > MAX_WARNINGS:
+        more = len(found) - MAX_WARNINGS + 1
+        found[MAX_WARNINGS - 1 :] = [(f"另有 {more} 条注意事项未列出", f"{more} more warnings are not listed")]
+    return tuple(ModelWarning(_fit(zh), _fit(en)) for zh, en in found)
+
+
+def _constant_columns(card: ModelCard) -> list[BilingualText]:
+    names = [remark.feature for remark in card.verdict.remarks if remark.kind in ("constant", "empty")]
+    if not names:
+        return []
+    names_zh, names_en = list_names(names)
+    return [(f"{CONSTANT_COLUMNS_ZH}：{names_zh}", f"{CONSTANT_COLUMNS_EN}: {names_en}")]
+
+
+def _fit(text: str) -> str:
+    return text if len(text) <= _MAX_TEXT else text[: _MAX_TEXT - 1] + "…"

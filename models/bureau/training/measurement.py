@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score, roc_curve
-from sklearn.model_selection import StratifiedKFold
 
 from lab.terms.errors import InvalidInput
-from models.bureau.forest import Forest
 from models.shared.calibration import Calibration
-from models.shared.features import Feature, FeatureParty
 
-ForestFitter = Callable[[NDArray[np.float64], NDArray[np.int64], tuple[Feature, ...]], Forest]
-"""Trains on values float64 [rows, features], a label int64 [rows] and the features."""
 MIN_TRAINING_ROWS = 40
 MIN_CLASS_ROWS = 5
 MIN_CALIBRATION_SLOPE = 1e-3  # a slope below this means that the score carries no signal
@@ -76,30 +69,3 @@ def ks_statistic(label: NDArray[np.int64], raw: NDArray[np.float64]) -> float:
 def auc(label: NDArray[np.int64], raw: NDArray[np.float64]) -> float:
     """The area under the receiver operating characteristic."""
     return float(roc_auc_score(label, raw))
-
-
-def one_party_scores(
-    fit: ForestFitter,
-    values: NDArray[np.float64],
-    label: NDArray[np.int64],
-    features: tuple[Feature, ...],
-    party: FeatureParty,
-    split: tuple[NDArray[np.int64], NDArray[np.int64]],
-) -> NDArray[np.float64]:
-    """Scores of a model on one party's features alone, float64 [test rows]; ``split``: rows to learn and to test."""
-    learn, test = split
-    keep = np.flatnonzero([feature.party == party for feature in features])
-    if not len(keep):
-        return np.zeros(len(test))
-    forest = fit(values[np.ix_(learn, keep)], label[learn], tuple(features[number] for number in keep))
-    return forest.raw_scores(values[np.ix_(test, keep)])
-
-
-def cross_fitted_scores(
-    fit: ForestFitter, values: NDArray[np.float64], label: NDArray[np.int64], features: tuple[Feature, ...], seed: int
-) -> NDArray[np.float64]:
-    """Scores of all rows, float64 [rows], each by a model of the other four fifths."""
-    raw = np.zeros(len(label))
-    for learn, test in StratifiedKFold(5, shuffle=True, random_state=seed).split(values, label):
-        raw[test] = fit(values[learn], label[learn], features).raw_scores(values[test])
-    return raw

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from lab.terms.text.bilingual import BilingualText
 from models.shared.features import FeatureDescription
 from models.shared.sheet import Family, Interactions
 
@@ -33,3 +34,5 @@ class TrainingSettings:
     """Descriptions of the bureau's columns by name."""
     bank_descriptions: Mapping[str, FeatureDescription] = field(default_factory=dict)
     """Descriptions of the bank's columns by name."""
+    sample_notes: tuple[BilingualText, ...] = ()
+    """What was merged or left out when the sample was read; the first warnings of the card."""

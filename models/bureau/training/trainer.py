@@ -6,33 +6,42 @@ The sample is in clear where this runs. The caller decides who may see it there.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from typing import Any, get_args
 
 import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
-from sklearn.model_selection import train_test_split
 
 from lab.terms.contract.document import ResultDetail
+from lab.terms.errors import InvalidInput
 from lab.terms.progress import SILENT, Progress, ProgressStage
 from models.bureau.forest import Forest
 from models.bureau.model import Model, choose_quantum
 from models.bureau.model_card import ModelCard
-from models.bureau.training import boosted_trees, scorecard
+from models.bureau.training import boosted_trees
 from models.bureau.training.card_entries import collect_warnings, learner_settings, training_libraries
-from models.bureau.training.measurement import (
-    ForestFitter,
-    auc,
-    calibrate,
-    cross_fitted_scores,
-    ks_statistic,
-    one_party_scores,
-    validate_label,
-)
+from models.bureau.training.measurement import auc, calibrate, ks_statistic, validate_label
+from models.bureau.training.pilot_sample import PilotSample, encode_both, read_sample
+from models.bureau.training.scorecard import ScorecardLearner
 from models.bureau.training.settings import DEFAULT_TREE_COUNT, TrainingSettings
+from models.bureau.training.unseen_scores import (
+    FOLDS,
+    JOINT,
+    ComparedFitter,
+    Scorer,
+    ScorerFitter,
+    UnseenScores,
+    cross_fitted_scores,
+    held_out_scores,
+)
+from models.bureau.training.verdict.conclusions import Comparison, conclude
+from models.bureau.training.verdict.feature_remarks import remark_features
+from models.bureau.training.verdict.leak_signs import find_leak_signs
+from models.bureau.training_verdict import ComparedModel
 from models.shared.calibration import Calibration, ScoreScale
 from models.shared.column_profiles import measure_profile
-from models.shared.features import Feature, FeatureParty, encode_features, infer_features, read_features
+from models.shared.features import Feature, FeatureParty, infer_features, read_features
 from models.shared.sheet import (
     QUANTILE_COUNT,
     TOTAL_OUTPUT,
@@ -42,9 +51,8 @@ from models.shared.sheet import (
     ReferenceDistribution,
 )
 
-CROSS_FIT_MAX_ROWS = 2000  # a fifth of fewer rows is too little to calibrate on
-HOLDOUT_SHARE = 0.2
 REFERENCE_CHUNK = 8192
+MAX_OUTPUTS = 2010  # of a sheet
 
 
 @dataclass(frozen=True)
@@ -56,7 +64,7 @@ class BaselineModel:
 
     def raw_scores(self, public: pl.DataFrame, bank: pl.DataFrame) -> NDArray[np.float64]:
         """Raw scores, float64 [rows]. The frame of a party that the model does not use is not read."""
-        return self.forest.raw_scores(_encode_both(self.features, public, bank))
+        return self.forest.raw_scores(encode_both(self.features, public, bank))
 
 
 @dataclass(frozen=True)
@@ -72,12 +80,14 @@ class TrainingResult:
 
 
 @dataclass(frozen=True)
-class _Sample:
-    """The pilot sample as numbers: ``values`` float64 [rows, features], ``label`` int64 [rows]."""
+class _Measured:
+    """Figures on held-out rows, the calibration, and the scores from which the verdict is drawn."""
 
-    features: tuple[Feature, ...]
-    values: NDArray[np.float64]
-    label: NDArray[np.int64]
+    facts: dict[str, float]
+    calibration: Calibration
+    flat: bool
+    held_out: int
+    unseen: UnseenScores
 
 
 def train_model(
@@ -91,28 +101,25 @@ def train_model(
     """Train a model on the rows of ``public`` and ``bank`` (same enterprises, same order) and ``label`` (1 is default).
 
     The same input gives the same model. Raises ``InvalidInput`` for a label that is not 0/1 or has one class, too few
-    rows, or tables of different lengths.
+    rows, tables of different lengths, or more columns than a model may have.
     """
     settings = settings or TrainingSettings()
     if settings.family == "scorecard":
         settings = replace(settings, interactions="one")
-    target = validate_label(label, public, bank)
-    features = (
-        *infer_features(public, "bureau", settings.public_descriptions),
-        *infer_features(bank, "bank", settings.bank_descriptions),
-    )
-    sample = _Sample(features, _encode_both(features, public, bank), target)
-    with progress.stage("train", 6) as stage:
-        facts, calibration, flat, held_out = _measure(sample, settings, stage)
-        forest, booster = _fit_final(sample, settings)
-        card = _draft_card(sample, settings, facts, held_out)
-        model = _assemble(sample, settings, forest, calibration, card)
+    sample = read_sample(public, bank, label, settings)
+    cards = ScorecardLearner()
+    with progress.stage("train", (FOLDS if sample.small else 0) + len(_models(settings, cards)) + 2) as stage:
+        measured = _measure(sample, settings, cards, stage)
+        forest, booster = _fit_final(sample, settings, cards)
+        stage.advance()
+        card = _draft_card(sample, settings, measured, cards, forest)
+        model = _assemble(sample, settings, forest, measured.calibration, card)
         cells = (*read_features(public, model.public_features)[1], *read_features(bank, model.bank_features)[1])
         unreadable = {one.name: one.unreadable for one in cells if one.unreadable}
-        card = replace(card, warnings=collect_warnings(model, sample.values, flat, unreadable))
+        card = replace(card, warnings=collect_warnings(model, settings.sample_notes, measured.flat, unreadable))
         model = replace(model, references=_references(model, sample.values), card=card)
         stage.advance()
-    return TrainingResult(model=model, booster=booster, facts=facts)
+    return TrainingResult(model=model, booster=booster, facts=measured.facts)
 
 
 def fit_baseline(
@@ -130,43 +137,45 @@ def fit_baseline(
     features = tuple(
         f for f in (*infer_features(public, "bureau"), *infer_features(bank, "bank")) if f.party in parties
     )
-    return BaselineModel(
-        features, _fitter(family, interactions, seed)(_encode_both(features, public, bank), target, features)
-    )
+    values = encode_both(features, public, bank)
+    if family == "scorecard":
+        return BaselineModel(features, ScorecardLearner().fit(values, target, features))
+    forest, _ = boosted_trees.fit_boosted(values, target, features, interactions=interactions, seed=seed)
+    return BaselineModel(features, forest)
 
 
 def _measure(
-    sample: _Sample, settings: TrainingSettings, stage: ProgressStage
-) -> tuple[dict[str, float], Calibration, bool, int]:
-    """The figures on held-out rows, the calibration, whether the score is flat, and the number of held-out rows."""
-    features, values, label = sample.features, sample.values, sample.label
+    sample: PilotSample, settings: TrainingSettings, cards: ScorecardLearner, stage: ProgressStage
+) -> _Measured:
+    """Figures and calibration, on rows that the measured models had not seen."""
+    models, seed = _models(settings, cards), settings.seed
+    held_out = held_out_scores(sample, models, seed, stage)
+    label, raw = held_out.label, held_out.scores[JOINT]
+    facts = {"auc_model": auc(label, raw), "ks_model": ks_statistic(label, raw)}
+    facts |= {f"auc_{name}": auc(label, scores) for name, scores in held_out.scores.items() if name != JOINT}
+    unseen = cross_fitted_scores(sample, models, seed, stage) if sample.small else held_out
+    calibration, flat = calibrate(unseen.scores[JOINT], unseen.label)
+    return _Measured(facts, calibration, flat, len(label), unseen)
+
+
+def _models(settings: TrainingSettings, cards: ScorecardLearner) -> dict[str, ComparedFitter]:
+    """The joint model and those it is compared with. A party alone needs no encryption, so its model is free of the
+    constraint.
+    """
     family, seed, trees = settings.family, settings.seed, settings.trees
-    fit = _fitter(family, settings.interactions, seed, trees)
-    learn, test = train_test_split(np.arange(len(label)), test_size=HOLDOUT_SHARE, random_state=seed, stratify=label)
-    held_out = fit(values[learn], label[learn], features).raw_scores(values[test])
-    facts = {"auc_model": auc(label[test], held_out), "ks_model": ks_statistic(label[test], held_out)}
-    stage.advance()
-    # A party alone needs no encryption, so its model is free of the constraint.
-    alone = _fitter(family, "free", seed, trees)
-    parties: tuple[tuple[FeatureParty, str], ...] = (("bank", "auc_bank_only"), ("bureau", "auc_bureau_only"))
-    for party, fact in parties:
-        facts[fact] = auc(label[test], one_party_scores(alone, values, label, features, party, (learn, test)))
-        stage.advance()
-    free = _fitter("boosted", "free", seed, trees)(values[learn], label[learn], features)
-    facts["auc_free"] = auc(label[test], free.raw_scores(values[test]))
-    stage.advance()
-    if len(label) < CROSS_FIT_MAX_ROWS:
-        calibration, flat = calibrate(cross_fitted_scores(fit, values, label, features, seed), label)
-    else:
-        calibration, flat = calibrate(held_out, label[test])
-    stage.advance()
-    return facts, calibration, flat, len(test)
+    alone = _fitter(family, "free", cards, seed, trees)
+    return {
+        JOINT: ComparedFitter(_fitter(family, settings.interactions, cards, seed, trees)),
+        "bank_only": ComparedFitter(alone, "bank"),
+        "bureau_only": ComparedFitter(alone, "bureau"),
+        "free": ComparedFitter(_fitter("boosted", "free", cards, seed, trees)),
+    }
 
 
-def _fit_final(sample: _Sample, settings: TrainingSettings) -> tuple[Forest, Any]:
+def _fit_final(sample: PilotSample, settings: TrainingSettings, cards: ScorecardLearner) -> tuple[Forest, Any]:
     """The forest of all rows, and LightGBM's booster or None."""
     if settings.family == "scorecard":
-        return scorecard.fit_scorecard(sample.values, sample.label, sample.features), None
+        return cards.fit(sample.values, sample.label, sample.features), None
     return boosted_trees.fit_boosted(
         sample.values,
         sample.label,
@@ -177,39 +186,55 @@ def _fit_final(sample: _Sample, settings: TrainingSettings) -> tuple[Forest, Any
     )
 
 
-def _fitter(family: Family, interactions: Interactions, seed: int, trees: int = DEFAULT_TREE_COUNT) -> ForestFitter:
+def _fitter(
+    family: Family, interactions: Interactions, cards: ScorecardLearner, seed: int, trees: int = DEFAULT_TREE_COUNT
+) -> ScorerFitter:
     if family == "scorecard":
-        return scorecard.fit_scorecard
-    return lambda values, label, features: boosted_trees.fit_boosted(
-        values, label, features, interactions=interactions, seed=seed, trees=trees
-    )[0]
+        return lambda values, label, features: cards.fit(values, label, features).raw_scores
+
+    def fit(values: NDArray[np.float64], label: NDArray[np.int64], features: tuple[Feature, ...]) -> Scorer:
+        booster = boosted_trees.fit_booster(values, label, features, interactions=interactions, seed=seed, trees=trees)
+        return partial(boosted_trees.booster_scores, booster)
+
+    return fit
 
 
-def _encode_both(features: tuple[Feature, ...], public: pl.DataFrame, bank: pl.DataFrame) -> NDArray[np.float64]:
-    bureau = [feature for feature in features if feature.party == "bureau"]
-    own = [feature for feature in features if feature.party == "bank"]
-    parts = [encode_features(frame, group) for frame, group in ((public, bureau), (bank, own)) if group]
-    return np.hstack(parts) if parts else np.zeros((public.height, 0))
-
-
-def _draft_card(sample: _Sample, settings: TrainingSettings, facts: dict[str, float], held_out: int) -> ModelCard:
+def _draft_card(
+    sample: PilotSample, settings: TrainingSettings, measured: _Measured, cards: ScorecardLearner, forest: Forest
+) -> ModelCard:
     """The card without warnings, which need the model."""
+    scores = dict(measured.unseen.scores)
+    joint = scores.pop(JOINT)
+    outcomes = cards.binnings(sample.values, sample.label, sample.features) if settings.family == "scorecard" else ()
+    joint_auc = auc(measured.unseen.label, joint)
+    if settings.family == "boosted" and settings.interactions == "free":
+        del scores["free"]  # it is the joint model
+    others: dict[ComparedModel, NDArray[np.float64]] = {
+        name: scores[name] for name in get_args(ComparedModel) if name in scores
+    }
+    verdict = conclude(
+        Comparison(measured.unseen.label, joint, others, sample.small),
+        find_leak_signs(sample.values, sample.label, sample.features, joint_auc, seed=settings.seed),
+        remark_features(sample, forest, outcomes),
+        seed=settings.seed,
+    )
     return ModelCard(
         purpose=settings.purpose,
         date=settings.date,
         rows=len(sample.label),
         positives=int(sample.label.sum()),
-        held_out=held_out,
+        held_out=measured.held_out,
         seed=settings.seed,
-        facts=tuple(NamedValue(key, value) for key, value in facts.items()),
+        facts=tuple(NamedValue(key, value) for key, value in measured.facts.items()),
         settings=learner_settings(settings.family, settings.trees),
         libraries=training_libraries(),
         warnings=(),
+        verdict=verdict,
     )
 
 
 def _assemble(
-    sample: _Sample, settings: TrainingSettings, forest: Forest, calibration: Calibration, card: ModelCard
+    sample: PilotSample, settings: TrainingSettings, forest: Forest, calibration: Calibration, card: ModelCard
 ) -> Model:
     draft = Model(
         name=settings.name,
@@ -236,6 +261,12 @@ def _references(model: Model, values: NDArray[np.float64]) -> tuple[ReferenceDis
     """The distribution of every output in the pilot sample, ``values`` float64 [rows, features]."""
     detail = ResultDetail.FULL if model.interactions == "one" else ResultDetail.DIMENSIONS
     outputs = model.outputs(detail)
+    if len(outputs) > MAX_OUTPUTS:
+        raise InvalidInput(
+            f"Expected a model with at most {MAX_OUTPUTS:,} subtotals; found {len(outputs):,}, as so many bank columns "
+            "enter it.",
+            next_step="choose columns with --columns, or train with --family boosted",
+        )
     split = len(model.public_features)
     sums = []
     for start in range(0, len(values), REFERENCE_CHUNK):

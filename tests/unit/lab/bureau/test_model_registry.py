@@ -24,6 +24,7 @@ from lab.bureau.model_registry.registry import (
 )
 from lab.terms.contract.document import ResultDetail
 from lab.terms.errors import Conflict, InvalidInput, NotAllowed, NotFound
+from lab.terms.identifiers import RejectionReason
 from lab.terms.keys.party import Party
 from lab.terms.names import ModelRef
 from models.bureau.model import Model
@@ -140,15 +141,27 @@ def test_the_pilot_is_joined_in_one_order(tmp_path: Path) -> None:
     assert pilot.public.rows() == [("3", "6"), ("1", "4")]
     assert pilot.bank.rows() == [("10", "1"), ("12", "3")]
     assert pilot.bank.columns == ["a", "u"]
-    assert pilot.label.tolist() == [1.0, 0.0]
-    assert (pilot.sample_rows, pilot.set_aside, pilot.unmatched, pilot.unlabelled) == (6, 2, 1, 1)
+    assert pilot.label.tolist() == [1, 0]
+    assert (pilot.sample_rows, pilot.unmatched, pilot.unlabelled) == (6, 1, 1)
+    assert pilot.set_aside == {RejectionReason.EMPTY: 1} and pilot.firms.unused_rows == 1
+    assert [en.split()[0] for _, en in pilot.notes()] == ["1", "1", "1", "1"]
     assert pilot.warnings == ()
     assert join(tmp_path, text, columns=["u"]).bank.columns == ["u"]
 
 
 def test_a_pilot_with_decimal_identifiers_says_so(tmp_path: Path) -> None:
-    ((zh, en),) = join(tmp_path, "code,a,y\nx,1,1\n7.0,2,0\ny,3,0\n").warnings
-    assert en == "1 identifiers were written as decimal numbers; read without .0" and ".0" in zh
+    (warning,) = join(tmp_path, "code,a,y\nx,1,1\n7.0,2,0\ny,3,0\n").warnings
+    assert "1 identifiers were written as decimal numbers; read without .0" in warning
+
+
+def test_an_enterprise_with_one_bad_loan_defaulted(tmp_path: Path) -> None:
+    """The order of its loans decides nothing but the features, which are those of the first."""
+    text = "code,u,y\nx,1,正常\nz,5,正常\nx,2,违约\nz,6,\ny,3,\ny,4,正常\n"
+    pilot = join(tmp_path, text)
+    assert pilot.label.tolist() == [1, 0, 0]
+    assert pilot.bank["u"].to_list() == ["1", "5", "3"]
+    assert (pilot.firms.repeated_firms, pilot.firms.differing_firms, pilot.firms.unused_rows) == (3, 1, 3)
+    assert pilot.labels.pair == ("正常", "违约") and len(pilot.notes()) == 2
 
 
 @pytest.mark.parametrize(
@@ -156,7 +169,7 @@ def test_a_pilot_with_decimal_identifiers_says_so(tmp_path: Path) -> None:
     [
         ("code,u,y\nnobody,1,0\n", "found none"),
         ("code,u,y\nx,1,\n", "found none"),
-        ("code,u,y\nx,1,bad\n", "0 and 1"),
+        ("code,u,y\nx,1,bad\ny,2,1\n", "one pair.*rows 2"),
         ("code,u\nx,1\n", "label"),
         ("code,y\nx,1\n", "feature column"),
         ("id,u,y\nx,1,1\n", "code"),

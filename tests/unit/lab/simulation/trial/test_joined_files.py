@@ -85,6 +85,27 @@ def test_rows_without_label_are_kept_apart(tmp_path):
     assert len(joined.pilot) + len(joined.test) == 98
 
 
+def test_an_enterprise_defaulted_if_any_of_its_rows_did(tmp_path):
+    bureau, bank = files(tmp_path)
+    with bank.open("a") as file:
+        file.write("777,k1,1\n778,k4,0\n779,k3,NA\n")  # k1 paid in its first row, k4 defaulted in it
+    joined = read(bureau, bank)
+    labels = dict(zip(joined.codes(np.arange(100)), joined.labels, strict=True))
+    assert (labels["k1"], labels["k4"], labels["k3"]) == (1, 1, 0)
+    assert "777" not in joined.bank_features(np.arange(100))["c"].to_list()
+    (zh, en) = joined.warnings[0]
+    assert "3 户" in zh and "2 户" in zh and "3 enterprises" in en and "2 enterprises" in en
+    assert joined.bank.set_aside == {RejectionReason.DUPLICATE: 3}
+
+
+def test_labels_may_be_words_of_one_pair(tmp_path):
+    bureau, bank = files(tmp_path)
+    numbers = read(bureau, bank)
+    bank.write_text(bank.read_text().replace(",1\n", ",违约\n").replace(",0\n", ",正常\n"))
+    words = read(bureau, bank)
+    assert words.labels.tolist() == numbers.labels.tolist() and "违约" in words.warnings[0][0]
+
+
 def test_the_label_is_no_feature_of_either_side(tmp_path):
     bureau, bank = files(tmp_path)
     bureau.write_text(

@@ -161,3 +161,75 @@ def test_default_credit_reaches_the_figures_of_the_design() -> None:
     assert auc > roc_auc_score(label[test], alone.raw_scores(public[test], bank[test])) + 0.02
     assert set(trained.facts) == {"auc_model", "ks_model", "auc_bank_only", "auc_bureau_only", "auc_free"}
     assert trained.model.column_count < 120 and trained.model.quantum <= 2**-15
+
+
+def test_the_card_says_what_training_could_not_use_and_what_to_conclude() -> None:
+    public, bank, label = untidy(3000)
+    bank = bank.with_columns(pl.Series("ended", [str(one) for one in label.tolist()]))
+    note = ("样本有 7 户有多行", "7 enterprises have several rows")
+    for family in ("boosted", "scorecard"):
+        settings = TrainingSettings(family=family, sample_notes=(note,))  # type: ignore[arg-type]
+        card = train_model(public, bank, label, settings).model.card
+        verdict = card.verdict
+        assert {(one.feature, one.kind) for one in verdict.leaks} == {("ended", "equals_label")}
+        assert {("constant", "constant"), ("empty", "empty"), ("same", "constant")} <= {
+            (one.feature, one.kind) for one in verdict.remarks
+        }
+        assert [one.other for one in verdict.comparisons] == ["bank_only", "bureau_only", "free"]
+        assert verdict.comparisons[0].low <= 0.001 and verdict.comparisons[1].low > 0.1  # the leak is the whole model
+        assert (verdict.rows, verdict.cross_fitted, verdict.conclusive) == (600, False, True)
+        assert (card.warnings[0].zh, card.warnings[0].en) == note
+        assert "Possible leak: bank column ended" in card.warnings[1].en
+        assert any("看不出" in zh for zh, _ in card.text_lines())
+
+
+def test_a_joint_model_is_better_only_with_what_the_other_party_knows() -> None:
+    rng = np.random.default_rng(0)
+    known, noise = rng.normal(size=3000), rng.normal(size=3000)
+    label = (known + rng.normal(size=3000) > 1.0).astype(int)
+    useful, useless = pl.DataFrame({"a": known}), pl.DataFrame({"b": noise})
+    found = {
+        (party, one.other): (one.low > 0, one.high < 0)
+        for party, public, bank in (("bank", useless, useful), ("bureau", useful, useless))
+        for one in train_model(public, bank, label, TrainingSettings(family="scorecard")).model.card.verdict.comparisons
+    }
+    assert found["bank", "bureau_only"] == (True, False) and found["bureau", "bank_only"] == (True, False)
+    assert not found["bank", "bank_only"][0] and not found["bureau", "bureau_only"][0]
+
+
+def test_few_defaults_are_scored_crosswise_and_conclude_nothing() -> None:
+    rng = np.random.default_rng(1)
+    label = np.zeros(2500, dtype=int)
+    label[:12] = 1
+    frame = pl.DataFrame({"a": label + rng.normal(size=2500)})
+    card = train_model(frame, frame.rename({"a": "b"}), label, TrainingSettings(trees=20)).model.card
+    assert (card.verdict.rows, card.verdict.positives, card.verdict.cross_fitted) == (2500, 12, True)
+    assert not card.verdict.conclusive and any("too few to tell" in en for _, en in card.text_lines())
+
+
+def test_a_table_wider_than_a_model_is_trained_without_its_constants() -> None:
+    """The card stays within its limits, counts the rest, and can be read again."""
+    rng = np.random.default_rng(2)
+    rows, name = 60, "长" * 190
+    label = np.arange(rows) % 2
+    bank = pl.DataFrame({"a": label + rng.normal(size=rows)} | {f"{n}{name}": [1.0] * rows for n in range(4100)})
+    public = pl.DataFrame({"b": rng.normal(size=rows)})
+    trained = train_model(public, bank, label, TrainingSettings(trees=5)).model
+    card = serialization.load_model(serialization.serialize_model(trained)).card
+    assert card == trained.card and card.verdict.remark_count >= 4100 and len(card.verdict.remarks) == 200
+    assert [feature.name for feature in trained.features] == ["b", "a"]
+
+
+def test_too_many_columns_that_vary_are_refused_before_training() -> None:
+    rng = np.random.default_rng(3)
+    bank = pl.DataFrame(rng.integers(0, 9, (40, 4001)))
+    with pytest.raises(InvalidInput, match=r"at most 4,000 feature columns.*4,001"):
+        train_model(pl.DataFrame({"b": [1.0] * 40}), bank, np.arange(40) % 2)
+
+
+def test_many_warnings_are_cut_with_their_count() -> None:
+    public, bank, label = untidy(100)
+    notes = tuple((f"{number}" + "长" * 500, "x") for number in range(300))
+    card = train_model(public, bank, label, TrainingSettings(trees=5, sample_notes=notes)).model.card
+    assert len(card.warnings) == 100 and card.warnings[-1].en.endswith("more warnings are not listed")
+    assert max(len(warning.zh) for warning in card.warnings) <= 400

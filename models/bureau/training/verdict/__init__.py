@@ -1,0 +1,1 @@
+"""What a training's figures allow to conclude: differences beyond chance, columns that look like leaks."""

@@ -1,0 +1,77 @@
+"""Signs of leaks: columns that tell the outcome are named, honest ones and noise are not."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+from models.bureau.training.verdict.leak_signs import find_leak_signs
+from models.shared.features import encode_features, infer_features
+
+
+def signs(columns: dict[str, object], label: np.ndarray, joint_auc: float = 0.8) -> dict[str, str]:
+    frame = pl.DataFrame(columns, strict=False)
+    features = infer_features(frame, "bank")
+    found = find_leak_signs(encode_features(frame, features), label, features, joint_auc, seed=1)
+    assert [leak.auc for leak in found] == sorted((leak.auc for leak in found), reverse=True)
+    return {leak.feature: leak.kind for leak in found}
+
+
+def sample(rows: int, seed: int = 0) -> tuple[np.random.Generator, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    label = (rng.random(rows) < 0.2).astype(np.int64)
+    return rng, label, label + rng.normal(size=rows)
+
+
+@pytest.mark.parametrize("rows", [300, 3000])
+def test_each_kind_of_leak_is_named(rows: int) -> None:
+    rng, label, honest = sample(rows)
+    columns = {
+        "honest": honest,
+        "other": honest + rng.normal(size=rows),
+        "label": label,
+        "reversed": 1 - label,
+        "words": np.where(label == 1, "charged off", "paid"),
+        "loss": np.where(label == 1, rng.integers(100, 10**6, rows), 0),
+        "nearly": np.where(rng.random(rows) < 0.97, label, 1 - label) + rng.normal(size=rows) * 0.2,
+        "code": np.where(label == 1, 5, rng.choice([1, 2, 8, 9], rows)),  # a leak that is not monotone
+        "ended": [str(rng.integers(2000, 2020)) if one else None for one in label == 1],
+    }
+    assert signs(columns, label, 0.99) == {
+        "label": "equals_label",
+        "reversed": "equals_label",
+        "words": "equals_label",
+        "loss": "alone",
+        "nearly": "alone",
+        "code": "alone",
+        "ended": "missing",
+    }
+
+
+def test_a_column_that_is_the_whole_model() -> None:
+    rng, label, _ = sample(2000)
+    columns = {f"noise {number}": rng.normal(size=2000) for number in range(5)}
+    columns["only"] = 2 * label + rng.normal(size=2000)  # AUC 0.92
+    assert signs(columns, label, 0.92) == {"only": "dominates"}
+    columns["second"] = 1.5 * label + rng.normal(size=2000)
+    assert signs(columns, label, 0.95) == {}
+
+
+@pytest.mark.parametrize("rows", [40, 60, 400])
+def test_noise_identifiers_and_gaps_at_random_are_no_leaks(rows: int) -> None:
+    for seed in range(10):
+        rng, label, honest = sample(rows, seed)
+        label[:5] = 1
+        columns: dict[str, object] = {f"noise {number}": rng.normal(size=rows) for number in range(40)}
+        for number in range(5):
+            gaps = rng.random(rows) < 0.5
+            columns[f"gaps {number}"] = [None if gap else str(one) for gap, one in zip(gaps, honest, strict=True)]
+        columns |= {"id": [f"n{number}" for number in range(rows)], "row": np.arange(rows), "empty": [None] * rows}
+        assert signs(columns, label, 0.5) == {}
+
+
+def test_a_small_sample_still_shows_a_leak() -> None:
+    _, label, honest = sample(40)
+    label[:5] = 1
+    assert signs({"label": label, "honest": honest}, label)["label"] == "equals_label"
