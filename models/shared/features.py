@@ -17,9 +17,11 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import Field
 
+from lab.tables.cells.categories import category_keys
 from lab.tables.cells.column_kinds import ColumnHint, ColumnSummary, summarise_columns
-from lab.tables.cells.numbers import COLUMN_UNITS
 from lab.tables.cells.reading import COLUMN_KINDS, CellReading, ColumnKind, read_cells
+from lab.tables.cells.text import apply_to_distinct
+from lab.tables.cells.units import COLUMN_UNITS
 from lab.terms.errors import InvalidInput
 from models.shared.canonical_json import STRICT_CONFIG
 from models.shared.dimensions import DEFAULT_DIMENSION, find_dimension
@@ -189,13 +191,7 @@ def read_features(
         cells = read_cells(frame[feature.name], feature.kind, feature.reading)
         unseen = 0
         if feature.kind == "categorical":
-            codes = cells.values.replace_strict(
-                list(feature.categories),
-                list(range(len(feature.categories))),
-                default=len(feature.categories),
-                return_dtype=pl.Float64,
-            )
-            encoded[:, position] = codes.set(cells.values.is_null(), None).fill_null(np.nan).to_numpy()
+            encoded[:, position] = _codes(cells.values, feature.categories)
             unseen = int((encoded[:, position] == len(feature.categories)).sum())
         else:
             numbers = cells.values.to_numpy().astype(np.float64)
@@ -237,9 +233,21 @@ def _feature(
     )
 
 
-def _categories(values: pl.Series) -> tuple[str, ...]:
-    """The most frequent categories in order of codes."""
-    counts = (
-        values.drop_nulls().alias("value").value_counts(sort=False).sort(["count", "value"], descending=[True, False])
+def _codes(values: pl.Series, categories: Sequence[str]) -> NDArray[np.float64]:
+    """The code of each category, float64 [rows], NaN for null; spellings of one category have its code."""
+    keys = category_keys(pl.Series(categories, dtype=pl.String)).to_list()
+    known = {key: float(code) for code, key in reversed(list(enumerate(keys)))}
+    codes = apply_to_distinct(values, category_keys).replace_strict(
+        list(known), list(known.values()), default=float(len(categories)), return_dtype=pl.Float64
     )
+    return codes.set(values.is_null(), None).fill_null(np.nan).to_numpy()
+
+
+def _categories(values: pl.Series) -> tuple[str, ...]:
+    """The most frequent categories in order of codes, each in its most frequent spelling; ties by text."""
+    spellings = values.drop_nulls().alias("value").value_counts(sort=False)
+    spellings = spellings.with_columns(key=category_keys(spellings["value"]))
+    ordered = spellings.sort(["count", "value"], descending=[True, False])
+    counts = ordered.group_by("key", maintain_order=True).agg(pl.col("value").first(), pl.col("count").sum())
+    counts = counts.sort(["count", "value"], descending=[True, False])
     return tuple(counts["value"].head(MAX_CATEGORIES).to_list())

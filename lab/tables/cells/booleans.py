@@ -6,6 +6,8 @@ from typing import Final
 
 import polars as pl
 
+from lab.tables.cells.numbers import parse_plain
+
 PAIRS: Final[tuple[tuple[str, str], ...]] = (
     ("true", "false"),
     ("t", "f"),
@@ -20,16 +22,16 @@ PAIRS: Final[tuple[tuple[str, str], ...]] = (
 )
 """Words for yes and no, in lower case."""
 WORDS: Final = frozenset(word for pair in PAIRS for word in pair)
-_VALUES: Final = {
-    word: value for yes, no in (*PAIRS, ("1", "0"), ("1.0", "0.0")) for word, value in ((yes, 1.0), (no, 0.0))
-}
+NO_AND_NOTHING: Final = "无"
+"""The word that is a no beside its yes, and no value elsewhere."""
+_VALUES: Final = {word: value for yes, no in PAIRS for word, value in ((yes, 1.0), (no, 0.0))}
 
 
 def parse_booleans(text: pl.Series) -> pl.Series:
-    """Float64 [rows]: 1 for yes, 0 for no, null for what is neither; words of any pair, and 1 and 0.
+    """Float64 [rows]: 1 for yes, 0 for no, null for what is neither; words of any pair, and the numbers 1 and 0.
 
     ``text``: normalised (``cells.text.normalise_text``).
     """
-    return text.str.to_lowercase().replace_strict(
-        list(_VALUES), list(_VALUES.values()), default=None, return_dtype=pl.Float64
-    )
+    words = text.str.to_lowercase().replace_strict(_VALUES, default=None, return_dtype=pl.Float64)
+    numbers = parse_plain(text)
+    return words.zip_with(words.is_not_null(), numbers.set(~numbers.is_in([0.0, 1.0]), None))

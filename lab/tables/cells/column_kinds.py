@@ -6,25 +6,24 @@ as unreadable, and every convention that was inferred is a note. Notes name coun
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
 
-from lab.tables.cells.column_notes import ColumnNote, NoteKind
-from lab.tables.cells.column_tally import MAX_LEVELS, ColumnTally
-from lab.tables.cells.numbers import COLUMN_UNITS
+from lab.tables.cells.column_decision import choose_unit, decide_kind, decimal_comma, percent_as_written
+from lab.tables.cells.column_notes import ColumnNote
+from lab.tables.cells.column_noting import Counted, note_column
+from lab.tables.cells.column_tally import LARGEST_EXACT, MAX_LEVELS, ColumnTally
+from lab.tables.cells.dates import parse_dates
 from lab.tables.cells.reading import CellReading, ColumnKind
+from lab.tables.cells.sentinels import find_sentinel_days, find_sentinels
+from lab.tables.cells.text import normalise_text
+from lab.tables.cells.units import COLUMN_UNITS, COUNTED
+from lab.terms.errors import InvalidInput
 
-NEARLY_ALL: Final = 0.95
-"""The share of cells that decides a kind."""
-MOSTLY: Final = 0.8
-"""The share of numbers from which a column of more than ``TOLD_APART`` levels is still one of numbers."""
-TOLD_APART: Final = 64
-_LEADING_ZEROS: Final = 0.01
-_SENTINEL_SHARE, _SENTINEL_CELLS, _SENTINEL_GAP = 0.005, 3, 0.25
+_NAMED_COLUMNS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,8 @@ class ColumnHint:
 
 @dataclass(frozen=True, slots=True)
 class ColumnSummary:
-    """A column as it was read. Counts are of cells. ``levels``: distinct values, None for more than 1,000.
+    """A column as it was read. Counts are of cells. ``levels``: distinct values, None for more than 1,000. ``numbers``:
+    cells with a number or a date.
 
     ``undecided``: neither numbers nor text are nearly all of it, and it has too many levels to be categories.
     """
@@ -54,6 +54,7 @@ class ColumnSummary:
     levels: int | None
     notes: tuple[ColumnNote, ...] = ()
     undecided: bool = False
+    numbers: int = 0
 
     @property
     def levels_text(self) -> str:
@@ -66,6 +67,8 @@ def summarise_columns(frame: pl.DataFrame, hints: Mapping[str, ColumnHint] | Non
     found = []
     for column in frame.get_columns():
         hint = (hints or {}).get(column.name, ColumnHint())
+        if column.dtype.is_integer() and _beyond_exact(column):
+            column = column.cast(pl.String)
         if column.dtype != pl.String:
             found.append(_typed_column(column, hint))
             continue
@@ -76,31 +79,81 @@ def summarise_columns(frame: pl.DataFrame, hints: Mapping[str, ColumnHint] | Non
 
 
 def summarise_tally(name: str, tally: ColumnTally, hint: ColumnHint) -> ColumnSummary:
-    """The kind, conventions and counts of a column whose cells were counted."""
-    kind, undecided = (hint.kind, False) if hint.kind else _decide_kind(tally)
-    sentinels = _sentinels(tally, hint) if kind == "numeric" else ()
+    """The kind, conventions and counts of a column whose cells were counted with the words of ``hint``."""
+    kind, undecided = (hint.kind, False) if hint.kind else decide_kind(tally)
+    comma = decimal_comma(tally)
+    sentinels: tuple[float, ...] = ()
+    few = 0
+    if kind == "numeric" and not comma:  # the counts of a column with a decimal comma are not of its values
+        sentinels, few = find_sentinels(tally.sentinels, tally.lowest, tally.highest, tally.numbers)
+    elif kind == "date":
+        sentinels = find_sentinel_days(tally.sentinel_days, *tally.days)
     reading = CellReading(
-        decimal_comma=tally.commas[1] > tally.commas[-1],
+        decimal_comma=comma,
         day_first=tally.orders[1] > tally.orders[-1],
-        percent_points=_percent_as_written(tally),
+        percent_points=percent_as_written(tally),
         factor=COLUMN_UNITS.get(hint.unit.lower(), 1.0),
+        unit=COUNTED.get(hint.unit.lower(), "") or choose_unit(tally),
         null_words=tuple(sorted(hint_words(hint))),
-        sentinels=sentinels,
+        sentinels=_stated_days(hint, sentinels) if kind == "date" else sentinels,
     )
     reading = hint.reading or reading
-    sentinels = reading.sentinels
-    missing, unreadable, places = _count(tally, kind)
-    missing += sum(tally.sentinels[value] for value in sentinels)
-    notes = _notes(tally, kind, sentinels, unreadable, places)
+    counts = _count(tally, kind, reading, few)
     levels = None if tally.levels is None else len(tally.levels)
-    return ColumnSummary(name, kind, reading, tally.rows, missing, unreadable, levels, notes, undecided)
+    return ColumnSummary(
+        name,
+        kind,
+        reading,
+        tally.rows,
+        counts.missing,
+        counts.unreadable,
+        levels,
+        note_column(tally, kind, counts),
+        undecided,
+        tally.numbers + tally.dates,
+    )
+
+
+def require_decided(summaries: Sequence[ColumnSummary]) -> None:
+    """Raise ``InvalidInput`` naming the columns that cannot be read as one kind, with counts.
+
+    These are columns of numbers or dates mixed with text, and columns most of whose cells do not fit the stated kind.
+    """
+    lines = []
+    for one in summaries:
+        present = one.rows - one.missing
+        if one.undecided:
+            lines.append(
+                f"column {one.name}: {one.numbers:,} of {present:,} cells are numbers or dates, the others are not, "
+                f"and there are {one.levels_text} different values"
+            )
+        elif 2 * one.unreadable > present:
+            lines.append(f"column {one.name}: {one.unreadable:,} of {present:,} cells cannot be read as {one.kind}")
+    if lines:
+        more = f"; and {len(lines) - _NAMED_COLUMNS:,} more" if len(lines) > _NAMED_COLUMNS else ""
+        raise InvalidInput(
+            f"Expected columns of one kind each; found {'; '.join(lines[:_NAMED_COLUMNS])}{more}.",
+            next_step='correct the cells, or state the kind in the dictionary: kind = "categorical" or "numeric" (with '
+            "null = [...] for words that stand for no value)",
+        )
 
 
 def hint_words(hint: ColumnHint) -> frozenset[str]:
-    """The stated words for no value, in lower case."""
+    """The stated words for no value, normalised and in lower case."""
     if hint.reading is not None:
         return frozenset(hint.reading.null_words)
-    return frozenset(word.strip().lower() for word in hint.null_words)
+    words = normalise_text(pl.Series(hint.null_words, dtype=pl.String))
+    return frozenset(word.lower() for word in words.drop_nulls().to_list())
+
+
+def _stated_days(hint: ColumnHint, found: tuple[float, ...]) -> tuple[float, ...]:
+    """Days that stand for no value: those found, and those stated."""
+    stated = parse_dates(pl.Series(sorted(hint_words(hint)), dtype=pl.String))
+    return tuple(sorted({*found, *stated.days.filter(~stated.serial).drop_nulls().to_list()}))
+
+
+def _beyond_exact(column: pl.Series) -> bool:
+    return bool((column.cast(pl.Float64).abs() > LARGEST_EXACT).any())
 
 
 def _typed_column(column: pl.Series, hint: ColumnHint) -> ColumnSummary:
@@ -111,7 +164,7 @@ def _typed_column(column: pl.Series, hint: ColumnHint) -> ColumnSummary:
     missing = column.null_count()
     if column.dtype.is_float():
         missing += int(column.is_nan().sum())
-    levels = column.n_unique()
+    levels = column.drop_nulls().n_unique()
     return ColumnSummary(
         column.name,
         hint.kind or inferred,
@@ -120,125 +173,32 @@ def _typed_column(column: pl.Series, hint: ColumnHint) -> ColumnSummary:
         missing,
         0,
         levels if levels <= MAX_LEVELS else None,
+        numbers=column.len() - missing,
     )
 
 
-def _decide_kind(tally: ColumnTally) -> tuple[ColumnKind, bool]:
-    present = tally.rows - tally.missing
-    if not present:
-        return "numeric", False
-    pair = tally.pair_count()
-    if pair and pair + (tally.zero_one if tally.zero_one < pair else 0) == present:
-        return "boolean", False
-    told = present - tally.soft_nulls
-    if not told:
-        return "categorical", False
-    if tally.dates + tally.compact_dates >= NEARLY_ALL * told:
-        return "date", False
-    if _is_code(tally, told):
-        return "categorical", False
-    if tally.numbers >= NEARLY_ALL * told:
-        return "numeric", False
-    if tally.levels is not None and len(tally.levels) <= TOLD_APART:
-        return "categorical", False
-    if tally.numbers >= MOSTLY * told:
-        return "numeric", False
-    return "categorical", tally.numbers >= 0.5 * told
-
-
-def _is_code(tally: ColumnTally, told: int) -> bool:
-    """Whether numbers are codes: digits alone, with zeros in front that a number would lose."""
-    if tally.whole < NEARLY_ALL * told or tally.leading_zeros < max(1.0, _LEADING_ZEROS * told):
-        return False
-    return tally.widths[0] == tally.widths[1] or tally.leading_zeros >= 0.5 * told
-
-
-def _percent_as_written(tally: ColumnTally) -> bool:
-    """Whether ``12%`` means 12 here: where other cells of the column are as large as its percentages are as written."""
-    if not tally.percent or 2 * tally.percent >= tally.numbers:
-        return False
-    plain, percent = (total / count if count else 0.0 for total, count in tally.magnitude.values())
-    return abs(plain - percent) < abs(plain - (percent - 2.0))
-
-
-def _sentinels(tally: ColumnTally, hint: ColumnHint) -> tuple[float, ...]:
-    """Numbers that stand for no value: those stated, or the usual ones that are frequent and far from all others."""
-    stated = [float(word) for word in hint.null_words if _is_finite_number(word)]
-    if stated:
-        return tuple(sorted(set(stated)))
-    if not math.isfinite(tally.lowest):
-        return ()
-    least = max(_SENTINEL_CELLS, _SENTINEL_SHARE * tally.numbers)
-    below = {value for value in tally.sentinels if value < tally.lowest}
-    above = {value for value in tally.sentinels if value > tally.highest}
-    found: list[float] = []
-    for group, edge in ((below, tally.lowest), (above, tally.highest)):
-        if not group:
-            continue
-        nearest = max(group) if edge == tally.lowest else min(group)
-        far = abs(nearest - edge) >= _SENTINEL_GAP * abs(nearest)
-        if far and sum(tally.sentinels[value] for value in group) >= least:
-            found += group
-    return tuple(sorted(found))
-
-
-def _is_finite_number(word: str) -> bool:
-    try:
-        return math.isfinite(float(word))
-    except ValueError:
-        return False
-
-
-def _count(tally: ColumnTally, kind: ColumnKind) -> tuple[int, int, Sequence[int]]:
+def _count(tally: ColumnTally, kind: ColumnKind, reading: CellReading, few: int) -> Counted:
     """Missing cells, unreadable ones, and the places of some unreadable ones."""
+    sentinel = 0
     if kind == "numeric":
-        return tally.missing + tally.soft_nulls, tally.text + tally.dates, _places(tally, "text", "date")
-    if kind == "date":
-        numbers = tally.numbers - tally.compact_dates
-        return tally.missing + tally.soft_nulls, tally.text + numbers, _places(tally, "text", "number")
-    if kind == "boolean":
-        readable = tally.words.total() + tally.zero_one
-        return tally.missing, tally.rows - tally.missing - readable, _places(tally, "text", "date")
-    return tally.missing, 0, ()
+        sentinel = sum(tally.sentinels[value] for value in reading.sentinels)
+        strange = tally.counted.total() - tally.counted[reading.unit]
+        missing, unreadable = tally.soft_nulls + sentinel, tally.text + tally.dates + strange
+        places = _places(tally, "text", "date", *(("counted",) if strange else ()))
+    elif kind == "date":
+        sentinel = sum(tally.sentinel_days[day] for day in reading.sentinels)
+        bare = tally.compact + tally.months + tally.serials
+        missing = tally.soft_nulls + tally.no_dates + sentinel
+        unreadable, places = tally.text + tally.numbers - bare - tally.no_dates, _places(tally, "text", "number")
+    elif kind == "boolean":
+        readable = tally.words.total() + tally.zeros + tally.ones
+        missing = tally.soft_nulls - tally.soft_words
+        unreadable = tally.rows - tally.missing - missing - readable
+        places = _places(tally, "strange", "date", "number")
+    else:
+        missing, unreadable, places = 0, 0, ()
+    return Counted(tally.missing + missing, unreadable, tuple(places), sentinel, few, reading)
 
 
 def _places(tally: ColumnTally, *classes: str) -> Sequence[int]:
     return sorted(place for name in classes for place in tally.places.get(name, ()))[:5]
-
-
-def _notes(
-    tally: ColumnTally, kind: ColumnKind, sentinels: Sequence[float], unreadable: int, places: Sequence[int]
-) -> tuple[ColumnNote, ...]:
-    counts: dict[NoteKind, int] = {}
-    levels = len(tally.levels) if tally.levels is not None else MAX_LEVELS + 1
-    present = tally.rows - tally.missing
-    if unreadable:
-        counts[NoteKind.UNREADABLE] = unreadable
-    if kind == "numeric":
-        counts[NoteKind.STYLED] = tally.styled - tally.percent
-        counts[NoteKind.PERCENT_POINTS if _percent_as_written(tally) else NoteKind.PERCENT] = tally.percent
-        counts[NoteKind.SENTINEL] = sum(tally.sentinels[value] for value in sentinels)
-        counts[NoteKind.INFINITE] = tally.infinite
-        counts[NoteKind.DECIMAL_COMMA] = tally.commas[1] if tally.commas[1] > tally.commas[-1] else 0
-        if (
-            tally.whole == tally.numbers == present
-            and tally.widths[0] == tally.widths[1] >= 4
-            and levels * 5 <= present
-        ):
-            counts[NoteKind.LIKE_CODES] = levels
-    if kind in ("numeric", "date"):
-        counts[NoteKind.NULL_WORDS] = tally.soft_nulls
-    if kind == "date":
-        counts[NoteKind.DAY_OR_MONTH] = tally.orders[2] if not (tally.orders[1] or tally.orders[-1]) else 0
-        counts[NoteKind.BOTH_ORDERS] = min(tally.orders[1], tally.orders[-1])
-    if kind == "categorical":
-        counts[NoteKind.CODES] = tally.leading_zeros if _is_code(tally, max(present - tally.soft_nulls, 1)) else 0
-        counts[NoteKind.NUMBERS_AMONG_TEXT] = tally.numbers if tally.text and 2 * tally.numbers >= present else 0
-        counts[NoteKind.MANY_LEVELS] = levels if levels > TOLD_APART else 0
-    if tally.rows and tally.missing == tally.rows:
-        counts[NoteKind.EMPTY] = tally.rows
-    return tuple(
-        ColumnNote(note, count, tuple(places) if note is NoteKind.UNREADABLE else ())
-        for note, count in counts.items()
-        if count
-    )

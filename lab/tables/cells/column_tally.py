@@ -1,148 +1,239 @@
 """What is written in the cells of a column, counted a stretch of rows at a time, before its kind is decided.
 
-Counting needs memory that does not grow with the rows. ``lab.tables.cells.column_kinds`` decides by these counts.
+Counting needs memory that does not grow with the rows, and the stretches do not change the counts.
+``lab.tables.cells.column_kinds`` decides by them.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
-from lab.tables.cells.booleans import PAIRS, WORDS
-from lab.tables.cells.dates import parse_dates
-from lab.tables.cells.numbers import parse_numbers
-from lab.tables.cells.reading import normalise_category
-from lab.tables.cells.text import NULL_WORDS, NUMBER_NULL_WORDS, is_word, normalise_text
+from lab.tables.cells.booleans import NO_AND_NOTHING, PAIRS, WORDS
+from lab.tables.cells.categories import category_keys, normalise_category
+from lab.tables.cells.dates import DateCells, parse_dates
+from lab.tables.cells.numbers import AMBIGUOUS_POINT, NumberCells, parse_numbers, parse_plain
+from lab.tables.cells.reading import NO_DATES
+from lab.tables.cells.sentinels import SENTINEL_DAYS, SENTINELS
+from lab.tables.cells.text import NULL_WORDS, is_soft_null, is_word, normalise_text
 
 MAX_LEVELS: Final = 1_000
 """Distinct values that are counted; a column with more has "more than 1,000"."""
 SHOWN_ROWS: Final = 5
 """Row numbers that are kept of each class of cells."""
-SENTINELS: Final[tuple[float, ...]] = (
-    *(-7.0, -8.0, -9.0, -97.0, -98.0, -99.0, -997.0, -998.0, -999.0, -9999.0, -99999.0, -999999.0, -9999999.0),
-    *(999.0, 9999.0, 99999.0, 999999.0, 9999999.0, 99999999.0, 999999999.0),
-)
-"""Numbers by which people write that there is no value."""
+LARGEST_EXACT: Final = float(2**53)
+"""Whole numbers beyond it are merged with their neighbours when they become floating-point numbers."""
+_BARE_DATES: Final = ((20_000.0, 70_000.0), (190_001.0, 209_913.0), (19e6, 21e6), (9999e4, 1e8), (19e12, 21e12))
+"""Ranges of the numbers that may be dates: days of a spreadsheet, months, days, days and times."""
+_FIRST_CELLS: Final = 10_000
 
 
 @dataclass(slots=True)
 class ColumnTally:
-    """The counts of one column. ``null_words``: further words for no value, in lower case."""
+    """The counts of one column. ``null_words``: further words and numbers for no value, in lower case.
+
+    ``numbers``: cells that are a number, ``counted`` those of them that name a unit; ``dates``: cells that can only be
+    a date; ``compact``, ``months``, ``serials``: numbers that may be one; ``soft_nulls``: words for no value, unless the
+    column has categories; ``text``: all other cells. ``magnitude``: sum of log10 in thousandths, and cells.
+    """
 
     null_words: frozenset[str] = frozenset()
     rows: int = 0
     missing: int = 0
     numbers: int = 0
+    plain: int = 0
+    beyond_one: int = 0
     styled: int = 0
+    scaled: int = 0
     percent: int = 0
     soft_nulls: int = 0
     dates: int = 0
-    compact_dates: int = 0
+    compact: int = 0
+    months: int = 0
+    serials: int = 0
+    no_dates: int = 0
+    unclear_dates: int = 0
     text: int = 0
-    zero_one: int = 0
+    zeros: int = 0
+    ones: int = 0
     leading_zeros: int = 0
     whole: int = 0
+    beyond_exact: int = 0
     widths: tuple[int, int] = (0, 0)
     infinite: int = 0
+    decimals: int = 0
+    ambiguous_points: int = 0
     commas: Counter[int] = field(default_factory=Counter)
     orders: Counter[int] = field(default_factory=Counter)
     words: Counter[str] = field(default_factory=Counter)
+    currencies: Counter[str] = field(default_factory=Counter)
+    counted: Counter[str] = field(default_factory=Counter)
     sentinels: Counter[float] = field(default_factory=Counter)
-    lowest: float = float("inf")
-    highest: float = float("-inf")
-    magnitude: dict[str, tuple[float, int]] = field(default_factory=lambda: {"plain": (0.0, 0), "percent": (0.0, 0)})
+    sentinel_days: Counter[float] = field(default_factory=Counter)
+    lowest: float = math.inf
+    highest: float = -math.inf
+    days: tuple[float, float] = (math.inf, -math.inf)
+    magnitude: Counter[str] = field(default_factory=Counter)
+    magnitude_cells: Counter[str] = field(default_factory=Counter)
     levels: set[str] | None = field(default_factory=set)
     places: dict[str, list[int]] = field(default_factory=dict)
 
     def add(self, column: pl.Series, rows: pl.Series | None = None) -> None:
         """Count the cells of a stretch of text; ``rows``: the number of each cell's row [cells]; None: its place."""
         self.rows += column.len()
-        trimmed = column.str.strip_chars()
-        values = trimmed.cast(pl.Float64, strict=False)
-        plain = values.is_not_null() & ~values.is_nan().fill_null(value=False)
-        self._add_plain(trimmed.filter(plain), values.filter(plain))
-        rest = trimmed.filter(~plain)
-        self._add_levels(trimmed)
-        if rest.len():
-            self._add_rest(rest, (~plain).arg_true() if rows is None else rows.filter(~plain))
+        values = parse_plain(column)
+        plain = values.is_not_null()
+        self._add_levels(column)
+        if plain.all():
+            self._add_plain(column, values)
+            return
+        self._add_plain(column.filter(plain), values.filter(plain))
+        self._add_rest(column.filter(~plain), (~plain).arg_true() if rows is None else rows.filter(~plain))
 
     def _add_plain(self, text: pl.Series, values: pl.Series) -> None:
+        """Plain numbers; ``text``: without spaces around."""
+        if self.null_words:
+            stated = values.is_in(self._stated_numbers()) | is_word(text, self.null_words)
+            self.missing += int(stated.sum())
+            text, values = text.filter(~stated), values.filter(~stated)
         if not text.len():
             return
         self.numbers += text.len()
+        self.plain += text.len()
+        self.zeros += int((values == 0).sum())
+        self.ones += int((values == 1).sum())
+        self.no_dates += int(values.is_in(NO_DATES).sum())
+        self.beyond_one += int((values.abs() > 1).sum())
         self._measure(values, "plain")
-        digits = text.str.contains(r"^[0-9]+$")
-        whole = text.filter(digits)
+        self._add_points(text.filter(text.str.contains(".", literal=True)))
+        self._add_whole(text.filter((values == values.floor()) & (values >= 0)))
+        maybe = pl.Series([False], dtype=pl.Boolean).new_from_index(0, text.len())
+        for low, high in _BARE_DATES:
+            maybe = maybe | ((values >= low) & (values < high))
+        if maybe.any():
+            self._add_bare_dates(text.filter(maybe))
+
+    def _add_points(self, text: pl.Series) -> None:
+        ambiguous = int(text.str.contains(AMBIGUOUS_POINT).sum())
+        self.ambiguous_points += ambiguous
+        self.decimals += text.len() - ambiguous
+
+    def _add_whole(self, text: pl.Series) -> None:
+        whole = text.filter(text.str.contains(r"^[0-9]+(?:\.0)?$")).str.strip_suffix(".0")
+        if not whole.len():
+            return
         self.whole += whole.len()
-        if whole.len():
-            self.leading_zeros += int(whole.str.contains("^0[0-9]").sum())
-            width = whole.str.len_bytes()
-            ordered = width.sort()
-            low, high = int(ordered[0]), int(ordered[-1])
-            self.widths = (min(self.widths[0] or low, low), max(self.widths[1], high))
-            eight = whole.filter(width == 8)
-            if eight.len():
-                self.compact_dates += int(parse_dates(eight).days.is_not_null().sum())
+        self.leading_zeros += int(whole.str.contains("^0[0-9]").sum())
+        width = whole.str.len_bytes()
+        low, high = int(width.min()), int(width.max())  # type: ignore[arg-type]
+        self.widths = (min(self.widths[0] or low, low), max(self.widths[1], high))
+        if high >= 16:
+            self.beyond_exact += int((parse_plain(whole) > LARGEST_EXACT).sum())
+
+    def _add_bare_dates(self, text: pl.Series) -> None:
+        found = parse_dates(text)
+        bare = found.days.is_not_null() & ~found.serial
+        self.serials += int(found.serial.sum())
+        self.months += int((bare & (text.str.len_bytes() == 6)).sum())
+        self.compact += int((bare & (text.str.len_bytes() != 6)).sum())
+        self._add_days(found.days)
+
+    def _add_days(self, days: pl.Series) -> None:
+        if days.is_in(SENTINEL_DAYS).any():
+            for day, count in days.filter(days.is_in(SENTINEL_DAYS)).value_counts().iter_rows():
+                self.sentinel_days[day] += count
+            days = days.filter(~days.is_in(SENTINEL_DAYS))
+        days = days.drop_nulls()
+        if days.len():
+            self.days = (min(self.days[0], float(days.min())), max(self.days[1], float(days.max())))  # type: ignore[arg-type]
 
     def _measure(self, values: pl.Series, style: str) -> None:
-        self.zero_one += int(values.is_in([0.0, 1.0]).sum())
         self.infinite += int(values.is_infinite().sum())
-        odd = values.is_in(list(SENTINELS))
+        odd = values.is_in(SENTINELS) if style == "plain" else values.is_null()
         if odd.any():
             for value, count in values.filter(odd).value_counts().iter_rows():
                 self.sentinels[value] += count
-        finite = values.filter(values.is_finite() & ~odd)
-        if finite.len():
+            values = values.filter(~odd)
+        finite = values.filter(values.is_finite())
+        if finite.len() and style == "plain":
             self.lowest = min(self.lowest, float(finite.min()))  # type: ignore[arg-type]
             self.highest = max(self.highest, float(finite.max()))  # type: ignore[arg-type]
-            logs = finite.filter(finite != 0).abs().log10()
-            total, count = self.magnitude[style]
-            self.magnitude[style] = (total + float(logs.sum()), count + logs.len())
+        logs = finite.filter(finite != 0).abs().log10()
+        self.magnitude[style] += int((logs * 1_000).round().sum())
+        self.magnitude_cells[style] += logs.len()
 
     def _add_rest(self, rest: pl.Series, places: pl.Series) -> None:
-        """Cells that are no plain numbers, each distinct one read once."""
+        """Cells that are no plain numbers as they are, each distinct one read once."""
         counted = rest.alias("cell").value_counts()
         cells, counts = counted["cell"], counted["count"]
         text = normalise_text(cells)
         missing = text.is_null() | is_word(text, NULL_WORDS | self.null_words)
-        numbers, dates = parse_numbers(text), parse_dates(text)
-        is_number = numbers.values.is_not_null() & ~missing
-        is_date = dates.days.is_not_null() & ~missing & ~is_number
-        soft = is_word(text, NUMBER_NULL_WORDS) & ~missing & ~is_number & ~is_date
-        other = ~(missing | is_number | is_date | soft)
         self.missing += int(counts.filter(missing).sum())
-        self.numbers += int(counts.filter(is_number).sum())
-        self.styled += int(counts.filter(is_number & numbers.styled).sum())
-        self.percent += int(counts.filter(is_number & numbers.percent).sum())
-        self.dates += int(counts.filter(is_date).sum())
-        self.soft_nulls += int(counts.filter(soft).sum())
+        plain_values = parse_plain(text.set(missing, None))
+        plain = plain_values.is_not_null()
+        if plain.any():
+            times = counts.filter(plain)
+            self._add_plain(_repeat(text.filter(plain), times), _repeat(plain_values.filter(plain), times))
+        taken = missing | plain
+        left, left_counts = text.filter(~taken), counts.filter(~taken)
+        classes = self._add_text(left, left_counts)
+        for name, mask in classes.items():
+            known = self.places.setdefault(name, [])
+            if len(known) < SHOWN_ROWS and mask.any():
+                found = places.filter(rest.is_in(cells.filter(~taken).filter(mask).implode(), nulls_equal=True))
+                known.extend(found.head(SHOWN_ROWS - len(known)).to_list())
+
+    def _add_text(self, text: pl.Series, counts: pl.Series) -> dict[str, pl.Series]:
+        """Count distinct cells that are neither plain nor empty; returns where each class is among them."""
+        numbers, dates = parse_numbers(text), parse_dates(text)
+        is_number = numbers.values.is_not_null()
+        is_soft = is_soft_null(text) & ~is_number
+        is_date = dates.days.is_not_null() & ~is_number & ~is_soft
+        other = ~(is_number | is_date | is_soft)
+        self._add_numbers(numbers, is_number, counts)
+        self._add_dates(dates, is_date, other, counts)
+        self.soft_nulls += int(counts.filter(is_soft).sum())
         self.text += int(counts.filter(other).sum())
-        for tally, codes in ((self.commas, numbers.comma), (self.orders, dates.order)):
-            for code, count in zip(codes.to_list(), counts.to_list(), strict=True):
-                if code:
-                    tally[code] += count
         for word, count in zip(text.str.to_lowercase().to_list(), counts.to_list(), strict=True):
             if word in WORDS:
                 self.words[word] += count
-        self._measure_styled(numbers.values, is_number, numbers.percent, counts)
-        for name, mask in (("number", is_number), ("date", is_date), ("soft", soft), ("text", other)):
-            known = self.places.setdefault(name, [])
-            if len(known) < SHOWN_ROWS and mask.any():
-                found = places.filter(rest.is_in(cells.filter(mask).implode(), nulls_equal=True))
-                known.extend(found.head(SHOWN_ROWS - len(known)).to_list())
+        return {
+            "number": is_number,
+            "counted": is_number & numbers.counted.is_not_null(),
+            "date": is_date,
+            "text": other,
+            "strange": other & ~is_word(text, WORDS),
+        }
 
-    def _measure_styled(self, values: pl.Series, is_number: pl.Series, percent: pl.Series, counts: pl.Series) -> None:
-        for style, mask in (("percent", is_number & percent), ("plain", is_number & ~percent)):
-            chosen = values.filter(mask)
-            if chosen.len():
-                repeated = pl.DataFrame({"v": chosen, "n": counts.filter(mask)})
-                self._measure(repeated.select(pl.col("v").repeat_by("n").explode())["v"], style)
+    def _add_numbers(self, found: NumberCells, is_number: pl.Series, counts: pl.Series) -> None:
+        self.numbers += int(counts.filter(is_number).sum())
+        self.styled += int(counts.filter(is_number & found.styled).sum())
+        self.scaled += int(counts.filter(is_number & found.scaled).sum())
+        self.percent += int(counts.filter(is_number & found.percent).sum())
+        _add_to(self.commas, found.comma, counts)
+        _add_to(self.currencies, found.currency.set(~is_number, None), counts)
+        _add_to(self.counted, found.counted.set(~is_number, None), counts)
+        bare = is_number & ~found.absolute & found.counted.is_null()
+        for style, mask in (("percent", is_number & found.percent), ("plain", bare)):
+            if mask.any():
+                self._measure(_repeat(found.values.filter(mask), counts.filter(mask)), style)
+
+    def _add_dates(self, found: DateCells, is_date: pl.Series, other: pl.Series, counts: pl.Series) -> None:
+        self.dates += int(counts.filter(is_date).sum())
+        self.unclear_dates += int(counts.filter(other & found.unclear).sum())
+        _add_to(self.orders, found.order, counts)
+        if is_date.any():
+            self._add_days(_repeat(found.days.filter(is_date), counts.filter(is_date)))
 
     def _add_levels(self, text: pl.Series) -> None:
         if self.levels is None:
+            return
+        if text.head(_FIRST_CELLS).n_unique() > 4 * MAX_LEVELS:
+            self.levels = None
             return
         distinct = text.drop_nulls().unique()
         if distinct.len() > 4 * MAX_LEVELS:
@@ -151,6 +242,14 @@ class ColumnTally:
         self.levels |= set(normalise_category(normalise_text(distinct)).drop_nulls().to_list())
         if len(self.levels) > MAX_LEVELS:
             self.levels = None
+
+    def _stated_numbers(self) -> list[float]:
+        return parse_plain(pl.Series(sorted(self.null_words), dtype=pl.String)).drop_nulls().to_list()
+
+    @property
+    def soft_words(self) -> int:
+        """How many of ``soft_nulls`` are a word for no as well."""
+        return self.words[NO_AND_NOTHING]
 
     @property
     def pair(self) -> tuple[str, str] | None:
@@ -161,3 +260,21 @@ class ColumnTally:
     def pair_count(self) -> int:
         """How many cells have a word of that pair."""
         return sum(self.words[word] for word in self.pair or ())
+
+    def spelling_count(self) -> int:
+        """How many levels are another spelling of one that is there already."""
+        if not self.levels:
+            return 0
+        return len(self.levels) - category_keys(pl.Series(sorted(self.levels), dtype=pl.String)).n_unique()
+
+
+def _repeat(values: pl.Series, counts: pl.Series) -> pl.Series:
+    repeated = pl.DataFrame({"v": values, "n": counts}).select(pl.col("v").repeat_by("n").explode())
+    return repeated["v"]
+
+
+def _add_to(counter: Counter[Any], codes: pl.Series, counts: pl.Series) -> None:
+    """Add the counts of codes that are neither null nor 0."""
+    chosen = codes.is_not_null() & (codes != 0 if codes.dtype.is_numeric() else codes != "").fill_null(value=False)
+    for code, count in zip(codes.filter(chosen).to_list(), counts.filter(chosen).to_list(), strict=True):
+        counter[code] += count

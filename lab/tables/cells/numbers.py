@@ -1,158 +1,169 @@
 """Cells as numbers, as people write them: ``1,234.50``, ``12%``, ``￥100``, ``(1,200)``, ``−5``, ``3.5万元``.
 
 A plain number is read at once. The rest is taken apart: sign, currency, digits with marks of thousands, unit. What is
-not a number as a whole is no number; nothing is cut out of a text.
+not a number as a whole is no number; nothing is cut out of a text. Scales and percentages move the decimal point of the
+text, so the value is the number that is written, to the last bit.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
 
-_CURRENCY: Final = r"(?:cny|rmb|usd|hkd|eur|gbp|jpy|us\$|hk\$|人民币|[¥$€£₩])"
-_UNITS: Final[dict[str, float]] = {
-    "%": 1.0,
-    "‰": 0.1,
-    "千": 1e3,
-    "千元": 1e3,
-    "万": 1e4,
-    "万元": 1e4,
-    "百万": 1e6,
-    "百万元": 1e6,
-    "千万": 1e7,
-    "千万元": 1e7,
-    "亿": 1e8,
-    "亿元": 1e8,
-    "元": 1.0,
-    "元整": 1.0,
-    "圆": 1.0,
-    "圆整": 1.0,
-    "美元": 1.0,
-    "cny": 1.0,
-    "rmb": 1.0,
-    "usd": 1.0,
-    "eur": 1.0,
-}
-"""What a unit behind a number multiplies it by. A percentage stays as written: 12 for ``12%``, 1.2 for ``12‰``."""
-COLUMN_UNITS: Final[dict[str, float]] = {
-    **{unit: factor for unit, factor in _UNITS.items() if unit.isalpha()},
-    "%": 0.01,
-    "percent": 0.01,
-    "‰": 0.001,
-    "thousand": 1e3,
-    "million": 1e6,
-    "billion": 1e9,
-    "days": 1.0,
-    "天": 1.0,
-    "months": 1.0,
-    "月": 1.0,
-    "years": 1.0,
-    "年": 1.0,
-    "persons": 1.0,
-    "人": 1.0,
-    "yuan": 1.0,
-    **dict.fromkeys(("户", "家", "笔", "次", "件", "个", "吨", "平方米", "m2", "kwh", "度", "分"), 1.0),
-}
-"""Units that a dictionary may name for a column: what its bare numbers are multiplied by."""
-_SUFFIX: Final = rf"\s*({'|'.join(sorted(_UNITS, key=len, reverse=True))})$"
+from lab.tables.cells.units import COUNTED, CURRENCIES, PERCENT, POWERS, currency_of
+
+
+def _either(words: Iterable[str]) -> str:
+    return "|".join(word.replace("$", r"\$") for word in sorted(words, key=len, reverse=True))
+
+
+_CURRENCY: Final = rf"^([+\-]?)\s*({_either(CURRENCIES)})\s*([+\-(]?)"
+_SUFFIX: Final = rf"\s*({_either((*POWERS, *PERCENT, *COUNTED))})$"
 _SIGNED: Final = r"^[+\-]?"
+_EXPONENT: Final = r"(?:e[+\-]?[0-9]{1,3})?$"
 _GROUPED: Final = (
-    rf"{_SIGNED}(?:[0-9]{{1,3}}(?:,[0-9]{{3}})+|[0-9]{{1,2}}(?:,[0-9]{{2}})+,[0-9]{{3}}|[0-9]{{1,4}}(?:,[0-9]{{4}})+"
-    r"|[0-9]{1,3}(?:[ '’][0-9]{3})+)(?:\.[0-9]*)?$"
+    rf"{_SIGNED}(?:[1-9][0-9]{{0,2}}(?:,[0-9]{{3}})+|[1-9][0-9]?(?:,[0-9]{{2}})+,[0-9]{{3}}"
+    r"|[1-9][0-9]{0,3}(?:,[0-9]{4}){2,}|[1-9][0-9]{0,2}(?:[ '’][0-9]{3})+)(?:\.[0-9]*)?$"
 )
-_DECIMAL_COMMA: Final = rf"{_SIGNED}(?:[0-9]+|[0-9]{{1,3}}(?:[. '’][0-9]{{3}})+),[0-9]*$"
-_POINT_GROUPS: Final = rf"{_SIGNED}[0-9]{{1,3}}(?:\.[0-9]{{3}})+$"
-_AMBIGUOUS: Final = rf"{_SIGNED}[1-9][0-9]{{0,2}},[0-9]{{3}}$"
-_PLAIN: Final = r"^[+\-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+\-]?[0-9]{1,3})?$"
+_DECIMAL_COMMA: Final = rf"{_SIGNED}(?:[0-9]+|[1-9][0-9]{{0,2}}(?:[. '’][0-9]{{3}})+),[0-9]+{_EXPONENT}"
+_POINT_GROUPS: Final = rf"{_SIGNED}[1-9][0-9]{{0,2}}(?:\.[0-9]{{3}}){{2,}}$"
+_AMBIGUOUS_COMMA: Final = rf"{_SIGNED}[1-9][0-9]{{0,2}},[0-9]{{3}}$"
+AMBIGUOUS_POINT: Final = rf"{_SIGNED}[1-9][0-9]{{0,2}}\.[0-9]{{3}}$"
+"""One point and three digits: thousands where a comma is the decimal mark."""
+_PLAIN: Final = rf"{_SIGNED}(?:[0-9]+\.?[0-9]*|\.[0-9]+){_EXPONENT}"
 
 
 @dataclass(frozen=True, slots=True)
 class NumberCells:
-    """Cells read as numbers, all [rows]. ``values``: Float64, null where the cell is no number; a percentage as it is
-    written, 12 for ``12%``. ``percent``: the cell has a percent sign. ``unit``: it names a unit or percentage itself.
-    ``styled``: it is not written as a plain number. ``comma``: 1 where a comma can only be a decimal mark, -1 where it
-    can only separate thousands, 0 elsewhere.
+    """Cells read as numbers, all [rows]. ``values``: Float64, null where the cell is no number. ``percent``: the cell
+    has a percent sign. ``absolute``: it names a percentage, a currency or a scale, so it is no bare number. ``styled``:
+    it is not written as a plain number. ``scaled``: it names thousands or more. ``currency`` and ``counted``: String,
+    the currency and the unit that it names (``units``), or null. ``comma``: Int8, 1 where a comma can only be a decimal
+    mark, 2 where points can only separate thousands, -1 where a comma can only separate thousands, 0 elsewhere.
     """
 
     values: pl.Series
     percent: pl.Series
-    unit: pl.Series
+    absolute: pl.Series
     styled: pl.Series
+    scaled: pl.Series
+    currency: pl.Series
+    counted: pl.Series
     comma: pl.Series
 
 
-def parse_numbers(text: pl.Series, *, decimal_comma: bool = False) -> NumberCells:
-    """Read normalised text (``cells.text.normalise_text``) as numbers; ``decimal_comma``: ``1.234,5`` is 1234.5."""
-    values = text.cast(pl.Float64, strict=False)
-    values = values.set(values.is_nan().fill_null(value=False), None)
+def parse_plain(text: pl.Series) -> pl.Series:
+    """Float64 [rows]: plain numbers such as ``-12.5`` and ``1E+05``; null for everything else."""
+    return text.cast(pl.Float64, strict=False).fill_nan(None)
+
+
+def parse_numbers(text: pl.Series, *, decimal_comma: bool = False, percent_points: bool = True) -> NumberCells:
+    """Read normalised text (``cells.text.normalise_text``) as numbers.
+
+    ``decimal_comma``: ``1.234,5`` is 1234.5. ``percent_points``: ``12%`` is 12, not 0.12.
+    """
+    values = parse_plain(text)
     rest = text.is_not_null() & values.is_null()
     if decimal_comma:
-        rest = rest | text.str.contains(_POINT_GROUPS).fill_null(value=False)
-    no = pl.Series([False], dtype=pl.Boolean).new_from_index(0, text.len())
-    none = pl.Series([0], dtype=pl.Int8).new_from_index(0, text.len())
-    if not rest.any():
-        return NumberCells(values, no, no, no, none)
-    places = rest.arg_true()
-    parts = _take_apart(text.filter(rest), decimal_comma=decimal_comma)
-    read = parts["value"].is_not_null()
+        rest = rest | text.str.contains(AMBIGUOUS_POINT).fill_null(value=False)
+    parts = _take_apart(text.filter(rest), decimal_comma=decimal_comma, percent_points=percent_points)
+    places, found = rest.arg_true(), parts["value"].is_not_null()
+
+    def spread(part: pl.Series, default: bool | int | None, dtype: type[pl.DataType]) -> pl.Series:
+        blank = pl.Series([default], dtype=dtype).new_from_index(0, text.len())
+        return blank.scatter(places, part) if part.len() else blank
+
     return NumberCells(
-        values.scatter(places, parts["value"]),  # ``scatter`` writes in place, so each gets a copy
-        no.clone().scatter(places, parts["percent"] & read),
-        no.clone().scatter(places, parts["unit"].is_not_null() & read),
-        no.clone().scatter(places, read),
-        none.clone().scatter(places, parts["comma"]),
+        values=values.scatter(places, parts["value"]) if parts.height else values,
+        percent=spread(parts["percent"] & found, False, pl.Boolean),
+        absolute=spread(parts["absolute"] & found, False, pl.Boolean),
+        styled=spread(found, False, pl.Boolean),
+        scaled=spread(parts["scaled"] & found, False, pl.Boolean),
+        currency=spread(parts["currency"], None, pl.String),
+        counted=spread(parts["counted"], None, pl.String),
+        comma=spread(parts["comma"], 0, pl.Int8),
     )
 
 
-def _take_apart(text: pl.Series, *, decimal_comma: bool) -> pl.DataFrame:
-    """Value, unit and the meaning of the comma of each cell, [rows]."""
+def _take_apart(text: pl.Series, *, decimal_comma: bool, percent_points: bool) -> pl.DataFrame:
+    """Value, units and the meaning of the comma of each cell, [rows]; ``NumberCells``."""
     cell = pl.col("cell")
     minus = cell.str.to_lowercase().str.replace_all(r"[\x{2212}\x{2010}-\x{2015}]", "-")
     table = text.to_frame("cell").select(cell=minus)
-    bracketed = cell.str.contains(r"^\([^()]*\)$")
+    table = table.with_columns(sign_word=cell.str.extract(_CURRENCY, 2), cell=cell.str.replace(_CURRENCY, "$1$3"))
+    bracketed, after = cell.str.contains(r"^\([^()+\-]*\)$"), cell.str.contains(r"^[^+\-]*[0-9.]-$")
     table = table.with_columns(
-        negative=bracketed | cell.str.contains(r"^[^-]*[0-9]-$"),
+        negative=bracketed | after,
         cell=pl.when(bracketed)
         .then(cell.str.strip_chars("()").str.strip_chars())
-        .otherwise(cell.str.strip_suffix("-")),
+        .when(after)
+        .then(cell.str.strip_suffix("-"))
+        .otherwise(cell),
     )
-    table = table.with_columns(cell=cell.str.replace(rf"^([+\-]?)\s*{_CURRENCY}\s*([+\-]?)", "$1$2"))
-    table = table.with_columns(unit=cell.str.extract(_SUFFIX), cell=cell.str.replace(_SUFFIX, ""))
     table = table.with_columns(
-        cell=cell.str.replace(r"^([+\-])\s+", "$1"),
-        grouped=cell.str.contains(_GROUPED),
-        comma_decimal=cell.str.contains(_DECIMAL_COMMA),
-        ambiguous=cell.str.contains(_AMBIGUOUS),
+        sign_word=pl.coalesce("sign_word", cell.str.extract(_CURRENCY, 2)), cell=cell.str.replace(_CURRENCY, "$1$3")
     )
-    grouped = pl.col("grouped") & ~(pl.lit(decimal_comma) & pl.col("comma_decimal"))
-    decimal = pl.col("comma_decimal") & (pl.lit(decimal_comma) | ~pl.col("grouped"))
-    pointed = pl.lit(decimal_comma) & cell.str.contains(_POINT_GROUPS)
+    table = table.with_columns(unit=cell.str.extract(_SUFFIX), cell=cell.str.replace(_SUFFIX, ""))
+    table = table.with_columns(cell=cell.str.replace(r"^([+\-])\s+", "$1"))
+    marks = _plain_digits(table["cell"], decimal_comma=decimal_comma)
+    return _with_units(pl.concat([table, marks], how="horizontal"), percent_points=percent_points)
+
+
+def _plain_digits(cells: pl.Series, *, decimal_comma: bool) -> pl.DataFrame:
+    """``digits``: a plain number, null where there is none; ``comma``: as in ``NumberCells``."""
+    cell, comma = pl.col("cell"), pl.lit(decimal_comma)
+    table = cells.to_frame("cell").with_columns(
+        grouped=cell.str.contains(_GROUPED),
+        decimal=cell.str.contains(_DECIMAL_COMMA),
+        points=cell.str.contains(_POINT_GROUPS),
+        ambiguous=cell.str.contains(_AMBIGUOUS_COMMA),
+    )
+    as_decimal = pl.col("decimal") & (comma | ~pl.col("grouped"))
+    as_points = pl.col("points") | (comma & cell.str.contains(AMBIGUOUS_POINT))
     digits = (
-        pl.when(grouped)
-        .then(cell.str.replace_all(r"[, '’]", ""))
-        .when(decimal)
+        pl.when(as_decimal)
         .then(cell.str.replace_all(r"[. '’]", "").str.replace(",", ".", literal=True))
-        .when(pointed)
+        .when("grouped")
+        .then(cell.str.replace_all(r"[, '’]", ""))
+        .when(as_points)
         .then(cell.str.replace_all(".", "", literal=True))
         .otherwise(cell)
     )
-    number = pl.when(digits.str.contains(_PLAIN)).then(digits).cast(pl.Float64, strict=False)
-    factor = pl.col("unit").replace_strict(list(_UNITS), list(_UNITS.values()), default=None, return_dtype=pl.Float64)
-    value = number * factor.fill_null(1.0)
-    only_thousands = pl.col("grouped") & ~pl.col("comma_decimal")
-    only_decimal = pl.col("comma_decimal") & ~pl.col("grouped")
+    sure, thousands = pl.col("decimal") & ~pl.col("grouped"), pl.col("grouped") & ~pl.col("decimal")
+    meaning = (
+        pl.when("ambiguous").then(0).when(sure).then(1).when("points").then(2).when(thousands).then(-1).otherwise(0)
+    )
     return table.select(
-        value=pl.when(pl.col("negative")).then(-value).otherwise(value),
-        percent=pl.col("unit").is_in(["%", "‰"]).fill_null(value=False),
-        unit=pl.col("unit"),
-        comma=pl.when(pl.col("ambiguous"))
-        .then(0)
-        .when(only_decimal)
-        .then(1)
-        .when(only_thousands)
-        .then(-1)
-        .otherwise(0)
-        .cast(pl.Int8),
+        digits=pl.when(digits.str.contains(_PLAIN)).then(digits), comma=meaning.cast(pl.Int8).fill_null(0)
+    )
+
+
+def _with_units(table: pl.DataFrame, *, percent_points: bool) -> pl.DataFrame:
+    unit = pl.col("unit")
+    shift = 2 if percent_points else 0
+    powers = {**POWERS, **{sign: power + shift for sign, power in PERCENT.items()}}
+    currencies = {word: currency_of(word) or None for word in (*POWERS, *CURRENCIES)}
+    power = unit.replace_strict(powers, default=0, return_dtype=pl.Int64)
+    shifted = pl.concat_str("digits", pl.lit("e"), power.cast(pl.String))
+    scientific = pl.col("digits").str.contains("e", literal=True)
+    number = (
+        pl.when(power == 0)
+        .then(pl.col("digits").cast(pl.Float64, strict=False))
+        .when(scientific)
+        .then(pl.col("digits").cast(pl.Float64, strict=False) * pl.lit(10.0).pow(power))
+        .otherwise(shifted.cast(pl.Float64, strict=False))
+    )
+    suffix = unit.replace_strict(currencies, default=None, return_dtype=pl.String)
+    before = pl.col("sign_word").replace_strict(CURRENCIES, default=None, return_dtype=pl.String)
+    return table.select(
+        value=pl.when("negative").then(-number).otherwise(number),
+        percent=unit.is_in(list(PERCENT)).fill_null(value=False),
+        absolute=(unit.is_in([*POWERS, *PERCENT]) | pl.col("sign_word").is_not_null()).fill_null(value=False),
+        scaled=(unit.is_in([word for word, power in POWERS.items() if power])).fill_null(value=False),
+        currency=pl.coalesce(before, suffix),
+        counted=unit.replace_strict(COUNTED, default=None, return_dtype=pl.String),
+        comma="comma",
     )

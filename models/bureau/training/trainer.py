@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
+from lab.tables.cells.column_kinds import ColumnSummary
 from lab.terms.contract.document import ResultDetail
 from lab.terms.errors import InvalidInput
 from lab.terms.progress import SILENT, Progress, ProgressStage
@@ -40,8 +41,8 @@ from models.bureau.training.verdict.feature_remarks import remark_features
 from models.bureau.training.verdict.leak_signs import find_leak_signs
 from models.bureau.training_verdict import ComparedModel
 from models.shared.calibration import Calibration, ScoreScale
-from models.shared.column_profiles import measure_profile
-from models.shared.features import Feature, FeatureParty, infer_features, read_features
+from models.shared.column_profiles import ColumnProfile, measure_profile
+from models.shared.features import Feature, FeatureParty, encode_features, infer_features, read_features
 from models.shared.sheet import (
     QUANTILE_COUNT,
     TOTAL_OUTPUT,
@@ -77,6 +78,8 @@ class TrainingResult:
     model: Model
     booster: Any
     facts: dict[str, float]
+    summaries: tuple[ColumnSummary, ...] = ()
+    """How each column was read, the bureau's first."""
 
 
 @dataclass(frozen=True)
@@ -96,11 +99,13 @@ def train_model(
     label: ArrayLike,
     settings: TrainingSettings | None = None,
     *,
+    population: pl.DataFrame | None = None,
     progress: Progress = SILENT,
 ) -> TrainingResult:
     """Train a model on the rows of ``public`` and ``bank`` (same enterprises, same order) and ``label`` (1 is default).
 
-    The same input gives the same model. Raises ``InvalidInput`` for a label that is not 0/1 or has one class, too few
+    ``population``: rows of the whole register, with whose distribution later versions are compared; None: the pilot's
+    rows. The same input gives the same model. Raises ``InvalidInput`` for a label that is not 0/1 or has one class, too few
     rows, tables of different lengths, or more columns than a model may have.
     """
     settings = settings or TrainingSettings()
@@ -117,9 +122,10 @@ def train_model(
         cells = (*read_features(public, model.public_features)[1], *read_features(bank, model.bank_features)[1])
         unreadable = {one.name: one.unreadable for one in cells if one.unreadable}
         card = replace(card, warnings=collect_warnings(model, settings.sample_notes, measured.flat, unreadable))
-        model = replace(model, references=_references(model, sample.values), card=card)
+        profiles = _profiles(sample, population)
+        model = replace(model, references=_references(model, sample.values), card=card, profiles=profiles)
         stage.advance()
-    return TrainingResult(model=model, booster=booster, facts=measured.facts)
+    return TrainingResult(model=model, booster=booster, facts=measured.facts, summaries=sample.summaries)
 
 
 def fit_baseline(
@@ -249,12 +255,18 @@ def _assemble(
         scale=ScoreScale(),
         references=(),
         card=card,
-        profiles=tuple(
-            measure_profile(feature, sample.values[:, place]) for place, feature in enumerate(sample.features)
-        ),
     )
     quantum = choose_quantum(draft.column_weights.score_bound, draft.rounding_count, settings.value_limit)
     return replace(draft, quantum=quantum)
+
+
+def _profiles(sample: PilotSample, population: pl.DataFrame | None) -> tuple[ColumnProfile, ...]:
+    """How each feature is distributed: the bank's in the pilot sample, the bureau's in ``population`` if it is given."""
+    values = sample.values
+    public = [feature for feature in sample.features if feature.party == "bureau"]
+    whole = values[:, : len(public)] if population is None else encode_features(population, public)
+    columns = [*whole.T, *values[:, len(public) :].T]
+    return tuple(measure_profile(feature, column) for feature, column in zip(sample.features, columns, strict=True))
 
 
 def _references(model: Model, values: NDArray[np.float64]) -> tuple[ReferenceDistribution, ...]:

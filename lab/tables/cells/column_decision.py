@@ -1,0 +1,116 @@
+"""Decides kind and conventions of a column from the counts of its cells."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from lab.tables.cells.booleans import NO_AND_NOTHING
+from lab.tables.cells.column_tally import ColumnTally
+from lab.tables.cells.reading import ColumnKind
+
+NEARLY_ALL: Final = 0.95
+"""The share of cells that decides a kind."""
+MOSTLY: Final = 0.8
+"""The share of numbers or dates from which a column of more than ``TOLD_APART`` levels is still one of them."""
+TOLD_APART: Final = 64
+MIXED: Final = 0.1
+"""The share of numbers and dates from which a column of text with more levels is mixed."""
+_SURELY_BOOLEAN: Final = 0.995
+_LEADING_ZEROS: Final = 0.01
+_ENOUGH: Final = 20
+"""Cells that show that six digits are months: a few amounts may look like months by chance."""
+_TRUE_DATES: Final = 0.2
+"""The share of dates beside which numbers are days of a spreadsheet."""
+_BEYOND_ONE: Final = 0.05
+
+
+def decide_kind(tally: ColumnTally) -> tuple[ColumnKind, bool]:
+    """The kind, and whether it is undecided; a column without a value is numeric."""
+    present = tally.rows - tally.missing
+    if not present:
+        return "numeric", False
+    if _is_boolean(tally, present):
+        return "boolean", False
+    told = present - tally.soft_nulls
+    if not told:
+        return "categorical", False
+    if _is_date(tally, told):
+        return "date", False
+    if is_code(tally, told) or 2 * tally.beyond_exact >= told:
+        return "categorical", False
+    unit = choose_unit(tally)
+    numbers = tally.numbers - tally.counted.total() + tally.counted[unit]
+    if numbers >= NEARLY_ALL * told:
+        return "numeric", False
+    if tally.levels is not None and len(tally.levels) <= TOLD_APART:
+        return "categorical", False
+    if numbers >= MOSTLY * told:
+        return "numeric", False
+    if tally.dates >= MOSTLY * told:
+        return "date", False
+    return "categorical", tally.numbers + tally.dates + tally.unclear_dates >= MIXED * told
+
+
+def is_code(tally: ColumnTally, told: int) -> bool:
+    """Whether numbers are codes: digits alone, with zeros in front that a number would lose."""
+    if tally.whole < NEARLY_ALL * told or tally.leading_zeros < max(1.0, _LEADING_ZEROS * told):
+        return False
+    few_levels = tally.levels is not None and 5 * len(tally.levels) <= told
+    return tally.widths[0] == tally.widths[1] or tally.leading_zeros >= 0.5 * told or few_levels
+
+
+def choose_unit(tally: ColumnTally) -> str:
+    """The unit of ``units.COUNTED`` that at least half of the numbers name, or none."""
+    if not tally.counted:
+        return ""
+    unit, cells = max(tally.counted.items(), key=lambda pair: (pair[1], pair[0]))
+    return unit if 2 * cells >= tally.numbers else ""
+
+
+def percent_as_written(tally: ColumnTally) -> bool:
+    """Whether ``12%`` means 12 here: where other numbers of the column are often above 1, and rather as large as its
+    percentages as written than as fractions.
+    """
+    cells = tally.magnitude_cells
+    if not tally.percent or not cells["plain"] or not cells["percent"]:
+        return False
+    if tally.beyond_one < _BEYOND_ONE * tally.plain:
+        return False
+    plain, percent = (tally.magnitude[style] / cells[style] for style in ("plain", "percent"))
+    return abs(plain - percent) < abs(plain - (percent - 2_000.0))
+
+
+def decimal_comma(tally: ColumnTally) -> bool:
+    """Whether a comma is the decimal mark: where cells show that it is, and fewer that it is not."""
+    sure, against = tally.commas[1] + tally.commas[2], tally.commas[-1] + tally.decimals
+    if sure or against:
+        return sure > against
+    # Points with three digits each, and no longer whole number without one: they separate thousands.
+    small = tally.whole > 0 and tally.widths[1] <= 3
+    return small and tally.ambiguous_points + tally.whole == tally.plain and tally.ambiguous_points > tally.whole
+
+
+def _is_boolean(tally: ColumnTally, present: int) -> bool:
+    """Whether cells are the two words of one pair; 1 and 0 may stand beside them if both do."""
+    pair = tally.pair
+    if pair is None or (NO_AND_NOTHING in pair and not tally.words[pair[0]]):
+        return False
+    nothing = tally.soft_nulls - tally.soft_words
+    if nothing > (1 - NEARLY_ALL) * present:
+        return False
+    words, told = tally.pair_count(), present - nothing
+    digits = tally.zeros + tally.ones if tally.zeros and tally.ones else 0
+    if digits > words:
+        return words + digits == told
+    return words + digits >= _SURELY_BOOLEAN * told
+
+
+def _is_date(tally: ColumnTally, told: int) -> bool:
+    """Whether nearly all cells are dates, or digits that mean one."""
+    digits = tally.compact + (tally.months if tally.months >= _ENOUGH else 0)
+    told -= tally.no_dates
+    if told <= 0 or (tally.no_dates and tally.dates + tally.compact < _ENOUGH):
+        return tally.dates > 0 and tally.dates >= NEARLY_ALL * told
+    if tally.dates + digits >= NEARLY_ALL * told:
+        return True
+    return tally.dates >= _TRUE_DATES * told and tally.dates + digits + tally.serials >= NEARLY_ALL * told
