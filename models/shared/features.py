@@ -9,7 +9,7 @@ Infinities are clipped to +-1e300 (LightGBM's own largest threshold).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal, cast
 
 import numpy as np
@@ -155,6 +155,18 @@ def describe_columns(
 ) -> tuple[ColumnSummary, ...]:
     """How each column is read, in column order; a dictionary's statements are not questioned."""
     return summarise_columns(frame, {name: entry.hint for name, entry in (dictionary or {}).items()})
+
+
+def settle_descriptions(
+    descriptions: Mapping[str, FeatureDescription], summaries: Sequence[ColumnSummary]
+) -> dict[str, FeatureDescription]:
+    """Descriptions that state kind and conventions as ``summaries`` found them, so that they are not decided again."""
+    return {
+        one.name: replace(
+            descriptions.get(one.name, FeatureDescription()), kind=one.kind, reading=one.reading, unit="", null=()
+        )
+        for one in summaries
+    }
 
 
 @dataclass(frozen=True)

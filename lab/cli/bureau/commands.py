@@ -17,7 +17,7 @@ from lab.bureau.ledger import LOCAL_ACTOR
 from lab.bureau.people import NewAccount, parse_roles, parse_subject
 from lab.cli.bureau import keys
 from lab.cli.bureau import register as bureau_register
-from lab.cli.terminal.column_table import describe_summaries, show_columns, summary_lines
+from lab.cli.terminal.column_table import show_columns, summary_lines
 from lab.cli.terminal.command_options import take_options
 from lab.cli.terminal.option_types import BureauHomeOption, JsonOption, RoleOption
 from lab.cli.terminal.output import CommandOutput
@@ -139,7 +139,7 @@ def import_register_file(options: ImportOptions) -> None:
             "sha256": done.sha256,
             "rejected": str(done.rejected_file) if done.rejected_file else None,
             "warnings": [*done.warnings, *_drift_lines(done)],
-            "column_report": describe_summaries(done.column_summaries),
+            "column_report": [one.as_dict() for one in done.column_summaries],
             "drift": {name: [asdict(one) for one in findings] for name, findings in done.drift.items()},
             "drift_accepted": options.accept_drift,
         }

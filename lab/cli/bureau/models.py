@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +14,8 @@ from rich.text import Text
 from lab.bureau.bureau import Bureau
 from lab.bureau.configuration.home import default_folder
 from lab.bureau.data.catalogue import CatalogueItem, load_items, read_dictionary
+from lab.bureau.data.quality import DriftFinding
+from lab.bureau.data.quality.column_report import SAMPLE_ROWS
 from lab.bureau.data.register import find_snapshot
 from lab.bureau.model_registry.pilot_training import PilotDataset, join_pilot
 from lab.bureau.model_registry.registry import (
@@ -24,6 +26,7 @@ from lab.bureau.model_registry.registry import (
     publish_model,
     save_model,
 )
+from lab.cli.terminal.column_table import show_columns, summary_lines
 from lab.cli.terminal.command_options import take_options
 from lab.cli.terminal.option_types import BureauHomeOption, InteractionMode, JsonOption, ModelFamily
 from lab.cli.terminal.output import CommandOutput
@@ -43,6 +46,12 @@ app = typer.Typer(
 @app.callback()
 def group() -> None:
     """模型 Train, inspect and publish scoring models at the bureau."""
+
+
+AcceptDriftOption = Annotated[
+    bool,
+    typer.Option("--accept-drift", help="接受漂移 Go on although the register is far from the training's; recorded."),
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,11 +111,13 @@ def train(options: TrainOptions) -> None:
             pilot.bank,
             pilot.label,
             _training_settings(options, version, items, words, pilot.notes()),
+            population=bureau.snapshots.sample(snapshot, snapshot.columns, SAMPLE_ROWS),
             progress=out.progress,
         )
         saved = save_model(bureau.store, bureau.home, trained.model, options.register)
     summary = trained.model.summary()
     _show_pilot(out, pilot)
+    show_columns(out, "列 Columns", summary_lines(trained.summaries))
     _show_model(out, saved, summary)
     out.say(f"下一步 Next: lab model publish {saved}")
     out.print_result(
@@ -116,6 +127,7 @@ def train(options: TrainOptions) -> None:
             "register": f"{snapshot.name}@{snapshot.version}",
             "sha256": saved.sha256,
             **_pilot_figures(pilot),
+            "column_report": [one.as_dict() for one in trained.summaries],
         }
     )
 
@@ -175,6 +187,7 @@ def publish(
     register: Annotated[
         str, typer.Option(metavar="NAME", help="登记库名 Register that a model from a file reads.")
     ] = "main",
+    accept_drift: AcceptDriftOption = False,
     home: BureauHomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -190,9 +203,11 @@ def publish(
             name, named = ModelRef.parse(model or "")
             with bureau.store.begin_read() as session:
                 version = find_model(session, name, named).version
+        findings = _compare(bureau, name, version, accept=accept_drift)
         published = publish_model(bureau.store, bureau.home, name, version)
     details = ", ".join(published.sheets)
     out.say(f"已发布 Published {published}; 可选细度 details: {details}")
+    _show_drift(out, findings)
     out.say(f"下一步 Next: lab officer draft --bank-card CARD.json --model {published}")
     out.print_result(
         {
@@ -201,8 +216,45 @@ def publish(
             "state": published.state,
             "sha256": published.sha256,
             "sheets": published.sheets,
+            "drift": [asdict(finding) for finding in findings],
         }
     )
+
+
+@app.command()
+def compare(
+    model: Annotated[str, typer.Argument(metavar="NAME[@V]", help="模型 Model [default version: newest].")],
+    accept_drift: AcceptDriftOption = False,
+    home: BureauHomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """比较登记库 Compare a model's register, as it is now, with the one the model was trained on.
+
+    偏离过大时评分被拒绝,除非在此接受。 If it is too far, the model does not score with it unless that is accepted here.
+    """
+    out = CommandOutput(as_json)
+    name, named = ModelRef.parse(model)
+    with Bureau.open(home or default_folder()) as bureau:
+        with bureau.store.begin_read() as session:
+            version = find_model(session, name, named).version
+        findings = _compare(bureau, name, version, accept=accept_drift)
+    out.say(f"已比较 Compared {ModelRef(name, version)}: {len(findings)} 项变化 differences")
+    _show_drift(out, findings)
+    out.print_result(
+        {"model": str(ModelRef(name, version)), "drift": [asdict(one) for one in findings], "accepted": accept_drift}
+    )
+
+
+def _compare(bureau: Bureau, name: str, version: int, *, accept: bool) -> Sequence[DriftFinding]:
+    with bureau.store.begin_read() as session:
+        found = find_model(session, name, version)
+        snapshot = find_snapshot(session, found.register)
+    return bureau.drift.compare(found, snapshot, accept=accept)
+
+
+def _show_drift(out: CommandOutput, findings: Sequence[DriftFinding]) -> None:
+    for one in findings:
+        out.say(f"注意 Note: {one.column or '登记库 register'}: {one.zh} {one.en}")
 
 
 def _save_model_file(bureau: Bureau, file: Path, register: str) -> ModelVersion:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from lab.cli.terminal.output import CommandOutput
 from lab.tables.cells.column_kinds import ColumnSummary
@@ -35,22 +34,6 @@ def summary_lines(summaries: Iterable[ColumnSummary]) -> list[ColumnLine]:
             one.unreadable,
             "; ".join(" ".join(note.text) for note in one.notes),
         )
-        for one in summaries
-    ]
-
-
-def describe_summaries(summaries: Iterable[ColumnSummary]) -> list[dict[str, Any]]:
-    """The columns as a reader found them, as plain values for JSON."""
-    return [
-        {
-            "name": one.name,
-            "kind": one.kind,
-            "rows": one.rows,
-            "levels": one.levels,
-            "missing": one.missing,
-            "unreadable": one.unreadable,
-            "notes": [{"kind": note.kind.value, "count": note.count, "rows": note.places} for note in one.notes],
-        }
         for one in summaries
     ]
 

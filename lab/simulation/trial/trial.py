@@ -97,10 +97,11 @@ def _train(
             seed=settings.seed,
             name=MODEL,
             purpose="试算 Trial",
-            public_descriptions=words.bureau,
-            bank_descriptions=words.bank,
+            public_descriptions=settle_descriptions(words.bureau, joined.bureau_summaries),
+            bank_descriptions=settle_descriptions(words.bank, joined.bank_summaries),
             sample_notes=joined.warnings,
         ),
+        population=joined.bureau.features,
         progress=progress,
     )
 

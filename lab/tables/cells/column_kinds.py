@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
@@ -55,6 +55,18 @@ class ColumnSummary:
     notes: tuple[ColumnNote, ...] = ()
     undecided: bool = False
     numbers: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON; ``rows`` of a note are those of some of its cells."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "rows": self.rows,
+            "levels": self.levels,
+            "missing": self.missing,
+            "unreadable": self.unreadable,
+            "notes": [{"kind": note.kind.value, "count": note.count, "rows": note.places} for note in self.notes],
+        }
 
     @property
     def levels_text(self) -> str:

@@ -37,7 +37,7 @@ class ColumnTally:
     """The counts of one column. ``null_words``: further words and numbers for no value, in lower case.
 
     ``numbers``: cells that are a number, ``counted`` those of them that name a unit; ``dates``: cells that can only be
-    a date; ``compact``, ``months``, ``serials``: numbers that may be one; ``soft_nulls``: words for no value, unless the
+    a date; ``compact``, ``months``, ``serials``: numbers that may be one; ``soft_nulls``: words for none, unless the
     column has categories; ``text``: all other cells. ``magnitude``: sum of log10 in thousandths, and cells.
     """
 

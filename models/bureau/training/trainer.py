@@ -105,8 +105,8 @@ def train_model(
     """Train a model on the rows of ``public`` and ``bank`` (same enterprises, same order) and ``label`` (1 is default).
 
     ``population``: rows of the whole register, with whose distribution later versions are compared; None: the pilot's
-    rows. The same input gives the same model. Raises ``InvalidInput`` for a label that is not 0/1 or has one class, too few
-    rows, tables of different lengths, or more columns than a model may have.
+    rows. The same input gives the same model. Raises ``InvalidInput`` for a label that is not 0/1 or has one class, too
+    few rows, columns that are neither numbers nor text nearly throughout, tables of different lengths, or more columns than a model may have.
     """
     settings = settings or TrainingSettings()
     if settings.family == "scorecard":
@@ -261,7 +261,7 @@ def _assemble(
 
 
 def _profiles(sample: PilotSample, population: pl.DataFrame | None) -> tuple[ColumnProfile, ...]:
-    """How each feature is distributed: the bank's in the pilot sample, the bureau's in ``population`` if it is given."""
+    """How each feature is distributed: the bank's in the pilot sample, the bureau's in ``population`` if given."""
     values = sample.values
     public = [feature for feature in sample.features if feature.party == "bureau"]
     whole = values[:, : len(public)] if population is None else encode_features(population, public)
