@@ -95,21 +95,16 @@ def _run_steps(
 ) -> dict[str, Any]:
     folder = settings.out / "made-up"
     with steps.step("generate", "生成虚构的登记库与银行客户", "Make up a register and a bank's portfolio"):
-        with output.progress.stage("generate", 2) as bar:
-            synthetic = make_synthetic_register(settings.rows, settings.seed)
-            bar.advance()
-            clients = make_synthetic_portfolio(synthetic, settings.portfolio, settings.seed)
-            bar.advance()
+        synthetic, clients = _make_data(settings, output)
         register = write_synthetic_register(synthetic, folder)
         portfolio, pilot = clients.write(folder)
     with steps.step("import", "数据局：建库、导入登记数据", "Bureau: set up, import the register"):
         set_up_bureau(deployment, DEMO_PARTIES)
-        imported = import_register(
-            deployment, register, id_column=ID, id_kind="uscc", dictionary=folder / "register.toml"
-        )
+        words = folder / "register.toml"
+        imported = import_register(deployment, register, id_column=ID, id_kind="uscc", dictionary=words)
     with steps.step("train", "数据局：以试点样本训练并发布模型", "Bureau: train on the pilot sample, publish"):
-        words = ("--dictionary", folder / "portfolio.toml", "--seed", str(settings.seed))
-        trained = train_model(deployment, pilot, *words, id_column=ID, label=LABEL, name=MODEL)
+        options = ("--dictionary", folder / "portfolio.toml", "--seed", str(settings.seed))
+        trained = train_model(deployment, pilot, *options, id_column=ID, label=LABEL, name=MODEL)
     out = settings.out / "scores.parquet"
     with ExitStack() as running:
         with steps.step("serve", "数据局：启动服务", "Bureau: start the service"):
@@ -129,9 +124,7 @@ def _run_steps(
     scores = pl.read_parquet(out)
     auc = _portfolio_auc(clients, scores)
     output.show(_summary(manifest, scores, auc))
-    warnings = _command_warnings({"import": imported, "train": trained, "score": manifest})
-    for warning in warnings:
-        output.say(f"注意 note ({warning['step']}): {join_languages(warning['zh'], warning['en'])}")
+    warnings = _show_warnings({"import": imported, "train": trained, "score": manifest}, output)
     page = settings.out / "portrait.html"
     with steps.step("portrait", "银行：一户企业的信用画像", "Bank: one enterprise's credit portrait"):
         command = ("bank", "portrait", _choose_enterprise(scores), "--html", page, "--home", deployment.bank_home)
@@ -156,9 +149,20 @@ def _run_steps(
     }
 
 
-def _command_warnings(said: Mapping[str, Mapping[str, Any]]) -> list[dict[str, str]]:
-    """What each step's command warned of, in both languages."""
+def _make_data(settings: DemoSettings, output: DemoOutput) -> tuple[SyntheticRegister, SyntheticPortfolio]:
+    with output.progress.stage("generate", 2) as bar:
+        synthetic = make_synthetic_register(settings.rows, settings.seed)
+        bar.advance()
+        clients = make_synthetic_portfolio(synthetic, settings.portfolio, settings.seed)
+        bar.advance()
+    return synthetic, clients
+
+
+def _show_warnings(said: Mapping[str, Mapping[str, Any]], output: DemoOutput) -> list[dict[str, str]]:
+    """Say what each step's command warned of; returns it, in both languages."""
     found = [(step, *read_warning(one)) for step, facts in said.items() for one in facts.get("warnings", ())]
+    for step, zh, en in found:
+        output.say(f"注意 note ({step}): {join_languages(zh, en)}")
     return [{"step": step, "zh": zh, "en": en} for step, zh, en in found]
 
 
