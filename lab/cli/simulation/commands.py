@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from lab.cli.terminal.column_table import show_columns, summary_lines
 from lab.cli.terminal.command_options import take_options
 from lab.cli.terminal.option_types import InteractionMode, JsonOption, ModelFamily
 from lab.cli.terminal.output import CommandOutput
@@ -135,11 +136,14 @@ def trial(options: TrialOptions) -> None:
     with exit_on_sigterm():
         report = run_trial(settings, progress=output.progress)
     page = write_report(report, settings.out / "report.html")
+    for zh, en, columns in report.columns.parties:
+        show_columns(output, f"{zh}的列 The {en}'s columns", summary_lines(columns))
     output.show(draw_report(report))
     output.say(f"报告 report: {page}")
     facts: dict[str, Any] = dict(report.facts) | {
         "dimensions": [one.as_dict() for one in report.dimensions],
         "warnings": [{"zh": zh, "en": en} for zh, en in report.warnings],
+        "column_report": {en: [one.as_dict() for one in columns] for _, en, columns in report.columns.parties},
         "report": str(page),
         "out": str(settings.out),
     }

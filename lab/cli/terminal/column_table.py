@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from lab.cli.terminal.output import CommandOutput
 from lab.tables.cells.column_kinds import ColumnSummary
-
-KIND_LABELS = {"numeric": "数字 number", "date": "日期 date", "boolean": "是否 yes/no", "categorical": "类别 category"}
+from lab.tables.cells.reading import KIND_LABELS
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from lab.simulation.trial.columns import TrialColumns
 from lab.simulation.trial.dictionaries import TrialDictionaries, dictionary_warnings, list_dimension_inputs
 from lab.simulation.trial.joined_files import JoinedFiles
 from lab.simulation.trial.report import TrialReport
@@ -48,6 +49,7 @@ class TrialResults:
     peak_bureau: int
     words: TrialDictionaries = field(default_factory=TrialDictionaries)
     imported: Mapping[str, Any] = field(default_factory=dict)
+    columns: TrialColumns = field(default_factory=TrialColumns)
 
 
 def build_report(results: TrialResults, seconds: Mapping[str, float], begun: float) -> TrialReport:
@@ -85,6 +87,7 @@ def build_report(results: TrialResults, seconds: Mapping[str, float], begun: flo
             for reason, count in reasons.items()
         ],
         dimensions=list_dimension_inputs(trained.model.sheet(finest_detail(trained.model))),
+        columns=results.columns,
         warnings=_warnings(results, metrics.auc["encrypted"], difference),
         verdict=verdict_lines(verdict),
     )

@@ -27,8 +27,10 @@ from lab.simulation.trial.charts import (
     score_histogram,
     stacked_bar,
 )
+from lab.simulation.trial.columns import TrialColumns
 from lab.simulation.trial.dictionaries import DimensionInputs
 from lab.simulation.trial.score_metrics import DiscriminationMetrics
+from lab.tables.cells.reading import KIND_LABELS
 from lab.terms.text.bilingual import BilingualText, join_languages
 from lab.terms.text.escaping import escape_hidden
 
@@ -87,6 +89,7 @@ class TrialReport:
     row_outcomes: Sequence[tuple[str, int]]
     set_aside: Sequence[tuple[str, str, str, int]]
     dimensions: Sequence[DimensionInputs] = ()
+    columns: TrialColumns = field(default_factory=TrialColumns)
     warnings: Sequence[BilingualText] = ()
     verdict: Sequence[BilingualText] = ()
     made_at: datetime = field(default_factory=lambda: datetime.now().astimezone())
@@ -133,6 +136,8 @@ def _page_values(report: TrialReport) -> dict[str, Any]:
             {"side": side, "zh": zh, "en": en, "count": f"{count:,}"} for side, zh, en, count in report.set_aside
         ],
         "dimensions": report.dimensions,
+        "columns": report.columns.parties,
+        "kinds": KIND_LABELS,
         "most_words": MAX_WORDS,
         "warnings": [line for line in report.warnings if line not in report.verdict],
         "verdict": [{"zh": zh, "en": en, "loud": (zh, en) in report.warnings} for zh, en in report.verdict],

@@ -23,6 +23,7 @@ from lab.simulation.party_steps import (
     run_scoring_job,
     set_up_bureau,
 )
+from lab.simulation.trial.columns import TrialColumns
 from lab.simulation.trial.comparison import TrialResults, build_report, finest_detail
 from lab.simulation.trial.dictionaries import TrialDictionaries, read_dictionaries
 from lab.simulation.trial.joined_files import JoinedFiles, JoinOptions, read_joined_files
@@ -36,6 +37,7 @@ from models.bureau.serialization import save_model
 from models.bureau.training.measurement import validate_label
 from models.bureau.training.settings import TrainingSettings
 from models.bureau.training.trainer import TrainingResult, train_model
+from models.shared.features import settle_descriptions
 
 TRIAL_PARTIES = PartyNames(bureau="试算数据局 Trial bureau", bank="试算银行 Trial bank")
 MODEL = "trial"
@@ -77,15 +79,16 @@ def run_trial(settings: TrialSettings, *, show: bool = True, progress: Progress 
             dictionary=settings.bureau_dictionary,
         )
     with _BlockTimer(seconds, "train"):
-        trained = _train(settings, joined, words, progress)
+        columns_read = TrialColumns.read(joined, words)
+        trained = _train(settings, joined, words, columns_read, progress)
     manifest, peak_bureau = _score(settings, deployment, joined, trained)
     seconds |= {step: float(manifest["seconds"][step]) for step in ("match", "encrypt", "score", "decrypt")}
-    results = TrialResults(settings, joined, trained, manifest, peak_bureau, words, imported)
+    results = TrialResults(settings, joined, trained, manifest, peak_bureau, words, imported, columns_read)
     return build_report(results, seconds, begun)
 
 
 def _train(
-    settings: TrialSettings, joined: JoinedFiles, words: TrialDictionaries, progress: Progress
+    settings: TrialSettings, joined: JoinedFiles, words: TrialDictionaries, columns: TrialColumns, progress: Progress
 ) -> TrainingResult:
     return train_model(
         joined.bureau_features(joined.pilot),
@@ -97,8 +100,8 @@ def _train(
             seed=settings.seed,
             name=MODEL,
             purpose="试算 Trial",
-            public_descriptions=settle_descriptions(words.bureau, joined.bureau_summaries),
-            bank_descriptions=settle_descriptions(words.bank, joined.bank_summaries),
+            public_descriptions=settle_descriptions(words.bureau, columns.bureau),
+            bank_descriptions=settle_descriptions(words.bank, columns.bank),
             sample_notes=joined.warnings,
         ),
         population=joined.bureau.features,

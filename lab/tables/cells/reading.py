@@ -20,6 +20,13 @@ from lab.tables.cells.text import NULL_WORDS, apply_to_distinct, is_soft_null, i
 
 ColumnKind = Literal["numeric", "date", "boolean", "categorical"]
 COLUMN_KINDS: Final[tuple[ColumnKind, ...]] = ("numeric", "date", "boolean", "categorical")
+KIND_LABELS: Final[dict[str, str]] = {
+    "numeric": "数字 number",
+    "date": "日期 date",
+    "boolean": "是否 yes/no",
+    "categorical": "类别 category",
+}
+"""Each kind for people."""
 NO_DATES: Final = (0.0, 99_999_999.0)
 """Numbers that stand for no date."""
 
