@@ -26,7 +26,6 @@ from lab.tables.workbook.container import WorkbookRefused, check_container
 MEMORY_BYTES = 4 << 30
 PROCESSOR_SECONDS = 600
 _FRAME_ROWS = 2_000
-_NUMBERS = (float, int)
 _READ_BYTES = 1 << 20
 
 
@@ -137,7 +136,7 @@ def _send_rows(
         write(cells)
         sent += 1
         for place, value in enumerate(row):
-            if type(value) in _NUMBERS and lost_digits(value):
+            if isinstance(value, float | int) and lost_digits(value):
                 lost[place + 1] = lost.get(place + 1, 0) + 1
         for place in [p for p, cell in enumerate(cells) if cell and (number, left + p) in merged] if merged else ():
             if merged[number, left + place]:
