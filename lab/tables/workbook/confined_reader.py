@@ -8,7 +8,6 @@ which sheet that was, or why the workbook is refused.
 from __future__ import annotations
 
 import codecs
-import csv
 import io
 import json
 import os
@@ -130,10 +129,9 @@ def _send_rows(
     lost: dict[int, int] = {}
     areas = sent = 0
     text = io.StringIO()
-    write = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n").writerow
     for number, row in enumerate(islice(sheet.iter_rows(), header, None), start=header):
         cells = [format_cell(value) for value in row]
-        write(cells)
+        text.write(",".join(['"' + cell.replace('"', '""') + '"' for cell in cells]) + "\n")
         sent += 1
         for place, value in enumerate(row):
             if isinstance(value, float | int) and lost_digits(value):
