@@ -6,8 +6,9 @@ import base64
 import io
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from typing import Any
 
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
@@ -24,7 +25,7 @@ Cell = str | float | bool | None | tuple[str, ...] | tuple[float, int]
 """Text, a number, a truth value, none; or the markup of a whole cell as a tuple of one; or a number with its style."""
 
 
-def sheet_xml(rows: Sequence[Sequence[Cell]], *, first_row: int = 1, merged: Sequence[str] = ()) -> str:
+def sheet_xml(rows: Iterable[Any], *, first_row: int = 1, merged: Sequence[str] = ()) -> str:
     """The part of one sheet; ``merged``: areas such as ``A1:B1``."""
     lines = []
     for number, row in enumerate(rows, start=first_row):
@@ -101,7 +102,7 @@ def zip_parts(parts: Mapping[str, str | bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def xlsx(*sheets: Sequence[Sequence[Cell]], hidden: Sequence[int] = ()) -> bytes:
+def xlsx(*sheets: Iterable[Any], hidden: Sequence[int] = ()) -> bytes:
     """A workbook of these sheets."""
     return zip_parts(xlsx_parts(*(sheet_xml(rows) for rows in sheets), hidden=hidden))
 

@@ -8,7 +8,6 @@ which sheet that was, or why the workbook is refused.
 from __future__ import annotations
 
 import codecs
-import csv
 import io
 import json
 import os
@@ -26,7 +25,6 @@ from lab.tables.workbook.container import WorkbookRefused, check_container
 MEMORY_BYTES = 4 << 30
 PROCESSOR_SECONDS = 600
 _FRAME_ROWS = 2_000
-_NUMBERS = (float, int)
 _READ_BYTES = 1 << 20
 
 
@@ -131,13 +129,12 @@ def _send_rows(
     lost: dict[int, int] = {}
     areas = sent = 0
     text = io.StringIO()
-    write = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n").writerow
     for number, row in enumerate(islice(sheet.iter_rows(), header, None), start=header):
         cells = [format_cell(value) for value in row]
-        write(cells)
+        text.write(",".join(['"' + cell.replace('"', '""') + '"' for cell in cells]) + "\n")
         sent += 1
         for place, value in enumerate(row):
-            if type(value) in _NUMBERS and lost_digits(value):
+            if isinstance(value, float | int) and lost_digits(value):
                 lost[place + 1] = lost.get(place + 1, 0) + 1
         for place in [p for p, cell in enumerate(cells) if cell and (number, left + p) in merged] if merged else ():
             if merged[number, left + place]:

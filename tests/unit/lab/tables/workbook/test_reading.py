@@ -80,7 +80,8 @@ def test_other_formats(tmp_path: Path) -> None:
 
 def test_the_first_visible_sheet_with_a_table_is_read_and_the_others_are_told(tmp_path: Path) -> None:
     note, table, more = [["see sheet 3"]], [["a", "b"], ["1", "2"]], [["c"], ["3"]]
-    found = read_table(write(tmp_path, xlsx(more, note, table, more, [], hidden=[0])))
+    empty: list[list[str]] = []
+    found = read_table(write(tmp_path, xlsx(more, note, table, more, empty, hidden=[0])))
     assert found.frame.rows() == [("1", "2")]
     assert found.warnings[0].startswith("3 sheets have data; only sheet 3 was read")
     with pytest.raises(InvalidInput, match="visible sheet"):
@@ -90,7 +91,7 @@ def test_the_first_visible_sheet_with_a_table_is_read_and_the_others_are_told(tm
 
 
 def test_rows_are_numbered_as_in_the_sheet(tmp_path: Path) -> None:
-    rows = [["a", "b"], ["1", "2"], [], ["3", None], ["合计", "9"]]
+    rows: list[list[str | None]] = [["a", "b"], ["1", "2"], [], ["3", None], ["合计", "9"]]
     data = zip_parts(xlsx_parts(sheet_xml([[None, None, *row] for row in rows], first_row=4)))
     table = read_table(write(tmp_path, data))
     assert table.frame.rows() == [("1", "2"), ("3", None)] and table.blank_lines == 1
