@@ -216,7 +216,8 @@ def read_features(
 
 def require_columns(frame: pl.DataFrame, features: Sequence[Feature]) -> None:
     """Raise ``InvalidInput`` naming the features' columns that ``frame`` does not have."""
-    absent = [feature.name for feature in features if feature.name not in frame.columns]
+    present = set(frame.columns)  # polars makes a new list each time
+    absent = [feature.name for feature in features if feature.name not in present]
     if absent:
         raise InvalidInput(
             f"Expected {len(features)} feature columns; these are missing: {', '.join(absent[:20])}.",

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.text import Text
 
 from lab.bureau.bureau import Bureau
 from lab.bureau.configuration.home import default_folder
@@ -33,7 +32,6 @@ from lab.cli.terminal.output import CommandOutput
 from lab.terms.errors import InvalidInput
 from lab.terms.names import ModelRef
 from lab.terms.text.bilingual import BilingualText
-from lab.terms.text.escaping import escape_hidden
 from models.bureau.training.settings import TrainingSettings
 from models.shared.features import FeatureDescription
 from protocols.scoring.parameters import DEFAULT_PARAMETERS, PARAMETERS
@@ -314,6 +312,6 @@ def _show_model(out: CommandOutput, version: ModelVersion, summary: dict[str, An
         if warning not in verdict:
             out.say(f"注意 Note: {warning['zh']} {warning['en']}")
     for line in verdict:
-        words = escape_hidden(f"结论 Verdict: {line['zh']} {line['en']}")
         # A column that may give away the outcome is among the warnings too, and must not be overlooked.
-        out.show(Text(words, style="bold red" if line in summary["warnings"] else ""))
+        speak = out.alert if line in summary["warnings"] else out.say
+        speak(f"结论 Verdict: {line['zh']} {line['en']}")

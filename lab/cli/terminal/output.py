@@ -138,6 +138,10 @@ class CommandOutput:
         """One line for the person (stderr under ``--json``)."""
         self.page.print(Text(escape_hidden(line)), soft_wrap=True)
 
+    def alert(self, line: str) -> None:
+        """As ``say``, for a line that must not be overlooked."""
+        self.page.print(Text(escape_hidden(line), style="bold red"), soft_wrap=True)
+
     def say_on_stderr(self, line: str) -> None:
         """One line for the person, always on stderr, so that stdout can be saved to a file."""
         self.notes.print(Text(escape_hidden(line)), soft_wrap=True)

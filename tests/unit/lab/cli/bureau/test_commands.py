@@ -101,6 +101,33 @@ def test_a_model_is_trained_shown_and_published(lab: Lab, tmp_path: Path, tables
     lab.fails(3, "model", "train", "--sample", sample, "--id", "code", "--label", "z")
 
 
+def test_training_on_loans_says_what_it_merged_and_ends_with_a_verdict(
+    lab: Lab, tmp_path: Path, tables: Tables
+) -> None:
+    """Each enterprise has a second loan. One defaulted on its second loan alone. One column is the label."""
+    words = ["违约" if one else "正常" for one in tables.label]
+    loans = tables.bank.select(
+        pl.Series("code", tables.codes), pl.all(), pl.Series("y", words), pl.Series("ended", [w[::-1] for w in words])
+    )
+    paid = pl.int_range(pl.len()) == words.index("违约")
+    first = loans.with_columns(pl.when(paid).then(pl.lit("正常")).otherwise("y").alias("y"))
+    sample = tmp_path / "loans.csv"
+    pl.concat([first, loans]).write_csv(sample)
+    done = lab.run("model", "train", "--sample", sample, "--id", "code", "--label", "y", "--name", "loans")
+    assert done.returncode == 0, done.stderr
+    trained = json.loads(done.stdout)
+    firms = len(tables.codes)
+    assert (trained["rows"], trained["positives"]) == (firms, sum(tables.label))
+    merged = [trained[key] for key in ("sample_rows", "repeated_firms", "differing_firms", "unused_rows")]
+    assert merged == [2 * firms, firms, 1, firms]
+    assert trained["label_words"] == {"default": "违约", "no_default": "正常"}
+    assert [leak["feature"] for leak in trained["verdict"]["leaks"]] == ["ended"]
+    shown = " ".join(done.stderr.split())
+    assert "have several rows" in shown and "Possible leak: bank column ended" in shown
+    assert "结论 Verdict: " in shown and shown.count("Possible leak") == 1
+    assert lab.ok("model", "show", "loans")["verdict"] == trained["verdict"]
+
+
 def test_errors_have_codes_and_next_steps_and_no_values(lab: Lab, tmp_path: Path) -> None:
     lab.fails(8, "bureau", "init", "--name", "Second")
     lab.fails(7, "bureau", "import", tmp_path / "none.csv", "--id", "id")

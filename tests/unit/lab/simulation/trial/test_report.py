@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -78,8 +79,6 @@ def test_report_is_self_contained_and_escaped(tmp_path):
 
 
 def test_report_without_any_score(tmp_path):
-    from dataclasses import replace
-
     nothing = replace(
         made(),
         scores=np.zeros(0),
@@ -95,6 +94,39 @@ def test_terminal_table_names_every_model():
     console.print(draw_report(made()))
     text = console.export_text()
     assert all(en in text for _, en in MODEL_LABELS.values())
+
+
+def test_the_verdict_is_on_the_page_and_the_terminal_and_a_leak_stands_out(tmp_path):
+    leak, calm = (
+        ("可能泄露结果：银行列 <b>", "Possible leak: bank column <b>"),
+        ("联合模型优于", "The joint model is better"),
+    )
+    report = replace(made(), verdict=[calm, leak], warnings=[leak, ("注意", "beware")])
+    page = write_report(report, tmp_path / "report.html").read_text(encoding="utf-8")
+    assert (
+        "结论<small>Verdict" in page
+        and "The joint model is better" in page
+        and "<b>" not in page.split("结论")[1][:900]
+    )
+    assert page.count("Possible leak") == 1 and '<div class="note warn"><p>可能泄露结果' in page
+    console = Console(width=140, record=True, file=io.StringIO())
+    console.print(draw_report(report))
+    text = console.export_text()
+    assert text.count("Possible leak") == 1 and "结论 verdict · 联合模型优于" in text
+
+
+@pytest.mark.parametrize(
+    ("encrypted", "plain", "words"),
+    [
+        (0.792059846, 0.792059954, "equal to four digits (0.792060 and 0.792060, 1.1e-07 apart)"),
+        (0.79204, 0.79206, "the AUCs are 0.792040 and 0.792060, 2.0e-05 apart"),
+        (0.75, 0.75, "both AUCs are 0.750000"),
+        (None, None, "cannot be computed"),
+    ],
+)
+def test_aucs_are_called_equal_only_as_far_as_they_are(tmp_path, encrypted, plain, words):
+    report = replace(made(), facts=dict(made().facts) | {"auc_encrypted": encrypted, "auc_plain": plain})
+    assert words in write_report(report, tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_sizes_for_readers():

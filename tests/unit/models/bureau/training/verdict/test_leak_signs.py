@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import polars as pl
 import pytest
@@ -10,7 +12,7 @@ from models.bureau.training.verdict.leak_signs import find_leak_signs
 from models.shared.features import encode_features, infer_features
 
 
-def signs(columns: dict[str, object], label: np.ndarray, joint_auc: float = 0.8) -> dict[str, str]:
+def signs(columns: Mapping[str, object], label: np.ndarray, joint_auc: float = 0.8) -> dict[str, str]:
     frame = pl.DataFrame(columns, strict=False)
     features = infer_features(frame, "bank")
     found = find_leak_signs(encode_features(frame, features), label, features, joint_auc, seed=1)
