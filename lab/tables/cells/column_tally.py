@@ -15,7 +15,7 @@ import polars as pl
 
 from lab.tables.cells.booleans import NO_AND_NOTHING, PAIRS, WORDS
 from lab.tables.cells.categories import category_keys, normalise_category
-from lab.tables.cells.dates import DateCells, parse_dates
+from lab.tables.cells.dates import FIRST_SERIAL, LAST_SERIAL, SERIAL, SERIAL_START, DateCells, parse_dates
 from lab.tables.cells.numbers import AMBIGUOUS_POINT, NumberCells, parse_numbers, parse_plain
 from lab.tables.cells.reading import NO_DATES
 from lab.tables.cells.sentinels import SENTINEL_DAYS, SENTINELS
@@ -27,8 +27,8 @@ SHOWN_ROWS: Final = 5
 """Row numbers that are kept of each class of cells."""
 LARGEST_EXACT: Final = float(2**53)
 """Whole numbers beyond it are merged with their neighbours when they become floating-point numbers."""
-_BARE_DATES: Final = ((20_000.0, 70_000.0), (190_001.0, 209_913.0), (19e6, 21e6), (9999e4, 1e8), (19e12, 21e12))
-"""Ranges of the numbers that may be dates: days of a spreadsheet, months, days, days and times."""
+_BARE_DATES: Final = ((190_001.0, 209_913.0), (19e6, 21e6), (9999e4, 1e8), (19e12, 21e12))
+"""Ranges of the numbers that may be dates: months, days, days and times."""
 _FIRST_CELLS: Final = 10_000
 
 
@@ -36,9 +36,9 @@ _FIRST_CELLS: Final = 10_000
 class ColumnTally:
     """The counts of one column. ``null_words``: further words and numbers for no value, in lower case.
 
-    ``numbers``: cells that are a number, ``counted`` those of them that name a unit; ``dates``: cells that can only be
-    a date; ``compact``, ``months``, ``serials``: numbers that may be one; ``soft_nulls``: words for none, unless the
-    column has categories; ``text``: all other cells. ``magnitude``: sum of log10 in thousandths, and cells.
+    ``numbers``: cells that are a number, ``counted`` those that name a unit; ``dates``: cells that can only be a date;
+    ``compact``, ``months``, ``serials``: numbers that may be one; ``soft_nulls``: words for no value, unless the column
+    has categories; ``text``: all other cells. ``magnitude``: sum of log10 in thousandths, and cells.
     """
 
     null_words: frozenset[str] = frozenset()
@@ -82,8 +82,8 @@ class ColumnTally:
     levels: set[str] | None = field(default_factory=set)
     places: dict[str, list[int]] = field(default_factory=dict)
 
-    def add(self, column: pl.Series, rows: pl.Series | None = None) -> None:
-        """Count the cells of a stretch of text; ``rows``: the number of each cell's row [cells]; None: its place."""
+    def add(self, column: pl.Series, first_row: int = 0) -> None:
+        """Count the cells of a stretch of text; ``first_row``: the place of its first cell in the table."""
         self.rows += column.len()
         values = parse_plain(column)
         plain = values.is_not_null()
@@ -92,7 +92,7 @@ class ColumnTally:
             self._add_plain(column, values)
             return
         self._add_plain(column.filter(plain), values.filter(plain))
-        self._add_rest(column.filter(~plain), (~plain).arg_true() if rows is None else rows.filter(~plain))
+        self._add_rest(column.filter(~plain), (~plain).arg_true() + first_row)
 
     def _add_plain(self, text: pl.Series, values: pl.Series) -> None:
         """Plain numbers; ``text``: without spaces around."""
@@ -111,6 +111,7 @@ class ColumnTally:
         self._measure(values, "plain")
         self._add_points(text.filter(text.str.contains(".", literal=True)))
         self._add_whole(text.filter((values == values.floor()) & (values >= 0)))
+        self._add_serials(text, values)
         maybe = pl.Series([False], dtype=pl.Boolean).new_from_index(0, text.len())
         for low, high in _BARE_DATES:
             maybe = maybe | ((values >= low) & (values < high))
@@ -134,13 +135,21 @@ class ColumnTally:
         if high >= 16:
             self.beyond_exact += int((parse_plain(whole) > LARGEST_EXACT).sum())
 
+    def _add_serials(self, text: pl.Series, values: pl.Series) -> None:
+        maybe = (values >= FIRST_SERIAL) & (values < LAST_SERIAL)
+        if maybe.any():
+            serial = text.filter(maybe).str.contains(SERIAL)
+            self.serials += int(serial.sum())
+            self._add_days(values.filter(maybe).filter(serial).floor() + SERIAL_START)
+
     def _add_bare_dates(self, text: pl.Series) -> None:
-        found = parse_dates(text)
-        bare = found.days.is_not_null() & ~found.serial
-        self.serials += int(found.serial.sum())
-        self.months += int((bare & (text.str.len_bytes() == 6)).sum())
-        self.compact += int((bare & (text.str.len_bytes() != 6)).sum())
-        self._add_days(found.days)
+        counted = text.alias("cell").value_counts()
+        found, counts = parse_dates(counted["cell"]), counted["count"]
+        month = counted["cell"].str.len_bytes() == 6
+        bare = found.days.is_not_null()
+        self.months += int(counts.filter(bare & month).sum())
+        self.compact += int(counts.filter(bare & ~month).sum())
+        self._add_days(_repeat(found.days, counts))
 
     def _add_days(self, days: pl.Series) -> None:
         if days.is_in(SENTINEL_DAYS).any():
@@ -189,8 +198,9 @@ class ColumnTally:
 
     def _add_text(self, text: pl.Series, counts: pl.Series) -> dict[str, pl.Series]:
         """Count distinct cells that are neither plain nor empty; returns where each class is among them."""
-        numbers, dates = parse_numbers(text), parse_dates(text)
+        numbers = parse_numbers(text)
         is_number = numbers.values.is_not_null()
+        dates = parse_dates(text.set(is_number, None))
         is_soft = is_soft_null(text) & ~is_number
         is_date = dates.days.is_not_null() & ~is_number & ~is_soft
         other = ~(is_number | is_date | is_soft)
@@ -198,15 +208,14 @@ class ColumnTally:
         self._add_dates(dates, is_date, other, counts)
         self.soft_nulls += int(counts.filter(is_soft).sum())
         self.text += int(counts.filter(other).sum())
-        for word, count in zip(text.str.to_lowercase().to_list(), counts.to_list(), strict=True):
-            if word in WORDS:
-                self.words[word] += count
+        words = is_word(text, WORDS)
+        _add_to(self.words, text.filter(words).str.to_lowercase(), counts.filter(words))
         return {
             "number": is_number,
             "counted": is_number & numbers.counted.is_not_null(),
             "date": is_date,
             "text": other,
-            "strange": other & ~is_word(text, WORDS),
+            "strange": other & ~words,
         }
 
     def _add_numbers(self, found: NumberCells, is_number: pl.Series, counts: pl.Series) -> None:

@@ -21,8 +21,10 @@ _QUARTER: Final = r"^([0-9]{4})\s*[\-年]?\s*(?:q|第?)\s*([1-4一二三四])\s*
 _QUARTER_SURE: Final = r"(?:q|季)"
 _COMPACT: Final = r"^((?:19|20)[0-9]{2}|9999)([01][0-9])([0-3][0-9])(?:[0-2][0-9][0-5][0-9][0-5][0-9])?$"
 _COMPACT_MONTH: Final = r"^((?:19|20)[0-9]{2})([01][0-9])$"
-_SERIAL: Final = r"^([2-6][0-9]{4})(?:\.[0-9]+)?$"
-_SERIAL_START: Final = -25_569
+SERIAL: Final = r"^([2-6][0-9]{4})(?:\.[0-9]+)?$"
+"""A day as spreadsheets count them; ``FIRST_SERIAL`` up to, not including, ``LAST_SERIAL``."""
+FIRST_SERIAL, LAST_SERIAL = 20_000.0, 70_000.0
+SERIAL_START: Final = -25_569
 """1899-12-30 in days since 1970-01-01."""
 _YEAR_LAST: Final = rf"^([0-9]{{1,2}})[\-/.]([0-9]{{1,2}})[\-/.]([0-9]{{4}}){_TIME}"
 _MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -30,6 +32,11 @@ _NAME: Final = rf"({'|'.join(_MONTHS)})[a-z]*\.?"
 _WEEKDAY: Final = r"^(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,?\s+|(?:星期|周)[一二三四五六日天],?\s*)"
 _NAMED: Final = rf"^([0-9]{{1,2}})(?:st|nd|rd|th)?[\-/. ]{_NAME}[\-/., ]+([0-9]{{4}}|[0-9]{{2}}){_TIME}"
 _NAMED_FIRST: Final = rf"^{_NAME}\s*([0-9]{{1,2}})(?:st|nd|rd|th)?[, ]+([0-9]{{4}}){_TIME}"
+_ISO: Final = r"^([0-9]{4}-[0-9]{1,2}-[0-9]{1,2})(?:[ tT][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?Z?)?$"
+_MAYBE: Final = (
+    r"(?i)^(?:[0-9]|(?:mon|tue|wed|thu|fri|sat|sun|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)|星期|周).*[0-9]"
+)
+"""How a date begins, and that there is a digit in it: a quick test of what need not be looked at."""
 _UNCLEAR: Final = r"^[0-9]{1,2}[\-/.][0-9]{1,2}[\-/.][0-9]{2}$"
 _TWO_DIGIT_PIVOT: Final = 69
 """Two-digit years: 69 to 99 are 1969 to 1999, 00 to 68 are 2000 to 2068 (POSIX ``strptime``)."""
@@ -52,47 +59,67 @@ class DateCells:
 
 def parse_dates(text: pl.Series, *, day_first: bool = False) -> DateCells:
     """Read normalised text (``cells.text.normalise_text``) as dates; a date that no calendar has is no date."""
+    iso = text.str.extract(_ISO, 1)
+    days = iso.str.to_date("%Y-%m-%d", strict=False).cast(pl.Int32).cast(pl.Float64)
+    rest = days.is_null() & text.str.contains(_MAYBE).fill_null(value=False)
+    places, found = rest.arg_true(), _read_rest(text.filter(rest), day_first=day_first)
+
+    def spread(part: pl.Series, default: bool | int, dtype: type[pl.DataType]) -> pl.Series:
+        blank = pl.Series([default], dtype=dtype).new_from_index(0, text.len())
+        return blank.scatter(places, part) if part.len() else blank
+
+    return DateCells(
+        days.scatter(places, found["days"]) if found.height else days,
+        spread(found["bare"], False, pl.Boolean),
+        spread(found["serial"], False, pl.Boolean),
+        spread(found["order"], 0, pl.Int8),
+        spread(found["unclear"], False, pl.Boolean),
+    )
+
+
+def _read_rest(text: pl.Series, *, day_first: bool) -> pl.DataFrame:
+    """The columns of ``DateCells`` for cells in other forms than ``2021-03-04``, [rows]."""
     cell = pl.col("cell")
     table = text.to_frame("cell").select(cell=cell.str.to_lowercase().str.replace(_WEEKDAY, ""))
     first, second = _part(_YEAR_LAST, 1), _part(_YEAR_LAST, 2)
     first_is_day = (first > 12) | (pl.lit(day_first) & (second <= 12))
     day = pl.when(first_is_day).then(first).otherwise(second)
     month = pl.when(first_is_day).then(second).otherwise(first)
-    short = _part(_NAMED, 3)
-    year = pl.when(short >= 100).then(short).when(short >= _TWO_DIGIT_PIVOT).then(short + 1900).otherwise(short + 2000)
-    serial = _part(_SERIAL, 1)
+    either = pl.when(first.is_not_null() & (first != second)).then(2).otherwise(0)
+    only_month = pl.when((second > 12) & (first <= 12)).then(-1).otherwise(either)
     dated = table.select(
         calendar=pl.coalesce(
             _date(_part(_YEAR_FIRST, 1), _part(_YEAR_FIRST, 2), _part(_YEAR_FIRST, 3)),
             _date(_part(_MONTH_ONLY, 1), _part(_MONTH_ONLY, 2), pl.lit(1)),
             _date(_part(_YEAR_LAST, 3), month, day),
-            _date(year, _month_number(_NAMED, 2), _part(_NAMED, 1)),
-            _date(_part(_NAMED_FIRST, 3), _month_number(_NAMED_FIRST, 1), _part(_NAMED_FIRST, 2)),
             _quarter(),
         ),
-        bare=pl.coalesce(
+        named=_named_date() if table["cell"].str.contains(_NAME).any() else pl.lit(None, dtype=pl.Date),
+        compact=pl.coalesce(
             _date(_part(_COMPACT, 1), _part(_COMPACT, 2), _part(_COMPACT, 3)),
             _date(_part(_COMPACT_MONTH, 1), _part(_COMPACT_MONTH, 2), pl.lit(1)),
         ),
-        serial=serial + _SERIAL_START,
+        counted=_part(SERIAL, 1) + SERIAL_START,
         unclear=cell.str.contains(_UNCLEAR).fill_null(value=False),
-        order=pl.when((first > 12) & (second <= 12))
-        .then(1)
-        .when((second > 12) & (first <= 12))
-        .then(-1)
-        .when(first.is_not_null() & (first != second))
-        .then(2)
-        .otherwise(0)
-        .cast(pl.Int8),
+        order=pl.when((first > 12) & (second <= 12)).then(1).otherwise(only_month).cast(pl.Int8),
     )
-    bare, counted = dated["bare"].cast(pl.Int32), dated["serial"]
-    days = dated.select(pl.coalesce(pl.col("calendar").cast(pl.Int32), pl.col("bare").cast(pl.Int32), "serial"))
-    return DateCells(
-        days.to_series().cast(pl.Float64),
-        bare.is_not_null() | counted.is_not_null(),
-        bare.is_null() & counted.is_not_null(),
-        dated["order"],
-        dated["unclear"],
+    calendar = pl.coalesce("calendar", "named", "compact").cast(pl.Int32)
+    return dated.select(
+        days=pl.coalesce(calendar, "counted").cast(pl.Float64),
+        bare=pl.col("compact").is_not_null() | pl.col("counted").is_not_null(),
+        serial=pl.col("compact").is_null() & pl.col("counted").is_not_null(),
+        order="order",
+        unclear="unclear",
+    )
+
+
+def _named_date() -> pl.Expr:
+    """The date of ``4 Mar 2021`` and ``Mar 4, 2021``."""
+    short = _part(_NAMED, 3)
+    year = pl.when(short >= 100).then(short).when(short >= _TWO_DIGIT_PIVOT).then(short + 1900).otherwise(short + 2000)
+    return pl.coalesce(
+        _date(year, _month_number(_NAMED, 2), _part(_NAMED, 1)),
+        _date(_part(_NAMED_FIRST, 3), _month_number(_NAMED_FIRST, 1), _part(_NAMED_FIRST, 2)),
     )
 
 

@@ -22,6 +22,9 @@ def _either(words: Iterable[str]) -> str:
 
 _CURRENCY: Final = rf"^([+\-]?)\s*({_either(CURRENCIES)})\s*([+\-(]?)"
 _SUFFIX: Final = rf"\s*({_either((*POWERS, *PERCENT, *COUNTED))})$"
+_NO_LETTER: Final = r"[^0-9\p{L}]{0,8}"
+_MAYBE: Final = rf"(?i)^{_NO_LETTER}(?:{_either(CURRENCIES)})?{_NO_LETTER}[0-9][^:]{{0,40}}$"
+"""What may come before the first digit of a number: a quick test of what need not be looked at."""
 _SIGNED: Final = r"^[+\-]?"
 _EXPONENT: Final = r"(?:e[+\-]?[0-9]{1,3})?$"
 _GROUPED: Final = (
@@ -66,7 +69,7 @@ def parse_numbers(text: pl.Series, *, decimal_comma: bool = False, percent_point
     ``decimal_comma``: ``1.234,5`` is 1234.5. ``percent_points``: ``12%`` is 12, not 0.12.
     """
     values = parse_plain(text)
-    rest = text.is_not_null() & values.is_null()
+    rest = values.is_null() & text.str.contains(_MAYBE).fill_null(value=False)
     if decimal_comma:
         rest = rest | text.str.contains(AMBIGUOUS_POINT).fill_null(value=False)
     parts = _take_apart(text.filter(rest), decimal_comma=decimal_comma, percent_points=percent_points)

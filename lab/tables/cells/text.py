@@ -19,85 +19,61 @@ from typing import Final
 import polars as pl
 
 NULL_WORDS: Final = frozenset(
-    word.replace("_", " ")
-    for word in [
-        "na",
-        "n/a",
-        "#n/a",
-        "#n/a_n/a",
-        "#na",
-        "nan",
-        "-nan",
-        "+nan",
-        "nat",
-        "null",
-        "(null)",
-        "[null]",
-        "<na>",
-        "<null>",
-        "\\n",
-        "#null!",
-        "#div/0!",
-        "#value!",
-        "#ref!",
-        "#name?",
-        "#num!",
-        "#num",
-        "#calc!",
-        "#spill!",
-        "1.#qnan",
-        "1.#ind",
-        "-1.#ind",
-        "1.#inf",
-        "-1.#inf",
+    [
+        *(
+            "na",
+            "n/a",
+            "#n/a",
+            "#n/a n/a",
+            "#na",
+            "nan",
+            "-nan",
+            "+nan",
+            "nat",
+            "null",
+            "(null)",
+            "[null]",
+            "<na>",
+            "<null>",
+        ),
+        *("\\n", "#null!", "#div/0!", "#value!", "#ref!", "#name?", "#num!", "#num", "#calc!", "#spill!"),
+        *("1.#qnan", "1.#ind", "-1.#ind", "1.#inf", "-1.#inf"),
     ]
 )
 """No value in a column of any kind, in lower case: what databases, spreadsheets and data frames write for it."""
 NUMBER_NULL_WORDS: Final = frozenset(
-    word.replace("_", " ")
-    for word in [
-        "none",
-        "nil",
-        "n.a.",
-        "n.d.",
-        "n.a",
-        "unknown",
-        "missing",
-        "not_available",
-        "not_applicable",
-        "no_data",
-        "blank",
-        "empty",
-        "undefined",
-        "tbd",
-        "无",
-        "暂无",
-        "没有",
-        "无数据",
-        "暂缺",
-        "缺失",
-        "空",
-        "空值",
-        "未知",
-        "不详",
-        "未填",
-        "未填写",
-        "不适用",
-        "未提供",
-        "待补",
-        "待定",
-        "未披露",
-        "保密",
-        "长期",
-        "永久",
-        "无期限",
-        "无固定期限",
-        "0000-00-00",
-        "0000/00/00",
-        "0000-00-00_00:00:00",
-        "1900-01-00",
-        "1900/1/0",
-        "1900/01/00",
+    [
+        *(
+            "none",
+            "nil",
+            "n.a.",
+            "n.d.",
+            "n.a",
+            "unknown",
+            "missing",
+            "not available",
+            "not applicable",
+            "no data",
+            "blank",
+        ),
+        *(
+            "empty",
+            "undefined",
+            "tbd",
+            "无",
+            "暂无",
+            "没有",
+            "无数据",
+            "暂缺",
+            "缺失",
+            "空",
+            "空值",
+            "未知",
+            "不详",
+            "未填",
+        ),
+        *("未填写", "不适用", "未提供", "待补", "待定", "未披露", "保密", "长期", "永久", "无期限", "无固定期限"),
+        *("0000-00-00", "0000/00/00", "0000-00-00 00:00:00", "1900-01-00", "1900/1/0", "1900/01/00"),
     ]
 )
 """No value in a column of numbers, dates or yes and no, in lower case. In a column of categories each is a category."""
@@ -107,6 +83,8 @@ _NO_LETTERS: Final = r"^[\-–—―_/\\.…*?#~·、。]+$"
 _INVISIBLE: Final = r"[\p{Cc}\p{Cf}\x{FE00}-\x{FE0F}]"
 _ORDINARY: Final = r"^[!-%'-~]+$"
 _GUARDED: Final = r"""^(?:="(.*)"|'+([0-9+\-.].*)|"([^"]*)")$"""
+_SAMPLE: Final = 20_000
+"""Cells at the beginning of a column that show whether cells repeat."""
 _MOST_PASSES: Final = 6
 """Passes until nothing changes any more; text that needs more keeps what is left."""
 
@@ -118,7 +96,8 @@ def normalise_text(column: pl.Series) -> pl.Series:
 
 def apply_to_distinct(column: pl.Series, change: Callable[[pl.Series], pl.Series]) -> pl.Series:
     """``change(column)``, computed once for each distinct cell where cells repeat; ``change`` keeps the order."""
-    if column.len() < 1_000 or 2 * column.head(2_000).n_unique() > min(column.len(), 2_000):
+    sample = column.head(_SAMPLE)
+    if column.len() < 1_000 or 2 * sample.n_unique() > sample.len():
         return change(column).alias(column.name)
     distinct = column.unique()
     if 2 * distinct.len() > column.len():

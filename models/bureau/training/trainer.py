@@ -106,7 +106,8 @@ def train_model(
 
     ``population``: rows of the whole register, with whose distribution later versions are compared; None: the pilot's
     rows. The same input gives the same model. Raises ``InvalidInput`` for a label that is not 0/1 or has one class, too
-    few rows, columns that are neither numbers nor text nearly throughout, tables of different lengths, or more columns than a model may have.
+    few rows, columns that are neither numbers nor text nearly throughout, tables of different lengths, or more columns
+    than a model may have.
     """
     settings = settings or TrainingSettings()
     if settings.family == "scorecard":
