@@ -96,7 +96,7 @@ def messy(public_data: Path, tmp_path: Path) -> tuple[Path, Path, dict[str, int]
     gaps = pl.Series([i < 40 for i in range(bank.height)])
     bank = bank.with_columns(y=bank["y"].set(gaps, None))
     unlabelled = len(set(bank["id"][:40]) & shared)
-    # The second row of a code says something else; the first must win on both sides.
+    # The second row of a code says something else. The first must win on both sides, but for a default of the second.
     bureau = pl.concat([bureau, bureau[5:25].with_columns(x0=pl.lit("99"))])
     bank = pl.concat([bank, bank[100:130].with_columns(x6=pl.lit("-99"), y=pl.lit("1"))])
     bureau_file, bank_file = tmp_path / "bureau.csv", tmp_path / "bank.csv"
