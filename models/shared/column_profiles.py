@@ -2,11 +2,13 @@
 
 The population stability index of shares p (then) and q (now) is the sum of (q - p) ln(q / p) over the bins (Siddiqi,
 *Credit Risk Scorecards*, Wiley 2006). By chance alone it is about (1/n + 1/m) times a chi-squared variable (Yurdakul,
-Naranjo, *Journal of Risk Model Validation* 14 (4), 2020), so its 95th percentile is allowed for. It is measured over
+Naranjo, *Journal of Risk Model Validation* 14 (4), 2020), so its 99.9th percentile is allowed for. It is measured over
 all values, and over those that are not zero alone, because a change of unit moves no zero.
 
-A change of a share counts when it is larger than chance would make it: by the bound of Chernoff and Hoeffding, the
-probability of k or more of n where the share is p is at most exp(-n KL(k/n, p)) (Hoeffding, *JASA* 58, 1963).
+A change of a share counts when it is larger than chance would make it: the likelihood ratio of two shares against one
+common share, n KL(q, r) + m KL(p, r) with r of both samples together, exceeds log 1,000 (Wilks, *Annals of Mathematical
+Statistics* 9, 1938: by chance once in 5,000 times). Fewer than 20 rows never stop a job: they cannot show that a whole
+column changed.
 """
 
 from __future__ import annotations
@@ -27,8 +29,10 @@ from models.shared.features import MAX_CATEGORIES, Feature, FeatureCells
 
 WATCH_INDEX, STOP_INDEX = 0.25, 1.0
 WATCH_SHARE, STOP_SHARE = 0.05, 0.25
+WATCH_EXTREME, STOP_EXTREME = 0.25, 0.5
+_BINS_WITH_EXTREMES: Final = 6
 LEAST_ROWS: Final = 20
-"""Rows below which no index is computed."""
+"""Rows below which no index is computed, and nothing stops."""
 SMALLEST_COUNT: Final = 5
 """A bin of fewer rows is kept as empty: a profile goes to every bank that uses the model."""
 _SURE: Final = math.log(1_000)
@@ -55,8 +59,9 @@ class ColumnProfile:
 
 @dataclass(frozen=True)
 class ColumnDrift:
-    """How far a column is from its profile. Shares are of rows. ``index``: None for too few rows; ``chance``: its 95th
-    percentile by chance alone. ``level``: whether a person should look (``watch``) or must agree (``stop``).
+    """How far a column is from its profile. Shares are of rows, ``extreme`` of values that are not zero: in the lowest
+    and highest bins, if that surely grew. ``index``: None for too few rows; ``chance``: its 99.9th percentile by chance
+    alone. ``level``: whether a person should look (``watch``) or must agree (``stop``).
     """
 
     name: str
@@ -68,6 +73,8 @@ class ColumnDrift:
     index: float | None
     chance: float
     level: DriftLevel
+    extreme_before: float = 0.0
+    extreme: float = 0.0
 
     @property
     def text(self) -> BilingualText:
@@ -79,6 +86,10 @@ class ColumnDrift:
         if self.unseen - self.unseen_before >= WATCH_SHARE:
             zh.append(f"{self.unseen:.0%} 的值训练时没有或罕见，训练时 {self.unseen_before:.0%}")
             en.append(f"{self.unseen:.0%} of values unknown or rare in training, {self.unseen_before:.0%} then")
+        if self.extreme - self.extreme_before >= WATCH_EXTREME:
+            before, now = f"{self.extreme_before:.0%}", f"{self.extreme:.0%}"
+            zh.append(f"非零值中 {now} 在训练时的最低或最高一成之外，训练时 {before}")
+            en.append(f"{now} of values that are not zero as low or high as {before} were in training")
         if self.index is not None and self.index - self.chance >= WATCH_INDEX:
             zh.append(f"分布变化 PSI {self.index:.2f}")
             en.append(f"distribution moved, PSI {self.index:.2f}")
@@ -115,11 +126,25 @@ def measure_drift(feature: Feature, profile: ColumnProfile, values: NDArray[np.f
         np.array([missing[0], *then]), np.array([missing[1], *now]), categorical=feature.kind == "categorical"
     )
     grown = max((now_share - before for before, now_share, sure in shares if sure), default=0.0)
+    usual, extreme = _extremes(then, now) if feature.kind != "categorical" else (0.0, 0.0)
     over = 0.0 if index is None else index - chance
     level: DriftLevel = "stable"
-    if grown >= WATCH_SHARE or over >= WATCH_INDEX:
-        level = "stop" if grown >= STOP_SHARE or over >= STOP_INDEX else "watch"
-    return ColumnDrift(feature.name, rows, shares[0][0], shares[0][1], shares[1][0], shares[1][1], index, chance, level)
+    if grown >= WATCH_SHARE or over >= WATCH_INDEX or extreme - usual >= WATCH_EXTREME:
+        far = grown >= STOP_SHARE or over >= STOP_INDEX or extreme - usual >= STOP_EXTREME
+        level = "stop" if rows >= LEAST_ROWS and far else "watch"
+    return ColumnDrift(
+        feature.name,
+        rows,
+        missing_before=shares[0][0],
+        missing=shares[0][1],
+        unseen_before=shares[1][0],
+        unseen=shares[1][1],
+        index=index,
+        chance=chance,
+        level=level,
+        extreme_before=usual,
+        extreme=extreme,
+    )
 
 
 def measure_all_drift(
@@ -176,6 +201,19 @@ def _count(feature: Feature, edges: Sequence[float], present: NDArray[np.float64
     return np.concatenate([[len(present) - len(moving)], np.bincount(bins, minlength=len(edges) + 1)])
 
 
+def _extremes(then: NDArray[np.int64], now: NDArray[np.int64]) -> tuple[float, float]:
+    """The share of the lowest and highest bins among values that are not zero, then and now; both 0 unless it surely
+    grew. A change of unit moves nearly all values there, which few of them suffice to show.
+    """
+    if len(then) < _BINS_WITH_EXTREMES:
+        return 0.0, 0.0
+    ends = (int(then[1] + then[-1]), int(now[1] + now[-1]))
+    moving = (int(then[1:].sum()), int(now[1:].sum()))
+    if not _surely_more(ends, moving):
+        return 0.0, 0.0
+    return ends[0] / moving[0], ends[1] / moving[1]
+
+
 def _stability(then: NDArray[np.int64], now: NDArray[np.int64], *, categorical: bool) -> tuple[float | None, float]:
     """The index that exceeds chance most, and the chance: over all bins, and over those of values that are not zero."""
     found = [_index(then, now)]
@@ -193,20 +231,21 @@ def _index(then: NDArray[np.int64], now: NDArray[np.int64]) -> tuple[float, floa
         return None
     p, q = ((counts + 0.5) / (counts.sum() + 0.5 * bins) for counts in (then, now))
     freedom = bins - 1
-    # The 95th percentile of the chi-squared distribution (Wilson, Hilferty, PNAS 17, 1931).
-    percentile = freedom * (1 - 2 / (9 * freedom) + 1.645 * math.sqrt(2 / (9 * freedom))) ** 3
+    # The 99.9th percentile of the chi-squared distribution (Wilson, Hilferty, PNAS 17, 1931).
+    percentile = freedom * (1 - 2 / (9 * freedom) + 3.09 * math.sqrt(2 / (9 * freedom))) ** 3
     return float(((q - p) * np.log(q / p)).sum()), (1 / before + 1 / after) * percentile
 
 
 def _surely_more(pair: tuple[int, int], rows: tuple[int, int]) -> bool:
-    """Whether a share grew by more than chance would make it grow, once in a thousand samples."""
+    """Whether a share grew by more than chance would make it grow in two samples of one population."""
     (before, now), (sample, present) = pair, rows
-    if not present or not now:
+    if not sample or not present or now * sample <= before * present:
         return False
-    share, was = now / present, (before + 1) / (sample + 2)
-    if share <= was:
-        return False
-    distance = share * math.log(share / was)
-    if share < 1:
-        distance += (1 - share) * math.log((1 - share) / (1 - was))
-    return present * distance > _SURE
+    pooled = (before + now) / (sample + present)
+    return sample * _divergence(before / sample, pooled) + present * _divergence(now / present, pooled) > _SURE
+
+
+def _divergence(share: float, other: float) -> float:
+    """KL divergence of two shares, in nats; ``other`` is not 0 unless ``share`` is, nor 1."""
+    yes = share * math.log(share / other) if share else 0.0
+    return yes + ((1 - share) * math.log((1 - share) / (1 - other)) if share < 1 else 0.0)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from lab.tables.cells.categories import category_keys
-from lab.tables.cells.column_kinds import ColumnHint, ColumnSummary, summarise_columns
+from lab.tables.cells.column_kinds import ColumnHint, ColumnSummary, require_decided, summarise_columns
 from lab.tables.cells.reading import COLUMN_KINDS, CellReading, ColumnKind, read_cells
 from lab.tables.cells.text import apply_to_distinct
 from lab.tables.cells.units import COLUMN_UNITS
@@ -140,10 +140,12 @@ def infer_features(
     """One feature for each column of ``frame``, in column order.
 
     Kind and conventions are those of ``summaries``, or are decided here (``describe_columns``). A categorical feature
-    has the 63 most frequent values (ties by text) and "other".
+    has the 63 most frequent values (ties by text) and "other". Raises ``InvalidInput`` naming columns that are not of
+    one kind (``column_kinds.require_decided``).
     """
     descriptions = dictionary or {}
     found = describe_columns(frame, descriptions) if summaries is None else summaries
+    require_decided(found)
     return tuple(
         _feature(frame[summary.name], summary, party, descriptions.get(summary.name, FeatureDescription()))
         for summary in found

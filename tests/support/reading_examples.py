@@ -41,7 +41,7 @@ class OddColumn:
     cells: tuple[str, ...]
     kind: str
     first: str
-    stated: ColumnHint = ColumnHint()
+    stated: ColumnHint | None = None
 
 
 CELLS: Final = (
@@ -122,7 +122,7 @@ WHOLE: Final = (
     OddColumn(
         "点为千分位",
         "points between thousands",
-        tuple(f"{1000 + 7 * n:,}".replace(",", ".") for n in range(400)) + ("987",),
+        (*(f"{1000 + 7 * n:,}".replace(",", ".") for n in range(400)), "987"),
         "numeric",
         "1000",
     ),
@@ -183,7 +183,7 @@ def read_odd_cell(example: OddCell, written: str) -> tuple[str, ColumnSummary]:
 def read_odd_column(example: OddColumn) -> tuple[str, ColumnSummary]:
     """What the first cell of a column is read as, and the summary."""
     frame = pl.DataFrame({"column": example.cells})
-    (summary,) = summarise_columns(frame, {"column": example.stated})
+    (summary,) = summarise_columns(frame, {"column": example.stated or ColumnHint()})
     return _shown(frame["column"], summary, 0), summary
 
 

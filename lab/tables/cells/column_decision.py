@@ -83,8 +83,10 @@ def percent_as_written(tally: ColumnTally) -> bool:
 def decimal_comma(tally: ColumnTally) -> bool:
     """Whether a comma is the decimal mark: where cells show that it is, and fewer that it is not."""
     sure, against = tally.commas[1] + tally.commas[2], tally.commas[-1] + tally.decimals
-    if sure or against:
-        return sure > against
+    if against >= sure and against:
+        return False
+    if sure and sure >= (1 - NEARLY_ALL) * tally.ambiguous_points:
+        return True
     # Points with three digits each, and no longer whole number without one: they separate thousands.
     small = tally.whole > 0 and tally.widths[1] <= 3
     return small and tally.ambiguous_points + tally.whole == tally.plain and tally.ambiguous_points > tally.whole

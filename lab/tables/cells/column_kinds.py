@@ -165,7 +165,7 @@ def _stated_days(hint: ColumnHint, found: tuple[float, ...]) -> tuple[float, ...
 
 
 def _beyond_exact(column: pl.Series) -> bool:
-    return bool((column.cast(pl.Float64).abs() > LARGEST_EXACT).any())
+    return bool((column.cast(pl.Float64).abs() >= LARGEST_EXACT).any())
 
 
 def _typed_column(column: pl.Series, hint: ColumnHint) -> ColumnSummary:

@@ -26,7 +26,7 @@ MAX_LEVELS: Final = 1_000
 SHOWN_ROWS: Final = 5
 """Row numbers that are kept of each class of cells."""
 LARGEST_EXACT: Final = float(2**53)
-"""Whole numbers beyond it are merged with their neighbours when they become floating-point numbers."""
+"""From here on whole numbers are merged with their neighbours when they become floating-point numbers."""
 _BARE_DATES: Final = ((190_001.0, 209_913.0), (19e6, 21e6), (9999e4, 1e8), (19e12, 21e12))
 """Ranges of the numbers that may be dates: months, days, days and times."""
 _FIRST_CELLS: Final = 10_000
@@ -133,7 +133,7 @@ class ColumnTally:
         low, high = int(width.min()), int(width.max())  # type: ignore[arg-type]
         self.widths = (min(self.widths[0] or low, low), max(self.widths[1], high))
         if high >= 16:
-            self.beyond_exact += int((parse_plain(whole) > LARGEST_EXACT).sum())
+            self.beyond_exact += int((parse_plain(whole) >= LARGEST_EXACT).sum())
 
     def _add_serials(self, text: pl.Series, values: pl.Series) -> None:
         maybe = (values >= FIRST_SERIAL) & (values < LAST_SERIAL)

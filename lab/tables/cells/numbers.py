@@ -85,8 +85,8 @@ def parse_numbers(text: pl.Series, *, decimal_comma: bool = False, percent_point
         absolute=spread(parts["absolute"] & found, False, pl.Boolean),
         styled=spread(found, False, pl.Boolean),
         scaled=spread(parts["scaled"] & found, False, pl.Boolean),
-        currency=spread(parts["currency"], None, pl.String),
-        counted=spread(parts["counted"], None, pl.String),
+        currency=spread(parts["currency"].set(~found, None), None, pl.String),
+        counted=spread(parts["counted"].set(~found, None), None, pl.String),
         comma=spread(parts["comma"], 0, pl.Int8),
     )
 

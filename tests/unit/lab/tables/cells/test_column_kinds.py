@@ -1,0 +1,78 @@
+"""The kind of a column, and what stops a training."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from lab.tables.cells.column_kinds import ColumnHint, ColumnSummary, require_decided, summarise_columns
+from lab.tables.cells.column_notes import NoteKind
+from lab.terms.errors import InvalidInput
+
+
+def summarise(cells: list[str | None], hint: ColumnHint | None = None) -> ColumnSummary:
+    frame = pl.DataFrame({"a": pl.Series(cells, dtype=pl.String)})
+    return summarise_columns(frame, {"a": hint} if hint else None)[0]
+
+
+def notes(summary: ColumnSummary) -> dict[NoteKind, int]:
+    return {note.kind: note.count for note in summary.notes}
+
+
+def test_a_mixed_column_stops_and_the_message_names_column_counts_and_next_step() -> None:
+    mixed = summarise([str(n) if n % 3 else f"secret{n}" for n in range(300)])
+    with pytest.raises(InvalidInput, match=r"column a: 200 of 300 cells are numbers or dates") as caught:
+        require_decided([mixed])
+    assert "kind =" in str(caught.value.next_step)
+    assert "secret" not in str(caught.value) + str(caught.value.next_step)
+    require_decided([summarise([str(n) if n % 3 else f"x{n}" for n in range(300)], ColumnHint("categorical"))])
+
+
+def test_a_stated_kind_that_most_cells_do_not_fit_stops() -> None:
+    with pytest.raises(InvalidInput, match="column a: 2 of 3 cells cannot be read as date"):
+        require_decided([summarise(["x", "2021-03-04", "5", ""], ColumnHint("date"))])
+
+
+def test_identifiers_beyond_the_exact_numbers_are_never_merged() -> None:
+    cells = ["9007199254740992", "9007199254740993"] * 50
+    summary = summarise(list(cells))
+    assert summary.kind == "categorical" and summary.levels == 2
+    assert NoteKind.IDENTIFIERS in notes(summary)
+    typed = summarise_columns(pl.DataFrame({"a": [2**53, 2**53 + 1]}))[0]
+    assert typed.kind == "categorical"
+
+
+def test_one_cell_does_not_change_how_the_others_are_read() -> None:
+    points = [f"{n}.{n % 900 + 100}" for n in range(1, 400)]
+    assert not summarise([*points, "1.200,50"]).reading.decimal_comma
+    assert notes(summarise([*points, "1.200,50"]))[NoteKind.DECIMAL_COMMA] == 1
+    assert summarise([*(f"{n},{n % 90 + 10}" for n in range(400)), "1.5"]).reading.decimal_comma
+
+
+def test_a_sentinel_is_frequent_and_far() -> None:
+    values = [str(n % 300) for n in range(1000)]
+    assert summarise(values + ["-999"] * 6).reading.sentinels == (-999.0,)
+    assert notes(summarise([*values, "-999"]))[NoteKind.MAYBE_SENTINEL] == 1
+    assert summarise([str(n) for n in range(-1000, 1000)] + ["-999"] * 20).reading.sentinels == ()
+
+
+def test_percentages_are_fractions_unless_the_other_numbers_show_that_they_are_not() -> None:
+    assert not summarise([f"{n}%" for n in range(100)]).reading.percent_points
+    assert summarise([f"{n}%" if n % 2 else str(n) for n in range(100)]).reading.percent_points
+    assert not summarise(["0.5%", *(f"0.{n}" for n in range(10, 99))]).reading.percent_points
+
+
+def test_a_stated_unit_and_words() -> None:
+    summary = summarise(["1", "2", "-1", "待核实"], ColumnHint(unit="万元", null_words=("-1", "待核实")))
+    assert summary.reading.factor == 1e4 and (summary.missing, summary.unreadable) == (2, 0)
+
+
+def test_columns_without_rows_or_values() -> None:
+    assert summarise([]).kind == "numeric" and not summarise([]).notes
+    assert notes(summarise([None, "N/A"])) == {NoteKind.EMPTY: 2}
+    require_decided([summarise([]), summarise([None])])
+
+
+def test_a_few_amounts_that_look_like_months_are_numbers() -> None:
+    assert summarise(["0"] * 50 + ["200110"]).kind == "numeric"
+    assert summarise([f"{2000 + n // 12}{n % 12 + 1:02d}" for n in range(60)]).kind == "date"
