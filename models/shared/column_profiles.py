@@ -104,7 +104,7 @@ def measure_profile(feature: Feature, values: NDArray[np.float64]) -> ColumnProf
         moving = present[present != 0]
         if len(moving) >= 10 * SMALLEST_COUNT:
             quantiles = np.quantile(moving, np.linspace(0.1, 0.9, 9), method="inverted_cdf")
-            edges = tuple(float(edge) for edge in np.unique(quantiles))
+            edges = tuple(sorted({_rounded(feature, float(quantile)) for quantile in quantiles}))
     counts = _count(feature, edges, present)
     kept = tuple(int(count) if count >= SMALLEST_COUNT else 0 for count in counts)
     missing = len(values) - len(present)
@@ -191,6 +191,11 @@ def check_profiles(features: Sequence[Feature], profiles: Sequence[ColumnProfile
         require(len(profile.counts) == bins, "profiles that fit their features", of=of)
         require(all(a < b for a, b in zip(profile.edges, profile.edges[1:], strict=False)), "ascending edges", of=of)
         require(sum(profile.counts) + profile.missing <= profile.rows, "profiles of no more than their rows", of=of)
+
+
+def _rounded(feature: Feature, edge: float) -> float:
+    """An edge to three digits: a quantile is one enterprise's value, and a profile goes to every bank of the model."""
+    return edge if feature.kind == "date" else float(f"{edge:.3g}")
 
 
 def _count(feature: Feature, edges: Sequence[float], present: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -8,7 +8,7 @@ Infinities are clipped to +-1e300 (LightGBM's own largest threshold).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal, cast
 
@@ -160,14 +160,17 @@ def describe_columns(
 
 
 def settle_descriptions(
-    descriptions: Mapping[str, FeatureDescription], summaries: Sequence[ColumnSummary]
+    descriptions: Mapping[str, FeatureDescription], found: Iterable[ColumnSummary | Feature]
 ) -> dict[str, FeatureDescription]:
-    """Descriptions that state kind and conventions as ``summaries`` found them, so that they are not decided again."""
+    """Descriptions that state kind and conventions of each column as ``found``, so that they are not decided again."""
     return {
-        one.name: replace(
-            descriptions.get(one.name, FeatureDescription()), kind=one.kind, reading=one.reading, unit="", null=()
-        )
-        for one in summaries
+        **descriptions,
+        **{
+            one.name: replace(
+                descriptions.get(one.name, FeatureDescription()), kind=one.kind, reading=one.reading, unit="", null=()
+            )
+            for one in found
+        },
     }
 
 

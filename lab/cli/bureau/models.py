@@ -12,8 +12,8 @@ import typer
 
 from lab.bureau.bureau import Bureau
 from lab.bureau.configuration.home import default_folder
-from lab.bureau.data.catalogue import CatalogueItem, load_items, read_dictionary
-from lab.bureau.data.quality import DriftFinding
+from lab.bureau.data.catalogue import load_items, read_dictionary
+from lab.bureau.data.quality import DriftFinding, load_column_reports
 from lab.bureau.data.quality.column_report import SAMPLE_ROWS
 from lab.bureau.data.register import find_snapshot
 from lab.bureau.model_registry.pilot_training import PilotDataset, join_pilot
@@ -33,7 +33,7 @@ from lab.terms.errors import InvalidInput
 from lab.terms.names import ModelRef
 from lab.terms.text.bilingual import BilingualText
 from models.bureau.training.settings import TrainingSettings
-from models.shared.features import FeatureDescription
+from models.shared.features import FeatureDescription, settle_descriptions
 from protocols.scoring.parameters import DEFAULT_PARAMETERS, PARAMETERS
 
 app = typer.Typer(
@@ -95,7 +95,12 @@ def train(options: TrainOptions) -> None:
         with bureau.store.begin_read() as session:
             snapshot = find_snapshot(session, options.register)
             items = load_items(session, snapshot.name, snapshot.version)
+            reports = load_column_reports(session, bureau.home, snapshot.name, snapshot.version)
             version = next_version(session, options.name)
+        described = settle_descriptions(
+            {column: item.as_feature_words for column, item in items.items()},
+            (report.feature for report in reports.values()),
+        )
         pilot = join_pilot(
             bureau.snapshots.frame(snapshot),
             snapshot,
@@ -108,7 +113,7 @@ def train(options: TrainOptions) -> None:
             pilot.public,
             pilot.bank,
             pilot.label,
-            _training_settings(options, version, items, words, pilot.notes()),
+            _training_settings(options, version, described, words, pilot.notes()),
             population=bureau.snapshots.sample(snapshot, snapshot.columns, SAMPLE_ROWS),
             progress=out.progress,
         )
@@ -133,7 +138,7 @@ def train(options: TrainOptions) -> None:
 def _training_settings(
     options: TrainOptions,
     version: int,
-    items: Mapping[str, CatalogueItem],
+    descriptions: Mapping[str, FeatureDescription],
     words: Mapping[str, FeatureDescription],
     notes: Sequence[BilingualText],
 ) -> TrainingSettings:
@@ -143,7 +148,7 @@ def _training_settings(
         seed=options.seed,
         name=options.name,
         version=version,
-        public_descriptions={column: item.as_feature_words for column, item in items.items()},
+        public_descriptions=descriptions,
         bank_descriptions=words,
         value_limit=PARAMETERS[DEFAULT_PARAMETERS].value_limit,
         date=f"{datetime.now(UTC):%Y-%m-%d}",

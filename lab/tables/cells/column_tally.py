@@ -82,8 +82,8 @@ class ColumnTally:
     levels: set[str] | None = field(default_factory=set)
     places: dict[str, list[int]] = field(default_factory=dict)
 
-    def add(self, column: pl.Series, rows: pl.Series | None = None) -> None:
-        """Count the cells of a stretch of text; ``rows``: the number of each cell's row [cells]; None: its place."""
+    def add(self, column: pl.Series, rows: pl.Series | int = 0) -> None:
+        """Count the cells of a stretch of text; ``rows``: the number of each cell's row [cells], or of the first."""
         self.rows += column.len()
         values = parse_plain(column)
         plain = values.is_not_null()
@@ -92,7 +92,9 @@ class ColumnTally:
             self._add_plain(column, values)
             return
         self._add_plain(column.filter(plain), values.filter(plain))
-        self._add_rest(column.filter(~plain), (~plain).arg_true() if rows is None else rows.filter(~plain))
+        self._add_rest(
+            column.filter(~plain), (~plain).arg_true() + rows if isinstance(rows, int) else rows.filter(~plain)
+        )
 
     def _add_plain(self, text: pl.Series, values: pl.Series) -> None:
         """Plain numbers; ``text``: without spaces around."""

@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lab.tables.cells.reading import CellReading
 from lab.terms.errors import InvalidInput
 from models.shared.dimensions import DEFAULT_DIMENSION
 from models.shared.features import FeatureDescription
@@ -27,9 +26,6 @@ class CatalogueItem:
     domain: str
     grade: str
     described: bool
-    kind: str = ""
-    reading: CellReading | None = None
-    """Kind and conventions of the column, as the register version was read."""
 
     @property
     def as_feature_words(self) -> FeatureDescription:
@@ -41,8 +37,6 @@ class CatalogueItem:
             dimension=self.dimension,
             domain=self.domain,
             grade=self.grade,
-            kind=self.kind,
-            reading=self.reading,
         )
 
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lab.bureau.data.catalogue.dictionary import CatalogueItem
-from lab.bureau.data.quality.column_report import ColumnReport
 from lab.bureau.store.tables import CatalogueItemRow
 
 
-def save_items(
-    session: Session, register: str, version: int, items: Sequence[CatalogueItem], reports: Mapping[str, str]
-) -> None:
-    """Store the items of a register version, in the import's transaction; ``reports``: of columns, as JSON."""
+def save_items(session: Session, register: str, version: int, items: Sequence[CatalogueItem]) -> None:
+    """Store the items of a register version, in the import's transaction."""
     for item in items:
         session.add(
             CatalogueItemRow(
@@ -29,7 +26,6 @@ def save_items(
                 domain=item.domain,
                 grade=item.grade,
                 described=item.described,
-                report=reports.get(item.column),
             )
         )
     session.flush()
@@ -44,7 +40,6 @@ def load_items(session: Session, register: str, version: int) -> dict[str, Catal
 
 
 def _item(row: CatalogueItemRow) -> CatalogueItem:
-    feature = ColumnReport.from_json(row.report).feature if row.report is not None else None
     return CatalogueItem(
         row.column,
         row.code,
@@ -54,6 +49,4 @@ def _item(row: CatalogueItemRow) -> CatalogueItem:
         row.domain,
         row.grade,
         described=row.described,
-        kind=feature.kind if feature is not None else "",
-        reading=feature.reading if feature is not None else None,
     )

@@ -1,7 +1,8 @@
-"""How each column of a register version was read: kept with its catalogue item, to compare the next version with it."""
+"""How each column of a register version was read: kept beside it, to compare the next version with it."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -11,8 +12,10 @@ from pydantic import TypeAdapter
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lab.bureau.store.tables import CatalogueItemRow
+from lab.bureau.configuration.home import BureauHome
+from lab.bureau.store.tables import RegisterRow
 from lab.tables.cells.column_kinds import ColumnSummary
+from lab.terms.errors import InvalidInput
 from models.shared.canonical_json import STRICT_CONFIG
 from models.shared.column_profiles import ColumnProfile, measure_profile
 from models.shared.features import Feature, FeatureDescription, encode_features, infer_features
@@ -33,15 +36,6 @@ class ColumnReport:
 
     __pydantic_config__ = STRICT_CONFIG
 
-    def to_json(self) -> str:
-        """The report as the database keeps it."""
-        return json.dumps(asdict(self), ensure_ascii=False)
-
-    @classmethod
-    def from_json(cls, text: str) -> ColumnReport:
-        """A report that the database kept."""
-        return TypeAdapter(cls).validate_json(text)
-
 
 def measure_columns(
     sample: pl.DataFrame, summaries: Sequence[ColumnSummary], descriptions: Mapping[str, FeatureDescription]
@@ -61,13 +55,34 @@ def measure_columns(
     }
 
 
-def load_column_reports(session: Session, register: str, version: int) -> dict[str, ColumnReport]:
-    """The reports of a register version by column; empty for a version that was imported before there were any."""
-    rows = session.execute(
-        select(CatalogueItemRow.column, CatalogueItemRow.report).where(
-            CatalogueItemRow.register == register,
-            CatalogueItemRow.version == version,
-            CatalogueItemRow.report.is_not(None),
+def dump_column_reports(reports: Mapping[str, ColumnReport]) -> bytes:
+    """The reports as a file of the bureau's home. Its quantiles and categories are data of the register."""
+    return json.dumps([asdict(report) for report in reports.values()], ensure_ascii=False).encode()
+
+
+def load_column_reports(
+    session: Session, home: BureauHome, register: str, version: int | None = None
+) -> dict[str, ColumnReport]:
+    """The reports of a register version (None: the newest) by column; none for one imported before there were any.
+
+    Raises ``InvalidInput`` if the file is not the one that was written.
+    """
+    query = select(RegisterRow).where(RegisterRow.name == register)
+    if version is not None:
+        query = query.where(RegisterRow.version == version)
+    row = session.scalars(query.order_by(RegisterRow.version.desc()).limit(1)).first()
+    if row is None or row.columns_sha256 is None:
+        return {}
+    path = home.path(column_report_file(register, row.version))
+    content = path.read_bytes() if path.is_file() else b""
+    if hashlib.sha256(content).hexdigest() != row.columns_sha256:
+        raise InvalidInput(
+            f"The report on the columns of register {register} version {row.version} is missing or was altered.",
+            next_step="bring the file back from a copy, or import the register again",
         )
-    )
-    return {column: ColumnReport.from_json(report) for column, report in rows if report is not None}
+    return {report.feature.name: report for report in TypeAdapter(tuple[ColumnReport, ...]).validate_json(content)}
+
+
+def column_report_file(register: str, version: int) -> str:
+    """Where the reports of a register version are, relative to the home."""
+    return f"registers/{register}-{version}.columns.json"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.catalogue import CatalogueItem, save_items
 from lab.bureau.data.quality import (
     ColumnReport,
@@ -63,7 +64,12 @@ class RegisterComparison:
 
 
 def compare_register(
-    store: Database, name: str, found: PreparedRegister, items: Sequence[CatalogueItem], policy: DriftPolicy
+    store: Database,
+    home: BureauHome,
+    name: str,
+    found: PreparedRegister,
+    items: Sequence[CatalogueItem],
+    policy: DriftPolicy,
 ) -> RegisterComparison:
     """Compare; raises ``InvalidInput`` for what is too far from the previous version or a model, unless accepted."""
     columns = [item.column for item in items]
@@ -74,7 +80,7 @@ def compare_register(
         newest = session.scalars(
             select(RegisterRow).where(RegisterRow.name == name).order_by(RegisterRow.version.desc()).limit(1)
         ).first()
-        before = load_column_reports(session, name, newest.version) if newest is not None else {}
+        before = load_column_reports(session, home, name, newest.version) if newest is not None else {}
         rows_before = newest.rows if newest is not None else 0
     previous = compare_with_version(sample, found.rows, before, rows_before) if newest is not None else None
     models = {ModelRef(model.name, model.version): compare_with_model(sample, model) for model in policy.models}
@@ -85,14 +91,8 @@ def compare_register(
 
 
 def save_comparison(session: Session, name: str, version: int, comparison: RegisterComparison) -> None:
-    """Store items, reports and what changed, in the import's transaction."""
-    save_items(
-        session,
-        name,
-        version,
-        comparison.items,
-        {column: report.to_json() for column, report in comparison.reports.items()},
-    )
+    """Store items and what changed, in the import's transaction."""
+    save_items(session, name, version, comparison.items)
     if comparison.previous is not None:
         save_drift(session, (name, version), None, comparison.previous, accepted=comparison.accepted)
     for model, findings in comparison.models.items():

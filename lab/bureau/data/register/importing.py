@@ -6,6 +6,7 @@ with it.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import tempfile
@@ -20,7 +21,7 @@ from sqlalchemy.exc import IntegrityError
 
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.catalogue import describe_columns
-from lab.bureau.data.quality import DriftFinding
+from lab.bureau.data.quality import DriftFinding, column_report_file, dump_column_reports
 from lab.bureau.data.register.comparison import (
     DriftPolicy,
     RegisterComparison,
@@ -35,7 +36,7 @@ from lab.bureau.ledger import LOCAL_ACTOR, Fact, record
 from lab.bureau.store import Database
 from lab.bureau.store.tables import RegisterRow
 from lab.disk.locks import lock_folder
-from lab.disk.private_files import move_private
+from lab.disk.private_files import move_private, replace_private
 from lab.tables.cells.column_kinds import ColumnSummary
 from lab.tables.table_reader import hash_file, open_table
 from lab.terms.errors import Conflict, InvalidInput
@@ -95,7 +96,7 @@ def import_register(
     with _import_folder(home, name) as folder:
         found = prepare_register(table, folder, layout, chosen, progress)
         items = describe_columns(name, chosen, layout.descriptions)
-        comparison = compare_register(store, name, found, items, policy or DriftPolicy())
+        comparison = compare_register(store, home, name, found, items, policy or DriftPolicy())
         row, rejected = _store(store, home, name, layout, found, comparison, source)
     return RegisterImport(
         register=name,
@@ -134,6 +135,7 @@ def _store(
     source: Path,
 ) -> tuple[RegisterRow, Path | None]:
     sha256, source_sha256 = hash_file(found.file), hash_file(source)
+    reports = dump_column_reports(comparison.reports)
     with store.begin() as session:
         newest = session.scalar(select(func.max(RegisterRow.version)).where(RegisterRow.name == name))
         version = (newest or 0) + 1
@@ -150,6 +152,7 @@ def _store(
             sha256=sha256,
             source_sha256=source_sha256,
             imported_at=datetime.now(UTC),
+            columns_sha256=hashlib.sha256(reports).hexdigest(),
         )
         session.add(row)
         try:
@@ -159,6 +162,7 @@ def _store(
             raise Conflict("Another import of this register ended just now.", next_step="import again") from None
         save_comparison(session, name, version, comparison)
         move_private(found.file, home.path(file))
+        replace_private(home.path(column_report_file(name, version)), reports)
         rejected = None
         if found.rejected is not None:
             rejected = home.path(f"registers/{name}-{version}.rejected.csv")

@@ -32,6 +32,8 @@ class RegisterRow(Base):
     source_sha256: Mapped[str] = mapped_column(Hash)
     """Hash of the file it was imported from."""
     imported_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    columns_sha256: Mapped[str | None] = mapped_column(Hash)
+    """Hash of the file that says how the columns were read; null for a version imported before there was one."""
 
 
 class CatalogueItemRow(Base):
@@ -54,8 +56,6 @@ class CatalogueItemRow(Base):
     grade: Mapped[str] = mapped_column(String(64))
     described: Mapped[bool] = mapped_column()
     """False if the column has no description, and the item was made automatically."""
-    report: Mapped[str | None] = mapped_column(Text)
-    """JSON: how the column was read (``lab.bureau.data.quality``); null for a version imported before there was one."""
 
 
 class DriftCheckRow(Base):

@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column("items", sa.Column("report", sa.Text(), nullable=True))
+    op.add_column("registers", sa.Column("columns_sha256", sa.String(length=64), nullable=True))
     op.create_table(
         "drift_checks",
         sa.Column("register", sa.String(length=64), nullable=False),
@@ -33,4 +33,4 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("drift_checks")
-    op.drop_column("items", "report")
+    op.drop_column("registers", "columns_sha256")

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
+from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.quality import (
     ColumnReport,
     DriftFinding,
     compare_with_model,
     compare_with_version,
+    load_column_reports,
     measure_columns,
     worst_level,
 )
 from lab.bureau.data.quality.drift_records import refuse_drift
+from lab.bureau.data.register import RegisterLayout, import_register
+from lab.bureau.store import Database
 from lab.terms.errors import InvalidInput
 from models.bureau.model import Model
 from models.bureau.training.settings import TrainingSettings
@@ -115,6 +120,20 @@ def test_a_finding_shows_no_value() -> None:
     assert findings and not any("secret" in finding.zh + finding.en for finding in findings)
 
 
-def test_a_report_is_read_back_as_it_was_written() -> None:
-    for report in reports(register(1)).values():
-        assert ColumnReport.from_json(report.to_json()) == report
+def test_reports_are_read_back_as_they_were_written_and_not_if_altered(tmp_path: Path, store: Database) -> None:
+    home = BureauHome.create(tmp_path / "bureau", name="Test bureau")
+    source = tmp_path / "register.csv"
+    register(1).with_columns(id=pl.Series(range(ROWS)).cast(pl.String)).write_csv(source)
+    import_register(store, home, source, RegisterLayout("id", "opaque"))
+    with store.begin_read() as session:
+        found = load_column_reports(session, home, "main")
+        assert {name: report.feature.kind for name, report in found.items()} == {
+            "tax": "numeric",
+            "staff": "numeric",
+            "trade": "categorical",
+            "empty": "numeric",
+        }
+        file = home.path("registers/main-1.columns.json")
+        file.write_bytes(file.read_bytes().replace(b"numeric", b"boolean", 1))
+        with pytest.raises(InvalidInput, match="missing or was altered"):
+            load_column_reports(session, home, "main", 1)
