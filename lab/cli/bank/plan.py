@@ -11,12 +11,14 @@ import typer
 
 from lab.bank.home import BankHome
 from lab.cli.bank.options import BureauOptions, IdColumnOption, PortfolioArgument, open_keys
+from lab.cli.terminal.column_table import show_columns, summary_lines
 from lab.cli.terminal.command_options import take_options
 from lab.cli.terminal.output import CommandOutput
 from lab.terms.contract.document import Purpose, ResultDetail
 from lab.terms.contract.proposal import ContractProposal, JobEstimate
 from lab.terms.errors import InvalidInput
 from lab.terms.names import ModelRef
+from models.shared.features import describe_columns
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +92,8 @@ def plan(options: PlanOptions) -> None:
         planned = plan_job(home, keys, client, request, progress=output.progress)
     found, facts = planned.proposal, describe_portfolio(planned.portfolio)
     _show_proposal(output, found)
+    columns = describe_columns(planned.portfolio.frame.drop(planned.portfolio.id_column))
+    show_columns(output, "列 Columns", summary_lines(columns))
     _show_portfolio(output, facts, planned.portfolio.warnings)
     if options.out is not None:
         replace_private(options.out.absolute(), found.to_json().encode())
@@ -101,7 +105,13 @@ def plan(options: PlanOptions) -> None:
     counts = {name: facts[name] for name in ("rows", "accepted", "set_aside", "set_aside_reasons")}
     warnings = list(planned.portfolio.warnings)
     output.print_result(
-        {"out": str(options.out) if options.out else None, "plan": plan_json, "portfolio": counts, "warnings": warnings}
+        {
+            "out": str(options.out) if options.out else None,
+            "plan": plan_json,
+            "portfolio": counts,
+            "column_report": [one.as_dict() for one in columns],
+            "warnings": warnings,
+        }
     )
 
 
