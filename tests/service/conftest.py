@@ -26,7 +26,7 @@ from lab.bureau.contracts import lifecycle
 from lab.bureau.contracts.bank_signature import accept_bank_signature
 from lab.bureau.contracts.draft_clauses import ContractOptions
 from lab.bureau.contracts.drafting import ContractDraft, draft_contract, find_contract_models, save_draft
-from lab.bureau.data.register import RegisterLayout, import_register
+from lab.bureau.data.register import DriftPolicy, RegisterLayout, import_register
 from lab.bureau.exchange.jobs import stop_jobs
 from lab.bureau.model_registry.registry import publish_model, save_model
 from lab.bureau.people.permissions import AccountHolder, Role
@@ -347,11 +347,13 @@ def open_service(home: Path, pilot: Pilot, database: str = "") -> Iterator[Servi
             process.stop()
 
 
-def import_public(bureau: Bureau, public: pl.DataFrame) -> None:
-    """The next version of the register."""
+def import_public(bureau: Bureau, public: pl.DataFrame, *, accept: bool = False) -> None:
+    """The next version of the register, which is compared with the one before it."""
     source = bureau.home.folder / "source.csv"
     public.write_csv(source)
-    import_register(bureau.store, bureau.home, source, RegisterLayout("id", "opaque"))
+    import_register(
+        bureau.store, bureau.home, source, RegisterLayout("id", "opaque"), policy=DriftPolicy(accept=accept)
+    )
 
 
 def _new_database(first: str) -> str:
