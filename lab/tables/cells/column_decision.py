@@ -67,17 +67,26 @@ def choose_unit(tally: ColumnTally) -> str:
     return unit if 2 * cells >= tally.numbers else ""
 
 
-def percent_as_written(tally: ColumnTally) -> bool:
+def percent_as_written(tally: ColumnTally) -> bool | None:
     """Whether ``12%`` means 12 here: where other numbers of the column are often above 1, and rather as large as its
-    percentages as written than as fractions.
+    percentages as written than as fractions. None: numbers are often above 1, and there is no percentage to compare.
     """
     cells = tally.magnitude_cells
-    if not tally.percent or not cells["plain"] or not cells["percent"]:
+    if not tally.plain or tally.beyond_one < _BEYOND_ONE * tally.plain:
         return False
-    if tally.beyond_one < _BEYOND_ONE * tally.plain:
+    if not tally.percent:
+        return None
+    if not cells["plain"] or not cells["percent"]:
         return False
     plain, percent = (tally.magnitude[style] / cells[style] for style in ("plain", "percent"))
     return abs(plain - percent) < abs(plain - (percent - 2_000.0))
+
+
+def day_first(tally: ColumnTally) -> bool | None:
+    """Whether ``04/03/2021`` is 4 March: what most of the cells that show it say. None: no cell is written so."""
+    if not tally.orders:
+        return None
+    return tally.orders[1] > tally.orders[-1]
 
 
 def decimal_comma(tally: ColumnTally) -> bool:

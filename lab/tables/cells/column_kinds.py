@@ -12,7 +12,7 @@ from typing import Final
 
 import polars as pl
 
-from lab.tables.cells.column_decision import choose_unit, decide_kind, decimal_comma, percent_as_written
+from lab.tables.cells.column_decision import choose_unit, day_first, decide_kind, decimal_comma, percent_as_written
 from lab.tables.cells.column_notes import ColumnNote
 from lab.tables.cells.column_noting import Counted, note_column
 from lab.tables.cells.column_tally import LARGEST_EXACT, MAX_LEVELS, ColumnTally
@@ -85,10 +85,10 @@ def summarise_tally(name: str, tally: ColumnTally, hint: ColumnHint) -> ColumnSu
     if kind == "numeric" and not comma:  # the counts of a column with a decimal comma are not of its values
         sentinels, few = find_sentinels(tally.sentinels, tally.lowest, tally.highest, tally.numbers)
     elif kind == "date":
-        sentinels = find_sentinel_days(tally.sentinel_days, *tally.days)
+        sentinels = find_sentinel_days(*tally.days)
     reading = CellReading(
         decimal_comma=comma,
-        day_first=tally.orders[1] > tally.orders[-1],
+        day_first=day_first(tally),
         percent_points=percent_as_written(tally),
         factor=COLUMN_UNITS.get(hint.unit.lower(), 1.0),
         unit=COUNTED.get(hint.unit.lower(), "") or choose_unit(tally),
