@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from lab.tables.cells.booleans import NO_AND_NOTHING
-from lab.tables.cells.column_tally import ColumnTally
+from lab.tables.cells.column_counts import ColumnCounts
 from lab.tables.cells.reading import ColumnKind
 
 NEARLY_ALL: Final = 0.95
@@ -24,7 +24,7 @@ _TRUE_DATES: Final = 0.2
 _BEYOND_ONE: Final = 0.05
 
 
-def decide_kind(tally: ColumnTally) -> tuple[ColumnKind, bool]:
+def decide_kind(tally: ColumnCounts) -> tuple[ColumnKind, bool]:
     """The kind, and whether it is undecided; a column without a value is numeric."""
     present = tally.rows - tally.missing
     if not present:
@@ -51,7 +51,7 @@ def decide_kind(tally: ColumnTally) -> tuple[ColumnKind, bool]:
     return "categorical", tally.numbers + tally.dates + tally.unclear_dates >= MIXED * told
 
 
-def is_code(tally: ColumnTally, told: int) -> bool:
+def is_code(tally: ColumnCounts, told: int) -> bool:
     """Whether numbers are codes: digits alone, with zeros in front that a number would lose."""
     if tally.whole < NEARLY_ALL * told or tally.leading_zeros < max(1.0, _LEADING_ZEROS * told):
         return False
@@ -59,7 +59,7 @@ def is_code(tally: ColumnTally, told: int) -> bool:
     return tally.widths[0] == tally.widths[1] or tally.leading_zeros >= 0.5 * told or few_levels
 
 
-def choose_unit(tally: ColumnTally) -> str:
+def choose_unit(tally: ColumnCounts) -> str:
     """The unit of ``units.COUNTED`` that at least half of the numbers name, or none."""
     if not tally.counted:
         return ""
@@ -67,7 +67,7 @@ def choose_unit(tally: ColumnTally) -> str:
     return unit if 2 * cells >= tally.numbers else ""
 
 
-def percent_as_written(tally: ColumnTally) -> bool | None:
+def percent_as_written(tally: ColumnCounts) -> bool | None:
     """Whether ``12%`` means 12 here: where other numbers of the column are often above 1, and rather as large as its
     percentages as written than as fractions. None: numbers are often above 1, and there is no percentage to compare.
     """
@@ -82,14 +82,14 @@ def percent_as_written(tally: ColumnTally) -> bool | None:
     return abs(plain - percent) < abs(plain - (percent - 2_000.0))
 
 
-def day_first(tally: ColumnTally) -> bool | None:
+def day_first(tally: ColumnCounts) -> bool | None:
     """Whether ``04/03/2021`` is 4 March: what most of the cells that show it say. None: no cell is written so."""
     if not tally.orders:
         return None
     return tally.orders[1] > tally.orders[-1]
 
 
-def decimal_comma(tally: ColumnTally) -> bool:
+def decimal_comma(tally: ColumnCounts) -> bool:
     """Whether a comma is the decimal mark: where cells show that it is, and fewer that it is not."""
     sure, against = tally.commas[1] + tally.commas[2], tally.commas[-1] + tally.decimals
     if against >= sure and against:
@@ -101,7 +101,7 @@ def decimal_comma(tally: ColumnTally) -> bool:
     return small and tally.ambiguous_points + tally.whole == tally.plain and tally.ambiguous_points > tally.whole
 
 
-def _is_boolean(tally: ColumnTally, present: int) -> bool:
+def _is_boolean(tally: ColumnCounts, present: int) -> bool:
     """Whether cells are the two words of one pair; 1 and 0 may stand beside them if both do."""
     pair = tally.pair
     if pair is None or (NO_AND_NOTHING in pair and not tally.words[pair[0]]):
@@ -116,7 +116,7 @@ def _is_boolean(tally: ColumnTally, present: int) -> bool:
     return words + digits >= _SURELY_BOOLEAN * told
 
 
-def _is_date(tally: ColumnTally, told: int) -> bool:
+def _is_date(tally: ColumnCounts, told: int) -> bool:
     """Whether nearly all cells are dates, or digits that mean one."""
     digits = tally.compact + (tally.months if tally.months >= _ENOUGH else 0)
     told -= tally.no_dates

@@ -12,10 +12,11 @@ from typing import Final
 
 import polars as pl
 
+from lab.tables.cells.column_counts import MAX_LEVELS, ColumnCounts
 from lab.tables.cells.column_decision import choose_unit, day_first, decide_kind, decimal_comma, percent_as_written
 from lab.tables.cells.column_notes import ColumnNote
 from lab.tables.cells.column_noting import Counted, note_column
-from lab.tables.cells.column_tally import LARGEST_EXACT, MAX_LEVELS, ColumnTally
+from lab.tables.cells.column_tally import LARGEST_EXACT, ColumnTally
 from lab.tables.cells.dates import parse_dates
 from lab.tables.cells.reading import CellReading, ColumnKind
 from lab.tables.cells.sentinels import find_sentinel_days, find_sentinels
@@ -76,7 +77,7 @@ def summarise_columns(frame: pl.DataFrame, hints: Mapping[str, ColumnHint] | Non
     return tuple(found)
 
 
-def summarise_tally(name: str, tally: ColumnTally, hint: ColumnHint) -> ColumnSummary:
+def summarise_tally(name: str, tally: ColumnCounts, hint: ColumnHint) -> ColumnSummary:
     """The kind, conventions and counts of a column whose cells were counted with the words of ``hint``."""
     kind, undecided = (hint.kind, False) if hint.kind else decide_kind(tally)
     comma = decimal_comma(tally)
@@ -171,7 +172,7 @@ def _typed_column(column: pl.Series, hint: ColumnHint) -> ColumnSummary:
     )
 
 
-def _count(tally: ColumnTally, kind: ColumnKind, reading: CellReading, few: int) -> Counted:
+def _count(tally: ColumnCounts, kind: ColumnKind, reading: CellReading, few: int) -> Counted:
     """Missing cells, unreadable ones, and the places of some unreadable ones."""
     sentinel = 0
     if kind == "numeric":
@@ -194,5 +195,5 @@ def _count(tally: ColumnTally, kind: ColumnKind, reading: CellReading, few: int)
     return Counted(tally.missing + missing, unreadable, tuple(places), sentinel, few, reading)
 
 
-def _places(tally: ColumnTally, *classes: str) -> Sequence[int]:
+def _places(tally: ColumnCounts, *classes: str) -> Sequence[int]:
     return sorted(place for name in classes for place in tally.places.get(name, ()))[:5]
