@@ -22,6 +22,8 @@ PAIRS: Final[tuple[tuple[str, str], ...]] = (
 )
 """Words for yes and no, in lower case."""
 WORDS: Final = frozenset(word for pair in PAIRS for word in pair)
+CLEAR_ALONE: Final = (("true", "false"), ("yes", "no"), ("是", "否"), ("√", "×"), ("✓", "✗"))
+"""Pairs of which one word is enough; a column of nothing but ``F`` may be of anything."""
 NO_AND_NOTHING: Final = "无"
 """The word that is a no beside its yes, and no value elsewhere."""
 _VALUES: Final = {word: value for yes, no in PAIRS for word, value in ((yes, 1.0), (no, 0.0))}

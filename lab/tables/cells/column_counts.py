@@ -22,7 +22,8 @@ class ColumnCounts:
 
     ``numbers``: cells that are a number, ``counted`` those that name a unit; ``dates``: cells that can only be a date;
     ``compact``, ``months``, ``serials``: numbers that may be one; ``soft_nulls``: words for no value, unless the column
-    has categories; ``text``: all other cells. ``magnitude``: sum of log10 in thousandths, and cells.
+    has categories; ``text``: all other cells,
+    ``number_like`` those that begin with digits. ``magnitude``: sum of log10 in thousandths, and cells.
     """
 
     null_words: frozenset[str] = frozenset()
@@ -42,6 +43,7 @@ class ColumnCounts:
     no_dates: int = 0
     unclear_dates: int = 0
     text: int = 0
+    number_like: int = 0
     zeros: int = 0
     ones: int = 0
     leading_zeros: int = 0

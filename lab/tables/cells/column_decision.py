@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from lab.tables.cells.booleans import NO_AND_NOTHING
+from lab.tables.cells.booleans import CLEAR_ALONE
 from lab.tables.cells.column_counts import ColumnCounts
 from lab.tables.cells.reading import ColumnKind
 
@@ -104,7 +104,7 @@ def decimal_comma(tally: ColumnCounts) -> bool:
 def _is_boolean(tally: ColumnCounts, present: int) -> bool:
     """Whether cells are the two words of one pair; 1 and 0 may stand beside them if both do."""
     pair = tally.pair
-    if pair is None or (NO_AND_NOTHING in pair and not tally.words[pair[0]]):
+    if pair is None or (pair not in CLEAR_ALONE and not all(tally.words[word] for word in pair)):
         return False
     nothing = tally.soft_nulls - tally.soft_words
     if nothing > (1 - NEARLY_ALL) * present:
@@ -120,7 +120,7 @@ def _is_date(tally: ColumnCounts, told: int) -> bool:
     """Whether nearly all cells are dates, or digits that mean one."""
     digits = tally.compact + (tally.months if tally.months >= _ENOUGH else 0)
     told -= tally.no_dates
-    if told <= 0 or (tally.no_dates and tally.dates + tally.compact < _ENOUGH):
+    if told <= 0 or (tally.no_dates and tally.dates + digits < _ENOUGH):
         return tally.dates > 0 and tally.dates >= NEARLY_ALL * told
     if tally.dates + digits >= NEARLY_ALL * told:
         return True

@@ -103,6 +103,7 @@ def _category_notes(tally: ColumnCounts) -> dict[NoteKind, int]:
         NoteKind.CODES: tally.leading_zeros if is_code(tally, told) else 0,
         NoteKind.IDENTIFIERS: tally.beyond_exact,
         NoteKind.NUMBERS_AMONG_TEXT: tally.numbers if tally.text and 10 * tally.numbers >= told else 0,
+        NoteKind.NUMBER_LIKE: tally.number_like if 2 * tally.number_like >= told and levels > TOLD_APART else 0,
         NoteKind.UNCLEAR_DATES: tally.unclear_dates,
         NoteKind.SPELLINGS: tally.spelling_count(),
         NoteKind.MANY_LEVELS: levels if levels > TOLD_APART else 0,

@@ -27,6 +27,7 @@ LARGEST_EXACT: Final = float(2**53)
 """From here on whole numbers are merged with their neighbours when they become floating-point numbers."""
 _BARE_DATES: Final = ((190_001.0, 209_913.0), (19e6, 21e6), (9999e4, 1e8), (19e12, 21e12))
 """Ranges of the numbers that may be dates: months, days, days and times."""
+_NUMBER_LIKE: Final = r"^[^\p{L}]{0,3}[0-9]"
 _FIRST_CELLS: Final = 10_000
 
 
@@ -160,6 +161,7 @@ class ColumnTally(ColumnCounts):
         self._add_dates(dates, is_date, other, counts)
         self.soft_nulls += int(counts.filter(is_soft).sum())
         self.text += int(counts.filter(other).sum())
+        self.number_like += int(counts.filter(other & text.str.contains(_NUMBER_LIKE)).sum())
         words = is_word(text, WORDS)
         _add_to(self.words, text.filter(words).str.to_lowercase(), counts.filter(words))
         return {

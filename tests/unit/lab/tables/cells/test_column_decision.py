@@ -37,6 +37,10 @@ def tally(cells: Sequence[str | None]) -> ColumnTally:
         (["0111", "111"] * 50, "categorical"),
         (["007"] + ["1234"] * 999, "numeric"),
         ([None, ""], "numeric"),
+        (["F"] * 300, "categorical"),
+        (["F"] * 300 + ["M"], "categorical"),
+        (["√", ""] * 30, "boolean"),
+        (["0", "202103", "202104"] * 30, "date"),
     ],
 )
 def test_nearly_all_cells_decide(cells: list[str | None], kind: str) -> None:

@@ -98,3 +98,8 @@ def test_columns_without_rows_or_values() -> None:
 def test_a_few_amounts_that_look_like_months_are_numbers() -> None:
     assert summarise(["0"] * 50 + ["200110"]).kind == "numeric"
     assert summarise([f"{2000 + n // 12}{n % 12 + 1:02d}" for n in range(60)]).kind == "date"
+
+
+def test_text_that_begins_with_digits_is_noted() -> None:
+    assert notes(summarise([f"{n}.5k" for n in range(100)]))[NoteKind.NUMBER_LIKE] == 100
+    assert NoteKind.NUMBER_LIKE not in notes(summarise([f"公司{n}" for n in range(100)]))
