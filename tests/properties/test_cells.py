@@ -8,13 +8,13 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lab.tables.cells.categories import category_keys, normalise_category
 from lab.tables.cells.column_kinds import ColumnHint, summarise_columns
 from lab.tables.cells.column_tally import ColumnTally
-from lab.tables.cells.dates import parse_dates
-from lab.tables.cells.numbers import parse_numbers
 from lab.tables.cells.reading import COLUMN_KINDS, CellReading, read_cells
 from lab.tables.cells.text import normalise_text
+from lab.tables.cells.values.categories import category_keys, normalise_category
+from lab.tables.cells.values.dates import parse_dates
+from lab.tables.cells.values.numbers import parse_numbers
 from models.shared.features import encode_features, infer_features
 from tests.support.reading_examples import CELLS, COLUMNS
 

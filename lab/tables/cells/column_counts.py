@@ -9,8 +9,8 @@ from typing import Final
 
 import polars as pl
 
-from lab.tables.cells.booleans import NO_AND_NOTHING, PAIRS
-from lab.tables.cells.categories import category_keys
+from lab.tables.cells.values.booleans import NO_AND_NOTHING, PAIRS
+from lab.tables.cells.values.categories import category_keys
 
 MAX_LEVELS: Final = 1_000
 """Distinct values that are counted; a column with more has "more than 1,000"."""

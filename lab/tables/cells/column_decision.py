@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from lab.tables.cells.booleans import CLEAR_ALONE
 from lab.tables.cells.column_counts import ColumnCounts
 from lab.tables.cells.reading import ColumnKind
+from lab.tables.cells.values.booleans import CLEAR_ALONE
 
 NEARLY_ALL: Final = 0.95
 """The share of cells that decides a kind."""

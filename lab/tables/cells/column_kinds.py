@@ -17,11 +17,11 @@ from lab.tables.cells.column_decision import choose_unit, day_first, decide_kind
 from lab.tables.cells.column_notes import ColumnNote
 from lab.tables.cells.column_noting import Counted, note_column
 from lab.tables.cells.column_tally import LARGEST_EXACT, ColumnTally
-from lab.tables.cells.dates import parse_dates
 from lab.tables.cells.reading import CellReading, ColumnKind
-from lab.tables.cells.sentinels import find_sentinel_days, find_sentinels
 from lab.tables.cells.text import normalise_text
-from lab.tables.cells.units import COLUMN_UNITS, COUNTED
+from lab.tables.cells.values.dates import parse_dates
+from lab.tables.cells.values.sentinels import find_sentinel_days, find_sentinels
+from lab.tables.cells.values.units import COLUMN_UNITS, COUNTED
 from lab.terms.errors import InvalidInput
 
 _NAMED_COLUMNS: Final = 10

@@ -12,14 +12,14 @@ from typing import Any, Final
 
 import polars as pl
 
-from lab.tables.cells.booleans import WORDS
-from lab.tables.cells.categories import normalise_category
 from lab.tables.cells.column_counts import MAX_LEVELS, ColumnCounts
-from lab.tables.cells.dates import FIRST_SERIAL, LAST_SERIAL, SERIAL, SERIAL_START, DateCells, parse_dates
-from lab.tables.cells.numbers import AMBIGUOUS_POINT, NumberCells, parse_numbers, parse_plain
 from lab.tables.cells.reading import NO_DATES
-from lab.tables.cells.sentinels import SENTINEL_DAYS, SENTINELS
 from lab.tables.cells.text import NULL_WORDS, is_soft_null, is_word, normalise_text
+from lab.tables.cells.values.booleans import WORDS
+from lab.tables.cells.values.categories import normalise_category
+from lab.tables.cells.values.dates import FIRST_SERIAL, LAST_SERIAL, SERIAL, SERIAL_START, DateCells, parse_dates
+from lab.tables.cells.values.numbers import AMBIGUOUS_POINT, NumberCells, parse_numbers, parse_plain
+from lab.tables.cells.values.sentinels import SENTINEL_DAYS, SENTINELS
 
 SHOWN_ROWS: Final = 5
 """Row numbers that are kept of each class of cells."""

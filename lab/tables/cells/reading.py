@@ -12,11 +12,11 @@ from typing import Annotated, Final, Literal
 import polars as pl
 from pydantic import ConfigDict, Field
 
-from lab.tables.cells.booleans import WORDS, parse_booleans
-from lab.tables.cells.categories import normalise_category
-from lab.tables.cells.dates import parse_dates
-from lab.tables.cells.numbers import parse_numbers, parse_plain
 from lab.tables.cells.text import NULL_WORDS, apply_to_distinct, is_soft_null, is_word, normalise_text
+from lab.tables.cells.values.booleans import WORDS, parse_booleans
+from lab.tables.cells.values.categories import normalise_category
+from lab.tables.cells.values.dates import parse_dates
+from lab.tables.cells.values.numbers import parse_numbers, parse_plain
 
 ColumnKind = Literal["numeric", "date", "boolean", "categorical"]
 COLUMN_KINDS: Final[tuple[ColumnKind, ...]] = ("numeric", "date", "boolean", "categorical")

@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from lab.tables.cells.numbers import parse_plain
+from lab.tables.cells.values.numbers import parse_plain
 
 PAIRS: Final[tuple[tuple[str, str], ...]] = (
     ("true", "false"),

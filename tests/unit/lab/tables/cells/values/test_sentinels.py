@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.tables.cells.sentinels import find_sentinel_days, find_sentinels
+from lab.tables.cells.values.sentinels import find_sentinel_days, find_sentinels
 
 
 def found(counts: dict[float, int], lowest: float, highest: float, numbers: int) -> tuple[set[float], int]:

@@ -13,7 +13,7 @@ from typing import Final
 
 import polars as pl
 
-from lab.tables.cells.units import COUNTED, CURRENCIES, PERCENT, POWERS, currency_of
+from lab.tables.cells.values.units import COUNTED, CURRENCIES, PERCENT, POWERS, currency_of
 
 
 def _either(words: Iterable[str]) -> str:
