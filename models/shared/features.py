@@ -17,11 +17,11 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import Field
 
-from lab.tables.cells.categories import category_keys
 from lab.tables.cells.column_kinds import ColumnHint, ColumnSummary, require_decided, summarise_columns
 from lab.tables.cells.reading import COLUMN_KINDS, CellReading, ColumnKind, read_cells
 from lab.tables.cells.text import apply_to_distinct
-from lab.tables.cells.units import COLUMN_UNITS
+from lab.tables.cells.values.categories import category_keys
+from lab.tables.cells.values.units import COLUMN_UNITS
 from lab.terms.errors import InvalidInput
 from models.shared.canonical_json import STRICT_CONFIG
 from models.shared.dimensions import DEFAULT_DIMENSION, find_dimension

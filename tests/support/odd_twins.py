@@ -12,14 +12,14 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-ROWS: Final = 700
+ROWS: Final = 1_500
 Cells = list[str | None]
 _NULLS: Final = ("#N/A", "\\N", "None", "-", "--", "无", "#DIV/0!", "NULL", "暂无", "—", "nan", "", "未知", "*")
 
 
 @dataclass(frozen=True)
 class OddTwin:
-    """How one column of one party is written in the twin. ``same``: every cell means what it means in the clean file."""
+    """How one column of one party is written in the twin. ``same``: each cell means what it means in the clean file."""
 
     name: str
     party: str

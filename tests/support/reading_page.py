@@ -21,12 +21,16 @@ read in the same way on both sides.
   state the kind, the unit and further words for no value.
 - A cell is read as a whole or not at all. What does not fit is *unreadable*: it counts as missing, and every command
   shows how many such cells a column has, and in which rows.
-- A model keeps how each of its columns is read. Later data are read in the same way.
+- A model keeps how each of its columns is read. Later data are read in the same way. What the columns of the pilot did
+  not show is not guessed later: `03/04/2021` in a column that had no such dates is unreadable.
+- A number such as -999 or a day such as 9999-12-31 is no value if it is frequent, or unmistakable beside all others.
+- Spellings of a category that differ in case, spaces beside Chinese characters or final marks are one category.
 - A column of numbers or dates mixed with text, with more than 64 different values, is *undecided*: training stops and
   names it.
 
 列的类型由绝大多数单元格决定；一格要么整格读懂，要么记为“无法读取”（按缺失处理，并报告格数与行号）。模型保存每列的读法，
-以后的数据按同样的读法读取。数字与文字混杂且取值超过 64 种的列不作判断：训练会停止并指出该列。
+以后的数据按同样的读法读取；试点数据中没有的写法（如 `03/04/2021`）以后不作猜测。只差大小写、空格或末尾标点的类别视为
+同一类别。数字与文字混杂且取值超过 64 种的列不作判断：训练会停止并指出该列。
 """
 _CELLS = """
 ## 普通列中的一格 One cell in an ordinary column

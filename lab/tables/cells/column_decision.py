@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from lab.tables.cells.booleans import NO_AND_NOTHING
-from lab.tables.cells.column_tally import ColumnTally
+from lab.tables.cells.column_counts import ColumnCounts
 from lab.tables.cells.reading import ColumnKind
+from lab.tables.cells.values.booleans import CLEAR_ALONE
 
 NEARLY_ALL: Final = 0.95
 """The share of cells that decides a kind."""
@@ -24,7 +24,7 @@ _TRUE_DATES: Final = 0.2
 _BEYOND_ONE: Final = 0.05
 
 
-def decide_kind(tally: ColumnTally) -> tuple[ColumnKind, bool]:
+def decide_kind(tally: ColumnCounts) -> tuple[ColumnKind, bool]:
     """The kind, and whether it is undecided; a column without a value is numeric."""
     present = tally.rows - tally.missing
     if not present:
@@ -51,7 +51,7 @@ def decide_kind(tally: ColumnTally) -> tuple[ColumnKind, bool]:
     return "categorical", tally.numbers + tally.dates + tally.unclear_dates >= MIXED * told
 
 
-def is_code(tally: ColumnTally, told: int) -> bool:
+def is_code(tally: ColumnCounts, told: int) -> bool:
     """Whether numbers are codes: digits alone, with zeros in front that a number would lose."""
     if tally.whole < NEARLY_ALL * told or tally.leading_zeros < max(1.0, _LEADING_ZEROS * told):
         return False
@@ -59,7 +59,7 @@ def is_code(tally: ColumnTally, told: int) -> bool:
     return tally.widths[0] == tally.widths[1] or tally.leading_zeros >= 0.5 * told or few_levels
 
 
-def choose_unit(tally: ColumnTally) -> str:
+def choose_unit(tally: ColumnCounts) -> str:
     """The unit of ``units.COUNTED`` that at least half of the numbers name, or none."""
     if not tally.counted:
         return ""
@@ -67,20 +67,29 @@ def choose_unit(tally: ColumnTally) -> str:
     return unit if 2 * cells >= tally.numbers else ""
 
 
-def percent_as_written(tally: ColumnTally) -> bool:
+def percent_as_written(tally: ColumnCounts) -> bool | None:
     """Whether ``12%`` means 12 here: where other numbers of the column are often above 1, and rather as large as its
-    percentages as written than as fractions.
+    percentages as written than as fractions. None: numbers are often above 1, and there is no percentage to compare.
     """
     cells = tally.magnitude_cells
-    if not tally.percent or not cells["plain"] or not cells["percent"]:
+    if not tally.plain or tally.beyond_one < _BEYOND_ONE * tally.plain:
         return False
-    if tally.beyond_one < _BEYOND_ONE * tally.plain:
+    if not tally.percent:
+        return None
+    if not cells["plain"] or not cells["percent"]:
         return False
     plain, percent = (tally.magnitude[style] / cells[style] for style in ("plain", "percent"))
     return abs(plain - percent) < abs(plain - (percent - 2_000.0))
 
 
-def decimal_comma(tally: ColumnTally) -> bool:
+def day_first(tally: ColumnCounts) -> bool | None:
+    """Whether ``04/03/2021`` is 4 March: what most of the cells that show it say. None: no cell is written so."""
+    if not tally.orders:
+        return None
+    return tally.orders[1] > tally.orders[-1]
+
+
+def decimal_comma(tally: ColumnCounts) -> bool:
     """Whether a comma is the decimal mark: where cells show that it is, and fewer that it is not."""
     sure, against = tally.commas[1] + tally.commas[2], tally.commas[-1] + tally.decimals
     if against >= sure and against:
@@ -92,10 +101,10 @@ def decimal_comma(tally: ColumnTally) -> bool:
     return small and tally.ambiguous_points + tally.whole == tally.plain and tally.ambiguous_points > tally.whole
 
 
-def _is_boolean(tally: ColumnTally, present: int) -> bool:
+def _is_boolean(tally: ColumnCounts, present: int) -> bool:
     """Whether cells are the two words of one pair; 1 and 0 may stand beside them if both do."""
     pair = tally.pair
-    if pair is None or (NO_AND_NOTHING in pair and not tally.words[pair[0]]):
+    if pair is None or (pair not in CLEAR_ALONE and not all(tally.words[word] for word in pair)):
         return False
     nothing = tally.soft_nulls - tally.soft_words
     if nothing > (1 - NEARLY_ALL) * present:
@@ -107,11 +116,11 @@ def _is_boolean(tally: ColumnTally, present: int) -> bool:
     return words + digits >= _SURELY_BOOLEAN * told
 
 
-def _is_date(tally: ColumnTally, told: int) -> bool:
+def _is_date(tally: ColumnCounts, told: int) -> bool:
     """Whether nearly all cells are dates, or digits that mean one."""
     digits = tally.compact + (tally.months if tally.months >= _ENOUGH else 0)
     told -= tally.no_dates
-    if told <= 0 or (tally.no_dates and tally.dates + tally.compact < _ENOUGH):
+    if told <= 0 or (tally.no_dates and tally.dates + digits < _ENOUGH):
         return tally.dates > 0 and tally.dates >= NEARLY_ALL * told
     if tally.dates + digits >= NEARLY_ALL * told:
         return True

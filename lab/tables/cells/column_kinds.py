@@ -12,15 +12,16 @@ from typing import Any, Final
 
 import polars as pl
 
-from lab.tables.cells.column_decision import choose_unit, decide_kind, decimal_comma, percent_as_written
+from lab.tables.cells.column_counts import MAX_LEVELS, ColumnCounts
+from lab.tables.cells.column_decision import choose_unit, day_first, decide_kind, decimal_comma, percent_as_written
 from lab.tables.cells.column_notes import ColumnNote
 from lab.tables.cells.column_noting import Counted, note_column
-from lab.tables.cells.column_tally import LARGEST_EXACT, MAX_LEVELS, ColumnTally
-from lab.tables.cells.dates import parse_dates
+from lab.tables.cells.column_tally import LARGEST_EXACT, ColumnTally
 from lab.tables.cells.reading import CellReading, ColumnKind
-from lab.tables.cells.sentinels import find_sentinel_days, find_sentinels
 from lab.tables.cells.text import normalise_text
-from lab.tables.cells.units import COLUMN_UNITS, COUNTED
+from lab.tables.cells.values.dates import parse_dates
+from lab.tables.cells.values.sentinels import find_sentinel_days, find_sentinels
+from lab.tables.cells.values.units import COLUMN_UNITS, COUNTED
 from lab.terms.errors import InvalidInput
 
 _NAMED_COLUMNS: Final = 10
@@ -90,7 +91,7 @@ def summarise_columns(frame: pl.DataFrame, hints: Mapping[str, ColumnHint] | Non
     return tuple(found)
 
 
-def summarise_tally(name: str, tally: ColumnTally, hint: ColumnHint) -> ColumnSummary:
+def summarise_tally(name: str, tally: ColumnCounts, hint: ColumnHint) -> ColumnSummary:
     """The kind, conventions and counts of a column whose cells were counted with the words of ``hint``."""
     kind, undecided = (hint.kind, False) if hint.kind else decide_kind(tally)
     comma = decimal_comma(tally)
@@ -99,10 +100,10 @@ def summarise_tally(name: str, tally: ColumnTally, hint: ColumnHint) -> ColumnSu
     if kind == "numeric" and not comma:  # the counts of a column with a decimal comma are not of its values
         sentinels, few = find_sentinels(tally.sentinels, tally.lowest, tally.highest, tally.numbers)
     elif kind == "date":
-        sentinels = find_sentinel_days(tally.sentinel_days, *tally.days)
+        sentinels = find_sentinel_days(*tally.days)
     reading = CellReading(
         decimal_comma=comma,
-        day_first=tally.orders[1] > tally.orders[-1],
+        day_first=day_first(tally),
         percent_points=percent_as_written(tally),
         factor=COLUMN_UNITS.get(hint.unit.lower(), 1.0),
         unit=COUNTED.get(hint.unit.lower(), "") or choose_unit(tally),
@@ -189,7 +190,7 @@ def _typed_column(column: pl.Series, hint: ColumnHint) -> ColumnSummary:
     )
 
 
-def _count(tally: ColumnTally, kind: ColumnKind, reading: CellReading, few: int) -> Counted:
+def _count(tally: ColumnCounts, kind: ColumnKind, reading: CellReading, few: int) -> Counted:
     """Missing cells, unreadable ones, and the places of some unreadable ones."""
     sentinel = 0
     if kind == "numeric":
@@ -212,5 +213,5 @@ def _count(tally: ColumnTally, kind: ColumnKind, reading: CellReading, few: int)
     return Counted(tally.missing + missing, unreadable, tuple(places), sentinel, few, reading)
 
 
-def _places(tally: ColumnTally, *classes: str) -> Sequence[int]:
+def _places(tally: ColumnCounts, *classes: str) -> Sequence[int]:
     return sorted(place for name in classes for place in tally.places.get(name, ()))[:5]

@@ -122,6 +122,11 @@ class NoteKind(BilingualEnum):
         "格是数字，但其余太多不是，整列按类别读取",
         "cells are numbers, but too many others are not, so the column is read as categories",
     )
+    NUMBER_LIKE = (
+        "number-like",
+        "格以数字开头，但整格不是数字，按类别读取",
+        "cells begin with digits but are no numbers as a whole, and are read as categories",
+    )
     SPELLINGS = (
         "spellings",
         "种写法与另一种只差大小写、空格或末尾标点，视为相同",

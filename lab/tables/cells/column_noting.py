@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from lab.tables.cells.column_counts import MAX_LEVELS, ColumnCounts
 from lab.tables.cells.column_decision import TOLD_APART, decimal_comma, is_code, percent_as_written
 from lab.tables.cells.column_notes import ColumnNote, NoteKind
-from lab.tables.cells.column_tally import MAX_LEVELS, ColumnTally
 from lab.tables.cells.reading import CellReading, ColumnKind
 
 _LIKE_CODE: Final = 4
@@ -28,7 +28,7 @@ class Counted:
     reading: CellReading
 
 
-def note_column(tally: ColumnTally, kind: ColumnKind, counted: Counted) -> tuple[ColumnNote, ...]:
+def note_column(tally: ColumnCounts, kind: ColumnKind, counted: Counted) -> tuple[ColumnNote, ...]:
     """The notes of a column of this kind; ``counted``: its cells."""
     counts = {NoteKind.UNREADABLE: counted.unreadable}
     if kind == "numeric":
@@ -50,7 +50,7 @@ def note_column(tally: ColumnTally, kind: ColumnKind, counted: Counted) -> tuple
     )
 
 
-def _number_notes(tally: ColumnTally, counted: Counted) -> dict[NoteKind, int]:
+def _number_notes(tally: ColumnCounts, counted: Counted) -> dict[NoteKind, int]:
     percent = NoteKind.PERCENT_POINTS if percent_as_written(tally) else NoteKind.PERCENT
     counts = {
         NoteKind.STYLED: tally.styled - tally.percent - (tally.counted.total() - tally.counted[counted.reading.unit]),
@@ -80,12 +80,12 @@ def _number_notes(tally: ColumnTally, counted: Counted) -> dict[NoteKind, int]:
     return counts
 
 
-def _may_be_thousands(tally: ColumnTally) -> bool:
+def _may_be_thousands(tally: ColumnCounts) -> bool:
     """Whether all points are followed by three digits, and no whole number is as large as 1,000."""
     return not tally.decimals and not tally.commas[-1] and tally.widths[1] <= 3
 
 
-def _date_notes(tally: ColumnTally, counted: Counted) -> dict[NoteKind, int]:
+def _date_notes(tally: ColumnCounts, counted: Counted) -> dict[NoteKind, int]:
     return {
         NoteKind.DAY_OR_MONTH: tally.orders[2] if not (tally.orders[1] or tally.orders[-1]) else 0,
         NoteKind.BOTH_ORDERS: min(tally.orders[1], tally.orders[-1]),
@@ -95,7 +95,7 @@ def _date_notes(tally: ColumnTally, counted: Counted) -> dict[NoteKind, int]:
     }
 
 
-def _category_notes(tally: ColumnTally) -> dict[NoteKind, int]:
+def _category_notes(tally: ColumnCounts) -> dict[NoteKind, int]:
     present = tally.rows - tally.missing
     told = max(present - tally.soft_nulls, 1)
     levels = MAX_LEVELS + 1 if tally.levels is None else len(tally.levels)
@@ -103,6 +103,7 @@ def _category_notes(tally: ColumnTally) -> dict[NoteKind, int]:
         NoteKind.CODES: tally.leading_zeros if is_code(tally, told) else 0,
         NoteKind.IDENTIFIERS: tally.beyond_exact,
         NoteKind.NUMBERS_AMONG_TEXT: tally.numbers if tally.text and 10 * tally.numbers >= told else 0,
+        NoteKind.NUMBER_LIKE: tally.number_like if 2 * tally.number_like >= told and levels > TOLD_APART else 0,
         NoteKind.UNCLEAR_DATES: tally.unclear_dates,
         NoteKind.SPELLINGS: tally.spelling_count(),
         NoteKind.MANY_LEVELS: levels if levels > TOLD_APART else 0,

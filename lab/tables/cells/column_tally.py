@@ -6,81 +6,34 @@ Counting needs memory that does not grow with the rows, and the stretches do not
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import polars as pl
 
-from lab.tables.cells.booleans import NO_AND_NOTHING, PAIRS, WORDS
-from lab.tables.cells.categories import category_keys, normalise_category
-from lab.tables.cells.dates import FIRST_SERIAL, LAST_SERIAL, SERIAL, SERIAL_START, DateCells, parse_dates
-from lab.tables.cells.numbers import AMBIGUOUS_POINT, NumberCells, parse_numbers, parse_plain
+from lab.tables.cells.column_counts import MAX_LEVELS, ColumnCounts
 from lab.tables.cells.reading import NO_DATES
-from lab.tables.cells.sentinels import SENTINEL_DAYS, SENTINELS
 from lab.tables.cells.text import NULL_WORDS, is_soft_null, is_word, normalise_text
+from lab.tables.cells.values.booleans import WORDS
+from lab.tables.cells.values.categories import normalise_category
+from lab.tables.cells.values.dates import FIRST_SERIAL, LAST_SERIAL, SERIAL, SERIAL_START, DateCells, parse_dates
+from lab.tables.cells.values.numbers import AMBIGUOUS_POINT, NumberCells, parse_numbers, parse_plain
+from lab.tables.cells.values.sentinels import SENTINEL_DAYS, SENTINELS
 
-MAX_LEVELS: Final = 1_000
-"""Distinct values that are counted; a column with more has "more than 1,000"."""
 SHOWN_ROWS: Final = 5
 """Row numbers that are kept of each class of cells."""
 LARGEST_EXACT: Final = float(2**53)
 """From here on whole numbers are merged with their neighbours when they become floating-point numbers."""
 _BARE_DATES: Final = ((190_001.0, 209_913.0), (19e6, 21e6), (9999e4, 1e8), (19e12, 21e12))
 """Ranges of the numbers that may be dates: months, days, days and times."""
+_NUMBER_LIKE: Final = r"^[^\p{L}]{0,3}[0-9]"
 _FIRST_CELLS: Final = 10_000
 
 
 @dataclass(slots=True)
-class ColumnTally:
-    """The counts of one column. ``null_words``: further words and numbers for no value, in lower case.
-
-    ``numbers``: cells that are a number, ``counted`` those that name a unit; ``dates``: cells that can only be a date;
-    ``compact``, ``months``, ``serials``: numbers that may be one; ``soft_nulls``: words for no value, unless the column
-    has categories; ``text``: all other cells. ``magnitude``: sum of log10 in thousandths, and cells.
-    """
-
-    null_words: frozenset[str] = frozenset()
-    rows: int = 0
-    missing: int = 0
-    numbers: int = 0
-    plain: int = 0
-    beyond_one: int = 0
-    styled: int = 0
-    scaled: int = 0
-    percent: int = 0
-    soft_nulls: int = 0
-    dates: int = 0
-    compact: int = 0
-    months: int = 0
-    serials: int = 0
-    no_dates: int = 0
-    unclear_dates: int = 0
-    text: int = 0
-    zeros: int = 0
-    ones: int = 0
-    leading_zeros: int = 0
-    whole: int = 0
-    beyond_exact: int = 0
-    widths: tuple[int, int] = (0, 0)
-    infinite: int = 0
-    decimals: int = 0
-    ambiguous_points: int = 0
-    commas: Counter[int] = field(default_factory=Counter)
-    orders: Counter[int] = field(default_factory=Counter)
-    words: Counter[str] = field(default_factory=Counter)
-    currencies: Counter[str] = field(default_factory=Counter)
-    counted: Counter[str] = field(default_factory=Counter)
-    sentinels: Counter[float] = field(default_factory=Counter)
-    sentinel_days: Counter[float] = field(default_factory=Counter)
-    lowest: float = math.inf
-    highest: float = -math.inf
-    days: tuple[float, float] = (math.inf, -math.inf)
-    magnitude: Counter[str] = field(default_factory=Counter)
-    magnitude_cells: Counter[str] = field(default_factory=Counter)
-    levels: set[str] | None = field(default_factory=set)
-    places: dict[str, list[int]] = field(default_factory=dict)
+class ColumnTally(ColumnCounts):
+    """Counts the cells of one column of text, with ``add``."""
 
     def add(self, column: pl.Series, rows: pl.Series | int = 0) -> None:
         """Count the cells of a stretch of text; ``rows``: the number of each cell's row [cells], or of the first."""
@@ -210,6 +163,7 @@ class ColumnTally:
         self._add_dates(dates, is_date, other, counts)
         self.soft_nulls += int(counts.filter(is_soft).sum())
         self.text += int(counts.filter(other).sum())
+        self.number_like += int(counts.filter(other & text.str.contains(_NUMBER_LIKE)).sum())
         words = is_word(text, WORDS)
         _add_to(self.words, text.filter(words).str.to_lowercase(), counts.filter(words))
         return {
@@ -256,27 +210,6 @@ class ColumnTally:
 
     def _stated_numbers(self) -> list[float]:
         return parse_plain(pl.Series(sorted(self.null_words), dtype=pl.String)).drop_nulls().to_list()
-
-    @property
-    def soft_words(self) -> int:
-        """How many of ``soft_nulls`` are a word for no as well."""
-        return self.words[NO_AND_NOTHING]
-
-    @property
-    def pair(self) -> tuple[str, str] | None:
-        """The words for yes and no with most cells, or None."""
-        counts = [sum(self.words[word] for word in pair) for pair in PAIRS]
-        return PAIRS[counts.index(max(counts))] if max(counts) else None
-
-    def pair_count(self) -> int:
-        """How many cells have a word of that pair."""
-        return sum(self.words[word] for word in self.pair or ())
-
-    def spelling_count(self) -> int:
-        """How many levels are another spelling of one that is there already."""
-        if not self.levels:
-            return 0
-        return len(self.levels) - category_keys(pl.Series(sorted(self.levels), dtype=pl.String)).n_unique()
 
 
 def _repeat(values: pl.Series, counts: pl.Series) -> pl.Series:

@@ -12,11 +12,11 @@ from typing import Annotated, Final, Literal
 import polars as pl
 from pydantic import ConfigDict, Field
 
-from lab.tables.cells.booleans import WORDS, parse_booleans
-from lab.tables.cells.categories import normalise_category
-from lab.tables.cells.dates import parse_dates
-from lab.tables.cells.numbers import parse_numbers, parse_plain
 from lab.tables.cells.text import NULL_WORDS, apply_to_distinct, is_soft_null, is_word, normalise_text
+from lab.tables.cells.values.booleans import WORDS, parse_booleans
+from lab.tables.cells.values.categories import normalise_category
+from lab.tables.cells.values.dates import parse_dates
+from lab.tables.cells.values.numbers import parse_numbers, parse_plain
 
 ColumnKind = Literal["numeric", "date", "boolean", "categorical"]
 COLUMN_KINDS: Final[tuple[ColumnKind, ...]] = ("numeric", "date", "boolean", "categorical")
@@ -36,19 +36,20 @@ class CellReading:
     """The conventions of a column.
 
     ``decimal_comma``: ``1.234,5`` is 1234.5. ``day_first``: ``04/03/2021`` is 4 March. ``percent_points``: ``12%`` is
-    12, as the other cells of the column are written, not 0.12. ``factor``: what a bare number is multiplied by (its
+    12, as the other cells of the column are written, not 0.12. None of either: the column does not show which, and such
+    a cell cannot be read. ``factor``: what a bare number is multiplied by (its
     unit). ``unit``: the unit of ``units.COUNTED`` that cells may name; a cell with another one cannot be read.
     ``null_words``: further words for no value, in lower case. ``sentinels``: numbers, of a date days since 1970-01-01,
     that stand for no value; numbers before ``factor``.
     """
 
     decimal_comma: bool = False
-    day_first: bool = False
-    percent_points: bool = False
+    day_first: bool | None = False
+    percent_points: bool | None = False
     factor: Annotated[float, Field(gt=0)] = 1.0
     unit: Annotated[str, Field(max_length=20)] = ""
     null_words: Annotated[tuple[Annotated[str, Field(max_length=200)], ...], Field(max_length=100)] = ()
-    sentinels: Annotated[tuple[float, ...], Field(max_length=40)] = ()
+    sentinels: Annotated[tuple[float, ...], Field(max_length=100)] = ()
 
     __pydantic_config__ = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -127,7 +128,7 @@ def _numbers(text: pl.Series, reading: CellReading) -> tuple[pl.Series, pl.Serie
     strange = found.counted.is_not_null() & (found.counted != reading.unit).fill_null(value=False)
     values = found.values.set(strange, None)
     absent = ~found.absolute & values.is_in(list(reading.sentinels)).fill_null(value=False)
-    bare = ~found.absolute | (found.percent & reading.percent_points)
+    bare = ~found.absolute | (found.percent & bool(reading.percent_points))
     scaled = values.zip_with(~bare, values * reading.factor) if reading.factor != 1.0 else values
     return scaled.set(absent, None), absent
 

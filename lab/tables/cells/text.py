@@ -36,7 +36,7 @@ NULL_WORDS: Final = frozenset(
             "<na>",
             "<null>",
         ),
-        *("\\n", "#null!", "#div/0!", "#value!", "#ref!", "#name?", "#num!", "#num", "#calc!", "#spill!"),
+        *("", "\\n", "#null!", "#div/0!", "#value!", "#ref!", "#name?", "#num!", "#num", "#calc!", "#spill!"),
         *("1.#qnan", "1.#ind", "-1.#ind", "1.#inf", "-1.#inf"),
     ]
 )

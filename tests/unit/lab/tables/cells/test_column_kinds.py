@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import polars as pl
 import pytest
 
 from lab.tables.cells.column_kinds import ColumnHint, ColumnSummary, require_decided, summarise_columns
 from lab.tables.cells.column_notes import NoteKind
+from lab.tables.cells.reading import read_cells
 from lab.terms.errors import InvalidInput
 
 
-def summarise(cells: list[str | None], hint: ColumnHint | None = None) -> ColumnSummary:
+def summarise(cells: Sequence[str | None], hint: ColumnHint | None = None) -> ColumnSummary:
     frame = pl.DataFrame({"a": pl.Series(cells, dtype=pl.String)})
     return summarise_columns(frame, {"a": hint} if hint else None)[0]
 
@@ -49,11 +52,30 @@ def test_one_cell_does_not_change_how_the_others_are_read() -> None:
     assert summarise([*(f"{n},{n % 90 + 10}" for n in range(400)), "1.5"]).reading.decimal_comma
 
 
-def test_a_sentinel_is_frequent_and_far() -> None:
+def test_a_sentinel_is_far_and_frequent_or_unmistakable() -> None:
     values = [str(n % 300) for n in range(1000)]
-    assert summarise(values + ["-999"] * 6).reading.sentinels == (-999.0,)
-    assert notes(summarise([*values, "-999"]))[NoteKind.MAYBE_SENTINEL] == 1
-    assert summarise([str(n) for n in range(-1000, 1000)] + ["-999"] * 20).reading.sentinels == ()
+    assert notes(summarise([*values, "-999"]))[NoteKind.SENTINEL] == 1
+    assert notes(summarise([*values, "999"]))[NoteKind.MAYBE_SENTINEL] == 1
+    assert notes(summarise(values + ["999"] * 6))[NoteKind.SENTINEL] == 6
+    assert not notes(summarise([str(n) for n in range(-1000, 1000)] + ["-999"] * 20))
+
+
+def test_later_data_may_have_sentinels_that_the_first_had_not() -> None:
+    reading = summarise([str(n % 300) for n in range(1000)]).reading
+    later = read_cells(pl.Series(["-999", "-99", "99999999", "5"]), "numeric", reading)
+    assert later.values.to_list() == [None, None, None, 5.0]
+    days = summarise([f"2020-01-{n % 28 + 1:02d}" for n in range(100)])
+    assert read_cells(pl.Series(["9999-12-31", "1900-01-01"]), "date", days.reading).values.to_list() == [None, None]
+
+
+def test_what_a_column_does_not_show_is_not_guessed_later() -> None:
+    days = summarise([f"2020-01-{n % 28 + 1:02d}" for n in range(100)])
+    later = read_cells(pl.Series(["03/04/2021", "13/04/2021", "04/04/2021"]), "date", days.reading)
+    assert later.unreadable.to_list() == [True, False, False]
+    points = summarise([str(n) for n in range(100)])
+    assert read_cells(pl.Series(["12%"]), "numeric", points.reading).unreadable_count == 1
+    fractions = summarise([f"0.{n}" for n in range(10, 99)])
+    assert read_cells(pl.Series(["12%"]), "numeric", fractions.reading).values.to_list() == [0.12]
 
 
 def test_percentages_are_fractions_unless_the_other_numbers_show_that_they_are_not() -> None:
@@ -76,3 +98,8 @@ def test_columns_without_rows_or_values() -> None:
 def test_a_few_amounts_that_look_like_months_are_numbers() -> None:
     assert summarise(["0"] * 50 + ["200110"]).kind == "numeric"
     assert summarise([f"{2000 + n // 12}{n % 12 + 1:02d}" for n in range(60)]).kind == "date"
+
+
+def test_text_that_begins_with_digits_is_noted() -> None:
+    assert notes(summarise([f"{n}.5k" for n in range(100)]))[NoteKind.NUMBER_LIKE] == 100
+    assert NoteKind.NUMBER_LIKE not in notes(summarise([f"公司{n}" for n in range(100)]))

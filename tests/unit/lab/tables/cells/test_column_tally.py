@@ -5,8 +5,9 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
+from lab.tables.cells.column_counts import MAX_LEVELS
 from lab.tables.cells.column_kinds import ColumnHint, summarise_tally
-from lab.tables.cells.column_tally import MAX_LEVELS, ColumnTally
+from lab.tables.cells.column_tally import ColumnTally
 from lab.tables.cells.reading import read_cells
 from tests.support.reading_examples import COLUMNS, WHOLE, OddColumn
 

@@ -27,10 +27,11 @@ def join(folder: Path, *twins: OddTwin) -> JoinedFiles:
 
 
 def inputs(joined: JoinedFiles, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    bureau, bank = joined.bureau_features(rows), joined.bank_features(rows)
     return np.hstack(
         [
-            encode_features(frame, infer_features(frame, party))
-            for frame, party in ((joined.bureau_features(rows), "bureau"), (joined.bank_features(rows), "bank"))
+            encode_features(bureau, infer_features(bureau, "bureau")),
+            encode_features(bank, infer_features(bank, "bank")),
         ]
     )
 

@@ -57,8 +57,11 @@ class DateCells:
     unclear: pl.Series
 
 
-def parse_dates(text: pl.Series, *, day_first: bool = False) -> DateCells:
-    """Read normalised text (``cells.text.normalise_text``) as dates; a date that no calendar has is no date."""
+def parse_dates(text: pl.Series, *, day_first: bool | None = False) -> DateCells:
+    """Read normalised text (``cells.text.normalise_text``) as dates; a date that no calendar has is no date.
+
+    ``day_first``: ``04/03/2021`` is 4 March; None: no date, as the day is not known.
+    """
     iso = text.str.extract(_ISO, 1)
     days = iso.str.to_date("%Y-%m-%d", strict=False).cast(pl.Int32).cast(pl.Float64)
     rest = days.is_null() & text.str.contains(_MAYBE).fill_null(value=False)
@@ -77,12 +80,12 @@ def parse_dates(text: pl.Series, *, day_first: bool = False) -> DateCells:
     )
 
 
-def _read_rest(text: pl.Series, *, day_first: bool) -> pl.DataFrame:
+def _read_rest(text: pl.Series, *, day_first: bool | None) -> pl.DataFrame:
     """The columns of ``DateCells`` for cells in other forms than ``2021-03-04``, [rows]."""
     cell = pl.col("cell")
     table = text.to_frame("cell").select(cell=cell.str.to_lowercase().str.replace(_WEEKDAY, ""))
     first, second = _part(_YEAR_LAST, 1), _part(_YEAR_LAST, 2)
-    first_is_day = (first > 12) | (pl.lit(day_first) & (second <= 12))
+    first_is_day = (first > 12) | (pl.lit(bool(day_first)) & (second <= 12))
     day = pl.when(first_is_day).then(first).otherwise(second)
     month = pl.when(first_is_day).then(second).otherwise(first)
     either = pl.when(first.is_not_null() & (first != second)).then(2).otherwise(0)
@@ -91,7 +94,9 @@ def _read_rest(text: pl.Series, *, day_first: bool) -> pl.DataFrame:
         calendar=pl.coalesce(
             _date(_part(_YEAR_FIRST, 1), _part(_YEAR_FIRST, 2), _part(_YEAR_FIRST, 3)),
             _date(_part(_MONTH_ONLY, 1), _part(_MONTH_ONLY, 2), pl.lit(1)),
-            _date(_part(_YEAR_LAST, 3), month, day),
+            pl.when(pl.lit(day_first is not None) | (either == 0) | (first > 12) | (second > 12)).then(
+                _date(_part(_YEAR_LAST, 3), month, day)
+            ),
             _quarter(),
         ),
         named=_named_date() if table["cell"].str.contains(_NAME).any() else pl.lit(None, dtype=pl.Date),

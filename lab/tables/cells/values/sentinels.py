@@ -1,6 +1,6 @@
 """Numbers and days by which people write that there is no value, such as -999 and 9999-12-31.
 
-One is taken for "no value" only if it is frequent and far from all other values of its column.
+One is taken for "no value" only if it is far from all other values of its column, and frequent or unmistakable.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ SENTINEL_DAYS: Final[tuple[float, ...]] = tuple(
 _SHARE, _CELLS, _GAP = 0.005, 3, 0.25
 _SMALL: Final = 90.0
 _LEAST_RANGE: Final = 10.0
+_LEAST_NINES, _TIMES_HIGHEST = 9_999.0, 10.0
 _GAP_DAYS: Final = 3_652
 """Ten years."""
 
@@ -40,34 +41,39 @@ def find_sentinels(
 ) -> tuple[tuple[float, ...], int]:
     """The sentinels of a column of numbers, ascending, and how many cells look like others but are too few.
 
+    Those that nobody could take for a value of this column are among them even if it has none: later data may.
     ``counts``: cells of each number in ``SENTINELS``; ``lowest``, ``highest``: of all other numbers; ``numbers``:
     all cells.
     """
     if lowest > highest:  # nothing else
         return (tuple(sorted(value for value in counts if value < -_SMALL)), 0) if counts else ((), 0)
     least = max(_CELLS, _SHARE * numbers)
-    below = {value for value in counts if value < lowest and _is_far(value, lowest, lowest, highest)}
-    above = {value for value in counts if value > highest and _is_far(value, highest, lowest, highest)}
-    found: list[float] = []
+    far = [value for value in SENTINELS if _is_far(value, lowest, highest)]
+    found = {value for value in far if _is_unmistakable(value, lowest, highest)}
     few = 0
-    for group in (below, above):
-        cells = sum(counts[value] for value in group)
+    for group in ([value for value in far if value < lowest], [value for value in far if value > highest]):
+        cells = sum(counts.get(value, 0) for value in group)
         if cells >= least:
-            found += group
+            found |= {value for value in group if counts.get(value)}
         else:
-            few += cells
+            few += sum(counts.get(value, 0) for value in group if value not in found)
     return tuple(sorted(found)), few
 
 
-def find_sentinel_days(counts: Mapping[float, int], first: float, last: float) -> tuple[float, ...]:
+def find_sentinel_days(first: float, last: float) -> tuple[float, ...]:
     """The sentinels of a column of dates, ascending; ``first``, ``last``: of all other dates, days since 1970-01-01."""
     if first > last:
         return ()
-    return tuple(sorted(day for day in counts if day < first - _GAP_DAYS or day > last + _GAP_DAYS))
+    return tuple(sorted(day for day in SENTINEL_DAYS if day < first - _GAP_DAYS or day > last + _GAP_DAYS))
 
 
-def _is_far(value: float, edge: float, lowest: float, highest: float) -> bool:
+def _is_far(value: float, lowest: float, highest: float) -> bool:
     """Whether a number is far from its column's others; a small one only if those are counts, without a sign."""
-    if abs(value) < _SMALL and (lowest < 0 or highest < _LEAST_RANGE):
+    if lowest <= value <= highest or (abs(value) < _SMALL and (lowest < 0 or highest < _LEAST_RANGE)):
         return False
-    return abs(value - edge) >= _GAP * abs(value)
+    return abs(value - (lowest if value < lowest else highest)) >= _GAP * abs(value)
+
+
+def _is_unmistakable(value: float, lowest: float, highest: float) -> bool:
+    """Whether a far number is below zero where no other is, or nines far above all others."""
+    return (value < -_SMALL and lowest >= 0) or (value >= _LEAST_NINES and value >= _TIMES_HIGHEST * highest)

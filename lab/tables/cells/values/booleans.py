@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from lab.tables.cells.numbers import parse_plain
+from lab.tables.cells.values.numbers import parse_plain
 
 PAIRS: Final[tuple[tuple[str, str], ...]] = (
     ("true", "false"),
@@ -22,6 +22,8 @@ PAIRS: Final[tuple[tuple[str, str], ...]] = (
 )
 """Words for yes and no, in lower case."""
 WORDS: Final = frozenset(word for pair in PAIRS for word in pair)
+CLEAR_ALONE: Final = (("true", "false"), ("yes", "no"), ("是", "否"), ("√", "×"), ("✓", "✗"))
+"""Pairs of which one word is enough; a column of nothing but ``F`` may be of anything."""
 NO_AND_NOTHING: Final = "无"
 """The word that is a no beside its yes, and no value elsewhere."""
 _VALUES: Final = {word: value for yes, no in PAIRS for word, value in ((yes, 1.0), (no, 0.0))}

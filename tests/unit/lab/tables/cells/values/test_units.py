@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.tables.cells.units import COLUMN_UNITS, COUNTED, POWERS, currency_of
+from lab.tables.cells.values.units import COLUMN_UNITS, COUNTED, POWERS, currency_of
 
 
 def test_units_are_in_lower_case_and_mean_one_thing() -> None:

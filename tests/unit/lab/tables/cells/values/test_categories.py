@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from lab.tables.cells.categories import MAX_CATEGORY_CHARACTERS, category_keys, normalise_category
+from lab.tables.cells.values.categories import MAX_CATEGORY_CHARACTERS, category_keys, normalise_category
 
 
 def keys(*categories: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from lab.tables.cells.dates import parse_dates
+from lab.tables.cells.values.dates import parse_dates
 
 
 def test_the_order_of_day_and_month_is_a_convention_unless_only_one_is_possible() -> None:

@@ -13,7 +13,7 @@ from typing import Final
 
 import polars as pl
 
-from lab.tables.cells.units import COUNTED, CURRENCIES, PERCENT, POWERS, currency_of
+from lab.tables.cells.values.units import COUNTED, CURRENCIES, PERCENT, POWERS, currency_of
 
 
 def _either(words: Iterable[str]) -> str:
@@ -63,10 +63,10 @@ def parse_plain(text: pl.Series) -> pl.Series:
     return text.cast(pl.Float64, strict=False).fill_nan(None)
 
 
-def parse_numbers(text: pl.Series, *, decimal_comma: bool = False, percent_points: bool = True) -> NumberCells:
+def parse_numbers(text: pl.Series, *, decimal_comma: bool = False, percent_points: bool | None = True) -> NumberCells:
     """Read normalised text (``cells.text.normalise_text``) as numbers.
 
-    ``decimal_comma``: ``1.234,5`` is 1234.5. ``percent_points``: ``12%`` is 12, not 0.12.
+    ``decimal_comma``: ``1.234,5`` is 1234.5. ``percent_points``: ``12%`` is 12, not 0.12; None: no number.
     """
     values = parse_plain(text)
     rest = values.is_null() & text.str.contains(_MAYBE).fill_null(value=False)
@@ -91,7 +91,7 @@ def parse_numbers(text: pl.Series, *, decimal_comma: bool = False, percent_point
     )
 
 
-def _take_apart(text: pl.Series, *, decimal_comma: bool, percent_points: bool) -> pl.DataFrame:
+def _take_apart(text: pl.Series, *, decimal_comma: bool, percent_points: bool | None) -> pl.DataFrame:
     """Value, units and the meaning of the comma of each cell, [rows]; ``NumberCells``."""
     cell = pl.col("cell")
     minus = cell.str.to_lowercase().str.replace_all(r"[\x{2212}\x{2010}-\x{2015}]", "-")
@@ -144,7 +144,7 @@ def _plain_digits(cells: pl.Series, *, decimal_comma: bool) -> pl.DataFrame:
     )
 
 
-def _with_units(table: pl.DataFrame, *, percent_points: bool) -> pl.DataFrame:
+def _with_units(table: pl.DataFrame, *, percent_points: bool | None) -> pl.DataFrame:
     unit = pl.col("unit")
     shift = 2 if percent_points else 0
     powers = {**POWERS, **{sign: power + shift for sign, power in PERCENT.items()}}
@@ -159,11 +159,16 @@ def _with_units(table: pl.DataFrame, *, percent_points: bool) -> pl.DataFrame:
         .then(pl.col("digits").cast(pl.Float64, strict=False) * pl.lit(10.0).pow(power))
         .otherwise(shifted.cast(pl.Float64, strict=False))
     )
+    percent = unit.is_in(list(PERCENT)).fill_null(value=False)
     suffix = unit.replace_strict(currencies, default=None, return_dtype=pl.String)
     before = pl.col("sign_word").replace_strict(CURRENCIES, default=None, return_dtype=pl.String)
     return table.select(
-        value=pl.when("negative").then(-number).otherwise(number),
-        percent=unit.is_in(list(PERCENT)).fill_null(value=False),
+        value=pl.when(percent & pl.lit(percent_points is None))
+        .then(None)
+        .when("negative")
+        .then(-number)
+        .otherwise(number),
+        percent=percent,
         absolute=(unit.is_in([*POWERS, *PERCENT]) | pl.col("sign_word").is_not_null()).fill_null(value=False),
         scaled=(unit.is_in([word for word, power in POWERS.items() if power])).fill_null(value=False),
         currency=pl.coalesce(before, suffix),

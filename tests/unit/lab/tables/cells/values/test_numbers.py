@@ -5,8 +5,8 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from lab.tables.cells.numbers import parse_numbers
 from lab.tables.cells.text import normalise_text
+from lab.tables.cells.values.numbers import parse_numbers
 
 
 def read(*cells: str, **conventions: bool) -> list[float | None]:

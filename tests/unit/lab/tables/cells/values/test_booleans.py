@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from lab.tables.cells.booleans import PAIRS, parse_booleans
+from lab.tables.cells.values.booleans import PAIRS, parse_booleans
 
 
 def test_words_of_all_pairs_and_one_and_zero() -> None:
