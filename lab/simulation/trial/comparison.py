@@ -164,12 +164,13 @@ def _plain_scores(settings: TrialSettings, joined: JoinedFiles, trained: Trainin
     labels, pilot, rest = joined.labels[joined.pilot], joined.pilot, joined.test
     pilot_data = joined.bureau_features(pilot), joined.bank_features(pilot), labels
     test_data = joined.bureau_features(rest), joined.bank_features(rest)
+    model, family, seed = trained.model, settings.family, settings.seed
+    features = model.features
     baselines = {
-        "bank_only": fit_baseline(*pilot_data, parties=("bank",), family=settings.family, seed=settings.seed),
-        "bureau_only": fit_baseline(*pilot_data, parties=("bureau",), family=settings.family, seed=settings.seed),
-        "free": fit_baseline(*pilot_data, seed=settings.seed),
+        "bank_only": fit_baseline(*pilot_data, parties=("bank",), family=family, features=features, seed=seed),
+        "bureau_only": fit_baseline(*pilot_data, parties=("bureau",), family=family, features=features, seed=seed),
+        "free": fit_baseline(*pilot_data, features=features, seed=seed),
     }
-    model = trained.model
     if trained.booster is None:
         plain = model.raw_scores(*test_data)
     else:  # LightGBM itself, which also checks how the model reads its trees

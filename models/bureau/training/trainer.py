@@ -136,18 +136,21 @@ def fit_baseline(
     *,
     parties: tuple[FeatureParty, ...] = ("bureau", "bank"),
     family: Family = "boosted",
-    interactions: Interactions = "free",
+    features: tuple[Feature, ...] = (),
     seed: int = 0,
 ) -> BaselineModel:
-    """A model in clear on the features of ``parties`` alone, for comparison; same input rules as ``train_model``."""
+    """A model in clear, without constraints, on the features of ``parties`` alone, for comparison.
+
+    ``features``: of a trained model, so that both read the same; none: decided here. Same input rules as
+    ``train_model``.
+    """
     target = validate_label(label, public, bank)
-    features = tuple(
-        f for f in (*infer_features(public, "bureau"), *infer_features(bank, "bank")) if f.party in parties
-    )
+    known = features or (*infer_features(public, "bureau"), *infer_features(bank, "bank"))
+    features = tuple(feature for feature in known if feature.party in parties)
     values = encode_both(features, public, bank)
     if family == "scorecard":
         return BaselineModel(features, ScorecardLearner().fit(values, target, features))
-    forest, _ = boosted_trees.fit_boosted(values, target, features, interactions=interactions, seed=seed)
+    forest, _ = boosted_trees.fit_boosted(values, target, features, interactions="free", seed=seed)
     return BaselineModel(features, forest)
 
 
