@@ -10,6 +10,7 @@ import threading
 from collections.abc import Sequence
 
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 
 from lab.bureau.data.quality import DriftFinding, compare_with_model
 from lab.bureau.data.quality.column_report import SAMPLE_ROWS
@@ -28,7 +29,7 @@ class ModelDriftChecks:
 
     def __init__(self, store: Database, models: ModelCache, snapshots: SnapshotReader) -> None:
         self._store, self._models, self._snapshots = store, models, snapshots
-        self._lock = threading.Lock()
+        self._lock, self._measuring = threading.Lock(), threading.Lock()
         self._passed: dict[tuple[ModelRef, str, int], list[str]] = {}
 
     def published(self, register: str) -> list[Model]:
@@ -41,16 +42,19 @@ class ModelDriftChecks:
         return [self._models.load(version) for version in versions]
 
     def compare(self, version: ModelVersion, snapshot: Snapshot, *, accept: bool = False) -> Sequence[DriftFinding]:
-        """Compare a model with a register version, and keep what was found.
+        """Compare a model with a register version, and keep what was found. What was accepted before stays accepted.
 
         Raises ``InvalidInput`` if it is too far and not accepted; that is kept as well, so that nobody scores with it.
         """
         findings = self._measure(version, snapshot)
-        model = ModelRef(version.name, version.version)
+        model, register = ModelRef(version.name, version.version), (snapshot.name, snapshot.version)
         far = sum(finding.level == "stop" for finding in findings)
         with self._store.begin() as session:
-            save_drift(session, (snapshot.name, snapshot.version), model, findings, accepted=accept)
-            if far and accept:
+            before = find_drift(session, register, model)
+            known = before is not None and before.accepted
+            accept = accept or known
+            save_drift(session, register, model, findings, accepted=accept)
+            if far and accept and not known:
                 facts: dict[str, Fact] = {"model": model.name, "version": version.version}
                 facts |= {"register": snapshot.name, "register_version": snapshot.version, "columns": far}
                 record(session, "model.drift-accepted", None, facts, by=LOCAL_ACTOR)
@@ -68,18 +72,27 @@ class ModelDriftChecks:
         with self._lock:
             if key in self._passed:
                 return self._passed[key]
-        with self._store.begin_read() as session:
-            known = find_drift(session, register, model) is not None
-        if not known:
-            findings = self._measure(version, snapshot)
-            with self._store.begin() as session:
-                if find_drift(session, register, model) is None:
-                    save_drift(session, register, model, findings, accepted=False)
+        with self._measuring:  # one at a time: the first batches of several banks may come together
+            self._compare_once(version, snapshot)
         with self._store.begin_read() as session:
             moved = require_acceptable_register(session, register, model)
         with self._lock:
             self._passed[key] = moved
         return moved
+
+    def _compare_once(self, version: ModelVersion, snapshot: Snapshot) -> None:
+        """Compare and keep what was found, unless that was done before, here or in another process."""
+        register, model = (snapshot.name, snapshot.version), ModelRef(version.name, version.version)
+        with self._store.begin_read() as session:
+            if find_drift(session, register, model) is not None:
+                return
+        findings = self._measure(version, snapshot)
+        try:
+            with self._store.begin() as session:
+                if find_drift(session, register, model) is None:
+                    save_drift(session, register, model, findings, accepted=False)
+        except IntegrityError:
+            return  # another process kept the same at the same time
 
     def _measure(self, version: ModelVersion, snapshot: Snapshot) -> Sequence[DriftFinding]:
         model = self._models.load(version)

@@ -25,6 +25,7 @@ from lab.bureau.data.register.preparation import PreparedRegister
 from lab.bureau.data.register.snapshot import spread_rows
 from lab.bureau.store import Database
 from lab.bureau.store.tables import RegisterRow
+from lab.terms.errors import InvalidInput
 from lab.terms.names import ModelRef
 from models.bureau.model import Model
 
@@ -80,14 +81,29 @@ def compare_register(
         newest = session.scalars(
             select(RegisterRow).where(RegisterRow.name == name).order_by(RegisterRow.version.desc()).limit(1)
         ).first()
-        before = load_column_reports(session, home, name, newest.version) if newest is not None else {}
+        before, unreadable = _reports_before(session, home, name, newest)
         rows_before = newest.rows if newest is not None else 0
-    previous = compare_with_version(sample, found.rows, before, rows_before) if newest is not None else None
+    previous = None
+    if newest is not None:
+        previous = [*unreadable, *compare_with_version(sample, found.rows, before, rows_before)]
     models = {ModelRef(model.name, model.version): compare_with_model(sample, model) for model in policy.models}
     refuse_drift(previous or (), "the previous version", accepted=policy.accept)
     for model, findings in models.items():
         refuse_drift(findings, f"the training of model {model}", accepted=policy.accept)
     return RegisterComparison(items, reports, models, previous, policy.accept)
+
+
+def _reports_before(
+    session: Session, home: BureauHome, name: str, newest: RegisterRow | None
+) -> tuple[dict[str, ColumnReport], list[DriftFinding]]:
+    """The reports of the newest version; if they are lost or altered, a finding that a person must accept."""
+    if newest is None:
+        return {}, []
+    try:
+        return load_column_reports(session, home, name, newest.version), []
+    except InvalidInput:
+        zh, en = "上一版的列报告缺失或被改动，无法比较", "the previous version's column report is lost or altered"
+        return {}, [DriftFinding("", "stop", zh, en)]
 
 
 def save_comparison(session: Session, name: str, version: int, comparison: RegisterComparison) -> None:

@@ -138,7 +138,13 @@ def spread_rows(path: Path, columns: Sequence[str], rows: int) -> pl.DataFrame:
     """At most ``rows`` rows, evenly spread over a Parquet file, of ``columns``; raises ``OSError``, ``PolarsError``."""
     scan = pl.scan_parquet(path)
     height = int(scan.select(pl.len()).collect().item())
-    return scan.select(columns).gather_every(max(1, -(-height // rows))).collect()
+    step = max(1, -(-height // rows))
+    parts = [pl.DataFrame(schema=dict.fromkeys(columns, pl.String))]
+    for first in range(0, height, ROW_GROUP):
+        group = scan.select(columns).slice(first, ROW_GROUP).collect().gather_every(step, -first % step)
+        # Cells are copied, because a taken cell would keep all text of its row group in memory.
+        parts.append(pl.DataFrame({name: group[name].to_list() for name in columns}, schema=parts[0].schema))
+    return pl.concat(parts)
 
 
 def _unreadable(snapshot: Snapshot) -> InvalidInput:

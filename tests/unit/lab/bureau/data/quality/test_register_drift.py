@@ -20,7 +20,8 @@ from lab.bureau.data.quality import (
     worst_level,
 )
 from lab.bureau.data.quality.drift_records import refuse_drift
-from lab.bureau.data.register import RegisterLayout, import_register
+from lab.bureau.data.register import DriftPolicy, RegisterLayout, import_register
+from lab.bureau.data.register.snapshot import ROW_GROUP, spread_rows
 from lab.bureau.store import Database
 from lab.terms.errors import InvalidInput
 from models.bureau.model import Model
@@ -137,3 +138,17 @@ def test_reports_are_read_back_as_they_were_written_and_not_if_altered(tmp_path:
         file.write_bytes(file.read_bytes().replace(b"numeric", b"boolean", 1))
         with pytest.raises(InvalidInput, match="missing or was altered"):
             load_column_reports(session, home, "main", 1)
+    source.write_bytes(source.read_bytes().replace(b"\n0,", b"\nzero,", 1))
+    with pytest.raises(InvalidInput, match="lost or altered"):
+        import_register(store, home, source, RegisterLayout("id", "opaque"))
+    done = import_register(store, home, source, RegisterLayout("id", "opaque"), policy=DriftPolicy(accept=True))
+    assert done.version == 2
+
+
+def test_a_sample_is_spread_over_all_row_groups(tmp_path: Path) -> None:
+    rows = 3 * ROW_GROUP + 17
+    frame = pl.DataFrame({"a": [str(number) for number in range(rows)], "b": ["x"] * rows})
+    frame.write_parquet(tmp_path / "register", row_group_size=ROW_GROUP)
+    for wanted in (1, 1_000, 100_000, rows, 2 * rows):
+        found = spread_rows(tmp_path / "register", ["a"], wanted)
+        assert found["a"].to_list() == frame["a"].gather_every(max(1, -(-rows // wanted))).to_list()
