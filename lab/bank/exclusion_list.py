@@ -5,6 +5,7 @@ A list that can't be applied stops the job before anything is sent: the firms th
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +27,8 @@ class ExclusionList:
 def read_exclusion_list(path: Path | None, *, kind: IdKind, portfolio: Portfolio) -> ExclusionList:
     """Read the list of enterprises that are not to be scored; without a ``path``, nobody is.
 
-    Raises what ``read_code_list`` raises, and ``InvalidInput`` if none of its codes is in the portfolio.
+    Raises what ``read_code_list`` raises, and ``InvalidInput`` if none of its codes is in the portfolio, or if one is
+    there but for zeros in front, case or marks: it probably means that enterprise.
     """
     if path is None:
         return ExclusionList()
@@ -40,9 +42,30 @@ def read_exclusion_list(path: Path | None, *, kind: IdKind, portfolio: Portfolio
             f"{portfolio.name} has none of them.",
             next_step="check that the list writes codes as the portfolio does, or leave out --skip",
         )
+    _require_no_near_miss(codes - present, present, found.name)
     if absent:
         warnings.append(
             f"{found.name}: {absent:,} of the list's {len(codes):,} codes are not in the portfolio · "
             f"名单的 {len(codes):,} 个代码中有 {absent:,} 个不在企业清单中"
         )
     return ExclusionList(codes, absent, tuple(warnings))
+
+
+def _require_no_near_miss(absent: frozenset[str], present: frozenset[str], name: str) -> None:
+    """Raise ``InvalidInput`` if an absent code differs from one of the portfolio by zeros, case or marks alone."""
+    if not absent:
+        return
+    known = {_bare(code) for code in present}
+    near = sum(_bare(code) in known for code in absent)
+    if near:
+        raise InvalidInput(
+            f"Expected codes written as in the portfolio in the list {name}; found {near:,} that differ from one there "
+            "by zeros in front, case or marks alone.",
+            next_step="write these codes as the portfolio does (as text, so that a spreadsheet keeps their zeros)",
+        )
+
+
+def _bare(code: str) -> str:
+    """Letters and digits of a code, without zeros in front, whatever its case."""
+    kept = "".join(char for char in unicodedata.normalize("NFKC", code) if char.isalnum()).casefold()
+    return kept.lstrip("0") or kept

@@ -92,8 +92,19 @@ def read_portfolio(path: str | Path, *, kind: IdKind, id_column: str | None = No
         set_aside=tuple(sorted(aside, key=lambda row: row.row)),
         rows=table.rows,
         sha256=hash_file(path),
-        warnings=(*table.warnings, *note_sentences(found.notes)),
+        warnings=(*table.warnings, *note_sentences(found.notes), *_repeated(aside)),
     )
+
+
+def _repeated(set_aside: list[SetAsideRow]) -> list[str]:
+    """A sentence on later rows of an enterprise, whose values are not used; none if there are none."""
+    count = sum(row.reason is RejectionReason.DUPLICATE for row in set_aside)
+    if not count:
+        return []
+    return [
+        f"{count:,} rows repeat an earlier code and are not used; the first row of an enterprise counts · "
+        f"{count:,} 行与前面的代码重复，未使用；每户以首行为准"
+    ]
 
 
 def _id_column(frame: pl.DataFrame, wanted: str | None, kind: IdKind) -> str:

@@ -26,6 +26,9 @@ from lab.terms.errors import InvalidInput
 from models.shared.canonical_json import STRICT_CONFIG
 from models.shared.dimensions import DEFAULT_DIMENSION, find_dimension
 
+LEAST_OF_A_CATEGORY, LEAST_ROWS_OF_A_PILOT = 5, 40
+"""A category of fewer rows is "other", in a sample of as many rows as training needs: its name would tell every bank of
+the model what one enterprise has in this column."""
 MAX_CATEGORIES = 63  # with "other" a feature has at most 64 codes, so LightGBM's bitset has two words
 MAX_NUMBER = 1e300
 OTHER_ZH, OTHER_EN = "其他", "other"
@@ -262,10 +265,15 @@ def _codes(values: pl.Series, categories: Sequence[str]) -> NDArray[np.float64]:
 
 
 def _categories(values: pl.Series) -> tuple[str, ...]:
-    """The most frequent categories in order of codes, each in its most frequent spelling; ties by text."""
+    """The most frequent categories in order of codes, each in its most frequent spelling; ties by text.
+
+    In a sample as large as training needs, rare ones are left out.
+    """
     spellings = values.drop_nulls().alias("value").value_counts(sort=False)
     spellings = spellings.with_columns(key=category_keys(spellings["value"]))
     ordered = spellings.sort(["count", "value"], descending=[True, False])
     counts = ordered.group_by("key", maintain_order=True).agg(pl.col("value").first(), pl.col("count").sum())
     counts = counts.sort(["count", "value"], descending=[True, False])
+    if values.len() >= LEAST_ROWS_OF_A_PILOT:
+        counts = counts.filter(pl.col("count") >= LEAST_OF_A_CATEGORY)
     return tuple(counts["value"].head(MAX_CATEGORIES).to_list())

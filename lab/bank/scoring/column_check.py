@@ -12,8 +12,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from lab.bank.portfolio import Portfolio
+from lab.terms.errors import InvalidInput
 from models.shared.column_profiles import ColumnDrift, measure_all_drift, require_acceptable_drift
 from models.shared.features import Feature, FeatureCells, read_features
+from models.shared.reading_changes import ReadingChange, compare_readings
 from models.shared.sheet import BankSheet
 
 
@@ -28,6 +30,7 @@ class CheckedColumn:
     cells: FeatureCells
     drift: ColumnDrift | None
     rows_unreadable: tuple[int, ...]
+    reading: ReadingChange
 
     @property
     def warnings(self) -> list[str]:
@@ -41,7 +44,8 @@ class CheckedColumn:
             )
         if self.drift is not None and self.drift.level != "stable":
             lines.append(f"column {self.feature.name}: {self.drift.text[1]}")
-        return lines
+        found = [en for _, en in self.reading.changes] + [note.text[1] for note in self.reading.notes]
+        return lines + [f"column {self.feature.name}: {text}" for text in found]
 
     @property
     def _more_rows(self) -> bool:
@@ -50,6 +54,7 @@ class CheckedColumn:
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         found: dict[str, Any] = asdict(self.cells) | {
+            "notes": [{"kind": note.kind.value, "count": note.count} for note in self.reading.notes],
             "kind": self.feature.kind,
             "unreadable_rows": self.rows_unreadable,
         }
@@ -92,11 +97,26 @@ def check_columns(portfolio: Portfolio, sheet: BankSheet, *, accept_drift: bool)
     values, cells = read_features(portfolio.frame, sheet.features)
     drifts = {drift.name: drift for drift in measure_all_drift(sheet.features, sheet.profiles, values)}
     require_acceptable_drift(list(drifts.values()), accepted=accept_drift)
+    readings = compare_readings(portfolio.frame, sheet.features)
+    _require_known_readings(readings, accepted=accept_drift)
     columns = tuple(
-        CheckedColumn(feature, found, drifts.get(feature.name), _row_numbers(portfolio, found.unreadable_places))
-        for feature, found in zip(sheet.features, cells, strict=True)
+        CheckedColumn(
+            feature, found, drifts.get(feature.name), _row_numbers(portfolio, found.unreadable_places), reading
+        )
+        for feature, found, reading in zip(sheet.features, cells, readings, strict=True)
     )
-    return ColumnCheck(columns, accept_drift and any(drift.level == "stop" for drift in drifts.values()))
+    far = any(drift.level == "stop" for drift in drifts.values()) or any(reading.changes for reading in readings)
+    return ColumnCheck(columns, accept_drift and far)
+
+
+def _require_known_readings(readings: Sequence[ReadingChange], *, accepted: bool) -> None:
+    changed = [reading for reading in readings if reading.changes]
+    if changed and not accepted:
+        listed = "; ".join(f"{one.name}: {', '.join(en for _, en in one.changes)}" for one in changed[:10])
+        raise InvalidInput(
+            f"Expected columns written as those that the model was trained on; found {len(changed)} others ({listed}).",
+            next_step="write the columns as in the pilot sample, or say --accept-drift if the model reads them right",
+        )
 
 
 def _row_numbers(portfolio: Portfolio, places: Sequence[int]) -> tuple[int, ...]:

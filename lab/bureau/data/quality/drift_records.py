@@ -19,7 +19,10 @@ from lab.bureau.store.tables import DriftCheckRow
 from lab.terms.errors import InvalidInput, NotAllowed
 from lab.terms.names import ModelRef
 
-ACCEPT_HINT = "correct the file (spelling, unit, blanks, rows), or say --accept-drift if the data are right"
+ACCEPT_HINT = (
+    "write the file as before (spelling, unit, blanks, rows), because models read it as they were trained; if it is "
+    "written as before and the data moved, say --accept-drift"
+)
 
 
 def refuse_drift(findings: Sequence[DriftFinding], against: str, *, accepted: bool) -> None:

@@ -11,6 +11,7 @@ from lab.bureau.data.quality.column_report import ColumnReport
 from models.bureau.model import Model
 from models.shared.column_profiles import LEAST_ROWS, ColumnProfile, DriftLevel, measure_all_drift
 from models.shared.features import Feature, encode_features
+from models.shared.reading_changes import compare_readings
 
 FEWER_ROWS_WATCH, FEWER_ROWS_STOP = 0.9, 0.5
 """Shares of the previous version's rows below which a person should look, or must agree."""
@@ -80,8 +81,13 @@ def _compare(
         return []
     items = {feature.name: feature.item for feature in features}
     drifts = measure_all_drift(features, profiles, encode_features(sample, features))
-    return [
+    findings = [
         DriftFinding(drift.name, drift.level, *drift.text, items[drift.name])
         for drift in drifts
         if drift.level != "stable"
+    ]
+    return findings + [
+        DriftFinding(reading.name, "stop", zh, en, items[reading.name])
+        for reading in compare_readings(sample, features)
+        for zh, en in reading.changes
     ]

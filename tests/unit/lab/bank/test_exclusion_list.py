@@ -49,3 +49,16 @@ def test_an_empty_list_and_an_empty_portfolio_stop_nothing(tmp_path: Path) -> No
     empty = read(tmp_path, portfolio_of(tmp_path, "101600"), "code\n")
     assert empty.codes == frozenset() and "names no enterprise" in empty.warnings[0]
     assert read(tmp_path, portfolio_of(tmp_path), "code\n1\n").absent == 1
+
+
+@pytest.mark.parametrize("written", ["123", "a-7", "Ａ７"])
+def test_a_code_that_lost_zeros_case_or_marks_stops_the_job(tmp_path: Path, written: str) -> None:
+    """A spreadsheet took the zeros of the list, not those of the portfolio: that firm would be scored."""
+    book = tmp_path / "portfolio.csv"
+    book.write_text("id,a\n00123,1\nA7,2\nB8,3\n", encoding="utf-8")
+    names = tmp_path / "skip.csv"
+    names.write_text(f"id\nB8\n{written}\n", encoding="utf-8")
+    portfolio = read_portfolio(book, kind="opaque")
+    with pytest.raises(InvalidInput, match="1 that differ from one there") as caught:
+        read_exclusion_list(names, kind="opaque", portfolio=portfolio)
+    assert written not in str(caught.value)
