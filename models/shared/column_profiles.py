@@ -31,6 +31,8 @@ WATCH_INDEX, STOP_INDEX = 0.25, 1.0
 WATCH_SHARE, STOP_SHARE = 0.05, 0.25
 WATCH_EXTREME, STOP_EXTREME = 0.25, 0.5
 _BINS_WITH_EXTREMES: Final = 6
+OUTLIER_RANGES: Final = 30.0
+"""Of ordinary amounts (logarithms with a deviation of 2) about one value in 1,000 lies so far out."""
 LEAST_ROWS: Final = 20
 """Rows below which no index is computed, and nothing stops."""
 SMALLEST_COUNT: Final = 5
@@ -157,6 +159,19 @@ def measure_all_drift(
         for place, feature in enumerate(features)
         if feature.name in known
     )
+
+
+def count_outliers(profile: ColumnProfile | None, values: NDArray[np.float64]) -> int:
+    """How many of ``values``, float64 [rows], lie ``OUTLIER_RANGES`` times the width of the training's middle outside it.
+
+    The middle is what is between the first and the last edge of the profile; 0 without two edges.
+    """
+    if profile is None or len(profile.edges) < 2:
+        return 0
+    low, high = profile.edges[0], profile.edges[-1]
+    width = OUTLIER_RANGES * (high - low)
+    present = values[~np.isnan(values)]
+    return int(((present < low - width) | (present > high + width)).sum())
 
 
 def require_acceptable_drift(found: Sequence[ColumnDrift], *, accepted: bool) -> None:

@@ -1,10 +1,12 @@
-"""A dictionary file: words, dimension, domain and grade for the columns of a table.
+"""A dictionary file: words, dimension, domain and grade for the columns of a table, and how their cells are read.
 
-It is TOML: ``[items.<column>]`` tables with ``code``, ``zh``, ``en``, ``dimension``, ``domain``, ``grade``.
+It is TOML: ``[items.<column>]`` tables with the keys of ``features.FeatureDescription``, ``code`` for the item. TOML
+wants quotation marks around a name that is not of ASCII letters, digits, hyphens and underscores.
 """
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -23,9 +25,11 @@ def read_dictionary(path: Path) -> dict[str, FeatureDescription]:
         raise InvalidInput(f"Expected a dictionary of at most {_MAX_BYTES} bytes.", next_step="check the file")
     try:
         found = parse_feature_descriptions(tomllib.loads(path.read_text(encoding="utf-8-sig")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError):
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        place = re.search(r"at line [0-9]+, column [0-9]+", str(error))
         raise InvalidInput(
-            f"Expected {path.name} to be TOML in UTF-8; it is not.", next_step="write [items.<column>] tables"
+            f"Expected {path.name} to be TOML in UTF-8; it is not{f', {place.group()}' if place else ''}.",
+            next_step='write a table for each column, its name in quotation marks: [items."成立日期"]',
         ) from None
     for description in found.values():
         for text in (description.item, description.zh, description.en, description.domain, description.grade):

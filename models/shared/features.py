@@ -229,7 +229,7 @@ def require_columns(frame: pl.DataFrame, features: Sequence[Feature]) -> None:
     if absent:
         raise InvalidInput(
             f"Expected {len(features)} feature columns; these are missing: {', '.join(absent[:20])}.",
-            next_step="add the columns (empty cells are fine) or correct their names in the header",
+            next_step="add the columns as the pilot sample has them, or correct their names in the header",
         )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from lab.bank.portfolio import Portfolio
 from lab.terms.errors import InvalidInput
-from models.shared.column_profiles import ColumnDrift, measure_all_drift, require_acceptable_drift
+from models.shared.column_profiles import ColumnDrift, count_outliers, measure_all_drift, require_acceptable_drift
 from models.shared.features import Feature, FeatureCells, read_features
 from models.shared.reading_changes import ReadingChange, compare_readings
 from models.shared.sheet import BankSheet
@@ -31,6 +31,8 @@ class CheckedColumn:
     drift: ColumnDrift | None
     rows_unreadable: tuple[int, ...]
     reading: ReadingChange
+    outliers: int = 0
+    """Values far outside those of the training, which a few rows in another unit would be."""
 
     @property
     def warnings(self) -> list[str]:
@@ -44,6 +46,11 @@ class CheckedColumn:
             )
         if self.drift is not None and self.drift.level != "stable":
             lines.append(f"column {self.feature.name}: {self.drift.text[1]}")
+        if self.outliers:
+            lines.append(
+                f"column {self.feature.name}: {self.outliers:,} values lie far outside those of the training; "
+                "are they in the same unit?"
+            )
         found = [en for _, en in self.reading.changes] + [note.text[1] for note in self.reading.notes]
         return lines + [f"column {self.feature.name}: {text}" for text in found]
 
@@ -54,6 +61,7 @@ class CheckedColumn:
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         found: dict[str, Any] = asdict(self.cells) | {
+            "outliers": self.outliers,
             "notes": [{"kind": note.kind.value, "count": note.count} for note in self.reading.notes],
             "kind": self.feature.kind,
             "unreadable_rows": self.rows_unreadable,
@@ -97,13 +105,19 @@ def check_columns(portfolio: Portfolio, sheet: BankSheet, *, accept_drift: bool)
     values, cells = read_features(portfolio.frame, sheet.features)
     drifts = {drift.name: drift for drift in measure_all_drift(sheet.features, sheet.profiles, values)}
     require_acceptable_drift(list(drifts.values()), accepted=accept_drift)
+    profiles = {profile.name: profile for profile in sheet.profiles}
     readings = compare_readings(portfolio.frame, sheet.features)
     _require_known_readings(readings, accepted=accept_drift)
     columns = tuple(
         CheckedColumn(
-            feature, found, drifts.get(feature.name), _row_numbers(portfolio, found.unreadable_places), reading
+            feature,
+            found,
+            drifts.get(feature.name),
+            _row_numbers(portfolio, found.unreadable_places),
+            readings[place],
+            count_outliers(profiles.get(feature.name), values[:, place]),
         )
-        for feature, found, reading in zip(sheet.features, cells, readings, strict=True)
+        for place, (feature, found) in enumerate(zip(sheet.features, cells, strict=True))
     )
     far = any(drift.level == "stop" for drift in drifts.values()) or any(reading.changes for reading in readings)
     return ColumnCheck(columns, accept_drift and far)

@@ -38,18 +38,11 @@ def summary_lines(summaries: Iterable[ColumnSummary]) -> list[ColumnLine]:
 
 
 def show_columns(output: CommandOutput, title: str, lines: Sequence[ColumnLine]) -> None:
-    """Show the table; nothing without columns."""
+    """Show the table, and below it what a person should know of columns; nothing without columns."""
     if not lines:
         return
     levels = any(line.levels for line in lines)
-    head = [
-        "列 column",
-        "类型 kind",
-        *(["取值 levels"] if levels else []),
-        "缺失 missing",
-        "无法读取 unreadable",
-        "说明 notes",
-    ]
+    head = ["列 column", "类型 kind", *(["取值 levels"] if levels else []), "缺失 missing", "无法读取 unreadable"]
     output.table(
         title,
         head,
@@ -60,8 +53,10 @@ def show_columns(output: CommandOutput, title: str, lines: Sequence[ColumnLine])
                 *([line.levels] if levels else []),
                 f"{line.missing:,}",
                 f"{line.unreadable:,}",
-                line.notes,
             ]
             for line in lines
         ],
     )
+    for line in lines:
+        if line.notes:
+            output.say(f"{line.name}: {line.notes}")

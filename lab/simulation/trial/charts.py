@@ -114,7 +114,7 @@ def stacked_bar(parts_of_whole: Sequence[tuple[str, int, str]], *, wide: int = 7
         y = 44 + (i // 2) * 20
         at = (i % 2) * wide / 2
         drawn.append(f'<rect x="{at}" y="{y - 9}" width="9" height="9" fill="{colour}"/>')
-        drawn.append(_text(at + 16, y, f"{name}  {count:,}", "start", INK))
+        drawn.append(_text(at + 16, y, f"{name}: {count:,}", "start", INK))
     return _svg(wide, 52 + 20 * ((len(parts_of_whole) - 1) // 2), drawn, "rows")
 
 

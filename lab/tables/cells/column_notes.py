@@ -152,4 +152,6 @@ class ColumnNote:
     def text(self) -> BilingualText:
         """The note in (Chinese, English)."""
         count = f"{self.count:,}"
+        if self.kind is NoteKind.MANY_LEVELS and self.count > 1_000:
+            return f"超过 1,000 {self.kind.zh}", f"more than 1,000 {self.kind.en}"
         return f"{count} {self.kind.zh}", f"{count} {self.kind.en}"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 import pytest
 
+from models.shared.column_profiles import count_outliers, measure_profile
 from models.shared.features import Feature, infer_features
 from models.shared.reading_changes import compare_readings
 
@@ -55,3 +57,12 @@ def test_numbers_that_stand_for_no_value_are_told() -> None:
     now = [*AMOUNTS, *["-999"] * 5]
     (found,) = compare_readings(pl.DataFrame({"a": now}), [feature(AMOUNTS)])
     assert [(note.kind.value, note.count) for note in found.notes] == [("sentinel", 5)]
+
+
+def test_a_few_values_in_another_unit_are_outliers() -> None:
+    values = np.random.default_rng(5).lognormal(8, 1, 1_000)
+    profile = measure_profile(feature([str(value) for value in values]), values)
+    assert count_outliers(profile, values) == 0
+    assert count_outliers(profile, values[:3] * 10_000) == 3
+    assert count_outliers(profile, np.full(4, np.nan)) == 0
+    assert count_outliers(None, values) == 0
