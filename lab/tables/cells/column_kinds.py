@@ -13,10 +13,18 @@ from typing import Any, Final
 import polars as pl
 
 from lab.tables.cells.column_counts import MAX_LEVELS, ColumnCounts
-from lab.tables.cells.column_decision import choose_unit, day_first, decide_kind, decimal_comma, percent_as_written
+from lab.tables.cells.column_decision import (
+    choose_unit,
+    contrary_dates,
+    contrary_numbers,
+    day_first,
+    decide_kind,
+    decimal_comma,
+    percent_as_written,
+)
 from lab.tables.cells.column_notes import ColumnNote
 from lab.tables.cells.column_noting import Counted, note_column
-from lab.tables.cells.column_tally import LARGEST_EXACT, ColumnTally
+from lab.tables.cells.column_tally import LARGEST_EXACT, SHOWN_ROWS, ColumnTally
 from lab.tables.cells.reading import CellReading, ColumnKind
 from lab.tables.cells.text import normalise_text
 from lab.tables.cells.values.dates import parse_dates
@@ -192,17 +200,22 @@ def _typed_column(column: pl.Series, hint: ColumnHint) -> ColumnSummary:
 
 def _count(tally: ColumnCounts, kind: ColumnKind, reading: CellReading, few: int) -> Counted:
     """Missing cells, unreadable ones, and the places of some unreadable ones."""
-    sentinel = 0
+    sentinel = contrary = 0
     if kind == "numeric":
         sentinel = sum(tally.sentinels[value] for value in reading.sentinels)
         strange = tally.counted.total() - tally.counted[reading.unit]
-        missing, unreadable = tally.soft_nulls + sentinel, tally.text + tally.dates + strange
-        places = _places(tally, "text", "date", *(("counted",) if strange else ()))
+        contrary = contrary_numbers(tally, decimal_comma=reading.decimal_comma, unit=reading.unit)
+        missing, unreadable = tally.soft_nulls + sentinel, tally.text + tally.dates + strange + contrary
+        other = "decimal point" if reading.decimal_comma else "decimal comma"
+        places = _places(tally, "text", "date", other, *(("counted",) if strange else ()))
     elif kind == "date":
         sentinel = sum(tally.sentinel_days[day] for day in reading.sentinels)
         bare = tally.compact + tally.months + tally.serials
         missing = tally.soft_nulls + tally.no_dates + sentinel
-        unreadable, places = tally.text + tally.numbers - bare - tally.no_dates, _places(tally, "text", "number")
+        contrary = contrary_dates(tally, day_first=reading.day_first)
+        unreadable = tally.text + tally.numbers - bare - tally.no_dates + contrary
+        order = () if reading.day_first is None else ("month first" if reading.day_first else "day first",)
+        places = _places(tally, "text", "number", *order)
     elif kind == "boolean":
         readable = tally.words.total() + tally.zeros + tally.ones
         missing = tally.soft_nulls - tally.soft_words
@@ -210,8 +223,8 @@ def _count(tally: ColumnCounts, kind: ColumnKind, reading: CellReading, few: int
         places = _places(tally, "strange", "date", "number")
     else:
         missing, unreadable, places = 0, 0, ()
-    return Counted(tally.missing + missing, unreadable, tuple(places), sentinel, few, reading)
+    return Counted(tally.missing + missing, unreadable, tuple(places), sentinel, few, contrary, reading)
 
 
 def _places(tally: ColumnCounts, *classes: str) -> Sequence[int]:
-    return sorted(place for name in classes for place in tally.places.get(name, ()))[:5]
+    return sorted({place for name in classes for place in tally.places.get(name, ())})[:SHOWN_ROWS]
