@@ -153,10 +153,14 @@ def infer_features(
 
 
 def describe_columns(
-    frame: pl.DataFrame, dictionary: Mapping[str, FeatureDescription] | None = None
+    frame: pl.DataFrame,
+    dictionary: Mapping[str, FeatureDescription] | None = None,
+    row_numbers: NDArray[np.int64] | None = None,
 ) -> tuple[ColumnSummary, ...]:
-    """How each column is read, in column order; a dictionary's statements are not questioned."""
-    return summarise_columns(frame, {name: entry.hint for name, entry in (dictionary or {}).items()})
+    """How each column is read, in column order; a dictionary's statements are not questioned. ``row_numbers``, [rows]:
+    each row's number in its file, for the notes.
+    """
+    return summarise_columns(frame, {name: entry.hint for name, entry in (dictionary or {}).items()}, row_numbers)
 
 
 def settle_descriptions(

@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from lab.tables.cells.column_counts import MAX_LEVELS, ColumnCounts
 from lab.tables.cells.column_decision import (
@@ -66,7 +68,7 @@ class ColumnSummary:
     numbers: int = 0
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON; ``rows`` of a note are those of some of its cells."""
+        """Plain values, for JSON; ``rows`` of a note are the numbers of some of its cells' rows in the file."""
         return {
             "name": self.name,
             "kind": self.kind,
@@ -83,9 +85,17 @@ class ColumnSummary:
         return f"> {MAX_LEVELS:,}" if self.levels is None else f"{self.levels:,}"
 
 
-def summarise_columns(frame: pl.DataFrame, hints: Mapping[str, ColumnHint] | None = None) -> tuple[ColumnSummary, ...]:
-    """The kind, conventions and counts of each column of a table, in its order."""
+def summarise_columns(
+    frame: pl.DataFrame,
+    hints: Mapping[str, ColumnHint] | None = None,
+    row_numbers: NDArray[np.int64] | None = None,
+) -> tuple[ColumnSummary, ...]:
+    """The kind, conventions and counts of each column of a table, in its order.
+
+    ``row_numbers``, [rows]: each row's number in its file, for the notes; None: rows are counted from 0.
+    """
     found = []
+    rows = 0 if row_numbers is None else pl.Series(row_numbers, dtype=pl.Int64)
     for column in frame.get_columns():
         hint = (hints or {}).get(column.name, ColumnHint())
         if column.dtype.is_integer() and _beyond_exact(column):
@@ -94,7 +104,7 @@ def summarise_columns(frame: pl.DataFrame, hints: Mapping[str, ColumnHint] | Non
             found.append(_typed_column(column, hint))
             continue
         tally = ColumnTally(hint_words(hint))
-        tally.add(column)
+        tally.add(column, rows)
         found.append(summarise_tally(column.name, tally, hint))
     return tuple(found)
 

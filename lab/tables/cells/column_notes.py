@@ -148,7 +148,9 @@ class NoteKind(BilingualEnum):
 
 @dataclass(frozen=True, slots=True)
 class ColumnNote:
-    """A note: its kind, how many cells (or levels) it is of, and the places of some of them (0: the first row)."""
+    """A note: its kind, how many cells (or levels) it is of, and ``places``: the numbers of some of their rows, in the
+    file if its numbers were given (``column_kinds.summarise_columns``), else from 0.
+    """
 
     kind: NoteKind
     count: int

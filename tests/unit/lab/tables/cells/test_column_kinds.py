@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -65,6 +66,14 @@ def test_an_odd_cell_among_thousands_is_unreadable_and_counted() -> None:
     read = read_cells(pl.Series(["850,772", "12,5"]), "numeric", summary.reading)
     assert read.values.to_list() == [850_772.0, None]
     assert (read.unreadable_count, read.contrary.to_list()) == (1, [False, True])
+
+
+def test_notes_name_rows_of_the_file() -> None:
+    frame = pl.DataFrame({"a": [*["1"] * 40, "x"]})
+    (summary,) = summarise_columns(frame, row_numbers=np.arange(41) * 2 + 9)
+    assert summary.notes[0].places == (89,)
+    (summary,) = summarise_columns(frame.head(0), row_numbers=np.arange(0))
+    assert not summary.notes
 
 
 def test_dates_in_the_other_order_are_unreadable_and_counted() -> None:
