@@ -7,7 +7,6 @@ defaulted if any of them did, the usual definition of a defaulted obligor; which
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,20 +14,18 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from lab.tables.cells.text import NULL_WORDS, is_soft_null, is_word, normalise_text
+from lab.tables.cells.values.booleans import NO_AND_NOTHING, PAIRS
+from lab.tables.cells.values.numbers import parse_plain
 from lab.terms.errors import InvalidInput
 from lab.terms.text.bilingual import BilingualText
 
 UNLABELLED: Final = -1
 LABEL_PAIRS: Final[tuple[tuple[str, str], ...]] = (
     ("0", "1"),
-    ("no", "yes"),
-    ("n", "y"),
-    ("false", "true"),
-    ("f", "t"),
+    *((no, yes) for yes, no in PAIRS),
     ("good", "bad"),
     ("g", "b"),
-    ("否", "是"),
-    ("无", "有"),
     ("假", "真"),
     ("好", "坏"),
     ("正常", "违约"),
@@ -40,9 +37,7 @@ LABEL_PAIRS: Final[tuple[tuple[str, str], ...]] = (
     ("non-default", "default"),
     ("no default", "default"),
 )
-"""(did not default, defaulted), in NFKC and without regard to case."""
-NO_LABEL: Final = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "\\n", "-", "--", "—", "."})
-"""Words for a label that is not known. 无 is not among them: beside 有 it means that there was no default."""
+"""(did not default, defaulted), normalised and in lower case; a column of yes and no says whether there was one."""
 _ROWS_NAMED: Final = 10
 
 
@@ -94,13 +89,12 @@ def read_labels(column: pl.Series, row_numbers: NDArray[np.int64]) -> LabelColum
     Raises ``InvalidInput`` with count and positions unless all labels are of one pair.
     """
     texts = column.cast(pl.String).fill_null("")
-    spellings = {text: _normalise(text) for text in texts.unique().to_list()}
-    labels = {word for word in spellings.values() if word not in NO_LABEL}
+    spellings = texts.unique()
+    words = _normalise(spellings)
+    labels = set(words.drop_nulls().to_list())
     pair = max(LABEL_PAIRS, key=lambda words: len(labels & set(words)))  # the first of the best
-    codes = dict.fromkeys(NO_LABEL, UNLABELLED) | {pair[0]: 0, pair[1]: 1}
     if strange := labels - set(pair):
-        words = [text for text, word in spellings.items() if word in strange]
-        places = row_numbers[texts.is_in(words).to_numpy()]
+        places = row_numbers[texts.is_in(spellings.filter(words.is_in(list(strange))).implode()).to_numpy()]
         listed = ", ".join(str(place) for place in places[:_ROWS_NAMED].tolist())
         more = ", …" if len(places) > _ROWS_NAMED else ""
         raise InvalidInput(
@@ -108,7 +102,8 @@ def read_labels(column: pl.Series, row_numbers: NDArray[np.int64]) -> LabelColum
             f"else in {len(places):,} rows (rows {listed}{more}).",
             next_step="write the label as 0 (no default) and 1 (default)",
         )
-    values = texts.replace_strict(list(spellings), [codes[word] for word in spellings.values()], return_dtype=pl.Int8)
+    codes = words.replace_strict({pair[0]: 0, pair[1]: 1}, default=UNLABELLED, return_dtype=pl.Int8)
+    values = texts.replace_strict(spellings, codes, return_dtype=pl.Int8)
     return LabelColumn(values.to_numpy().astype(np.int8), pair)
 
 
@@ -123,11 +118,14 @@ def merge_labels(firms: NDArray[np.int64], labels: NDArray[np.int8], count: int)
     return FirmLabels(worst, repeated, int(((worst == 1) & healthy).sum()), len(firms) - int((rows > 0).sum()))
 
 
-def _normalise(text: str) -> str:
-    """NFKC, no outer spaces, lower case; a number that is 0 or 1 as that digit."""
-    word = unicodedata.normalize("NFKC", text).strip().strip("\u200b\ufeff").casefold()
-    try:
-        number = float(word)
-    except ValueError:
-        return word
-    return {0.0: "0", 1.0: "1"}.get(number, word)
+def _normalise(texts: pl.Series) -> pl.Series:
+    """Words of labels in one spelling, a number that is 0 or 1 as that digit, null for words that stand for no label.
+
+    无 stays a word: beside 有 it means that there was no default.
+    """
+    words = normalise_text(texts).str.to_lowercase()
+    nothing = (is_word(words, NULL_WORDS) | is_soft_null(words)) & (words != NO_AND_NOTHING)
+    numbers = parse_plain(words)
+    for number in ("0", "1"):
+        words = words.set((numbers == float(number)).fill_null(value=False), number)
+    return words.set(nothing.fill_null(value=True), None)

@@ -156,10 +156,14 @@ def infer_features(
 
 
 def describe_columns(
-    frame: pl.DataFrame, dictionary: Mapping[str, FeatureDescription] | None = None
+    frame: pl.DataFrame,
+    dictionary: Mapping[str, FeatureDescription] | None = None,
+    row_numbers: NDArray[np.int64] | None = None,
 ) -> tuple[ColumnSummary, ...]:
-    """How each column is read, in column order; a dictionary's statements are not questioned."""
-    return summarise_columns(frame, {name: entry.hint for name, entry in (dictionary or {}).items()})
+    """How each column is read, in column order; a dictionary's statements are not questioned. ``row_numbers``, [rows]:
+    each row's number in its file, for the notes.
+    """
+    return summarise_columns(frame, {name: entry.hint for name, entry in (dictionary or {}).items()}, row_numbers)
 
 
 def settle_descriptions(
@@ -180,8 +184,9 @@ def settle_descriptions(
 @dataclass(frozen=True)
 class FeatureCells:
     """What was found in one feature's column. Counts are of rows: ``missing`` without a value, ``unreadable`` with
-    something that is not of the kind (they count as missing), ``unseen`` in no category of the model.
-    ``unreadable_places``: places of the first few, 0 for the first row."""
+    something that is not of the kind (they count as missing), ``contrary`` of these with another decimal mark or order
+    of day and month than in training, ``unseen`` in no category of the model. ``unreadable_places``: places of the
+    first few, 0 for the first row."""
 
     name: str
     rows: int
@@ -189,6 +194,7 @@ class FeatureCells:
     unreadable: int
     unseen: int
     unreadable_places: tuple[int, ...] = ()
+    contrary: int = 0
 
 
 def encode_features(frame: pl.DataFrame, features: Sequence[Feature]) -> NDArray[np.float64]:
@@ -218,7 +224,17 @@ def read_features(
             encoded[:, position] = np.clip(numbers, -MAX_NUMBER, MAX_NUMBER)
         unreadable = cells.unreadable.arg_true()
         places = tuple(unreadable.head(5).to_list())
-        found.append(FeatureCells(feature.name, frame.height, cells.missing_count, unreadable.len(), unseen, places))
+        found.append(
+            FeatureCells(
+                name=feature.name,
+                rows=frame.height,
+                missing=cells.missing_count,
+                unreadable=unreadable.len(),
+                unseen=unseen,
+                unreadable_places=places,
+                contrary=int(cells.contrary.sum()),
+            )
+        )
     return encoded, tuple(found)
 
 

@@ -48,7 +48,7 @@ CELLS: Final = (
     OddCell(
         "amounts", ("1,200", "1 200", "1\u00a0200", "1\u2009200", "1'200", "１，２００", "+1,200", "1.2E+03"), "1200"
     ),
-    OddCell("amounts", ("1,200.50", "1.200,50", "1 200,50", "￥1,200.50", "1,200.50元", "RMB 1,200.50"), "1200.5"),
+    OddCell("amounts", ("1,200.50", "1 200.50", "￥1,200.50", "1,200.50元", "RMB 1,200.50"), "1200.5"),
     OddCell(
         "amounts", ("(1,200)", "1,200-", "-1,200", "−1200", "–1200", "－１２００", "￥(1,200)", "-￥1,200"), "-1200"
     ),
@@ -58,10 +58,10 @@ CELLS: Final = (
         "123",
     ),
     OddCell("amounts", ("3.5万", "3.5 万元", "３．５万元", "0.035百万", "35千元", "35,000"), "35000"),
-    OddCell("amounts", ("2亿", "2亿元", "20,000万元", "200,000,000", "2,0000,0000", "200.000.000"), "2e+08"),
-    OddCell("amounts", (".5", "0.5", "0,5", "5E-1", "５e－１"), "0.5"),
+    OddCell("amounts", ("2亿", "2亿元", "20,000万元", "200,000,000", "2,0000,0000"), "2e+08"),
+    OddCell("amounts", (".5", "0.5", "5E-1", "５e－１"), "0.5"),
     OddCell("amounts", ("12%", "12 %", "１２％", "120‰"), "12"),
-    OddCell("fractions", ("12%", "12 %", "１２％", "120‰", "0.12", "0,12"), "0.12"),
+    OddCell("fractions", ("12%", "12 %", "１２％", "120‰", "0.12"), "0.12"),
     OddCell("amounts", ("$100", "US$100", "100 USD", "€100", "100美元", "HK$ 100"), "100"),
     OddCell(
         "amounts",
@@ -74,6 +74,11 @@ CELLS: Final = (
     OddCell(
         "amounts",
         ("3-5", ">100", "<5", "约100", "100+", "1/2", "½", "5²", "①", "一百", "0x1F", "1_000", "1,2,3"),
+        UNREADABLE,
+    ),
+    OddCell(
+        "amounts",
+        ("1.200,50", "1 200,50", "200.000.000", "0,5"),
         UNREADABLE,
     ),
     OddCell(
@@ -122,9 +127,16 @@ WHOLE: Final = (
     OddColumn(
         "点为千分位",
         "points between thousands",
-        (*(f"{1000 + 7 * n:,}".replace(",", ".") for n in range(400)), "987"),
+        (*(f"{1000 + 7 * n:,}".replace(",", ".") for n in range(400)), *["1.234.567"] * 40),
         "numeric",
         "1000",
+    ),
+    OddColumn(
+        "点后三位数字，另有小整数",
+        "points and three digits, and small integers",
+        (*(f"{1000 + 7 * n:,}".replace(",", ".") for n in range(400)), "987"),
+        "numeric",
+        "1",
     ),
     OddColumn("百分数", "percentages", tuple(f"{value / 50:.1f}%" for value in _AMOUNTS[1:]), "numeric", "0.001"),
     OddColumn("带单位", "with a unit", tuple(f"{n % 60 + 1}个月" for n in range(400)), "numeric", "1"),

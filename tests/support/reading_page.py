@@ -23,6 +23,8 @@ read in the same way on both sides.
   shows how many such cells a column has, and in which rows.
 - A model keeps how each of its columns is read. Later data are read in the same way. What the columns of the pilot did
   not show is not guessed later: `03/04/2021` in a column that had no such dates is unreadable.
+- A cell that shows the other order of day and month than its column, or the other decimal mark, is unreadable: beside
+  it a cell that can be either (`03/04/2021`, `1,234`) would be read wrongly without a sign.
 - A number such as -999 or a day such as 9999-12-31 is no value if it is frequent, or unmistakable beside all others.
 - Spellings of a category that differ in case, spaces beside Chinese characters or final marks are one category.
 - A column of numbers or dates mixed with text, with more than 64 different values, is *undecided*: training stops and

@@ -44,6 +44,12 @@ class CheckedColumn:
                 f"column {self.feature.name}: {self.cells.unreadable:,} cells could not be read as "
                 f"{self.feature.kind} and count as missing (rows {rows}{', …' if self._more_rows else ''})"
             )
+        if self.cells.contrary:
+            what = "day and month" if self.feature.kind == "date" else "decimal point and comma"
+            lines.append(
+                f"column {self.feature.name}: {self.cells.contrary:,} of these cells have {what} the other way round "
+                "than in training, so other cells of the column may be read wrongly"
+            )
         if self.drift is not None and self.drift.level != "stable":
             lines.append(f"column {self.feature.name}: {self.drift.text[1]}")
         if self.outliers:

@@ -28,14 +28,16 @@ class PilotDataset:
     """Joined enterprises, same order in all three: ``public`` and ``bank`` tables of text, ``label`` int8 [firms], 0
     and 1.
 
-    ``sample_rows``: rows of the file; ``set_aside``: those without a usable identifier, by reason. Then, of the
-    enterprises: ``firms``, labels merged from several rows; ``unmatched``: not in the register; ``unlabelled``: in the
-    register, without a label. ``labels``: how the file writes them. ``warnings``: of the reader.
+    ``row_numbers``, int64 [firms]: the row of each enterprise in the sample. ``sample_rows``: rows of the file;
+    ``set_aside``: those without a usable identifier, by reason. Then, of the enterprises: ``firms``, labels merged from
+    several rows; ``unmatched``: not in the register; ``unlabelled``: in the register, without a label. ``labels``: how
+    the file writes them. ``warnings``: of the reader.
     """
 
     public: pl.DataFrame
     bank: pl.DataFrame
     label: NDArray[np.int8]
+    row_numbers: NDArray[np.int64]
     sample_rows: int
     set_aside: dict[RejectionReason, int]
     firms: FirmLabels
@@ -114,6 +116,7 @@ def join_pilot(
         public=register[places[take].tolist()].select(snapshot.columns),
         bank=first.select(chosen).filter(pl.Series(take)),
         label=firms.values[take],
+        row_numbers=first[ROW].to_numpy()[take],
         sample_rows=table.rows,
         set_aside={RejectionReason(reason): rows for reason, rows in reasons.items()},
         firms=firms,

@@ -92,7 +92,8 @@ def plan(options: PlanOptions) -> None:
         planned = plan_job(home, keys, client, request, progress=output.progress)
     found, facts = planned.proposal, describe_portfolio(planned.portfolio)
     _show_proposal(output, found)
-    columns = describe_columns(planned.portfolio.frame.drop(planned.portfolio.id_column))
+    portfolio = planned.portfolio
+    columns = describe_columns(portfolio.frame.drop(portfolio.id_column), row_numbers=portfolio.row_numbers)
     show_columns(output, "列 Columns", summary_lines(columns))
     _show_portfolio(output, facts, planned.portfolio.warnings)
     if options.out is not None:

@@ -114,6 +114,7 @@ def train(options: TrainOptions) -> None:
             pilot.bank,
             pilot.label,
             _training_settings(options, version, described, words, pilot.notes()),
+            row_numbers=pilot.row_numbers,
             population=bureau.snapshots.sample(snapshot, snapshot.columns, SAMPLE_ROWS),
             progress=out.progress,
         )

@@ -24,8 +24,10 @@ class TrialColumns:
         Raises ``InvalidInput`` naming columns that are neither numbers nor text nearly throughout, unless the
         dictionary states their kind.
         """
+        bureau, bank = joined.bureau, joined.bank
         found = cls(
-            describe_columns(joined.bureau.features, words.bureau), describe_columns(joined.bank.features, words.bank)
+            describe_columns(bureau.features, words.bureau, bureau.accepted_row_numbers),
+            describe_columns(bank.features, words.bank, bank.accepted_row_numbers),
         )
         require_decided((*found.bureau, *found.bank))
         return found

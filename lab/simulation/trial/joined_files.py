@@ -29,15 +29,16 @@ PILOT_SHARE = 0.7
 
 @dataclass(frozen=True)
 class PartyFile:
-    """One party's file. ``accepted_rows`` (all text) are in file order; ``codes`` are their identifiers. ``firms``,
-    int64 [rows of ``all_rows``]: the accepted row of each row's identifier, -1 without a usable one; ``row_numbers``,
-    [rows of ``all_rows``]: their numbers in the file. ``warnings``: of the reader; ``notes``: what is odd about the
-    identifiers.
+    """One party's file. ``accepted_rows`` (all text) are in file order; ``codes`` are their identifiers,
+    ``accepted_row_numbers`` their numbers in the file. ``firms``, int64 [rows of ``all_rows``]: the accepted row of
+    each row's identifier, -1 without a usable one; ``row_numbers``, [rows of ``all_rows``]: their numbers in the file.
+    ``warnings``: of the reader; ``notes``: what is odd about the identifiers.
     """
 
     name: str
     rows: int
     accepted_rows: pl.DataFrame
+    accepted_row_numbers: NDArray[np.int64]
     codes: tuple[str, ...]
     columns: tuple[str, ...]
     set_aside: dict[RejectionReason, int]
@@ -159,6 +160,7 @@ def _read_party_file(
         name=name,
         rows=table.rows,
         accepted_rows=frame[list(first.values())] if first else frame.clear(),
+        accepted_row_numbers=table.row_numbers[list(first.values())],
         codes=tuple(first),
         columns=tuple(features),
         set_aside=dict(reasons),

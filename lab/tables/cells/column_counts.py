@@ -22,8 +22,10 @@ class ColumnCounts:
 
     ``numbers``: cells that are a number, ``counted`` those that name a unit; ``dates``: cells that can only be a date;
     ``compact``, ``months``, ``serials``: numbers that may be one; ``soft_nulls``: words for no value, unless the column
-    has categories; ``text``: all other cells,
-    ``number_like`` those that begin with digits. ``magnitude``: sum of log10 in thousandths, and cells.
+    has categories; ``text``: all other cells, ``number_like`` those that begin with digits. ``commas``: cells by what
+    they show of the decimal mark, ``unit_commas`` those of ``counted``, with their unit; ``orders``: dates by what they
+    show of day and month, ``sentinel_orders`` those of a day that may stand for no date. ``magnitude``: sum of log10 in
+    thousandths, and cells.
     """
 
     null_words: frozenset[str] = frozenset()
@@ -54,7 +56,9 @@ class ColumnCounts:
     decimals: int = 0
     ambiguous_points: int = 0
     commas: Counter[int] = field(default_factory=Counter)
+    unit_commas: Counter[tuple[int, str]] = field(default_factory=Counter)
     orders: Counter[int] = field(default_factory=Counter)
+    sentinel_orders: Counter[int] = field(default_factory=Counter)
     words: Counter[str] = field(default_factory=Counter)
     currencies: Counter[str] = field(default_factory=Counter)
     counted: Counter[str] = field(default_factory=Counter)

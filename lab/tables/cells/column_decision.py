@@ -7,6 +7,7 @@ from typing import Final
 from lab.tables.cells.column_counts import ColumnCounts
 from lab.tables.cells.reading import ColumnKind
 from lab.tables.cells.values.booleans import CLEAR_ALONE
+from lab.tables.cells.values.numbers import SURE_COMMAS, SURE_POINTS, UNSURE_MARKS
 
 NEARLY_ALL: Final = 0.95
 """The share of cells that decides a kind."""
@@ -76,9 +77,11 @@ def percent_as_written(tally: ColumnCounts) -> bool | None:
         return False
     if not tally.percent:
         return None
-    if not cells["plain"] or not cells["percent"]:
+    bare = cells["plain"] + cells["comma"]
+    if not bare or not cells["percent"]:
         return False
-    plain, percent = (tally.magnitude[style] / cells[style] for style in ("plain", "percent"))
+    plain = (tally.magnitude["plain"] + tally.magnitude["comma"]) / bare
+    percent = tally.magnitude["percent"] / cells["percent"]
     return abs(plain - percent) < abs(plain - (percent - 2_000.0))
 
 
@@ -90,15 +93,27 @@ def day_first(tally: ColumnCounts) -> bool | None:
 
 
 def decimal_comma(tally: ColumnCounts) -> bool:
-    """Whether a comma is the decimal mark: where cells show that it is, and fewer that it is not."""
-    sure, against = tally.commas[1] + tally.commas[2], tally.commas[-1] + tally.decimals
-    if against >= sure and against:
-        return False
-    if sure and sure >= (1 - NEARLY_ALL) * tally.ambiguous_points:
-        return True
-    # Points with three digits each, and no longer whole number without one: they separate thousands.
-    small = tally.whole > 0 and tally.widths[1] <= 3
-    return small and tally.ambiguous_points + tally.whole == tally.plain and tally.ambiguous_points > tally.whole
+    """Whether a comma is the decimal mark: where more cells show that it is than that it is not, and those are not a
+    few odd ones among many that may be either.
+    """
+    sure, against = contrary_numbers(tally, decimal_comma=False), contrary_numbers(tally, decimal_comma=True)
+    unsure = tally.ambiguous_points + sum(tally.commas[mark] for mark in UNSURE_MARKS)
+    return sure > against and sure >= (1 - NEARLY_ALL) * unsure
+
+
+def contrary_numbers(tally: ColumnCounts, *, decimal_comma: bool, unit: str | None = None) -> int:
+    """Cells that show that the decimal mark is the other one; ``unit``: not those that name another unit."""
+    marks = SURE_POINTS if decimal_comma else SURE_COMMAS
+    cells = sum(tally.commas[mark] for mark in marks) + (tally.decimals if decimal_comma else 0)
+    if unit is None:
+        return cells
+    return cells - sum(count for (mark, other), count in tally.unit_commas.items() if mark in marks and other != unit)
+
+
+def contrary_dates(tally: ColumnCounts, *, day_first: bool | None) -> int:
+    """Dates that show that day and month are in the other order; none if the column has no order."""
+    order = -1 if day_first else 1
+    return 0 if day_first is None else tally.orders[order] - tally.sentinel_orders[order]
 
 
 def _is_boolean(tally: ColumnCounts, present: int) -> bool:

@@ -10,13 +10,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from lab.tables.cells.column_counts import MAX_LEVELS, ColumnCounts
-from lab.tables.cells.column_decision import choose_unit, day_first, decide_kind, decimal_comma, percent_as_written
+from lab.tables.cells.column_decision import (
+    choose_unit,
+    contrary_dates,
+    contrary_numbers,
+    day_first,
+    decide_kind,
+    decimal_comma,
+    percent_as_written,
+)
 from lab.tables.cells.column_notes import ColumnNote
 from lab.tables.cells.column_noting import Counted, note_column
-from lab.tables.cells.column_tally import LARGEST_EXACT, ColumnTally
+from lab.tables.cells.column_tally import LARGEST_EXACT, SHOWN_ROWS, ColumnTally
 from lab.tables.cells.reading import CellReading, ColumnKind
 from lab.tables.cells.text import normalise_text
 from lab.tables.cells.values.dates import parse_dates
@@ -58,7 +68,7 @@ class ColumnSummary:
     numbers: int = 0
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON; ``rows`` of a note are those of some of its cells."""
+        """Plain values, for JSON; ``rows`` of a note are the numbers of some of its cells' rows in the file."""
         return {
             "name": self.name,
             "kind": self.kind,
@@ -75,9 +85,17 @@ class ColumnSummary:
         return f"> {MAX_LEVELS:,}" if self.levels is None else f"{self.levels:,}"
 
 
-def summarise_columns(frame: pl.DataFrame, hints: Mapping[str, ColumnHint] | None = None) -> tuple[ColumnSummary, ...]:
-    """The kind, conventions and counts of each column of a table, in its order."""
+def summarise_columns(
+    frame: pl.DataFrame,
+    hints: Mapping[str, ColumnHint] | None = None,
+    row_numbers: NDArray[np.int64] | None = None,
+) -> tuple[ColumnSummary, ...]:
+    """The kind, conventions and counts of each column of a table, in its order.
+
+    ``row_numbers``, [rows]: each row's number in its file, for the notes; None: rows are counted from 0.
+    """
     found = []
+    rows = 0 if row_numbers is None else pl.Series(row_numbers, dtype=pl.Int64)
     for column in frame.get_columns():
         hint = (hints or {}).get(column.name, ColumnHint())
         if column.dtype.is_integer() and _beyond_exact(column):
@@ -86,7 +104,7 @@ def summarise_columns(frame: pl.DataFrame, hints: Mapping[str, ColumnHint] | Non
             found.append(_typed_column(column, hint))
             continue
         tally = ColumnTally(hint_words(hint))
-        tally.add(column)
+        tally.add(column, rows)
         found.append(summarise_tally(column.name, tally, hint))
     return tuple(found)
 
@@ -192,17 +210,22 @@ def _typed_column(column: pl.Series, hint: ColumnHint) -> ColumnSummary:
 
 def _count(tally: ColumnCounts, kind: ColumnKind, reading: CellReading, few: int) -> Counted:
     """Missing cells, unreadable ones, and the places of some unreadable ones."""
-    sentinel = 0
+    sentinel = contrary = 0
     if kind == "numeric":
         sentinel = sum(tally.sentinels[value] for value in reading.sentinels)
         strange = tally.counted.total() - tally.counted[reading.unit]
-        missing, unreadable = tally.soft_nulls + sentinel, tally.text + tally.dates + strange
-        places = _places(tally, "text", "date", *(("counted",) if strange else ()))
+        contrary = contrary_numbers(tally, decimal_comma=reading.decimal_comma, unit=reading.unit)
+        missing, unreadable = tally.soft_nulls + sentinel, tally.text + tally.dates + strange + contrary
+        other = "decimal point" if reading.decimal_comma else "decimal comma"
+        places = _places(tally, "text", "date", other, *(("counted",) if strange else ()))
     elif kind == "date":
         sentinel = sum(tally.sentinel_days[day] for day in reading.sentinels)
         bare = tally.compact + tally.months + tally.serials
         missing = tally.soft_nulls + tally.no_dates + sentinel
-        unreadable, places = tally.text + tally.numbers - bare - tally.no_dates, _places(tally, "text", "number")
+        contrary = contrary_dates(tally, day_first=reading.day_first)
+        unreadable = tally.text + tally.numbers - bare - tally.no_dates + contrary
+        order = () if reading.day_first is None else ("month first" if reading.day_first else "day first",)
+        places = _places(tally, "text", "number", *order)
     elif kind == "boolean":
         readable = tally.words.total() + tally.zeros + tally.ones
         missing = tally.soft_nulls - tally.soft_words
@@ -210,8 +233,8 @@ def _count(tally: ColumnCounts, kind: ColumnKind, reading: CellReading, few: int
         places = _places(tally, "strange", "date", "number")
     else:
         missing, unreadable, places = 0, 0, ()
-    return Counted(tally.missing + missing, unreadable, tuple(places), sentinel, few, reading)
+    return Counted(tally.missing + missing, unreadable, tuple(places), sentinel, few, contrary, reading)
 
 
 def _places(tally: ColumnCounts, *classes: str) -> Sequence[int]:
-    return sorted(place for name in classes for place in tally.places.get(name, ()))[:5]
+    return sorted({place for name in classes for place in tally.places.get(name, ())})[:SHOWN_ROWS]

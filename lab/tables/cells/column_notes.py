@@ -54,12 +54,18 @@ class NoteKind(BilingualEnum):
         "cells have a date for no value (such as 9999-12-31) or 0 and count as missing",
     )
     INFINITE = "infinite", "格为无穷大", "cells are infinite"
+    OTHER_MARK = (
+        "other-mark",
+        "格的小数点与其余不同（逗号与点号互换），按缺失处理",
+        "cells have another decimal mark than the rest (comma and point exchanged) and count as missing",
+    )
     DECIMAL_COMMA = "decimal-comma", "格以逗号为小数点", "cells have a decimal comma"
     POINT_THOUSANDS = "point-thousands", "格以点号为千分位", "cells have points between thousands"
     MAYBE_THOUSANDS = (
         "maybe-thousands",
-        "格的点号后都是三位数字，可能是千分位；按小数点读取",
-        "cells have a point and three digits, which may be thousands; read as a decimal point",
+        "格的点号后都是三位数字，可能是千分位；按小数点读取，若是千分位则小了一千倍，请改写为不带点号的数字",
+        "cells have a point and three digits, which may be thousands; read as a decimal point, so a thousand times too "
+        "small if they are: then write the numbers without points",
     )
     ZEROS_LOST = (
         "zeros-lost",
@@ -78,8 +84,8 @@ class NoteKind(BilingualEnum):
     )
     BOTH_ORDERS = (
         "both-orders",
-        "个日期的日月顺序与其余相反",
-        "dates have day and month the other way round than the rest",
+        "个日期的日月顺序与其余相反，按缺失处理",
+        "dates have day and month the other way round than the rest and count as missing",
     )
     DIGIT_DATES = (
         "digit-dates",
@@ -142,7 +148,9 @@ class NoteKind(BilingualEnum):
 
 @dataclass(frozen=True, slots=True)
 class ColumnNote:
-    """A note: its kind, how many cells (or levels) it is of, and the places of some of them (0: the first row)."""
+    """A note: its kind, how many cells (or levels) it is of, and ``places``: the numbers of some of their rows, in the
+    file if its numbers were given (``column_kinds.summarise_columns``), else from 0.
+    """
 
     kind: NoteKind
     count: int

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from lab.tables.cells.column_counts import MAX_LEVELS, ColumnCounts
-from lab.tables.cells.column_decision import TOLD_APART, decimal_comma, is_code, percent_as_written
+from lab.tables.cells.column_decision import TOLD_APART, is_code, percent_as_written
 from lab.tables.cells.column_notes import ColumnNote, NoteKind
 from lab.tables.cells.reading import CellReading, ColumnKind
+from lab.tables.cells.values.numbers import DECIMAL_COMMA, POINT_GROUPS, SURE_POINTS
 
 _LIKE_CODE: Final = 4
 _LIKE_IDENTIFIER: Final = 8
@@ -17,7 +18,8 @@ _LIKE_IDENTIFIER: Final = 8
 @dataclass(frozen=True, slots=True)
 class Counted:
     """Cells of a column by what became of them. ``places``: of some unreadable ones; ``sentinel``: numbers or days for
-    no value, ``few``: cells that look like one but are too few to tell.
+    no value, ``few``: cells that look like one but are too few to tell. ``contrary``: unreadable ones with the other
+    decimal mark or order of day and month.
     """
 
     missing: int
@@ -25,6 +27,7 @@ class Counted:
     places: tuple[int, ...]
     sentinel: int
     few: int
+    contrary: int
     reading: CellReading
 
 
@@ -59,9 +62,10 @@ def _number_notes(tally: ColumnCounts, counted: Counted) -> dict[NoteKind, int]:
         NoteKind.MAYBE_SENTINEL: counted.few,
         NoteKind.INFINITE: tally.infinite,
     }
-    comma = decimal_comma(tally)
-    counts[NoteKind.DECIMAL_COMMA] = tally.commas[1]
-    counts[NoteKind.POINT_THOUSANDS] = tally.commas[2] + (tally.ambiguous_points if comma else 0)
+    comma = counted.reading.decimal_comma
+    counts[NoteKind.OTHER_MARK] = counted.contrary
+    counts[NoteKind.DECIMAL_COMMA] = tally.commas[DECIMAL_COMMA] if comma else 0
+    counts[NoteKind.POINT_THOUSANDS] = tally.commas[POINT_GROUPS] + tally.ambiguous_points if comma else 0
     counts[NoteKind.MAYBE_THOUSANDS] = tally.ambiguous_points if not comma and _may_be_thousands(tally) else 0
     currencies = tally.currencies
     foreign = currencies.total() - max(currencies.values(), default=0)
@@ -82,13 +86,13 @@ def _number_notes(tally: ColumnCounts, counted: Counted) -> dict[NoteKind, int]:
 
 def _may_be_thousands(tally: ColumnCounts) -> bool:
     """Whether all points are followed by three digits, and no whole number is as large as 1,000."""
-    return not tally.decimals and not tally.commas[-1] and tally.widths[1] <= 3
+    return not tally.decimals and not any(tally.commas[mark] for mark in SURE_POINTS) and tally.widths[1] <= 3
 
 
 def _date_notes(tally: ColumnCounts, counted: Counted) -> dict[NoteKind, int]:
     return {
         NoteKind.DAY_OR_MONTH: tally.orders[2] if not (tally.orders[1] or tally.orders[-1]) else 0,
-        NoteKind.BOTH_ORDERS: min(tally.orders[1], tally.orders[-1]),
+        NoteKind.BOTH_ORDERS: counted.contrary,
         NoteKind.DIGIT_DATES: tally.compact + tally.months,
         NoteKind.SERIAL_DATES: tally.serials,
         NoteKind.SENTINEL_DAYS: counted.sentinel + tally.no_dates,

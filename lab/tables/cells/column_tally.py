@@ -18,7 +18,14 @@ from lab.tables.cells.text import NULL_WORDS, is_soft_null, is_word, normalise_t
 from lab.tables.cells.values.booleans import WORDS
 from lab.tables.cells.values.categories import normalise_category
 from lab.tables.cells.values.dates import FIRST_SERIAL, LAST_SERIAL, SERIAL, SERIAL_START, DateCells, parse_dates
-from lab.tables.cells.values.numbers import AMBIGUOUS_POINT, NumberCells, parse_numbers, parse_plain
+from lab.tables.cells.values.numbers import (
+    AMBIGUOUS_POINT,
+    SURE_COMMAS,
+    SURE_POINTS,
+    NumberCells,
+    parse_numbers,
+    parse_plain,
+)
 from lab.tables.cells.values.sentinels import SENTINEL_DAYS, SENTINELS
 
 SHOWN_ROWS: Final = 5
@@ -170,6 +177,10 @@ class ColumnTally(ColumnCounts):
             "number": is_number,
             "counted": is_number & numbers.counted.is_not_null(),
             "date": is_date,
+            "decimal comma": is_number & numbers.comma.is_in(SURE_COMMAS),
+            "decimal point": is_number & numbers.comma.is_in(SURE_POINTS),
+            "day first": is_date & (dates.order == 1),
+            "month first": is_date & (dates.order == -1),
             "text": other,
             "strange": other & ~words,
         }
@@ -179,18 +190,28 @@ class ColumnTally(ColumnCounts):
         self.styled += int(counts.filter(is_number & found.styled).sum())
         self.scaled += int(counts.filter(is_number & found.scaled).sum())
         self.percent += int(counts.filter(is_number & found.percent).sum())
-        _add_to(self.commas, found.comma, counts)
+        mark = found.comma.set(~is_number, None)
+        _add_to(self.commas, mark, counts)
+        for code in (*SURE_COMMAS, *SURE_POINTS):
+            named = found.counted.filter(mark == code)
+            for unit, count in zip(named.to_list(), counts.filter(mark == code).to_list(), strict=True):
+                if unit:
+                    self.unit_commas[code, unit] += count
         _add_to(self.currencies, found.currency.set(~is_number, None), counts)
         _add_to(self.counted, found.counted.set(~is_number, None), counts)
         bare = is_number & ~found.absolute & found.counted.is_null()
-        for style, mask in (("percent", is_number & found.percent), ("plain", bare)):
+        comma = mark.is_in(SURE_COMMAS).fill_null(value=False)
+        styles = {"percent": is_number & found.percent, "comma": bare & comma, "plain": bare & ~comma}
+        for style, mask in styles.items():
             if mask.any():
                 self._measure(_repeat(found.values.filter(mask), counts.filter(mask)), style)
 
     def _add_dates(self, found: DateCells, is_date: pl.Series, other: pl.Series, counts: pl.Series) -> None:
         self.dates += int(counts.filter(is_date).sum())
         self.unclear_dates += int(counts.filter(other & found.unclear).sum())
-        _add_to(self.orders, found.order, counts)
+        order = found.order.set(~is_date, None)
+        _add_to(self.orders, order, counts)
+        _add_to(self.sentinel_orders, order.set(~found.days.is_in(SENTINEL_DAYS).fill_null(value=False), None), counts)
         if is_date.any():
             self._add_days(_repeat(found.days.filter(is_date), counts.filter(is_date)))
 

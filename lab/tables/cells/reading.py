@@ -16,7 +16,8 @@ from lab.tables.cells.text import NULL_WORDS, apply_to_distinct, is_soft_null, i
 from lab.tables.cells.values.booleans import WORDS, parse_booleans
 from lab.tables.cells.values.categories import normalise_category
 from lab.tables.cells.values.dates import parse_dates
-from lab.tables.cells.values.numbers import parse_numbers, parse_plain
+from lab.tables.cells.values.numbers import SURE_COMMAS, SURE_POINTS, is_decimal_point, parse_numbers, parse_plain
+from lab.tables.cells.values.sentinels import SENTINEL_DAYS
 
 ColumnKind = Literal["numeric", "date", "boolean", "categorical"]
 COLUMN_KINDS: Final[tuple[ColumnKind, ...]] = ("numeric", "date", "boolean", "categorical")
@@ -35,12 +36,13 @@ NO_DATES: Final = (0.0, 99_999_999.0)
 class CellReading:
     """The conventions of a column.
 
-    ``decimal_comma``: ``1.234,5`` is 1234.5. ``day_first``: ``04/03/2021`` is 4 March. ``percent_points``: ``12%`` is
-    12, as the other cells of the column are written, not 0.12. None of either: the column does not show which, and such
-    a cell cannot be read. ``factor``: what a bare number is multiplied by (its
-    unit). ``unit``: the unit of ``units.COUNTED`` that cells may name; a cell with another one cannot be read.
-    ``null_words``: further words for no value, in lower case. ``sentinels``: numbers, of a date days since 1970-01-01,
-    that stand for no value; numbers before ``factor``.
+    ``decimal_comma``: ``1.234,5`` is 1234.5. ``day_first``: ``04/03/2021`` is 4 March. A cell that shows the contrary
+    (``1,234.5``, ``04/13/2021``) cannot be read: beside it ``1,234`` and ``04/03/2021`` would be silently wrong.
+    ``percent_points``: ``12%`` is 12, as the other cells of the column are written, not 0.12. ``day_first`` or
+    ``percent_points`` None: the column does not show which, and a cell that needs it cannot be read.
+    ``factor``: what a bare number is multiplied by (its unit). ``unit``: the unit of ``units.COUNTED`` that cells may
+    name; a cell with another one cannot be read. ``null_words``: further words for no value, in lower case.
+    ``sentinels``: numbers, of a date days since 1970-01-01, that stand for no value; numbers before ``factor``.
     """
 
     decimal_comma: bool = False
@@ -58,10 +60,12 @@ class CellReading:
 class CellValues:
     """A column's cells as values, all [rows]. ``values``: Float64 (a number, days since 1970-01-01, or 1 and 0), or
     String for categories; null without a value. ``unreadable``: the cell has something that is not of the kind.
+    ``contrary``: of these, the cell has the other decimal mark or order of day and month than the column.
     """
 
     values: pl.Series
     unreadable: pl.Series
+    contrary: pl.Series
 
     @property
     def missing_count(self) -> int:
@@ -79,14 +83,15 @@ def read_cells(column: pl.Series, kind: ColumnKind, reading: CellReading) -> Cel
     if column.dtype != pl.String:
         if kind != "categorical":
             values = _without(typed_values(column), reading.sentinels)
-            return CellValues(values * reading.factor if kind == "numeric" else values, _nowhere(column))
+            values = values * reading.factor if kind == "numeric" else values
+            return CellValues(values, _nowhere(column), _nowhere(column))
         column = column.cast(pl.String)
     if kind == "numeric":
         plain = _plain_numbers(column, reading)
         if plain is not None:
-            return CellValues(plain, _nowhere(column))
+            return CellValues(plain, _nowhere(column), _nowhere(column))
     read = apply_to_distinct(column, lambda cells: _read_text(cells, kind, reading)).struct.unnest()
-    return CellValues(read["value"].alias(column.name), read["unreadable"])
+    return CellValues(read["value"].alias(column.name), read["unreadable"], read["contrary"])
 
 
 def typed_values(column: pl.Series) -> pl.Series:
@@ -97,7 +102,7 @@ def typed_values(column: pl.Series) -> pl.Series:
 
 
 def _read_text(cells: pl.Series, kind: ColumnKind, reading: CellReading) -> pl.Series:
-    """A struct of ``value`` and ``unreadable`` for each cell."""
+    """A struct of ``value``, ``unreadable`` and ``contrary`` for each cell."""
     text = normalise_text(cells)
     missing = text.is_null() | is_word(text, NULL_WORDS | frozenset(reading.null_words))
     stated = _numbers_of(reading.null_words)
@@ -110,27 +115,37 @@ def _read_text(cells: pl.Series, kind: ColumnKind, reading: CellReading) -> pl.S
     if kind == "date":
         missing = missing | parse_plain(text).is_in(NO_DATES).fill_null(value=False)
     text = text.set(missing, None)
+    absent = contrary = _nowhere(text)
     if kind == "numeric":
-        values, absent = _numbers(text, reading)
+        values, absent, contrary = _numbers(text, reading)
     elif kind == "date":
-        days = parse_dates(text, day_first=reading.day_first).days
+        found = parse_dates(text, day_first=reading.day_first)
+        if reading.day_first is not None:
+            contrary = (found.order == (-1 if reading.day_first else 1)) & ~found.days.is_in(SENTINEL_DAYS)
+            contrary = contrary.fill_null(value=False)
+        days = found.days.set(contrary, None)
         values = _without(days, reading.sentinels)
         absent = days.is_not_null() & values.is_null()
     else:
         values = parse_booleans(text) if kind == "boolean" else normalise_category(text)
-        absent = _nowhere(text)
-    return pl.DataFrame({"value": values, "unreadable": values.is_null() & ~missing & ~absent}).to_struct("read")
+    unreadable = values.is_null() & ~missing & ~absent
+    return pl.DataFrame({"value": values, "unreadable": unreadable, "contrary": contrary & unreadable}).to_struct(
+        "read"
+    )
 
 
-def _numbers(text: pl.Series, reading: CellReading) -> tuple[pl.Series, pl.Series]:
-    """Values, and where a number stands for no value."""
+def _numbers(text: pl.Series, reading: CellReading) -> tuple[pl.Series, pl.Series, pl.Series]:
+    """Values, where a number stands for no value, and where the decimal mark is not that of the column."""
     found = parse_numbers(text, decimal_comma=reading.decimal_comma, percent_points=reading.percent_points)
     strange = found.counted.is_not_null() & (found.counted != reading.unit).fill_null(value=False)
-    values = found.values.set(strange, None)
+    contrary = found.comma.is_in(SURE_POINTS if reading.decimal_comma else SURE_COMMAS)
+    if reading.decimal_comma:
+        contrary = contrary | (parse_plain(text).is_not_null() & is_decimal_point(text)).fill_null(value=False)
+    values = found.values.set(strange | contrary, None)
     absent = ~found.absolute & values.is_in(list(reading.sentinels)).fill_null(value=False)
     bare = ~found.absolute | (found.percent & bool(reading.percent_points))
     scaled = values.zip_with(~bare, values * reading.factor) if reading.factor != 1.0 else values
-    return scaled.set(absent, None), absent
+    return scaled.set(absent, None), absent, contrary
 
 
 def _plain_numbers(column: pl.Series, reading: CellReading) -> pl.Series | None:

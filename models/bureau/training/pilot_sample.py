@@ -42,15 +42,22 @@ class PilotSample:
         return len(self.label) < CROSS_FIT_MAX_ROWS or rarer <= CROSS_FIT_MAX_CASES
 
 
-def read_sample(public: pl.DataFrame, bank: pl.DataFrame, label: ArrayLike, settings: TrainingSettings) -> PilotSample:
-    """The sample of both parties' tables, same enterprises in the same order.
+def read_sample(
+    public: pl.DataFrame,
+    bank: pl.DataFrame,
+    label: ArrayLike,
+    settings: TrainingSettings,
+    row_numbers: NDArray[np.int64] | None = None,
+) -> PilotSample:
+    """The sample of both parties' tables, same enterprises in the same order. ``row_numbers``, int64 [rows]: the
+    numbers of the rows in the sample's file, by which notes on columns of both parties name them.
 
     Raises ``InvalidInput`` for a label from which nothing can be learnt, tables of different lengths, and more columns
     than a model may have, not counting those of one value.
     """
     target = validate_label(label, public, bank)
-    own = describe_columns(bank, settings.bank_descriptions)
-    shared = describe_columns(public, settings.public_descriptions)
+    own = describe_columns(bank, settings.bank_descriptions, row_numbers)
+    shared = describe_columns(public, settings.public_descriptions, row_numbers)
     require_decided((*shared, *own))
     features = (
         *infer_features(public, "bureau", settings.public_descriptions, shared),

@@ -100,19 +100,20 @@ def train_model(
     settings: TrainingSettings | None = None,
     *,
     population: pl.DataFrame | None = None,
+    row_numbers: NDArray[np.int64] | None = None,
     progress: Progress = SILENT,
 ) -> TrainingResult:
     """Train a model on the rows of ``public`` and ``bank`` (same enterprises, same order) and ``label`` (1 is default).
 
     ``population``: rows of the whole register, with whose distribution later versions are compared; None: the pilot's
-    rows. The same input gives the same model. Raises ``InvalidInput`` for a label that is not 0/1 or has one class, too
-    few rows, columns that are neither numbers nor text nearly throughout, tables of different lengths, or more columns
-    than a model may have.
+    rows. ``row_numbers``, int64 [rows]: those of the rows in the sample's file, for notes. The same input gives the
+    same model. Raises ``InvalidInput`` for a label that is not 0/1 or has one class, too few rows, columns that are
+    neither numbers nor text nearly throughout, tables of different lengths, or more columns than a model may have.
     """
     settings = settings or TrainingSettings()
     if settings.family == "scorecard":
         settings = replace(settings, interactions="one")
-    sample = read_sample(public, bank, label, settings)
+    sample = read_sample(public, bank, label, settings, row_numbers)
     cards = ScorecardLearner()
     with progress.stage("train", (FOLDS if sample.small else 0) + len(_models(settings, cards)) + 2) as stage:
         measured = _measure(sample, settings, cards, stage)

@@ -36,6 +36,13 @@ _POINT_GROUPS: Final = rf"{_SIGNED}[1-9][0-9]{{0,2}}(?:\.[0-9]{{3}}){{2,}}$"
 _AMBIGUOUS_COMMA: Final = rf"{_SIGNED}[1-9][0-9]{{0,2}},[0-9]{{3}}$"
 AMBIGUOUS_POINT: Final = rf"{_SIGNED}[1-9][0-9]{{0,2}}\.[0-9]{{3}}$"
 """One point and three digits: thousands where a comma is the decimal mark."""
+DECIMAL_COMMA, POINT_GROUPS, DECIMAL_POINT, EITHER_COMMA, EITHER_POINT = 1, 2, -1, 3, 4
+SURE_COMMAS: Final = (DECIMAL_COMMA, POINT_GROUPS)
+"""A comma that can only be a decimal mark, or points that can only separate thousands."""
+SURE_POINTS: Final = (DECIMAL_POINT,)
+"""A comma that can only separate thousands, or a point that can only be a decimal mark."""
+UNSURE_MARKS: Final = (EITHER_COMMA, EITHER_POINT)
+"""A comma or point and three digits: a decimal mark, or thousands."""
 _PLAIN: Final = rf"{_SIGNED}(?:[0-9]+\.?[0-9]*|\.[0-9]+){_EXPONENT}"
 
 
@@ -44,8 +51,8 @@ class NumberCells:
     """Cells read as numbers, all [rows]. ``values``: Float64, null where the cell is no number. ``percent``: the cell
     has a percent sign. ``absolute``: it names a percentage, a currency or a scale, so it is no bare number. ``styled``:
     it is not written as a plain number. ``scaled``: it names thousands or more. ``currency`` and ``counted``: String,
-    the currency and the unit that it names (``units``), or null. ``comma``: Int8, 1 where a comma can only be a decimal
-    mark, 2 where points can only separate thousands, -1 where a comma can only separate thousands, 0 elsewhere.
+    the currency and the unit that it names (``units``), or null. ``comma``: Int8, the mark that the
+    cell shows, one of ``SURE_COMMAS``, ``SURE_POINTS`` and ``UNSURE_MARKS``, or 0; a plain number shows none.
     """
 
     values: pl.Series
@@ -61,6 +68,11 @@ class NumberCells:
 def parse_plain(text: pl.Series) -> pl.Series:
     """Float64 [rows]: plain numbers such as ``-12.5`` and ``1E+05``; null for everything else."""
     return text.cast(pl.Float64, strict=False).fill_nan(None)
+
+
+def is_decimal_point(plain: pl.Series) -> pl.Series:
+    """Whether a plain number has a point that can only be a decimal mark, Boolean [rows]."""
+    return plain.str.contains(".", literal=True) & ~plain.str.contains(AMBIGUOUS_POINT)
 
 
 def parse_numbers(text: pl.Series, *, decimal_comma: bool = False, percent_points: bool | None = True) -> NumberCells:
@@ -136,8 +148,19 @@ def _plain_digits(cells: pl.Series, *, decimal_comma: bool) -> pl.DataFrame:
         .otherwise(cell)
     )
     sure, thousands = pl.col("decimal") & ~pl.col("grouped"), pl.col("grouped") & ~pl.col("decimal")
+    point = cell.str.contains(".", literal=True) & cell.str.contains(_PLAIN)
     meaning = (
-        pl.when("ambiguous").then(0).when(sure).then(1).when("points").then(2).when(thousands).then(-1).otherwise(0)
+        pl.when("ambiguous")
+        .then(EITHER_COMMA)
+        .when(sure)
+        .then(DECIMAL_COMMA)
+        .when("points")
+        .then(POINT_GROUPS)
+        .when(cell.str.contains(AMBIGUOUS_POINT))
+        .then(EITHER_POINT)
+        .when(thousands | point)
+        .then(DECIMAL_POINT)
+        .otherwise(0)
     )
     return table.select(
         digits=pl.when(digits.str.contains(_PLAIN)).then(digits), comma=meaning.cast(pl.Int8).fill_null(0)

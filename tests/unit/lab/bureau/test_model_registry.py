@@ -141,7 +141,7 @@ def test_the_pilot_is_joined_in_one_order(tmp_path: Path) -> None:
     assert pilot.public.rows() == [("3", "6"), ("1", "4")]
     assert pilot.bank.rows() == [("10", "1"), ("12", "3")]
     assert pilot.bank.columns == ["a", "u"]
-    assert pilot.label.tolist() == [1, 0]
+    assert pilot.label.tolist() == [1, 0] and pilot.row_numbers.tolist() == [2, 4]
     assert (pilot.sample_rows, pilot.unmatched, pilot.unlabelled) == (6, 1, 1)
     assert pilot.set_aside == {RejectionReason.EMPTY: 1} and pilot.firms.unused_rows == 1
     assert [en.split()[0] for _, en in pilot.notes()] == ["1", "1", "1", "1"]

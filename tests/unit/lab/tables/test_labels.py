@@ -6,6 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from lab.tables.cells.text import NULL_WORDS, NUMBER_NULL_WORDS
+from lab.tables.cells.values.booleans import PAIRS
 from lab.tables.labels import LABEL_PAIRS, merge_labels, read_labels
 from lab.terms.errors import InvalidInput
 
@@ -56,6 +58,18 @@ def test_words_other_than_digits_are_announced() -> None:
 def test_a_column_without_labels_and_one_of_booleans() -> None:
     assert read(None, "", "NULL", "-") == [-1] * 4
     assert read_labels(pl.Series("y", [True, False, None]), np.arange(3)).values.tolist() == [1, 0, -1]
+
+
+def test_words_for_no_value_are_those_of_other_columns() -> None:
+    nothing = sorted(
+        (NULL_WORDS | NUMBER_NULL_WORDS | {"--", "****", "<NA>", "#NULL!", "NaT", "未知", "无数据"}) - {"无"}
+    )
+    assert read("1", "0", *nothing) == [1, 0] + [-1] * len(nothing)
+
+
+def test_yes_and_no_of_other_columns_are_labels() -> None:
+    for yes, no in PAIRS:
+        assert read(yes, no, "") == [1, 0, -1]
 
 
 def test_an_enterprise_defaulted_if_any_row_did() -> None:

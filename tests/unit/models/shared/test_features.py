@@ -65,6 +65,23 @@ def test_unreadable_cells_count_as_missing_and_are_counted() -> None:
     assert [(one.unreadable, one.unreadable_places) for one in found] == [(1, (1,)), (0, ())]
 
 
+@pytest.mark.parametrize(
+    ("pilot", "later", "contrary"),
+    [
+        ([f"{n % 12 + 1:02d}/{n % 28 + 1:02d}/2021" for n in range(400)], ["13/04/2021", "04/13/2021"], [True, False]),
+        ([f"{n % 28 + 1:02d}/{n % 12 + 1:02d}/2021" for n in range(400)], ["13/04/2021", "04/13/2021"], [False, True]),
+        ([f"{n}.{n % 90 + 10}" for n in range(400)], ["1.234,5", "1,234.5"], [True, False]),
+        ([f"{n},{n % 90 + 10}" for n in range(400)], ["12,5", "12.5"], [False, True]),
+    ],
+)
+def test_cells_that_contradict_the_training_are_unreadable_and_counted(
+    pilot: list[str | None], later: list[str | None], contrary: list[bool]
+) -> None:
+    values, (found,) = read_features(text(a=later), infer_features(text(a=pilot), "bank"))
+    assert (found.unreadable, found.contrary) == (1, 1)
+    assert np.isnan(values[:, 0]).tolist() == contrary
+
+
 def test_numeric_tables_are_read_as_they_are() -> None:
     frame = pl.DataFrame({"a": [1, 2, None], "b": [0.5, float("nan"), 1.0], "c": [True, False, None]})
     features = infer_features(frame, "bank")

@@ -7,7 +7,15 @@ from collections.abc import Sequence
 import polars as pl
 import pytest
 
-from lab.tables.cells.column_decision import choose_unit, day_first, decide_kind, decimal_comma, percent_as_written
+from lab.tables.cells.column_decision import (
+    choose_unit,
+    contrary_dates,
+    contrary_numbers,
+    day_first,
+    decide_kind,
+    decimal_comma,
+    percent_as_written,
+)
 from lab.tables.cells.column_tally import ColumnTally
 
 
@@ -51,8 +59,22 @@ def test_a_decimal_comma_needs_more_than_one_cell_against_many_that_are_not_sure
     assert decimal_comma(tally(["1,5", "2,5", "3.000"]))
     assert not decimal_comma(tally(["1,5", *[f"{n}.123" for n in range(1, 100)]]))
     assert not decimal_comma(tally(["1,5", "2.5", "3.25"]))
-    assert decimal_comma(tally([*["1.234"] * 9, "987"]))
-    assert not decimal_comma(tally([*["1.234"] * 9, "9870"]))
+    assert not decimal_comma(tally(["12,5", *["850,772"] * 1_999]))
+    assert not decimal_comma(tally(["12,5", *["￥1.234"] * 1_999]))
+    assert decimal_comma(tally(["12,5", *["850,772"] * 19]))
+
+
+def test_points_with_three_digits_beside_small_integers_are_decimal_points() -> None:
+    assert not decimal_comma(tally([*["12.345"] * 9, "987"]))
+    assert not decimal_comma(tally([*["12.345"] * 9, "9870"]))
+
+
+def test_cells_that_show_the_contrary_are_counted() -> None:
+    found = tally(["1,5", "2.5", "1.234,5年", "3.5万", "1,234", "31/12/2021", "12/31/2021", "12/31/9999", "04/05/2021"])
+    assert [contrary_numbers(found, decimal_comma=comma) for comma in (False, True)] == [2, 2]
+    assert contrary_numbers(found, decimal_comma=False, unit="month") == 1
+    assert contrary_numbers(found, decimal_comma=False, unit="year") == 2
+    assert [contrary_dates(found, day_first=first) for first in (None, False, True)] == [0, 1, 1]
 
 
 def test_what_is_not_shown_is_none() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -48,8 +49,43 @@ def test_identifiers_beyond_the_exact_numbers_are_never_merged() -> None:
 def test_one_cell_does_not_change_how_the_others_are_read() -> None:
     points = [f"{n}.{n % 900 + 100}" for n in range(1, 400)]
     assert not summarise([*points, "1.200,50"]).reading.decimal_comma
-    assert notes(summarise([*points, "1.200,50"]))[NoteKind.DECIMAL_COMMA] == 1
+    assert notes(summarise([*points, "1.200,50"])) == {
+        NoteKind.UNREADABLE: 1,
+        NoteKind.STYLED: 1,
+        NoteKind.OTHER_MARK: 1,
+        NoteKind.MAYBE_THOUSANDS: 399,
+    }
     assert summarise([*(f"{n},{n % 90 + 10}" for n in range(400)), "1.5"]).reading.decimal_comma
+
+
+def test_an_odd_cell_among_thousands_is_unreadable_and_counted() -> None:
+    summary = summarise([*["850,772"] * 1_999, "12,5"])
+    assert not summary.reading.decimal_comma and summary.unreadable == 1
+    assert notes(summary)[NoteKind.OTHER_MARK] == 1
+    assert summary.notes[0].places == (1_999,)
+    read = read_cells(pl.Series(["850,772", "12,5"]), "numeric", summary.reading)
+    assert read.values.to_list() == [850_772.0, None]
+    assert (read.unreadable_count, read.contrary.to_list()) == (1, [False, True])
+
+
+def test_notes_name_rows_of_the_file() -> None:
+    frame = pl.DataFrame({"a": [*["1"] * 40, "x"]})
+    (summary,) = summarise_columns(frame, row_numbers=np.arange(41) * 2 + 9)
+    assert summary.notes[0].places == (89,)
+    (summary,) = summarise_columns(frame.head(0), row_numbers=np.arange(0))
+    assert not summary.notes
+
+
+def test_dates_in_the_other_order_are_unreadable_and_counted() -> None:
+    summary = summarise([*["03/14/2021"] * 99, "14/03/2021", "31/12/9999"])
+    assert (summary.reading.day_first, summary.unreadable, summary.missing) == (False, 1, 1)
+    assert notes(summary)[NoteKind.BOTH_ORDERS] == 1
+
+
+def test_three_decimals_beside_small_integers_stay_what_is_written() -> None:
+    summary = summarise([*["12.345"] * 200, *(str(n) for n in range(100, 200))])
+    assert not summary.reading.decimal_comma
+    assert notes(summary)[NoteKind.MAYBE_THOUSANDS] == 200
 
 
 def test_a_sentinel_is_far_and_frequent_or_unmistakable() -> None:

@@ -70,6 +70,14 @@ def test_untidy_samples_train_and_score_exactly(family: Any, interactions: Any, 
     assert any("constant" in warning.en and "empty" in warning.en for warning in model.card.warnings)
 
 
+def test_notes_of_both_parties_name_rows_of_the_sample() -> None:
+    label = np.arange(300) % 2
+    frame = pl.DataFrame({"a": [str(n) for n in range(299)] + ["x"]})
+    settings = TrainingSettings(trees=2)
+    trained = train_model(frame, frame.rename({"a": "b"}), label, settings, row_numbers=np.arange(300) + 2)
+    assert [one.notes[0].places for one in trained.summaries] == [(301,), (301,)]
+
+
 @pytest.mark.parametrize("family", ["boosted", "scorecard"])
 def test_training_twice_gives_the_same_bytes(family: Any) -> None:
     public, bank, label = untidy(300)

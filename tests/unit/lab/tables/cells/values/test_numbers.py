@@ -44,8 +44,8 @@ def test_units_and_currencies_are_told() -> None:
 
 
 def test_the_meaning_of_commas_is_told() -> None:
-    found = parse_numbers(pl.Series(["1,5", "1,234,567", "1,234", "1.234.567", "1.5", "x"]))
-    assert found.comma.to_list() == [1, -1, 0, 2, 0, 0]
+    cells = ["1,5", "1,234,567", "1,234", "1.234.567", "1.5", "x", "1.5万", "1.234万", "3万"]
+    assert parse_numbers(pl.Series(cells)).comma.to_list() == [1, -1, 3, 2, 0, 0, -1, 4, 0]
 
 
 @pytest.mark.parametrize(
