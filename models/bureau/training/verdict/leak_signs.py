@@ -35,7 +35,7 @@ def find_leak_signs(
     ``joint_auc``: of the joint model on rows that it had not seen.
     """
     half = _halves(label, seed)
-    alone = np.asarray([_auc_alone(values[:, n], label, half, f.kind == "numeric") for n, f in enumerate(features)])
+    alone = np.asarray([_auc_alone(values[:, n], label, half, f.kind != "categorical") for n, f in enumerate(features)])
     gaps = [_rank_auc(np.isnan(values[:, n]).astype(np.float64), label) for n in range(len(features))]
     classes = np.bincount(label, minlength=2)
     # The standard error of an AUC without signal (Mann and Whitney, 1947).
@@ -78,23 +78,23 @@ def _halves(label: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
     return half
 
 
-def _auc_alone(values: NDArray[np.float64], label: NDArray[np.int64], half: NDArray[np.int64], numeric: bool) -> float:
-    """How well one column ranks: by the shares of defaults of its groups, or for a number by its own order."""
-    found = _grouped_auc(_cells(values, numeric), label, half)
-    if not numeric:
+def _auc_alone(values: NDArray[np.float64], label: NDArray[np.int64], half: NDArray[np.int64], ordered: bool) -> float:
+    """How well one column ranks: by the shares of defaults of its groups, or for a number or a date by its own order."""
+    found = _grouped_auc(_cells(values, ordered), label, half)
+    if not ordered:
         return found
     orders = [np.where(np.isnan(values), end, values) for end in (-np.inf, np.inf)]
     return max(found, *(_rank_auc(order, label) for order in orders))
 
 
-def _cells(values: NDArray[np.float64], numeric: bool) -> NDArray[np.int64]:
+def _cells(values: NDArray[np.float64], ordered: bool) -> NDArray[np.int64]:
     """Groups of values, int64 [rows]: each value, or quantiles of many; missing ones are the last group."""
     present = ~np.isnan(values)
-    cells = np.full(len(values), MAX_CELLS, dtype=np.int64)
     distinct, places = np.unique(values[present], return_inverse=True)
-    if numeric and len(distinct) > MAX_CELLS:
+    if ordered and len(distinct) > MAX_CELLS:
         rank_of = np.cumsum(np.bincount(places)) - 1
         places = rank_of[places] * MAX_CELLS // max(int(present.sum()), 1)
+    cells = np.full(len(values), places.max(initial=-1) + 1, dtype=np.int64)
     cells[present] = places
     return cells
 

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from models.bureau.training.verdict.leak_signs import find_leak_signs
+from models.bureau.training.verdict.leak_signs import _cells, find_leak_signs
 from models.shared.features import encode_features, infer_features
 
 
@@ -49,6 +49,25 @@ def test_each_kind_of_leak_is_named(rows: int) -> None:
         "code": "alone",
         "ended": "missing",
     }
+
+
+@pytest.mark.parametrize("days", [20, 66, 500, 9000])
+def test_a_date_that_gives_away_the_outcome_is_named(days: int) -> None:
+    """Like a number, by its order: few dates or many, and some missing."""
+    rng, label, honest = sample(3000)
+    day = np.datetime64("2020-01-01") + rng.integers(0, days, 3000) + days * label
+    dates = [None if gap else str(one) for gap, one in zip(rng.random(3000) < 0.02, day, strict=True)]
+    apart = np.datetime64("2020-01-01") + rng.integers(0, days, 3000)
+    columns = {"closed": dates, "opened": [str(one) for one in apart], "honest": honest}
+    assert signs(columns, label, 0.99) == {"closed": "alone"}
+
+
+def test_missing_dates_are_no_date() -> None:
+    """With 65 dates and more, gaps share no group with a date."""
+    values = np.concatenate([np.arange(70.0), np.full(70, np.nan)])
+    for ordered in (True, False):
+        cells = _cells(values, ordered)
+        assert not set(cells[:70].tolist()) & set(cells[70:].tolist())
 
 
 def test_a_column_that_is_the_whole_model() -> None:
