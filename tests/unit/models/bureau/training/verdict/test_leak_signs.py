@@ -96,3 +96,39 @@ def test_a_small_sample_still_shows_a_leak() -> None:
     _, label, honest = sample(40)
     label[:5] = 1
     assert signs({"label": label, "honest": honest}, label)["label"] == "equals_label"
+
+
+def few_defaults(rows: int, columns: int, seed: int) -> tuple[dict[str, object], np.ndarray]:
+    """Five defaults, and noise: numbers, numbers with gaps, flags and codes."""
+    rng = np.random.default_rng([seed, rows])
+    label = np.zeros(rows, dtype=np.int64)
+    label[rng.choice(rows, 5, replace=False)] = 1
+    noise: dict[str, object] = {}
+    for number in range(0, columns, 4):
+        values = rng.normal(size=rows)
+        noise[f"number {number}"] = values
+        noise[f"gaps {number}"] = np.where(rng.random(rows) < rng.uniform(0.05, 0.6), np.nan, values)
+        noise[f"flag {number}"] = (rng.random(rows) < rng.uniform(0.02, 0.6)).astype(int)
+        noise[f"code {number}"] = [f"c{code}" for code in rng.integers(0, 40, rows)]
+    return noise, label
+
+
+def test_chance_among_hundreds_of_columns_is_no_leak() -> None:
+    assert signs(*few_defaults(1000, 400, 2), 0.5) == {}  # two columns have an AUC above 0.95
+
+
+def test_few_defaults_among_hundreds_of_columns_still_show_leaks() -> None:
+    noise, label = few_defaults(1000, 400, 1)
+    rng = np.random.default_rng(2)
+    leaks = {
+        "label": label,
+        "loss": np.where(label == 1, 9.0, np.maximum(rng.normal(size=1000) - 1, 0)),
+        "ended": [None if one == 0 and rng.random() > 0.03 else "2020" for one in label],
+        "code": np.where(label == 1, "off", rng.choice(["a", "b", "c"], 1000)),
+    }
+    assert signs({**noise, **leaks}, label, 0.99) == {
+        "label": "equals_label",
+        "loss": "alone",
+        "ended": "missing",
+        "code": "alone",
+    }
