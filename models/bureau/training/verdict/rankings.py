@@ -74,6 +74,8 @@ def rank_rows(
 ) -> Ranking:
     """The ranking of ``scores``, float64 [n], each the score of ``bad`` defaults and ``good`` others, [n]."""
     distinct, places = np.unique(scores, return_inverse=True)
-    bads, goods = (np.bincount(places, weights=part, minlength=len(distinct)) for part in (bad, good))
+    bads, goods = (
+        np.bincount(places, weights=part, minlength=len(distinct)).astype(np.float64) for part in (bad, good)
+    )
     some = bads + goods > 0
     return Ranking(bads[some], goods[some])
