@@ -27,6 +27,9 @@ SIMPLE_BINS_MARGIN = 10.0
 """By how much simple bins must exceed the solver's in the Bayesian information criterion: very strong evidence (Kass
 and Raftery, Journal of the American Statistical Association 90, 1995)."""
 
+SOLVER_SECONDS = 600
+"""A guard. Twenty bins before merging take the solver less than a second; what it finds by the clock is not taken."""
+
 BinningRemark = Literal["", "empty", "constant", "no_difference", "solver_found_none", "solver_weaker", "solver_failed"]
 
 
@@ -164,13 +167,13 @@ def _fit_optbinning(categorical: bool, ranks: NDArray[np.int64], label: NDArray[
         max_n_bins=MAX_WOE_BINS,
         min_prebin_size=MIN_BIN_SHARE,
         cat_cutoff=MIN_BIN_SHARE if categorical else None,
-        time_limit=20,
+        time_limit=SOLVER_SECONDS,
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             binning.fit(ranks if categorical else ranks.astype(np.float64), label)
-            return list(binning.splits) if binning.status in ("OPTIMAL", "FEASIBLE") else None
+            return list(binning.splits) if binning.status == "OPTIMAL" else None  # "FEASIBLE": out of time
         except (ValueError, RuntimeError, TypeError, LookupError, AttributeError, ArithmeticError):
             return None  # a degenerate column must not end a training: it gets simple bins, and the card says so
 

@@ -120,10 +120,12 @@ def test_constant_and_empty_columns_say_so() -> None:
     assert outcome(flat, (np.arange(ROWS) // 2) % 2)[0] == BinningOutcome(None, "no_difference")
 
 
-@pytest.mark.parametrize("fault", ["raises", "unsolved"])
+@pytest.mark.parametrize("fault", ["raises", "INFEASIBLE", "UNKNOWN", "FEASIBLE"])
 def test_a_solver_that_fails_is_replaced_and_named(monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+    """One that ran out of time, too: what it has found by then depends on how busy the machine is."""
+
     class BrokenSolver:
-        status, splits = "INFEASIBLE", ()
+        status, splits = fault, [0.5]
 
         def __init__(self, **settings: object) -> None:
             pass

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from models.bureau.training.verdict.leak_signs import find_leak_signs
+from models.bureau.training.verdict.leak_signs import _cells, find_leak_signs
 from models.shared.features import encode_features, infer_features
 
 
@@ -51,6 +51,25 @@ def test_each_kind_of_leak_is_named(rows: int) -> None:
     }
 
 
+@pytest.mark.parametrize("days", [20, 66, 500, 9000])
+def test_a_date_that_gives_away_the_outcome_is_named(days: int) -> None:
+    """Like a number, by its order: few dates or many, and some missing."""
+    rng, label, honest = sample(3000)
+    day = np.datetime64("2020-01-01") + rng.integers(0, days, 3000) + days * label
+    dates = [None if gap else str(one) for gap, one in zip(rng.random(3000) < 0.02, day, strict=True)]
+    apart = np.datetime64("2020-01-01") + rng.integers(0, days, 3000)
+    columns = {"closed": dates, "opened": [str(one) for one in apart], "honest": honest}
+    assert signs(columns, label, 0.99) == {"closed": "alone"}
+
+
+def test_missing_dates_are_no_date() -> None:
+    """With 65 dates and more, gaps share no group with a date."""
+    values = np.concatenate([np.arange(70.0), np.full(70, np.nan)])
+    for ordered in (True, False):
+        cells = _cells(values, ordered)
+        assert not set(cells[:70].tolist()) & set(cells[70:].tolist())
+
+
 def test_a_column_that_is_the_whole_model() -> None:
     rng, label, _ = sample(2000)
     columns = {f"noise {number}": rng.normal(size=2000) for number in range(5)}
@@ -77,3 +96,39 @@ def test_a_small_sample_still_shows_a_leak() -> None:
     _, label, honest = sample(40)
     label[:5] = 1
     assert signs({"label": label, "honest": honest}, label)["label"] == "equals_label"
+
+
+def few_defaults(rows: int, columns: int, seed: int) -> tuple[dict[str, object], np.ndarray]:
+    """Five defaults, and noise: numbers, numbers with gaps, flags and codes."""
+    rng = np.random.default_rng([seed, rows])
+    label = np.zeros(rows, dtype=np.int64)
+    label[rng.choice(rows, 5, replace=False)] = 1
+    noise: dict[str, object] = {}
+    for number in range(0, columns, 4):
+        values = rng.normal(size=rows)
+        noise[f"number {number}"] = values
+        noise[f"gaps {number}"] = np.where(rng.random(rows) < rng.uniform(0.05, 0.6), np.nan, values)
+        noise[f"flag {number}"] = (rng.random(rows) < rng.uniform(0.02, 0.6)).astype(int)
+        noise[f"code {number}"] = [f"c{code}" for code in rng.integers(0, 40, rows)]
+    return noise, label
+
+
+def test_chance_among_hundreds_of_columns_is_no_leak() -> None:
+    assert signs(*few_defaults(1000, 400, 2), 0.5) == {}  # two columns have an AUC above 0.95
+
+
+def test_few_defaults_among_hundreds_of_columns_still_show_leaks() -> None:
+    noise, label = few_defaults(1000, 400, 1)
+    rng = np.random.default_rng(2)
+    leaks = {
+        "label": label,
+        "loss": np.where(label == 1, 9.0, np.maximum(rng.normal(size=1000) - 1, 0)),
+        "ended": [None if one == 0 and rng.random() > 0.03 else "2020" for one in label],
+        "code": np.where(label == 1, "off", rng.choice(["a", "b", "c"], 1000)),
+    }
+    assert signs({**noise, **leaks}, label, 0.99) == {
+        "label": "equals_label",
+        "loss": "alone",
+        "ended": "missing",
+        "code": "alone",
+    }
