@@ -1,6 +1,7 @@
-"""A dictionary file: words, dimension, domain and grade for the columns of a table.
+"""A dictionary file: words, dimension, domain and grade for the columns of a table, and how their cells are read.
 
-It is TOML: ``[items.<column>]`` tables with ``code``, ``zh``, ``en``, ``dimension``, ``domain``, ``grade``.
+It is TOML: ``[items.<column>]`` tables with ``code``, ``zh``, ``en``, ``dimension``, ``domain``, ``grade``, ``kind``,
+``unit`` and ``null`` (a word or a list of words for no value).
 """
 
 from __future__ import annotations
