@@ -1,14 +1,10 @@
 """How a column's values were distributed when a model was trained, and how far other data are from that.
 
-The population stability index of shares p (then) and q (now) is the sum of (q - p) ln(q / p) over the bins (Siddiqi,
-*Credit Risk Scorecards*, Wiley 2006). By chance alone it is about (1/n + 1/m) times a chi-squared variable (Yurdakul,
-Naranjo, *Journal of Risk Model Validation* 14 (4), 2020), so its 99.9th percentile is allowed for. It is measured over
-all values, and over those that are not zero alone, because a change of unit moves no zero.
-
-A change of a share counts when it is larger than chance would make it: the likelihood ratio of two shares against one
-common share, n KL(q, r) + m KL(p, r) with r of both samples together, exceeds log 1,000 (Wilks, *Annals of Mathematical
-Statistics* 9, 1938: by chance once in 5,000 times). Fewer than 20 rows never stop a job: they cannot show that a whole
-column changed.
+Three things can grow: the share of cells without a value, the share of categories that the training did not have or
+hardly had, and the share of numbers in the lowest or in the highest bin, where a change of unit moves nearly all. The
+stability index shows the rest; it is measured over all values, and over those that are not zero alone, because a change
+of unit moves no zero. A change counts when it is larger than chance would make it (``share_changes``). Fewer than 20
+rows never stop a job: they cannot show that a whole column changed.
 """
 
 from __future__ import annotations
@@ -25,19 +21,16 @@ from pydantic import Field
 from lab.terms.errors import InvalidInput
 from lab.terms.text.bilingual import BilingualText
 from models.shared.canonical_json import STRICT_CONFIG, require
-from models.shared.features import MAX_CATEGORIES, Feature, FeatureCells
+from models.shared.features import MAX_CATEGORIES, Feature
+from models.shared.share_changes import LEAST_ROWS, stability_index, surely_grew
 
 WATCH_INDEX, STOP_INDEX = 0.25, 1.0
 WATCH_SHARE, STOP_SHARE = 0.05, 0.25
 WATCH_EXTREME, STOP_EXTREME = 0.25, 0.5
-_BINS_WITH_EXTREMES: Final = 6
 OUTLIER_RANGES: Final = 30.0
 """Of ordinary amounts (logarithms with a deviation of 2) about one value in 1,000 lies so far out."""
-LEAST_ROWS: Final = 20
-"""Rows below which no index is computed, and nothing stops."""
 SMALLEST_COUNT: Final = 5
 """A bin of fewer rows is kept as empty: a profile goes to every bank that uses the model."""
-_SURE: Final = math.log(1_000)
 DriftLevel = Literal["stable", "watch", "stop"]
 Count = Annotated[int, Field(ge=0)]
 
@@ -45,6 +38,9 @@ Count = Annotated[int, Field(ge=0)]
 @dataclass(frozen=True)
 class ColumnProfile:
     """The distribution of one feature in a sample. Counts are of rows; ``missing`` counts unreadable cells as well.
+
+    A count of fewer than 5 is kept as 0. If all of those are fewer than 5 together, they are added to the largest
+    count, so that subtracting what is shown from ``rows`` leaves none or at least 5.
 
     Categorical: ``counts`` are by code, the last is "other". Else: the first is of zeros, the others of the values
     between ``edges``, ascending: up to the first edge, up to the second, ..., above the last.
@@ -61,9 +57,10 @@ class ColumnProfile:
 
 @dataclass(frozen=True)
 class ColumnDrift:
-    """How far a column is from its profile. Shares are of rows, ``extreme`` of values that are not zero: in the lowest
-    and highest bins, if that surely grew. ``index``: None for too few rows; ``chance``: its 99.9th percentile by chance
-    alone. ``level``: whether a person should look (``watch``) or must agree (``stop``).
+    """How far a column is from its profile. Shares are of rows: ``unseen`` those in categories that were rare in the
+    profile's sample or not in it. ``extreme`` is of values that are not zero: those in the lowest or in the highest
+    bin, if that surely grew. ``index``: None for too few rows; ``chance``: its 99.9th percentile by chance alone.
+    ``level``: whether a person should look (``watch``) or must agree (``stop``).
     """
 
     name: str
@@ -90,8 +87,8 @@ class ColumnDrift:
             en.append(f"{self.unseen:.0%} of values unknown or rare in training, {self.unseen_before:.0%} then")
         if self.extreme - self.extreme_before >= WATCH_EXTREME:
             before, now = f"{self.extreme_before:.0%}", f"{self.extreme:.0%}"
-            zh.append(f"非零值中 {now} 在训练时的最低或最高一成之外，训练时 {before}")
-            en.append(f"{now} of values that are not zero as low or high as {before} were in training")
+            zh.append(f"非零值中 {now} 处于训练时最低（或最高）的一段，训练时 {before}")
+            en.append(f"{now} of values that are not zero as low (or high) as {before} were in training")
         if self.index is not None and self.index - self.chance >= WATCH_INDEX:
             zh.append(f"分布变化 PSI {self.index:.2f}")
             en.append(f"distribution moved, PSI {self.index:.2f}")
@@ -103,49 +100,48 @@ def measure_profile(feature: Feature, values: NDArray[np.float64]) -> ColumnProf
     present = values[~np.isnan(values)]
     edges: tuple[float, ...] = ()
     if feature.kind != "categorical":
-        moving = present[present != 0]
-        if len(moving) >= 10 * SMALLEST_COUNT:
-            quantiles = np.quantile(moving, np.linspace(0.1, 0.9, 9), method="inverted_cdf")
-            edges = tuple(sorted({_rounded(feature, float(quantile)) for quantile in quantiles}))
-    counts = _count(feature, edges, present)
-    kept = tuple(int(count) if count >= SMALLEST_COUNT else 0 for count in counts)
-    missing = len(values) - len(present)
-    return ColumnProfile(feature.name, len(values), missing if missing >= SMALLEST_COUNT else 0, edges, kept)
+        edges = _edges(feature, present[present != 0])
+    missing, *counts = _hide_few(np.array([len(values) - len(present), *_count(feature, edges, present)]))
+    return ColumnProfile(feature.name, len(values), missing, edges, tuple(counts))
 
 
 def measure_drift(feature: Feature, profile: ColumnProfile, values: NDArray[np.float64]) -> ColumnDrift:
     """How far encoded ``values``, float64 [rows], are from a profile."""
     rows = len(values)
     present = values[~np.isnan(values)]
-    now, then = _count(feature, profile.edges, present), np.asarray(profile.counts, dtype=np.int64)
-    missing = (profile.missing, rows - len(present))
-    unseen = (int(then[-1]), int(now[-1])) if feature.kind == "categorical" else (0, 0)
-    shares = [
-        (pair[0] / max(profile.rows, 1), pair[1] / max(rows, 1), _surely_more(pair, (profile.rows, rows)))
-        for pair in (missing, unseen)
-    ]
-    index, chance = _stability(
-        np.array([missing[0], *then]), np.array([missing[1], *now]), categorical=feature.kind == "categorical"
-    )
-    grown = max((now_share - before for before, now_share, sure in shares if sure), default=0.0)
-    usual, extreme = _extremes(then, now) if feature.kind != "categorical" else (0.0, 0.0)
+    now, then = (np.asarray(counts, float) for counts in (_count(feature, profile.edges, present), profile.counts))
+    missing = _Share(profile.missing, profile.rows, rows - len(present), rows)
+    hidden = profile.rows - profile.missing - float(then.sum())
+    unseen, extreme = _Share(0, profile.rows, 0, rows), _Share(0, 0, 0, 0)
+    if feature.kind == "categorical":
+        rare, then, now_pooled = _pool_rare(profile, now, rows)
+        unseen = max(rare, _unknown(profile, now, rows), key=lambda share: share.sure_growth)
+        tables = [(then, now_pooled), rare.table]
+    else:
+        extreme = _extremes(then, now)
+        tables = [_pool_empty(then, now, hidden), _pool_empty(then[1:], now[1:], hidden)]
+    tables[0] = np.append(tables[0][0], profile.missing), np.append(tables[0][1], missing.now)
+    indices = [pair for pair in (stability_index(*table) for table in tables) if pair is not None]
+    index, chance = max(indices, key=lambda pair: pair[0] - pair[1], default=(None, 0.0))
     over = 0.0 if index is None else index - chance
+    grown = max(missing.sure_growth, unseen.sure_growth)
+    moved = extreme.sure_growth
     level: DriftLevel = "stable"
-    if grown >= WATCH_SHARE or over >= WATCH_INDEX or extreme - usual >= WATCH_EXTREME:
-        far = grown >= STOP_SHARE or over >= STOP_INDEX or extreme - usual >= STOP_EXTREME
+    if grown >= WATCH_SHARE or over >= WATCH_INDEX or moved >= WATCH_EXTREME:
+        far = grown >= STOP_SHARE or over >= STOP_INDEX or moved >= STOP_EXTREME
         level = "stop" if rows >= LEAST_ROWS and far else "watch"
     return ColumnDrift(
         feature.name,
         rows,
-        missing_before=shares[0][0],
-        missing=shares[0][1],
-        unseen_before=shares[1][0],
-        unseen=shares[1][1],
+        missing_before=missing.share_before,
+        missing=missing.share,
+        unseen_before=unseen.share_before,
+        unseen=unseen.share,
         index=index,
         chance=chance,
         level=level,
-        extreme_before=usual,
-        extreme=extreme,
+        extreme_before=extreme.share_before if moved else 0.0,
+        extreme=extreme.share if moved else 0.0,
     )
 
 
@@ -185,16 +181,6 @@ def require_acceptable_drift(found: Sequence[ColumnDrift], *, accepted: bool) ->
         )
 
 
-def describe_findings(cells: Sequence[FeatureCells], drifts: Sequence[ColumnDrift]) -> list[str]:
-    """A line for each column of which a person should know, English, with the column's name."""
-    lines = [
-        f"column {one.name}: {one.unreadable:,} cells could not be read and count as missing"
-        for one in cells
-        if one.unreadable
-    ]
-    return lines + [f"column {drift.name}: {drift.text[1]}" for drift in drifts if drift.level != "stable"]
-
-
 def check_profiles(features: Sequence[Feature], profiles: Sequence[ColumnProfile], *, of: str) -> None:
     """Raise ``InvalidInput`` unless profiles are of these features, once each, and fit them; ``of``: their document."""
     known = {feature.name: feature for feature in features}
@@ -208,9 +194,28 @@ def check_profiles(features: Sequence[Feature], profiles: Sequence[ColumnProfile
         require(sum(profile.counts) + profile.missing <= profile.rows, "profiles of no more than their rows", of=of)
 
 
-def _rounded(feature: Feature, edge: float) -> float:
-    """An edge to three digits: a quantile is one enterprise's value, and a profile goes to every bank of the model."""
-    return edge if feature.kind == "date" else float(f"{edge:.3g}")
+def _edges(feature: Feature, moving: NDArray[np.float64]) -> tuple[float, ...]:
+    """The edges of up to ten bins of at least five of the values that are not zero; none for fewer than ten values."""
+    bins = min(10, len(moving) // SMALLEST_COUNT)
+    if bins < 2:
+        return ()
+    quantiles = np.quantile(moving, np.arange(1, bins) / bins, method="inverted_cdf")
+    edges = sorted({_rounded_up(feature, float(quantile)) for quantile in quantiles})
+    if (moving <= edges[0]).mean() > 1 - STOP_EXTREME:  # most have one value: a smaller unit needs a bin to go to
+        edges.insert(0, edges[0] - abs(edges[0]) / 2)
+    return tuple(edges)
+
+
+def _rounded_up(feature: Feature, edge: float) -> float:
+    """An edge to three digits: a quantile is one enterprise's value, and a profile goes to every bank of the model.
+
+    Not below the value, or its row would leave its bin, which might have only five.
+    """
+    if feature.kind == "date" or edge == 0:
+        return edge
+    near = float(f"{edge:.3g}")
+    step = 10.0 ** (math.floor(math.log10(abs(edge))) - 2)
+    return near if near >= edge else float(f"{near + step:.3g}")
 
 
 def _count(feature: Feature, edges: Sequence[float], present: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -221,51 +226,104 @@ def _count(feature: Feature, edges: Sequence[float], present: NDArray[np.float64
     return np.concatenate([[len(present) - len(moving)], np.bincount(bins, minlength=len(edges) + 1)])
 
 
-def _extremes(then: NDArray[np.int64], now: NDArray[np.int64]) -> tuple[float, float]:
-    """The share of the lowest and highest bins among values that are not zero, then and now; both 0 unless it surely
-    grew. A change of unit moves nearly all values there, which few of them suffice to show.
+def _hide_few(counts: NDArray[np.int64]) -> list[int]:
+    """The counts of ``ColumnProfile``: none is of fewer than 5 rows, nor is what they leave of the sum."""
+    shown = np.where(counts >= SMALLEST_COUNT, counts, 0)
+    hidden = counts.sum() - shown.sum()
+    if shown.any() and hidden < SMALLEST_COUNT:
+        shown[shown.argmax()] += hidden
+    return [int(count) for count in shown]
+
+
+@dataclass(frozen=True)
+class _Share:
+    """A share then and now, in rows. ``clump``: rows that are in or out of the share together, as those of one
+    category are; their number is what chance depends on."""
+
+    before: float
+    sample: float
+    now: float
+    rows: float
+    clump: float = 1.0
+
+    @property
+    def share_before(self) -> float:
+        return self.before / max(self.sample, 1)
+
+    @property
+    def share(self) -> float:
+        return self.now / max(self.rows, 1)
+
+    @property
+    def table(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Rows in the share and not in it, then and now."""
+        then = np.array([self.before, self.sample - self.before]) / self.clump
+        return then, np.array([self.now, self.rows - self.now])
+
+    @property
+    def sure_growth(self) -> float:
+        """By how much the share grew; 0 unless by more than chance would make it."""
+        sure = surely_grew(self.before / self.clump, self.sample / self.clump, self.now, self.rows)
+        return self.share - self.share_before if sure else 0.0
+
+
+def _unknown(profile: ColumnProfile, now: NDArray[np.float64], rows: int) -> _Share:
+    """The share of categories that were not in the sample, if it had no more of them than the profile.
+
+    In another sample they are as many as those seen once here (Good, as below): at most so many of the ``few``
+    categories of one to four rows can be of one row, if together they have ``hidden``. Their last may be other ones.
     """
-    if len(then) < _BINS_WITH_EXTREMES:
-        return 0.0, 0.0
-    ends = (int(then[1] + then[-1]), int(now[1] + now[-1]))
-    moving = (int(then[1:].sum()), int(now[1:].sum()))
-    if not _surely_more(ends, moving):
-        return 0.0, 0.0
-    return ends[0] / moving[0], ends[1] / moving[1]
+    if profile.counts[-1]:
+        return _Share(0, profile.rows, 0, rows)
+    few = sum(count == 0 for count in profile.counts[:-1])
+    hidden = profile.rows - profile.missing - sum(profile.counts)
+    once = min(few, max((4 * few - hidden) / 3, 0.0))
+    return _Share(SMALLEST_COUNT - 1.0 + once, profile.rows, float(now[-1]), rows)
 
 
-def _stability(then: NDArray[np.int64], now: NDArray[np.int64], *, categorical: bool) -> tuple[float | None, float]:
-    """The index that exceeds chance most, and the chance: over all bins, and over those of values that are not zero."""
-    found = [_index(then, now)]
-    if not categorical:
-        found.append(_index(then[2:], now[2:]))
-    known = [pair for pair in found if pair is not None]
-    if not known:
-        return None, 0.0
-    return max(known, key=lambda pair: pair[0] - pair[1])
+def _pool_rare(
+    profile: ColumnProfile, now: NDArray[np.float64], rows: int
+) -> tuple[_Share, NDArray[np.float64], NDArray[np.float64]]:
+    """The share of rare and unknown categories; then, and now, the rows of each other category and of those together.
+
+    The sample itself chose what is rare, so rows there are fewer than in another sample of the same population. Rows of
+    categories seen at most r times in n rows are expected to be as many as those that fall, in n other rows, into
+    categories seen fewer than r times (Good, *Biometrika* 40, 1953). If the sample also chose the most frequent
+    categories, those as frequent as the last of them are counted like the rare ones.
+    """
+    counts = np.asarray(profile.counts[:-1], dtype=np.float64)
+    shown = counts > 0
+    chosen = len(counts) == MAX_CATEGORIES and shown.all() and profile.counts[-1] > 0
+    limit = max(float(SMALLEST_COUNT), counts.min()) if chosen else float(SMALLEST_COUNT)
+    present = float(profile.rows - profile.missing)
+    frequent = counts[shown]
+    # What is shown as 0 may be up to four rows, which were added to the largest count.
+    rare = max(present - frequent.sum(), SMALLEST_COUNT - 1.0) + frequent[frequent <= limit].sum()
+    rare = min(rare, present)
+    few = counts <= limit
+    clump = max(float((present - profile.counts[-1] - counts[~few].sum()) / max(few.sum(), 1)), 1.0)
+    rare_now = float(now[-1] + now[:-1][~shown].sum())
+    share = _Share(rare, profile.rows, rare_now, rows, clump)
+    scale = (present - rare) / frequent.sum() if len(frequent) else 0.0
+    return share, np.append(frequent * scale, rare), np.append(now[:-1][shown], rare_now)
 
 
-def _index(then: NDArray[np.int64], now: NDArray[np.int64]) -> tuple[float, float] | None:
-    bins, before, after = len(then), int(then.sum()), int(now.sum())
-    if bins < 2 or before < LEAST_ROWS or after < LEAST_ROWS:
-        return None
-    p, q = ((counts + 0.5) / (counts.sum() + 0.5 * bins) for counts in (then, now))
-    freedom = bins - 1
-    # The 99.9th percentile of the chi-squared distribution (Wilson, Hilferty, PNAS 17, 1931).
-    percentile = freedom * (1 - 2 / (9 * freedom) + 3.09 * math.sqrt(2 / (9 * freedom))) ** 3
-    return float(((q - p) * np.log(q / p)).sum()), (1 / before + 1 / after) * percentile
+def _pool_empty(
+    then: NDArray[np.float64], now: NDArray[np.float64], hidden: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Both with the bins that the profile shows as 0 as one bin; ``hidden``: how many rows those had."""
+    shown = then > 0
+    if shown.all():
+        return then, now
+    return np.append(then[shown], hidden), np.append(now[shown], now[~shown].sum())
 
 
-def _surely_more(pair: tuple[int, int], rows: tuple[int, int]) -> bool:
-    """Whether a share grew by more than chance would make it grow in two samples of one population."""
-    (before, now), (sample, present) = pair, rows
-    if not sample or not present or now * sample <= before * present:
-        return False
-    pooled = (before + now) / (sample + present)
-    return sample * _divergence(before / sample, pooled) + present * _divergence(now / present, pooled) > _SURE
-
-
-def _divergence(share: float, other: float) -> float:
-    """KL divergence of two shares, in nats; ``other`` is not 0 unless ``share`` is, nor 1."""
-    yes = share * math.log(share / other) if share else 0.0
-    return yes + ((1 - share) * math.log((1 - share) / (1 - other)) if share < 1 else 0.0)
+def _extremes(then: NDArray[np.float64], now: NDArray[np.float64]) -> _Share:
+    """The share of the lowest bin, of the highest or of both, whichever grew most, among values that are not zero. A
+    change of unit moves nearly all values there, which few of them suffice to show.
+    """
+    before, after = float(then[1:].sum()), float(now[1:].sum())
+    if len(then) < 3:
+        return _Share(0, 0, 0, 0)
+    ends = [_Share(float(then[end].sum()), before, float(now[end].sum()), after) for end in ([1], [-1], [1, -1])]
+    return max(ends, key=lambda end: end.share - end.share_before)

@@ -1,7 +1,8 @@
 """A dictionary file: words, dimension, domain and grade for the columns of a table, and how their cells are read.
 
-It is TOML: ``[items.<column>]`` tables with the keys of ``features.FeatureDescription``, ``code`` for the item. TOML
-wants quotation marks around a name that is not of ASCII letters, digits, hyphens and underscores.
+It is TOML: ``[items.<column>]`` tables with ``code``, ``zh``, ``en``, ``dimension``, ``domain``, ``grade``, ``kind``,
+``unit`` and ``null`` (a word or a list of words for no value). TOML wants quotation marks around a name that is not of
+ASCII letters, digits, hyphens and underscores.
 """
 
 from __future__ import annotations

@@ -171,12 +171,7 @@ def parse_sheet(rows: bytes, about: bytes, name: str, size: int) -> SheetRows:
 
 
 def _parse_facts(found: dict[str, Any]) -> SheetFacts:
-    if set(found) != {field.name for field in fields(SheetFacts)} or found["format"] not in (
-        "xlsx",
-        "xlsb",
-        "xls",
-        "ods",
-    ):
+    if set(found) != {field.name for field in fields(SheetFacts)} or found["format"] not in FORMATS:
         raise ValueError
     long_numbers = tuple((_count(column), _count(count)) for column, count in found["long_numbers"])
     numbers = {name: _count(value) for name, value in found.items() if name not in ("format", "long_numbers")}

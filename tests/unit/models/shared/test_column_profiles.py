@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lab.terms.errors import InvalidInput
 from models.shared.column_profiles import (
+    SMALLEST_COUNT,
     ColumnProfile,
     check_profiles,
     measure_all_drift,
@@ -27,6 +28,7 @@ def feature(kind: str, categories: tuple[str, ...] = ()) -> Feature:
 
 
 NUMBER, CATEGORY = feature("numeric"), feature("categorical", CATEGORIES)
+Draws = tuple[Feature, NDArray[np.float64], NDArray[np.float64]]
 Draw = Callable[[np.random.Generator, int], NDArray[np.float64]]
 SHARES = np.linspace(2, 0.1, 21) / np.linspace(2, 0.1, 21).sum()
 SAMPLES: dict[str, tuple[Feature, Draw]] = {
@@ -35,8 +37,10 @@ SAMPLES: dict[str, tuple[Feature, Draw]] = {
     "zeros": (NUMBER, lambda rng, n: np.where(rng.random(n) < 0.9, 0.0, rng.lognormal(3, 1, n))),
     "counts": (NUMBER, lambda rng, n: rng.poisson(1.2, n).astype(float)),
     "flag": (NUMBER, lambda rng, n: (rng.random(n) < 0.03).astype(float)),
+    "rare flag": (NUMBER, lambda rng, n: (rng.random(n) < 0.006).astype(float)),
     "categories": (CATEGORY, lambda rng, n: rng.choice(21, n, p=SHARES).astype(float)),
 }
+UNITS = ("amounts", "missing", "zeros", "counts")
 
 
 @pytest.mark.parametrize("name", SAMPLES)
@@ -52,15 +56,23 @@ def test_the_same_distribution_raises_no_alarm_by_chance(name: str) -> None:
     assert levels.count("watch") <= 0.01 * len(levels)
 
 
-@pytest.mark.parametrize("rows", [30, 300, 3000])
-@pytest.mark.parametrize("factor", [30.0, 100.0, 10_000.0, 0.01])
-@pytest.mark.parametrize("name", ["amounts", "zeros"])
+@pytest.mark.parametrize("factor", [30.0, 100.0, 10_000.0, 0.01, 1 / 30])
+@pytest.mark.parametrize(("name", "rows"), [("amounts", 30), *((name, 300) for name in UNITS), ("amounts", 3000)])
 def test_another_unit_stops(name: str, factor: float, rows: int) -> None:
     rng, (column, draw) = np.random.default_rng(8), SAMPLES[name]
     profile = measure_profile(column, draw(rng, 1000))
-    if name == "zeros" and rows == 30:
-        return  # three values that are not zero show nothing
     assert measure_drift(column, profile, draw(rng, rows) * factor).level == "stop"
+
+
+@pytest.mark.parametrize("factor", [30.0, 10_000.0, 1 / 30])
+@pytest.mark.parametrize("moving", [18, 30, 49])
+def test_another_unit_stops_in_a_column_that_is_nearly_always_zero(moving: int, factor: float) -> None:
+    rng = np.random.default_rng(13)
+    pilot = np.r_[np.zeros(1000 - moving), rng.lognormal(3, 1, moving)]
+    later = np.where(rng.random(20_000) < moving / 1000, rng.lognormal(3, 1, 20_000), 0.0)
+    profile = measure_profile(NUMBER, pilot)
+    assert measure_drift(NUMBER, profile, later).level == "stable"
+    assert measure_drift(NUMBER, profile, later * factor).level == "stop"
 
 
 @pytest.mark.parametrize("name", SAMPLES)
@@ -96,9 +108,57 @@ def test_no_rows_and_no_sample_are_no_drift() -> None:
 
 
 def test_small_bins_are_kept_as_empty() -> None:
-    profile = measure_profile(CATEGORY, np.repeat([0.0, 1.0, 2.0], [50, 4, 5]))
-    assert profile.counts[:3] == (50, 0, 5)
+    profile = measure_profile(CATEGORY, np.repeat([0.0, 1.0, 2.0, 3.0], [50, 4, 5, 4]))
+    assert profile.counts[:4] == (50, 0, 5, 0)
     assert measure_profile(NUMBER, np.r_[np.arange(1.0, 101), [np.nan] * 4]).missing == 0
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_nobody_is_left_over_when_what_is_shown_is_subtracted(name: str) -> None:
+    rng, (column, draw) = np.random.default_rng(14), SAMPLES[name]
+    for rows in (5, 20, 60, 200, 401, 1000):
+        for _ in range(40):
+            profile = measure_profile(column, draw(rng, rows))
+            shown = (profile.missing, *profile.counts)
+            left_over = rows - sum(shown)
+            assert left_over == 0 or left_over >= SMALLEST_COUNT or left_over == rows
+            assert all(count == 0 or count >= SMALLEST_COUNT for count in shown)
+
+
+def many_values(rng: np.random.Generator, shares: NDArray[np.float64], sizes: tuple[int, int]) -> Draws:
+    """The feature of a column whose 63 most frequent values in the pilot are its categories; pilot and portfolio."""
+    pilot, later = (rng.choice(len(shares), size, p=shares) for size in sizes)
+    counts = np.bincount(pilot, minlength=len(shares))
+    most = [place for place in np.argsort(-counts, kind="stable")[:63] if counts[place]]
+    codes = np.full(len(shares), float(len(most)))
+    codes[most] = np.arange(len(most))
+    return feature("categorical", tuple(f"c{place}" for place in most)), codes[pilot], codes[later]
+
+
+ZIPF = 1 / np.arange(1, 2001)
+MANY = {
+    "63": np.full(63, 1 / 63),
+    "300, some frequent": ZIPF[:300] / ZIPF[:300].sum(),
+    "2,000, some frequent": ZIPF / ZIPF.sum(),
+    "2,000": np.full(2000, 1 / 2000),
+}
+
+
+@pytest.mark.parametrize("pilot", [250, 500])
+@pytest.mark.parametrize("name", MANY)
+def test_many_categories_raise_no_alarm_by_chance_and_stop_when_recoded(name: str, pilot: int) -> None:
+    rng = np.random.default_rng(15)
+    levels, recoded = [], []
+    for rows in (300, 3000, 20_000):
+        for _ in range(40):
+            column, before, now = many_values(rng, MANY[name], (pilot, rows))
+            profile = measure_profile(column, before)
+            levels.append(measure_drift(column, profile, now).level)
+            recoded.append(measure_drift(column, profile, np.full(rows, float(len(column.categories)))).level)
+    assert "stop" not in levels
+    assert levels.count("watch") <= 0.01 * len(levels)
+    if name != "2,000":  # where nearly every value is rare before, none becomes rare
+        assert set(recoded) == {"stop"}
 
 
 def test_a_stop_names_the_columns_and_can_be_accepted() -> None:
