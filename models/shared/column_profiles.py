@@ -128,7 +128,9 @@ def measure_drift(feature: Feature, profile: ColumnProfile, values: NDArray[np.f
     moved = extreme.sure_growth
     level: DriftLevel = "stable"
     if grown >= WATCH_SHARE or over >= WATCH_INDEX or moved >= WATCH_EXTREME:
-        far = grown >= STOP_SHARE or over >= STOP_INDEX or moved >= STOP_EXTREME
+        far = grown >= STOP_SHARE
+        if feature.kind != "date":  # time moves dates, which is no reason to stop
+            far = far or over >= STOP_INDEX or moved >= STOP_EXTREME
         level = "stop" if rows >= LEAST_ROWS and far else "watch"
     return ColumnDrift(
         feature.name,
@@ -158,7 +160,7 @@ def measure_all_drift(
 
 
 def count_outliers(profile: ColumnProfile | None, values: NDArray[np.float64]) -> int:
-    """How many of ``values``, float64 [rows], lie ``OUTLIER_RANGES`` times the width of the training's middle outside it.
+    """How many of ``values``, float64 [rows], lie ``OUTLIER_RANGES`` widths of the training's middle outside it.
 
     The middle is what is between the first and the last edge of the profile; 0 without two edges.
     """
@@ -207,11 +209,13 @@ def _edges(feature: Feature, moving: NDArray[np.float64]) -> tuple[float, ...]:
 
 
 def _rounded_up(feature: Feature, edge: float) -> float:
-    """An edge to three digits: a quantile is one enterprise's value, and a profile goes to every bank of the model.
+    """An edge to three digits, of dates to 30 days: a quantile is one enterprise's value, and a profile goes to banks.
 
     Not below the value, or its row would leave its bin, which might have only five.
     """
-    if feature.kind == "date" or edge == 0:
+    if feature.kind == "date":  # to a month of 30 days
+        return 30.0 * math.ceil(edge / 30.0)
+    if edge == 0:
         return edge
     near = float(f"{edge:.3g}")
     step = 10.0 ** (math.floor(math.log10(abs(edge))) - 2)

@@ -29,6 +29,7 @@ from lab.tables.cells.column_noting import Counted, note_column
 from lab.tables.cells.column_tally import LARGEST_EXACT, SHOWN_ROWS, ColumnTally
 from lab.tables.cells.reading import CellReading, ColumnKind
 from lab.tables.cells.text import normalise_text
+from lab.tables.cells.values.booleans import NO_AND_NOTHING
 from lab.tables.cells.values.dates import parse_dates
 from lab.tables.cells.values.sentinels import find_sentinel_days, find_sentinels
 from lab.tables.cells.values.units import COLUMN_UNITS, COUNTED
@@ -125,7 +126,7 @@ def summarise_tally(name: str, tally: ColumnCounts, hint: ColumnHint) -> ColumnS
         percent_points=percent_as_written(tally),
         factor=COLUMN_UNITS.get(hint.unit.lower(), 1.0),
         unit=COUNTED.get(hint.unit.lower(), "") or choose_unit(tally),
-        null_words=tuple(sorted(hint_words(hint))),
+        null_words=tuple(sorted(hint_words(hint) | _nothing_word(tally, kind))),
         sentinels=_stated_days(hint, sentinels) if kind == "date" else sentinels,
     )
     reading = hint.reading or reading
@@ -167,6 +168,12 @@ def require_decided(summaries: Sequence[ColumnSummary]) -> None:
             next_step='correct the cells, or state the kind in the dictionary: kind = "categorical" or "numeric" (with '
             "null = [...] for words that stand for no value)",
         )
+
+
+def _nothing_word(tally: ColumnCounts, kind: ColumnKind) -> frozenset[str]:
+    """The word that is "no" beside 有, and no value in any other column of yes and no."""
+    beside = tally.pair is not None and NO_AND_NOTHING in tally.pair and tally.pair_count() > tally.soft_words
+    return frozenset() if kind != "boolean" or beside else frozenset((NO_AND_NOTHING,))
 
 
 def hint_words(hint: ColumnHint) -> frozenset[str]:
@@ -227,8 +234,9 @@ def _count(tally: ColumnCounts, kind: ColumnKind, reading: CellReading, few: int
         order = () if reading.day_first is None else ("month first" if reading.day_first else "day first",)
         places = _places(tally, "text", "number", *order)
     elif kind == "boolean":
-        readable = tally.words.total() + tally.zeros + tally.ones
-        missing = tally.soft_nulls - tally.soft_words
+        no_words = 0 if NO_AND_NOTHING in reading.null_words else tally.soft_words
+        readable = tally.words.total() - tally.soft_words + no_words + tally.zeros + tally.ones
+        missing = tally.soft_nulls - no_words
         unreadable = tally.rows - tally.missing - missing - readable
         places = _places(tally, "strange", "date", "number")
     else:

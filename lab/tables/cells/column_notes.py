@@ -138,6 +138,12 @@ class NoteKind(BilingualEnum):
         "种写法与另一种只差大小写、空格或末尾标点，视为相同",
         "values differ from another only in case, spaces or marks at the end, and are read as that one",
     )
+    LIKE_BOOLEAN = (
+        "like-boolean",
+        '格为是或否，其余不是，整列按类别读取；若为是否，请在词典中写 kind = "boolean"',
+        "cells are yes or no, the others are not, so the column is read as categories; if it is yes/no, say kind = "
+        '"boolean" in the dictionary',
+    )
     MANY_LEVELS = (
         "many-levels",
         "种不同的值，模型只区分最常见的 63 种",

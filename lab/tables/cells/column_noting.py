@@ -9,6 +9,7 @@ from lab.tables.cells.column_counts import MAX_LEVELS, ColumnCounts
 from lab.tables.cells.column_decision import TOLD_APART, is_code, percent_as_written
 from lab.tables.cells.column_notes import ColumnNote, NoteKind
 from lab.tables.cells.reading import CellReading, ColumnKind
+from lab.tables.cells.values.booleans import NO_AND_NOTHING
 from lab.tables.cells.values.numbers import DECIMAL_COMMA, POINT_GROUPS, SURE_POINTS
 
 _LIKE_CODE: Final = 4
@@ -43,7 +44,8 @@ def note_column(tally: ColumnCounts, kind: ColumnKind, counted: Counted) -> tupl
     else:
         counts |= _category_notes(tally)
     if kind != "categorical":
-        counts[NoteKind.NULL_WORDS] = tally.soft_nulls - (tally.soft_words if kind == "boolean" else 0)
+        is_no = kind == "boolean" and NO_AND_NOTHING not in counted.reading.null_words
+        counts[NoteKind.NULL_WORDS] = tally.soft_nulls - (tally.soft_words if is_no else 0)
     if tally.rows and counted.missing == tally.rows:
         counts[NoteKind.EMPTY] = tally.rows
     return tuple(
@@ -110,5 +112,6 @@ def _category_notes(tally: ColumnCounts) -> dict[NoteKind, int]:
         NoteKind.NUMBER_LIKE: tally.number_like if 2 * tally.number_like >= told and levels > TOLD_APART else 0,
         NoteKind.UNCLEAR_DATES: tally.unclear_dates,
         NoteKind.SPELLINGS: tally.spelling_count(),
+        NoteKind.LIKE_BOOLEAN: tally.pair_count() if 10 * tally.pair_count() >= 9 * present else 0,
         NoteKind.MANY_LEVELS: levels if levels > TOLD_APART else 0,
     }

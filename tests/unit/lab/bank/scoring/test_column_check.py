@@ -7,6 +7,7 @@ import pytest
 
 from lab.bank.scoring.column_check import CheckedColumn
 from models.shared.features import infer_features, read_features
+from models.shared.reading_changes import ReadingChange
 
 
 @pytest.mark.parametrize(
@@ -19,7 +20,7 @@ from models.shared.features import infer_features, read_features
 def test_another_convention_than_in_training_is_told(pilot: str, later: str, words: str) -> None:
     features = infer_features(pl.DataFrame({"a": [pilot] * 30}), "bank")
     _, (cells,) = read_features(pl.DataFrame({"a": [pilot, later]}), features)
-    column = CheckedColumn(features[0], cells, None, (3,))
+    column = CheckedColumn(features[0], cells, None, (3,), ReadingChange("a", (), ()))
     assert words in column.warnings[1] and "1 of these cells" in column.warnings[1]
     assert later not in " ".join(column.warnings)
     assert column.as_dict()["contrary"] == 1

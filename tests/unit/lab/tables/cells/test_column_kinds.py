@@ -139,3 +139,13 @@ def test_a_few_amounts_that_look_like_months_are_numbers() -> None:
 def test_text_that_begins_with_digits_is_noted() -> None:
     assert notes(summarise([f"{n}.5k" for n in range(100)]))[NoteKind.NUMBER_LIKE] == 100
     assert NoteKind.NUMBER_LIKE not in notes(summarise([f"公司{n}" for n in range(100)]))
+
+
+@pytest.mark.parametrize(("words", "value"), [(("是", "否"), None), (("有", "无"), 0.0)])
+def test_nothing_is_no_beside_its_own_pair_alone(words: tuple[str, str], value: float | None) -> None:
+    column = pl.Series("a", [*words] * 400 + ["无"] * 4)
+    (summary,) = summarise_columns(column.to_frame(), {"a": ColumnHint(kind="boolean")})
+    found = read_cells(column, summary.kind, summary.reading)
+    assert found.values[-1] == value
+    assert (summary.missing, summary.unreadable) == (found.missing_count, found.unreadable_count)
+    assert summary.missing == (4 if value is None else 0)
