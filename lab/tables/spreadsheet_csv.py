@@ -21,6 +21,8 @@ from typing import IO, Final
 
 import polars as pl
 
+from lab.terms.text.text_formula import TEXT_FORMULA, without_text_formula
+
 _FORMULA_STARTS: Final = "=+\\-@＝＋－＠﹦﹢﹣﹫"
 _SEPARATORS: Final = ',;|"\\t\\r\\n，；｜＂'
 _QUOTES: Final = "'＇"
@@ -36,7 +38,6 @@ _GUARDED_START: Final = rf"(^|[{_SEPARATORS}])'([{_QUOTES}]*[{_SKIPPED}]*[{_FORM
 _GUARDED_CONTROL: Final = rf"^'([{_QUOTES}]*[{_SKIPPED}]*[\t\r\n])"
 _GUARDED_DIGIT: Final = r"^'('*[0-9])"
 _DIGIT: Final = r"^('+[0-9])"
-_TEXT_FORMULA: Final = r"""^\s*="((?:[^"]|"")*)"\s*$"""
 _NUMBER: Final = r"^-[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?$"
 _LIKELY: Final = rf"[{_FORMULA_STARTS}]|^[{_QUOTES}]*[{_SKIPPED}]*[\t\r\n]|{_DIGIT}"
 
@@ -63,10 +64,10 @@ def read_spreadsheet_text(column: pl.Series) -> pl.Series:
     """A column of text as a spreadsheet shows it: without apostrophes of text, and ``="0123"`` as ``0123``."""
     if not column.str.contains('="', literal=True).any():
         return unescape_formulas(column)
-    text = pl.col("text")
-    inside = text.str.extract(_TEXT_FORMULA).str.replace_all('""', '"', literal=True)
+    text, plain = pl.col("text"), pl.col("plain")
     frame = pl.DataFrame({"text": column, "plain": unescape_formulas(column)})
-    return frame.select(pl.coalesce(inside, pl.col("plain")))["text"].alias(column.name)
+    inside = pl.when(text.str.contains(TEXT_FORMULA)).then(without_text_formula(text)).otherwise(plain)
+    return frame.select(inside.alias(column.name))[column.name]
 
 
 def unescape_names(names: list[str]) -> list[str]:

@@ -23,6 +23,7 @@ from lab.tables.cells.values.numbers import (
     SURE_COMMAS,
     SURE_POINTS,
     NumberCells,
+    numbers_among,
     parse_numbers,
     parse_plain,
 )
@@ -59,7 +60,7 @@ class ColumnTally(ColumnCounts):
     def _add_plain(self, text: pl.Series, values: pl.Series) -> None:
         """Plain numbers; ``text``: without spaces around."""
         if self.null_words:
-            stated = values.is_in(self._stated_numbers()) | is_word(text, self.null_words)
+            stated = values.is_in(numbers_among(self.null_words)) | is_word(text, self.null_words)
             self.missing += int(stated.sum())
             text, values = text.filter(~stated), values.filter(~stated)
         if not text.len():
@@ -228,9 +229,6 @@ class ColumnTally(ColumnCounts):
         self.levels |= set(normalise_category(normalise_text(distinct)).drop_nulls().to_list())
         if len(self.levels) > MAX_LEVELS:
             self.levels = None
-
-    def _stated_numbers(self) -> list[float]:
-        return parse_plain(pl.Series(sorted(self.null_words), dtype=pl.String)).drop_nulls().to_list()
 
 
 def _repeat(values: pl.Series, counts: pl.Series) -> pl.Series:

@@ -16,7 +16,14 @@ from lab.tables.cells.text import NULL_WORDS, apply_to_distinct, is_soft_null, i
 from lab.tables.cells.values.booleans import WORDS, parse_booleans
 from lab.tables.cells.values.categories import normalise_category
 from lab.tables.cells.values.dates import parse_dates
-from lab.tables.cells.values.numbers import SURE_COMMAS, SURE_POINTS, is_decimal_point, parse_numbers, parse_plain
+from lab.tables.cells.values.numbers import (
+    SURE_COMMAS,
+    SURE_POINTS,
+    is_decimal_point,
+    numbers_among,
+    parse_numbers,
+    parse_plain,
+)
 from lab.tables.cells.values.sentinels import SENTINEL_DAYS
 
 ColumnKind = Literal["numeric", "date", "boolean", "categorical"]
@@ -105,7 +112,7 @@ def _read_text(cells: pl.Series, kind: ColumnKind, reading: CellReading) -> pl.S
     """A struct of ``value``, ``unreadable`` and ``contrary`` for each cell."""
     text = normalise_text(cells)
     missing = text.is_null() | is_word(text, NULL_WORDS | frozenset(reading.null_words))
-    stated = _numbers_of(reading.null_words)
+    stated = numbers_among(reading.null_words)
     if stated:
         missing = missing | parse_plain(text).is_in(stated).fill_null(value=False)
     if kind == "boolean":
@@ -161,10 +168,6 @@ def _plain_numbers(column: pl.Series, reading: CellReading) -> pl.Series | None:
         return None
     values = _without(values, reading.sentinels)
     return (values * reading.factor if reading.factor != 1.0 else values).alias(column.name)
-
-
-def _numbers_of(words: tuple[str, ...]) -> list[float]:
-    return pl.Series(words, dtype=pl.String).cast(pl.Float64, strict=False).fill_nan(None).drop_nulls().to_list()
 
 
 def _without(values: pl.Series, sentinels: tuple[float, ...]) -> pl.Series:

@@ -18,6 +18,8 @@ from typing import Final
 
 import polars as pl
 
+from lab.terms.text.text_formula import TEXT_FORMULA, without_text_formula
+
 NULL_WORDS: Final = frozenset(
     [
         *(
@@ -81,8 +83,9 @@ NUMBER_NULL_WORDS: Final = frozenset(
 _NO_LETTERS: Final = r"^[\-–—―_/\\.…*?#~·、。]+$"
 """Only marks, such as ``--``, ``****`` and ``#####``: no value, like ``NUMBER_NULL_WORDS``."""
 _INVISIBLE: Final = r"[\p{Cc}\p{Cf}\x{FE00}-\x{FE0F}]"
-_ORDINARY: Final = r"^[!-%'-~]+$"
-_GUARDED: Final = r"""^(?:="(.*)"|'+([0-9+\-.].*)|"([^"]*)")$"""
+_ORDINARY: Final = r"^[!#-%(-<>-~][!-%'-~]*$"
+"""Printable ASCII without ``&`` and spaces, and no mark of text at the beginning: nothing to normalise."""
+_GUARDED: Final = r"""^(?:'+([0-9+\-.].*)|"([^"]*)")$"""
 _SAMPLE: Final = 20_000
 """Cells at the beginning of a column that show whether cells repeat."""
 _MOST_PASSES: Final = 6
@@ -120,7 +123,7 @@ def is_soft_null(text: pl.Series) -> pl.Series:
 
 
 def _normalise(column: pl.Series) -> pl.Series:
-    odd = ~column.str.contains(_ORDINARY).fill_null(value=True) | _guarded(column)
+    odd = ~column.str.contains(_ORDINARY).fill_null(value=True)
     if not odd.any():
         return column.set(column == "", None)
     changed = column.filter(odd)
@@ -133,10 +136,6 @@ def _normalise(column: pl.Series) -> pl.Series:
     return text.set(text == "", None)
 
 
-def _guarded(text: pl.Series) -> pl.Series:
-    return text.str.contains(_GUARDED).fill_null(value=False)
-
-
 def _change(cells: pl.Series) -> pl.Series:
     """One pass over cells that are not ordinary."""
     text = _where(cells, r"&#?[0-9A-Za-z]+;", lambda some: some.map_elements(html.unescape, return_dtype=pl.String))
@@ -145,7 +144,12 @@ def _change(cells: pl.Series) -> pl.Series:
     digits = _other_digits()
     text = _where(text, r"[\p{Nd}--[0-9]]|[٫٬]", lambda some: some.str.replace_many(*digits))
     text = text.str.replace_all(r"\s+", " ").str.strip_chars()
-    return _where(text, _GUARDED, lambda some: some.str.replace(_GUARDED, "$1$2$3").str.strip_chars())
+    text = _where(text, _GUARDED, lambda some: some.str.replace(_GUARDED, "$1$2").str.strip_chars())
+    return _where(text, TEXT_FORMULA, _inside_formula)
+
+
+def _inside_formula(cells: pl.Series) -> pl.Series:
+    return cells.to_frame("cell").select(without_text_formula(pl.col("cell")).str.strip_chars())["cell"]
 
 
 def _where(

@@ -11,9 +11,10 @@ from typing import Final
 
 import polars as pl
 
+from lab.terms.text.text_formula import without_text_formula
+
 _FLOAT_DIGITS: Final = 15
 _LEADING_MARKS: Final = r"^['\s]+"
-_TEXT_FORMULA: Final = r'^="([^"]*)"$'
 _DECIMAL: Final = rf"^[0-9]{{1,{_FLOAT_DIGITS}}}\.0+$"
 # A sign or a decimal point makes an exponent: ``12E5`` may well be a register number.
 _EXPONENT: Final = r"^[+-]?[0-9]+(?:[.,][0-9]+[eE][+-]?|[eE][+-])[0-9]+$"
@@ -22,7 +23,7 @@ _LONG_DECIMAL: Final = rf"^[0-9]{{{_FLOAT_DIGITS + 1},}}\.0+$"
 
 def without_text_guards(text: pl.Expr) -> pl.Expr:
     """Text without outer white space and without the apostrophe or the formula that marks it as text."""
-    bare = text.str.strip_chars().str.replace(_LEADING_MARKS, "").str.replace(_TEXT_FORMULA, "$1")
+    bare = without_text_formula(text.str.strip_chars().str.replace(_LEADING_MARKS, ""))
     return bare.str.replace(_LEADING_MARKS, "").str.strip_chars()
 
 

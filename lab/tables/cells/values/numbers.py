@@ -70,6 +70,11 @@ def parse_plain(text: pl.Series) -> pl.Series:
     return text.cast(pl.Float64, strict=False).fill_nan(None)
 
 
+def numbers_among(words: Iterable[str]) -> list[float]:
+    """Those of the words that are plain numbers, as numbers, in ascending order."""
+    return parse_plain(pl.Series(sorted(words), dtype=pl.String)).drop_nulls().sort().to_list()
+
+
 def is_decimal_point(plain: pl.Series) -> pl.Series:
     """Whether a plain number has a point that can only be a decimal mark, Boolean [rows]."""
     return plain.str.contains(".", literal=True) & ~plain.str.contains(AMBIGUOUS_POINT)
