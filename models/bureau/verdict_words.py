@@ -86,14 +86,17 @@ def list_names(names: Sequence[str], count: int | None = None) -> BilingualText:
     return f"{listed} … 共 {whole:,} 列", f"{listed} … {whole:,} in all"
 
 
+def how_tested(verdict: TrainingVerdict) -> BilingualText:
+    """What makes the tested rows unseen."""
+    if verdict.cross_fitted:
+        return "各由未见过它的模型评分", "each scored by a model that had not seen it"
+    return "训练时留出", "held out of the training"
+
+
 def _tested(verdict: TrainingVerdict) -> Iterator[BilingualText]:
     if not verdict.rows:
         return
-    how_zh, how_en = (
-        ("各由未见过它的模型评分", "each scored by a model that had not seen it")
-        if verdict.cross_fitted
-        else ("训练时留出", "held out of the training")
-    )
+    how_zh, how_en = how_tested(verdict)
     yield (
         f"在 {verdict.rows:,} 户上检验（{how_zh}），其中违约 {verdict.positives:,} 户",
         f"Tested on {verdict.rows:,} enterprises ({how_en}), {verdict.positives:,} in default",

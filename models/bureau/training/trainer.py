@@ -72,7 +72,8 @@ class BaselineModel:
 class TrainingResult:
     """The model, LightGBM's own booster for checks (None for a scorecard), and figures of models in clear.
 
-    ``facts``: ``auc_model``, ``auc_bank_only``, ``auc_bureau_only``, ``auc_free``, ``ks_model`` on held-out rows.
+    ``facts``: ``auc_model``, ``auc_bank_only``, ``auc_bureau_only``, ``auc_free``, ``ks_model`` on the rows of the
+    verdict, which the models had not seen.
     """
 
     model: Model
@@ -84,12 +85,11 @@ class TrainingResult:
 
 @dataclass(frozen=True)
 class _Measured:
-    """Figures on held-out rows, the calibration, and the scores from which the verdict is drawn."""
+    """Figures, the calibration, and the scores of unseen rows from which these and the verdict are drawn."""
 
     facts: dict[str, float]
     calibration: Calibration
     flat: bool
-    held_out: int
     unseen: UnseenScores
 
 
@@ -114,7 +114,7 @@ def train_model(
         settings = replace(settings, interactions="one")
     sample = read_sample(public, bank, label, settings)
     cards = ScorecardLearner()
-    with progress.stage("train", (FOLDS if sample.small else 0) + len(_models(settings, cards)) + 2) as stage:
+    with progress.stage("train", (FOLDS if sample.small else len(_models(settings, cards))) + 2) as stage:
         measured = _measure(sample, settings, cards, stage)
         forest, booster = _fit_final(sample, settings, cards)
         stage.advance()
@@ -159,15 +159,14 @@ def fit_baseline(
 def _measure(
     sample: PilotSample, settings: TrainingSettings, cards: ScorecardLearner, stage: ProgressStage
 ) -> _Measured:
-    """Figures and calibration, on rows that the measured models had not seen."""
+    """Figures and calibration, all on the same rows, which the measured models had not seen."""
     models, seed = _models(settings, cards), settings.seed
-    held_out = held_out_scores(sample, models, seed, stage)
-    label, raw = held_out.label, held_out.scores[JOINT]
+    unseen = (cross_fitted_scores if sample.small else held_out_scores)(sample, models, seed, stage)
+    label, raw = unseen.label, unseen.scores[JOINT]
     facts = {"auc_model": auc(label, raw), "ks_model": ks_statistic(label, raw)}
-    facts |= {f"auc_{name}": auc(label, scores) for name, scores in held_out.scores.items() if name != JOINT}
-    unseen = cross_fitted_scores(sample, models, seed, stage) if sample.small else held_out
-    calibration, flat = calibrate(unseen.scores[JOINT], unseen.label)
-    return _Measured(facts, calibration, flat, len(label), unseen)
+    facts |= {f"auc_{name}": auc(label, scores) for name, scores in unseen.scores.items() if name != JOINT}
+    calibration, flat = calibrate(raw, label)
+    return _Measured(facts, calibration, flat, unseen)
 
 
 def _models(settings: TrainingSettings, cards: ScorecardLearner) -> dict[str, ComparedFitter]:
@@ -235,7 +234,7 @@ def _draft_card(
         date=settings.date,
         rows=len(sample.label),
         positives=int(sample.label.sum()),
-        held_out=measured.held_out,
+        held_out=len(measured.unseen.label),
         seed=settings.seed,
         facts=tuple(NamedValue(key, value) for key, value in measured.facts.items()),
         settings=learner_settings(settings.family, settings.trees),

@@ -207,6 +207,19 @@ def test_few_defaults_are_scored_crosswise_and_conclude_nothing() -> None:
     assert not card.verdict.conclusive and any("too few to tell" in en for _, en in card.text_lines())
 
 
+@pytest.mark.parametrize(("rows", "measured"), [(300, 300), (2500, 500)])
+def test_the_figures_and_the_verdict_are_of_the_same_rows(rows: int, measured: int) -> None:
+    """A small sample has no second set of figures, of the fifth that would be held out."""
+    public, bank, label = untidy(rows)
+    trained = train_model(public, bank, label, TrainingSettings(trees=20))
+    card, facts = trained.model.card, trained.facts
+    assert card.held_out == card.verdict.rows == measured
+    for one in card.verdict.comparisons:
+        assert facts["auc_model"] - facts[f"auc_{one.other}"] == pytest.approx(one.difference, abs=1e-6)
+    how = "each scored by a model that had not seen it" if rows == measured else "held out of the training"
+    assert f"Measured on {measured} enterprises ({how})" in [en for _, en in card.text_lines()]
+
+
 def test_a_table_wider_than_a_model_is_trained_without_its_constants() -> None:
     """The card stays within its limits, counts the rest, and can be read again."""
     rng = np.random.default_rng(2)
