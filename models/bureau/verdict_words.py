@@ -140,8 +140,8 @@ def _what_chance_means(verdict: TrainingVerdict) -> Iterator[BilingualText]:
     )
     yield (
         f"区间只反映检验企业的抽样偶然，模型视为不变{pooled_zh}；换一批企业重新训练，差异的变动会更大",
-        f"The intervals cover only which enterprises were tested by chance; the models are taken as they are{pooled_en}. "
-        "Models trained on other enterprises would differ by more",
+        f"The intervals cover the chance of which enterprises were tested; the models are taken as they are{pooled_en}"
+        ". Models trained on other enterprises would differ by more",
     )
 
 
