@@ -9,7 +9,7 @@ from pydantic import Field
 
 from lab.terms.text.bilingual import BilingualText
 from models.bureau.training_verdict import TrainingVerdict
-from models.bureau.verdict_words import verdict_lines
+from models.bureau.verdict_words import how_tested, verdict_lines
 from models.shared.canonical_json import STRICT_CONFIG
 from models.shared.sheet import NamedValue, Text
 
@@ -47,7 +47,8 @@ class ModelWarning:
 class ModelCard:
     """How a model was trained, and what its figures allow to conclude.
 
-    ``facts`` are figures on ``held_out`` rows that the measured model had not seen.
+    ``facts`` are figures on ``held_out`` rows that the measured model had not seen: held out of the training, or, if
+    the verdict is ``cross_fitted``, all rows, each scored by a model of the other four fifths.
     ``date``: the day of training as the trainer gave it (ISO 8601). ``settings``: the parameters of the learner.
     """
 
@@ -82,7 +83,10 @@ class ModelCard:
         for fact in self.facts:
             zh, en = METRIC_LABELS.get(fact.name, (fact.name, fact.name))
             lines.append((f"{zh}：{fact.value:.4f}", f"{en}: {fact.value:.4f}"))
-        lines.append((f"以上在 {self.held_out} 户留出样本上测得", f"Measured on {self.held_out} enterprises held out"))
+        how_zh, how_en = how_tested(self.verdict)
+        lines.append(
+            (f"以上在 {self.held_out} 户上测得（{how_zh}）", f"Measured on {self.held_out} enterprises ({how_en})")
+        )
         lines += verdict_lines(self.verdict)
         lines += [(f"注意：{warning.zh}", f"Beware: {warning.en}") for warning in self.warnings]
         return lines

@@ -59,6 +59,7 @@ def verdict_lines(verdict: TrainingVerdict) -> list[BilingualText]:
     return [
         *_tested(verdict),
         *(_comparison(one, verdict.conclusive) for one in verdict.comparisons),
+        *_what_chance_means(verdict),
         *leak_lines(verdict),
         *_remarks(verdict),
     ]
@@ -86,14 +87,17 @@ def list_names(names: Sequence[str], count: int | None = None) -> BilingualText:
     return f"{listed} … 共 {whole:,} 列", f"{listed} … {whole:,} in all"
 
 
+def how_tested(verdict: TrainingVerdict) -> BilingualText:
+    """What makes the tested rows unseen."""
+    if verdict.cross_fitted:
+        return "各由未见过它的模型评分", "each scored by a model that had not seen it"
+    return "训练时留出", "held out of the training"
+
+
 def _tested(verdict: TrainingVerdict) -> Iterator[BilingualText]:
     if not verdict.rows:
         return
-    how_zh, how_en = (
-        ("各由未见过它的模型评分", "each scored by a model that had not seen it")
-        if verdict.cross_fitted
-        else ("训练时留出", "held out of the training")
-    )
+    how_zh, how_en = how_tested(verdict)
     yield (
         f"在 {verdict.rows:,} 户上检验（{how_zh}），其中违约 {verdict.positives:,} 户",
         f"Tested on {verdict.rows:,} enterprises ({how_en}), {verdict.positives:,} in default",
@@ -125,6 +129,20 @@ def _comparison(found: AucDifference, conclusive: bool) -> BilingualText:
     outcome = 1 if low > 0 else -1 if high < 0 else 0
     words = _constraint_words(outcome) if sign < 0 else _joint_words(outcome, zh, en)
     return f"{words[0]}：{figures_zh}", f"{words[1]}: {figures_en}"
+
+
+def _what_chance_means(verdict: TrainingVerdict) -> Iterator[BilingualText]:
+    """The bootstrap draws tested rows and keeps the models; it knows nothing of models of another sample."""
+    if not verdict.comparisons:
+        return
+    pooled_zh, pooled_en = (
+        ("，五个模型的评分合在一起", ", and the scores of five models are pooled") if verdict.cross_fitted else ("", "")
+    )
+    yield (
+        f"区间只反映检验企业的抽样偶然，模型视为不变{pooled_zh}；换一批企业重新训练，差异的变动会更大",
+        f"The intervals cover the chance of which enterprises were tested; the models are taken as they are{pooled_en}"
+        ". Models trained on other enterprises would differ by more",
+    )
 
 
 def _joint_words(outcome: int, zh: str, en: str) -> BilingualText:

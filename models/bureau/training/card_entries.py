@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from lab.terms.text.bilingual import BilingualText
 from models.bureau.model import Model
 from models.bureau.model_card import MAX_WARNINGS, ModelCard, ModelWarning, TrainingLibrary
 from models.bureau.training import boosted_trees, scorecard
-from models.bureau.verdict_words import leak_lines, list_names
+from models.bureau.verdict_words import PARTIES, leak_lines, list_names
+from models.shared.features import FeatureCells, FeatureParty
 from models.shared.sheet import Family, NamedValue
 
 MIN_STEADY_ROWS = 500
@@ -37,16 +38,16 @@ def training_libraries() -> tuple[TrainingLibrary, ...]:
 
 
 def collect_warnings(
-    model: Model, notes: Sequence[BilingualText], flat: bool, unreadable: Mapping[str, int]
+    model: Model,
+    notes: Sequence[BilingualText],
+    flat: bool,
+    cells: Mapping[FeatureParty, Sequence[FeatureCells]],
 ) -> tuple[ModelWarning, ...]:
     """What a user of the model should know: at most ``MAX_WARNINGS``, the last of which counts those left out.
 
-    ``notes``: on the sample; ``flat``: without signal; ``unreadable``: the number of unreadable cells by feature.
+    ``notes``: on the sample; ``flat``: without signal; ``cells``: what was found in each party's columns.
     """
-    found = [*notes, *leak_lines(model.card.verdict), *_constant_columns(model.card)]
-    if unreadable:
-        count = sum(unreadable.values())
-        found.append((f"{count} 个单元格不是数字，按缺失处理", f"{count} cells are not numbers and count as missing"))
+    found = [*notes, *leak_lines(model.card.verdict), *_constant_columns(model.card), *_unreadable_cells(cells)]
     if not model.column_count:
         found.append(("模型不使用任何银行特征", "The model uses no bank feature"))
     if model.card.rows < MIN_STEADY_ROWS:
@@ -61,12 +62,31 @@ def collect_warnings(
     return tuple(ModelWarning(_fit(zh), _fit(en)) for zh, en in found)
 
 
-def _constant_columns(card: ModelCard) -> list[BilingualText]:
-    names = [remark.feature for remark in card.verdict.remarks if remark.kind in ("constant", "empty")]
-    if not names:
-        return []
-    names_zh, names_en = list_names(names)
-    return [(f"{CONSTANT_COLUMNS_ZH}：{names_zh}", f"{CONSTANT_COLUMNS_EN}: {names_en}")]
+def _constant_columns(card: ModelCard) -> Iterator[BilingualText]:
+    """One warning for each party, as both may have columns of one name."""
+    for party, (party_zh, party_en) in PARTIES.items():
+        names = [
+            remark.feature
+            for remark in card.verdict.remarks
+            if remark.party == party and remark.kind in ("constant", "empty")
+        ]
+        if names:
+            names_zh, names_en = list_names(names)
+            yield f"{CONSTANT_COLUMNS_ZH}：{party_zh} {names_zh}", f"{CONSTANT_COLUMNS_EN}: {party_en} {names_en}"
+
+
+def _unreadable_cells(cells: Mapping[FeatureParty, Sequence[FeatureCells]]) -> Iterator[BilingualText]:
+    """One warning for each party; the columns with the most such cells first."""
+    for party, columns in cells.items():
+        found = sorted((one for one in columns if one.unreadable), key=lambda one: -one.unreadable)
+        if found:
+            count, (party_zh, party_en) = sum(one.unreadable for one in found), PARTIES[party]
+            names_zh, names_en = list_names([f"{one.name} ({one.unreadable:,})" for one in found])
+            yield (
+                f"{count:,} 个单元格无法按该列的类型读取，按缺失处理：{party_zh} {names_zh}",
+                f"{count:,} cells cannot be read as the kind of their column and count as missing: "
+                f"{party_en} {names_en}",
+            )
 
 
 def _fit(text: str) -> str:

@@ -42,7 +42,7 @@ from models.bureau.training.verdict.leak_signs import find_leak_signs
 from models.bureau.training_verdict import ComparedModel
 from models.shared.calibration import Calibration, ScoreScale
 from models.shared.column_profiles import ColumnProfile, measure_profile
-from models.shared.features import Feature, FeatureParty, encode_features, infer_features, read_features
+from models.shared.features import Feature, FeatureCells, FeatureParty, encode_features, infer_features, read_features
 from models.shared.sheet import (
     QUANTILE_COUNT,
     TOTAL_OUTPUT,
@@ -72,7 +72,8 @@ class BaselineModel:
 class TrainingResult:
     """The model, LightGBM's own booster for checks (None for a scorecard), and figures of models in clear.
 
-    ``facts``: ``auc_model``, ``auc_bank_only``, ``auc_bureau_only``, ``auc_free``, ``ks_model`` on held-out rows.
+    ``facts``: ``auc_model``, ``auc_bank_only``, ``auc_bureau_only``, ``auc_free``, ``ks_model`` on the rows of the
+    verdict, which the models had not seen.
     """
 
     model: Model
@@ -84,12 +85,11 @@ class TrainingResult:
 
 @dataclass(frozen=True)
 class _Measured:
-    """Figures on held-out rows, the calibration, and the scores from which the verdict is drawn."""
+    """Figures, the calibration, and the scores of unseen rows from which these and the verdict are drawn."""
 
     facts: dict[str, float]
     calibration: Calibration
     flat: bool
-    held_out: int
     unseen: UnseenScores
 
 
@@ -115,15 +115,17 @@ def train_model(
         settings = replace(settings, interactions="one")
     sample = read_sample(public, bank, label, settings, row_numbers)
     cards = ScorecardLearner()
-    with progress.stage("train", (FOLDS if sample.small else 0) + len(_models(settings, cards)) + 2) as stage:
+    with progress.stage("train", (FOLDS if sample.small else len(_models(settings, cards))) + 2) as stage:
         measured = _measure(sample, settings, cards, stage)
         forest, booster = _fit_final(sample, settings, cards)
         stage.advance()
         card = _draft_card(sample, settings, measured, cards, forest)
         model = _assemble(sample, settings, forest, measured.calibration, card)
-        cells = (*read_features(public, model.public_features)[1], *read_features(bank, model.bank_features)[1])
-        unreadable = {one.name: one.unreadable for one in cells if one.unreadable}
-        card = replace(card, warnings=collect_warnings(model, settings.sample_notes, measured.flat, unreadable))
+        cells: dict[FeatureParty, tuple[FeatureCells, ...]] = {
+            "bureau": read_features(public, model.public_features)[1],
+            "bank": read_features(bank, model.bank_features)[1],
+        }
+        card = replace(card, warnings=collect_warnings(model, settings.sample_notes, measured.flat, cells))
         profiles = _profiles(sample, population)
         model = replace(model, references=_references(model, sample.values), card=card, profiles=profiles)
         stage.advance()
@@ -158,15 +160,14 @@ def fit_baseline(
 def _measure(
     sample: PilotSample, settings: TrainingSettings, cards: ScorecardLearner, stage: ProgressStage
 ) -> _Measured:
-    """Figures and calibration, on rows that the measured models had not seen."""
+    """Figures and calibration, all on the same rows, which the measured models had not seen."""
     models, seed = _models(settings, cards), settings.seed
-    held_out = held_out_scores(sample, models, seed, stage)
-    label, raw = held_out.label, held_out.scores[JOINT]
+    unseen = (cross_fitted_scores if sample.small else held_out_scores)(sample, models, seed, stage)
+    label, raw = unseen.label, unseen.scores[JOINT]
     facts = {"auc_model": auc(label, raw), "ks_model": ks_statistic(label, raw)}
-    facts |= {f"auc_{name}": auc(label, scores) for name, scores in held_out.scores.items() if name != JOINT}
-    unseen = cross_fitted_scores(sample, models, seed, stage) if sample.small else held_out
-    calibration, flat = calibrate(unseen.scores[JOINT], unseen.label)
-    return _Measured(facts, calibration, flat, len(label), unseen)
+    facts |= {f"auc_{name}": auc(label, scores) for name, scores in unseen.scores.items() if name != JOINT}
+    calibration, flat = calibrate(raw, label)
+    return _Measured(facts, calibration, flat, unseen)
 
 
 def _models(settings: TrainingSettings, cards: ScorecardLearner) -> dict[str, ComparedFitter]:
@@ -234,7 +235,7 @@ def _draft_card(
         date=settings.date,
         rows=len(sample.label),
         positives=int(sample.label.sum()),
-        held_out=measured.held_out,
+        held_out=len(measured.unseen.label),
         seed=settings.seed,
         facts=tuple(NamedValue(key, value) for key, value in measured.facts.items()),
         settings=learner_settings(settings.family, settings.trees),

@@ -28,7 +28,7 @@ SIMPLE_BINS_MARGIN = 10.0
 and Raftery, Journal of the American Statistical Association 90, 1995)."""
 
 SOLVER_SECONDS = 600
-"""A guard. Twenty bins before merging take the solver less than a second; what it finds by the clock is not taken."""
+"""A guard. Twenty bins before merging take the solver seconds; what it finds when the clock stops it is not taken."""
 
 BinningRemark = Literal["", "empty", "constant", "no_difference", "solver_found_none", "solver_weaker", "solver_failed"]
 

@@ -53,6 +53,15 @@ def test_too_few_cases_conclude_nothing(rows: int, positives: int, words: str) -
     assert not TrainingVerdict(rows, positives).conclusive and ENOUGH.conclusive
 
 
+@pytest.mark.parametrize("crosswise", [True, False])
+def test_the_verdict_says_of_what_chance_it_speaks(crosswise: bool) -> None:
+    found = (AucDifference("bank_only", 0.02, 0.01, 0.03), AucDifference("free", 0.0, 0.0, 0.0))
+    text = lines(replace(ENOUGH, cross_fitted=crosswise, comparisons=found))
+    assert text.count("the models are taken as they are") == text.count("模型视为不变") == 1
+    assert ("the scores of five models are pooled" in text) == ("五个模型" in text) == crosswise
+    assert "taken as they are" not in lines(ENOUGH)
+
+
 def test_no_negative_zero() -> None:
     assert "-0.0000" not in lines(replace(ENOUGH, comparisons=(AucDifference("free", 0.0, 0.0, 0.0),)))
 

@@ -215,6 +215,19 @@ def test_few_defaults_are_scored_crosswise_and_conclude_nothing() -> None:
     assert not card.verdict.conclusive and any("too few to tell" in en for _, en in card.text_lines())
 
 
+@pytest.mark.parametrize(("rows", "measured"), [(300, 300), (2500, 500)])
+def test_the_figures_and_the_verdict_are_of_the_same_rows(rows: int, measured: int) -> None:
+    """A small sample has no second set of figures, of the fifth that would be held out."""
+    public, bank, label = untidy(rows)
+    trained = train_model(public, bank, label, TrainingSettings(trees=20))
+    card, facts = trained.model.card, trained.facts
+    assert card.held_out == card.verdict.rows == measured
+    for one in card.verdict.comparisons:
+        assert facts["auc_model"] - facts[f"auc_{one.other}"] == pytest.approx(one.difference, abs=1e-6)
+    how = "each scored by a model that had not seen it" if rows == measured else "held out of the training"
+    assert f"Measured on {measured} enterprises ({how})" in [en for _, en in card.text_lines()]
+
+
 def test_a_table_wider_than_a_model_is_trained_without_its_constants() -> None:
     """The card stays within its limits, counts the rest, and can be read again."""
     rng = np.random.default_rng(2)
@@ -233,6 +246,28 @@ def test_too_many_columns_that_vary_are_refused_before_training() -> None:
     bank = pl.DataFrame(rng.integers(0, 9, (40, 4001)))
     with pytest.raises(InvalidInput, match=r"at most 4,000 feature columns.*4,001"):
         train_model(pl.DataFrame({"b": [1.0] * 40}), bank, np.arange(40) % 2)
+
+
+def test_unreadable_cells_are_counted_by_party_and_column() -> None:
+    """Both parties have columns of one name; none of those with unreadable cells is a number only."""
+    rng = np.random.default_rng(4)
+    label = np.arange(200) % 2
+
+    def cells(values: list[str], strange: int) -> list[str]:
+        return ["unclear #"] * strange + values[strange:]
+
+    days = [str(np.datetime64("2020-01-01") + int(day)) for day in rng.integers(0, 900, 200)]
+    numbers = [f"{number:.3f}" for number in label + rng.normal(size=200)]
+    public = pl.DataFrame({"when": cells(days, 3), "a": numbers, "same": ["1"] * 200})
+    bank = pl.DataFrame({"when": cells(days[::-1], 2), "b": cells(numbers, 4), "same": ["2"] * 200})
+    texts = [
+        (one.zh, one.en) for one in train_model(public, bank, label, TrainingSettings(trees=5)).model.card.warnings
+    ]
+    assert ("3 个单元格无法按该列的类型读取，按缺失处理：数据局列 when (3)") in [zh for zh, _ in texts]
+    kind = "cells cannot be read as the kind of their column and count as missing"
+    assert {f"3 {kind}: bureau column when (3)", f"6 {kind}: bank column b (4), when (2)"} <= {en for _, en in texts}
+    assert {en.split(": ")[1] for _, en in texts if "constant" in en} == {"bank column same", "bureau column same"}
+    assert not any("not numbers" in en for _, en in texts)
 
 
 def test_many_warnings_are_cut_with_their_count() -> None:
