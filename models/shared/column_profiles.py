@@ -108,7 +108,9 @@ def measure_drift(feature: Feature, profile: ColumnProfile, values: NDArray[np.f
     rows = len(values)
     present = values[~np.isnan(values)]
     now, then = (np.asarray(counts, float) for counts in (_count(feature, profile.edges, present), profile.counts))
-    missing = _Share(profile.missing, profile.rows, rows - len(present), rows)
+    missing = _Share(
+        _possible(profile.missing, rows - len(present), (profile.rows, rows)), profile.rows, rows - len(present), rows
+    )
     hidden = profile.rows - profile.missing - float(then.sum())
     unseen, extreme = _Share(0, profile.rows, 0, rows), _Share(0, 0, 0, 0)
     if feature.kind == "categorical":
@@ -118,7 +120,7 @@ def measure_drift(feature: Feature, profile: ColumnProfile, values: NDArray[np.f
     else:
         extreme = _extremes(then, now)
         tables = [_pool_empty(then, now, hidden), _pool_empty(then[1:], now[1:], hidden)]
-    tables[0] = np.append(tables[0][0], profile.missing), np.append(tables[0][1], missing.now)
+    tables[0] = np.append(tables[0][0], missing.before), np.append(tables[0][1], missing.now)
     indices = [pair for pair in (stability_index(*table) for table in tables) if pair is not None]
     index, chance = max(indices, key=lambda pair: pair[0] - pair[1], default=(None, 0.0))
     over = 0.0 if index is None else index - chance
@@ -131,7 +133,7 @@ def measure_drift(feature: Feature, profile: ColumnProfile, values: NDArray[np.f
     return ColumnDrift(
         feature.name,
         rows,
-        missing_before=missing.share_before,
+        missing_before=profile.missing / max(profile.rows, 1),
         missing=missing.share,
         unseen_before=unseen.share_before,
         unseen=unseen.share,
@@ -186,8 +188,9 @@ def _edges(feature: Feature, moving: NDArray[np.float64]) -> tuple[float, ...]:
         return ()
     quantiles = np.quantile(moving, np.arange(1, bins) / bins, method="inverted_cdf")
     edges = sorted({_rounded_up(feature, float(quantile)) for quantile in quantiles})
-    if (moving <= edges[0]).mean() > 1 - STOP_EXTREME:  # most have one value: a smaller unit needs a bin to go to
-        edges.insert(0, edges[0] - abs(edges[0]) / 2)
+    below = edges[0] - abs(edges[0]) / 2
+    if (moving <= edges[0]).mean() > 1 - STOP_EXTREME and not (moving <= below).any():
+        edges.insert(0, below)  # most have about one value: those in a smaller unit need a bin to go to
     return tuple(edges)
 
 
@@ -218,6 +221,11 @@ def _hide_few(counts: NDArray[np.int64]) -> list[int]:
     if shown.any() and hidden < SMALLEST_COUNT:
         shown[shown.argmax()] += hidden
     return [int(count) for count in shown]
+
+
+def _possible(shown: float, now: float, rows: tuple[float, float]) -> float:
+    """The rows of a bin then: as shown; if 0 is shown, of none to four the number most like now. ``rows``: of both."""
+    return shown or min(SMALLEST_COUNT - 1.0, now * rows[0] / max(rows[1], 1))
 
 
 @dataclass(frozen=True)
@@ -296,11 +304,12 @@ def _pool_rare(
 def _pool_empty(
     then: NDArray[np.float64], now: NDArray[np.float64], hidden: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Both with the bins that the profile shows as 0 as one bin; ``hidden``: how many rows those had."""
+    """Both with the bins that the profile shows as 0 as one bin; ``hidden``: how many rows those had, 0 for few."""
     shown = then > 0
     if shown.all():
         return then, now
-    return np.append(then[shown], hidden), np.append(now[shown], now[~shown].sum())
+    pooled = float(now[~shown].sum())
+    return np.append(then[shown], _possible(hidden, pooled, (then.sum(), now.sum()))), np.append(now[shown], pooled)
 
 
 def _extremes(then: NDArray[np.float64], now: NDArray[np.float64]) -> _Share:
@@ -310,5 +319,10 @@ def _extremes(then: NDArray[np.float64], now: NDArray[np.float64]) -> _Share:
     before, after = float(then[1:].sum()), float(now[1:].sum())
     if len(then) < 3:
         return _Share(0, 0, 0, 0)
-    ends = [_Share(float(then[end].sum()), before, float(now[end].sum()), after) for end in ([1], [-1], [1, -1])]
+    lowest, highest = (_possible(float(then[end]), float(now[end]), (before, after)) for end in (1, -1))
+    ends = [
+        _Share(lowest, before, float(now[1]), after),
+        _Share(highest, before, float(now[-1]), after),
+        _Share(lowest + highest, before, float(now[1] + now[-1]), after),
+    ]
     return max(ends, key=lambda end: end.share - end.share_before)
