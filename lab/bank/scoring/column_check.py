@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from lab.bank.portfolio import Portfolio
-from models.shared.column_profiles import ColumnDrift, measure_all_drift, require_acceptable_drift
+from models.shared.column_drift import ColumnDrift, measure_all_drift, require_acceptable_drift
 from models.shared.features import Feature, FeatureCells, read_features
 from models.shared.sheet import BankSheet
 
