@@ -1,37 +1,29 @@
-"""How a column's values were distributed when a model was trained, and how far other data are from that.
-
-Three things can grow: the share of cells without a value, the share of categories that the training did not have or
-hardly had, and the share of numbers in the lowest or in the highest bin, where a change of unit moves nearly all. The
-stability index shows the rest; it is measured over all values, and over those that are not zero alone, because a change
-of unit moves no zero. A change counts when it is larger than chance would make it (``share_changes``). Fewer than 20
-rows never stop a job: they cannot show that a whole column changed.
-"""
+"""How the values of a column were distributed when a model was trained, in counts of which none is of a few rows."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from lab.terms.errors import InvalidInput
-from lab.terms.text.bilingual import BilingualText
 from models.shared.canonical_json import STRICT_CONFIG, require
 from models.shared.features import MAX_CATEGORIES, Feature
-from models.shared.share_changes import LEAST_ROWS, stability_index, surely_grew
 
+<<<<<<< HEAD
 WATCH_INDEX, STOP_INDEX = 0.25, 1.0
 WATCH_SHARE, STOP_SHARE = 0.05, 0.25
 WATCH_EXTREME, STOP_EXTREME = 0.25, 0.5
 OUTLIER_RANGES: Final = 30.0
 """Of ordinary amounts (logarithms with a deviation of 2) about one value in 1,000 lies so far out."""
+=======
+>>>>>>> drift2
 SMALLEST_COUNT: Final = 5
 """A bin of fewer rows is kept as empty: a profile goes to every bank that uses the model."""
-DriftLevel = Literal["stable", "watch", "stop"]
 Count = Annotated[int, Field(ge=0)]
 
 
@@ -55,56 +47,17 @@ class ColumnProfile:
     __pydantic_config__ = STRICT_CONFIG
 
 
-@dataclass(frozen=True)
-class ColumnDrift:
-    """How far a column is from its profile. Shares are of rows: ``unseen`` those in categories that were rare in the
-    profile's sample or not in it. ``extreme`` is of values that are not zero: those in the lowest or in the highest
-    bin, if that surely grew. ``index``: None for too few rows; ``chance``: its 99.9th percentile by chance alone.
-    ``level``: whether a person should look (``watch``) or must agree (``stop``).
-    """
-
-    name: str
-    rows: int
-    missing_before: float
-    missing: float
-    unseen_before: float
-    unseen: float
-    index: float | None
-    chance: float
-    level: DriftLevel
-    extreme_before: float = 0.0
-    extreme: float = 0.0
-
-    @property
-    def text(self) -> BilingualText:
-        """What changed, without the column's name, in (Chinese, English)."""
-        zh, en = [], []
-        if self.missing - self.missing_before >= WATCH_SHARE:
-            zh.append(f"缺失 {self.missing:.0%}，训练时 {self.missing_before:.0%}")
-            en.append(f"{self.missing:.0%} missing, {self.missing_before:.0%} in training")
-        if self.unseen - self.unseen_before >= WATCH_SHARE:
-            zh.append(f"{self.unseen:.0%} 的值训练时没有或罕见，训练时 {self.unseen_before:.0%}")
-            en.append(f"{self.unseen:.0%} of values unknown or rare in training, {self.unseen_before:.0%} then")
-        if self.extreme - self.extreme_before >= WATCH_EXTREME:
-            before, now = f"{self.extreme_before:.0%}", f"{self.extreme:.0%}"
-            zh.append(f"非零值中 {now} 处于训练时最低（或最高）的一段，训练时 {before}")
-            en.append(f"{now} of values that are not zero as low (or high) as {before} were in training")
-        if self.index is not None and self.index - self.chance >= WATCH_INDEX:
-            zh.append(f"分布变化 PSI {self.index:.2f}")
-            en.append(f"distribution moved, PSI {self.index:.2f}")
-        return "；".join(zh), "; ".join(en)
-
-
 def measure_profile(feature: Feature, values: NDArray[np.float64]) -> ColumnProfile:
     """The profile of encoded ``values``, float64 [rows] (``features.encode_features``)."""
     present = values[~np.isnan(values)]
     edges: tuple[float, ...] = ()
     if feature.kind != "categorical":
         edges = _edges(feature, present[present != 0])
-    missing, *counts = _hide_few(np.array([len(values) - len(present), *_count(feature, edges, present)]))
+    missing, *counts = _hide_few(np.array([len(values) - len(present), *count_rows(feature, edges, present)]))
     return ColumnProfile(feature.name, len(values), missing, edges, tuple(counts))
 
 
+<<<<<<< HEAD
 def measure_drift(feature: Feature, profile: ColumnProfile, values: NDArray[np.float64]) -> ColumnDrift:
     """How far encoded ``values``, float64 [rows], are from a profile."""
     rows = len(values)
@@ -183,6 +136,8 @@ def require_acceptable_drift(found: Sequence[ColumnDrift], *, accepted: bool) ->
         )
 
 
+=======
+>>>>>>> drift2
 def check_profiles(features: Sequence[Feature], profiles: Sequence[ColumnProfile], *, of: str) -> None:
     """Raise ``InvalidInput`` unless profiles are of these features, once each, and fit them; ``of``: their document."""
     known = {feature.name: feature for feature in features}
@@ -203,8 +158,9 @@ def _edges(feature: Feature, moving: NDArray[np.float64]) -> tuple[float, ...]:
         return ()
     quantiles = np.quantile(moving, np.arange(1, bins) / bins, method="inverted_cdf")
     edges = sorted({_rounded_up(feature, float(quantile)) for quantile in quantiles})
-    if (moving <= edges[0]).mean() > 1 - STOP_EXTREME:  # most have one value: a smaller unit needs a bin to go to
-        edges.insert(0, edges[0] - abs(edges[0]) / 2)
+    below = edges[0] - abs(edges[0]) / 2
+    if (moving <= edges[0]).mean() > 0.5 and not (moving <= below).any():
+        edges.insert(0, below)  # most have about one value: those in a smaller unit need a bin to go to
     return tuple(edges)
 
 
@@ -222,7 +178,8 @@ def _rounded_up(feature: Feature, edge: float) -> float:
     return near if near >= edge else float(f"{near + step:.3g}")
 
 
-def _count(feature: Feature, edges: Sequence[float], present: NDArray[np.float64]) -> NDArray[np.int64]:
+def count_rows(feature: Feature, edges: Sequence[float], present: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Rows by bin, as the counts of ``ColumnProfile``; ``present``: encoded values, none missing."""
     if feature.kind == "categorical":
         return np.bincount(present.astype(np.int64), minlength=len(feature.categories) + 1)
     moving = present[present != 0]
@@ -237,97 +194,3 @@ def _hide_few(counts: NDArray[np.int64]) -> list[int]:
     if shown.any() and hidden < SMALLEST_COUNT:
         shown[shown.argmax()] += hidden
     return [int(count) for count in shown]
-
-
-@dataclass(frozen=True)
-class _Share:
-    """A share then and now, in rows. ``clump``: rows that are in or out of the share together, as those of one
-    category are; their number is what chance depends on."""
-
-    before: float
-    sample: float
-    now: float
-    rows: float
-    clump: float = 1.0
-
-    @property
-    def share_before(self) -> float:
-        return self.before / max(self.sample, 1)
-
-    @property
-    def share(self) -> float:
-        return self.now / max(self.rows, 1)
-
-    @property
-    def table(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Rows in the share and not in it, then and now."""
-        then = np.array([self.before, self.sample - self.before]) / self.clump
-        return then, np.array([self.now, self.rows - self.now])
-
-    @property
-    def sure_growth(self) -> float:
-        """By how much the share grew; 0 unless by more than chance would make it."""
-        sure = surely_grew(self.before / self.clump, self.sample / self.clump, self.now, self.rows)
-        return self.share - self.share_before if sure else 0.0
-
-
-def _unknown(profile: ColumnProfile, now: NDArray[np.float64], rows: int) -> _Share:
-    """The share of categories that were not in the sample, if it had no more of them than the profile.
-
-    In another sample they are as many as those seen once here (Good, as below): at most so many of the ``few``
-    categories of one to four rows can be of one row, if together they have ``hidden``. Their last may be other ones.
-    """
-    if profile.counts[-1]:
-        return _Share(0, profile.rows, 0, rows)
-    few = sum(count == 0 for count in profile.counts[:-1])
-    hidden = profile.rows - profile.missing - sum(profile.counts)
-    once = min(few, max((4 * few - hidden) / 3, 0.0))
-    return _Share(SMALLEST_COUNT - 1.0 + once, profile.rows, float(now[-1]), rows)
-
-
-def _pool_rare(
-    profile: ColumnProfile, now: NDArray[np.float64], rows: int
-) -> tuple[_Share, NDArray[np.float64], NDArray[np.float64]]:
-    """The share of rare and unknown categories; then, and now, the rows of each other category and of those together.
-
-    The sample itself chose what is rare, so rows there are fewer than in another sample of the same population. Rows of
-    categories seen at most r times in n rows are expected to be as many as those that fall, in n other rows, into
-    categories seen fewer than r times (Good, *Biometrika* 40, 1953). If the sample also chose the most frequent
-    categories, those as frequent as the last of them are counted like the rare ones.
-    """
-    counts = np.asarray(profile.counts[:-1], dtype=np.float64)
-    shown = counts > 0
-    chosen = len(counts) == MAX_CATEGORIES and shown.all() and profile.counts[-1] > 0
-    limit = max(float(SMALLEST_COUNT), counts.min()) if chosen else float(SMALLEST_COUNT)
-    present = float(profile.rows - profile.missing)
-    frequent = counts[shown]
-    # What is shown as 0 may be up to four rows, which were added to the largest count.
-    rare = max(present - frequent.sum(), SMALLEST_COUNT - 1.0) + frequent[frequent <= limit].sum()
-    rare = min(rare, present)
-    few = counts <= limit
-    clump = max(float((present - profile.counts[-1] - counts[~few].sum()) / max(few.sum(), 1)), 1.0)
-    rare_now = float(now[-1] + now[:-1][~shown].sum())
-    share = _Share(rare, profile.rows, rare_now, rows, clump)
-    scale = (present - rare) / frequent.sum() if len(frequent) else 0.0
-    return share, np.append(frequent * scale, rare), np.append(now[:-1][shown], rare_now)
-
-
-def _pool_empty(
-    then: NDArray[np.float64], now: NDArray[np.float64], hidden: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Both with the bins that the profile shows as 0 as one bin; ``hidden``: how many rows those had."""
-    shown = then > 0
-    if shown.all():
-        return then, now
-    return np.append(then[shown], hidden), np.append(now[shown], now[~shown].sum())
-
-
-def _extremes(then: NDArray[np.float64], now: NDArray[np.float64]) -> _Share:
-    """The share of the lowest bin, of the highest or of both, whichever grew most, among values that are not zero. A
-    change of unit moves nearly all values there, which few of them suffice to show.
-    """
-    before, after = float(then[1:].sum()), float(now[1:].sum())
-    if len(then) < 3:
-        return _Share(0, 0, 0, 0)
-    ends = [_Share(float(then[end].sum()), before, float(now[end].sum()), after) for end in ([1], [-1], [1, -1])]
-    return max(ends, key=lambda end: end.share - end.share_before)

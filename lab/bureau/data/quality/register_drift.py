@@ -9,7 +9,8 @@ import polars as pl
 
 from lab.bureau.data.quality.column_report import ColumnReport
 from models.bureau.model import Model
-from models.shared.column_profiles import ColumnProfile, DriftLevel, measure_all_drift
+from models.shared.column_drift import DriftLevel, measure_all_drift
+from models.shared.column_profiles import ColumnProfile
 from models.shared.features import Feature, encode_features
 from models.shared.reading_changes import compare_readings
 from models.shared.share_changes import LEAST_ROWS
