@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,8 @@ from models.shared.share_changes import LEAST_ROWS, stability_index, surely_grew
 WATCH_INDEX, STOP_INDEX = 0.25, 1.0
 WATCH_SHARE, STOP_SHARE = 0.05, 0.25
 WATCH_EXTREME, STOP_EXTREME = 0.25, 0.5
+OUTLIER_RANGES: Final = 30.0
+"""Of ordinary amounts (logarithms with a deviation of 2) about one value in 1,000 lies so far out."""
 DriftLevel = Literal["stable", "watch", "stop"]
 
 
@@ -93,7 +95,9 @@ def measure_drift(feature: Feature, profile: ColumnProfile, values: NDArray[np.f
     moved = extreme.sure_growth
     level: DriftLevel = "stable"
     if grown >= WATCH_SHARE or over >= WATCH_INDEX or moved >= WATCH_EXTREME:
-        far = grown >= STOP_SHARE or over >= STOP_INDEX or moved >= STOP_EXTREME
+        far = grown >= STOP_SHARE
+        if feature.kind != "date":  # time moves dates, which is no reason to stop
+            far = far or over >= STOP_INDEX or moved >= STOP_EXTREME
         level = "stop" if rows >= LEAST_ROWS and far else "watch"
     return ColumnDrift(
         feature.name,
@@ -120,6 +124,19 @@ def measure_all_drift(
         for place, feature in enumerate(features)
         if feature.name in known
     )
+
+
+def count_outliers(profile: ColumnProfile | None, values: NDArray[np.float64]) -> int:
+    """How many of ``values``, float64 [rows], lie ``OUTLIER_RANGES`` widths of the training's middle outside it.
+
+    The middle is what is between the first and the last edge of the profile; 0 without two edges.
+    """
+    if profile is None or len(profile.edges) < 2:
+        return 0
+    low, high = profile.edges[0], profile.edges[-1]
+    width = OUTLIER_RANGES * (high - low)
+    present = values[~np.isnan(values)]
+    return int(((present < low - width) | (present > high + width)).sum())
 
 
 def require_acceptable_drift(found: Sequence[ColumnDrift], *, accepted: bool) -> None:

@@ -14,14 +14,6 @@ from pydantic import Field
 from models.shared.canonical_json import STRICT_CONFIG, require
 from models.shared.features import MAX_CATEGORIES, Feature
 
-<<<<<<< HEAD
-WATCH_INDEX, STOP_INDEX = 0.25, 1.0
-WATCH_SHARE, STOP_SHARE = 0.05, 0.25
-WATCH_EXTREME, STOP_EXTREME = 0.25, 0.5
-OUTLIER_RANGES: Final = 30.0
-"""Of ordinary amounts (logarithms with a deviation of 2) about one value in 1,000 lies so far out."""
-=======
->>>>>>> drift2
 SMALLEST_COUNT: Final = 5
 """A bin of fewer rows is kept as empty: a profile goes to every bank that uses the model."""
 Count = Annotated[int, Field(ge=0)]
@@ -57,87 +49,6 @@ def measure_profile(feature: Feature, values: NDArray[np.float64]) -> ColumnProf
     return ColumnProfile(feature.name, len(values), missing, edges, tuple(counts))
 
 
-<<<<<<< HEAD
-def measure_drift(feature: Feature, profile: ColumnProfile, values: NDArray[np.float64]) -> ColumnDrift:
-    """How far encoded ``values``, float64 [rows], are from a profile."""
-    rows = len(values)
-    present = values[~np.isnan(values)]
-    now, then = (np.asarray(counts, float) for counts in (_count(feature, profile.edges, present), profile.counts))
-    missing = _Share(profile.missing, profile.rows, rows - len(present), rows)
-    hidden = profile.rows - profile.missing - float(then.sum())
-    unseen, extreme = _Share(0, profile.rows, 0, rows), _Share(0, 0, 0, 0)
-    if feature.kind == "categorical":
-        rare, then, now_pooled = _pool_rare(profile, now, rows)
-        unseen = max(rare, _unknown(profile, now, rows), key=lambda share: share.sure_growth)
-        tables = [(then, now_pooled), rare.table]
-    else:
-        extreme = _extremes(then, now)
-        tables = [_pool_empty(then, now, hidden), _pool_empty(then[1:], now[1:], hidden)]
-    tables[0] = np.append(tables[0][0], profile.missing), np.append(tables[0][1], missing.now)
-    indices = [pair for pair in (stability_index(*table) for table in tables) if pair is not None]
-    index, chance = max(indices, key=lambda pair: pair[0] - pair[1], default=(None, 0.0))
-    over = 0.0 if index is None else index - chance
-    grown = max(missing.sure_growth, unseen.sure_growth)
-    moved = extreme.sure_growth
-    level: DriftLevel = "stable"
-    if grown >= WATCH_SHARE or over >= WATCH_INDEX or moved >= WATCH_EXTREME:
-        far = grown >= STOP_SHARE
-        if feature.kind != "date":  # time moves dates, which is no reason to stop
-            far = far or over >= STOP_INDEX or moved >= STOP_EXTREME
-        level = "stop" if rows >= LEAST_ROWS and far else "watch"
-    return ColumnDrift(
-        feature.name,
-        rows,
-        missing_before=missing.share_before,
-        missing=missing.share,
-        unseen_before=unseen.share_before,
-        unseen=unseen.share,
-        index=index,
-        chance=chance,
-        level=level,
-        extreme_before=extreme.share_before if moved else 0.0,
-        extreme=extreme.share if moved else 0.0,
-    )
-
-
-def measure_all_drift(
-    features: Sequence[Feature], profiles: Sequence[ColumnProfile], values: NDArray[np.float64]
-) -> tuple[ColumnDrift, ...]:
-    """The drift of each feature that has a profile; ``values``: float64 [rows, features]."""
-    known = {profile.name: profile for profile in profiles}
-    return tuple(
-        measure_drift(feature, known[feature.name], values[:, place])
-        for place, feature in enumerate(features)
-        if feature.name in known
-    )
-
-
-def count_outliers(profile: ColumnProfile | None, values: NDArray[np.float64]) -> int:
-    """How many of ``values``, float64 [rows], lie ``OUTLIER_RANGES`` widths of the training's middle outside it.
-
-    The middle is what is between the first and the last edge of the profile; 0 without two edges.
-    """
-    if profile is None or len(profile.edges) < 2:
-        return 0
-    low, high = profile.edges[0], profile.edges[-1]
-    width = OUTLIER_RANGES * (high - low)
-    present = values[~np.isnan(values)]
-    return int(((present < low - width) | (present > high + width)).sum())
-
-
-def require_acceptable_drift(found: Sequence[ColumnDrift], *, accepted: bool) -> None:
-    """Raise ``InvalidInput`` naming the columns that are too far from their profiles, unless a person accepted that."""
-    far = [drift for drift in found if drift.level == "stop"]
-    if far and not accepted:
-        listed = "; ".join(f"{drift.name}: {drift.text[1]}" for drift in far[:10])
-        raise InvalidInput(
-            f"Expected columns like those that the model was trained on; found {len(far)} far from them ({listed}).",
-            next_step="correct the columns (unit, spelling, blanks), or say --accept-drift if the data are right",
-        )
-
-
-=======
->>>>>>> drift2
 def check_profiles(features: Sequence[Feature], profiles: Sequence[ColumnProfile], *, of: str) -> None:
     """Raise ``InvalidInput`` unless profiles are of these features, once each, and fit them; ``of``: their document."""
     known = {feature.name: feature for feature in features}

@@ -12,12 +12,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from lab.bank.portfolio import Portfolio
-<<<<<<< HEAD
 from lab.terms.errors import InvalidInput
-from models.shared.column_profiles import ColumnDrift, count_outliers, measure_all_drift, require_acceptable_drift
-=======
-from models.shared.column_drift import ColumnDrift, measure_all_drift, require_acceptable_drift
->>>>>>> drift2
+from models.shared.column_drift import ColumnDrift, count_outliers, measure_all_drift, require_acceptable_drift
 from models.shared.features import Feature, FeatureCells, read_features
 from models.shared.reading_changes import ReadingChange, compare_readings
 from models.shared.sheet import BankSheet

@@ -6,7 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from models.shared.column_profiles import count_outliers, measure_profile
+from models.shared.column_drift import count_outliers
+from models.shared.column_profiles import measure_profile
 from models.shared.features import Feature, infer_features
 from models.shared.reading_changes import compare_readings
 
