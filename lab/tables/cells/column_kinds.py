@@ -30,7 +30,7 @@ from lab.tables.cells.column_tally import LARGEST_EXACT, SHOWN_ROWS, ColumnTally
 from lab.tables.cells.reading import CellReading, ColumnKind
 from lab.tables.cells.text import normalise_text
 from lab.tables.cells.values.booleans import NO_AND_NOTHING
-from lab.tables.cells.values.dates import parse_dates
+from lab.tables.cells.values.dates import days_among
 from lab.tables.cells.values.sentinels import find_sentinel_days, find_sentinels
 from lab.tables.cells.values.units import COLUMN_UNITS, COUNTED
 from lab.terms.errors import InvalidInput
@@ -186,8 +186,7 @@ def hint_words(hint: ColumnHint) -> frozenset[str]:
 
 def _stated_days(hint: ColumnHint, found: tuple[float, ...]) -> tuple[float, ...]:
     """Days that stand for no value: those found, and those stated."""
-    stated = parse_dates(pl.Series(sorted(hint_words(hint)), dtype=pl.String))
-    return tuple(sorted({*found, *stated.days.filter(~stated.serial).drop_nulls().to_list()}))
+    return tuple(sorted({*found, *days_among(hint_words(hint))}))
 
 
 def _beyond_exact(column: pl.Series) -> bool:

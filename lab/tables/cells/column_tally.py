@@ -17,7 +17,15 @@ from lab.tables.cells.reading import NO_DATES
 from lab.tables.cells.text import NULL_WORDS, is_soft_null, is_word, normalise_text
 from lab.tables.cells.values.booleans import WORDS
 from lab.tables.cells.values.categories import normalise_category
-from lab.tables.cells.values.dates import FIRST_SERIAL, LAST_SERIAL, SERIAL, SERIAL_START, DateCells, parse_dates
+from lab.tables.cells.values.dates import (
+    FIRST_SERIAL,
+    LAST_SERIAL,
+    SERIAL,
+    SERIAL_START,
+    DateCells,
+    days_among,
+    parse_dates,
+)
 from lab.tables.cells.values.numbers import (
     AMBIGUOUS_POINT,
     SURE_COMMAS,
@@ -115,13 +123,18 @@ class ColumnTally(ColumnCounts):
         self._add_days(_repeat(found.days, counts))
 
     def _add_days(self, days: pl.Series) -> None:
-        if days.is_in(SENTINEL_DAYS).any():
-            for day, count in days.filter(days.is_in(SENTINEL_DAYS)).value_counts().iter_rows():
+        odd = self._may_be_no_day(days)
+        if odd.any():
+            for day, count in days.filter(odd).value_counts().iter_rows():
                 self.sentinel_days[day] += count
-            days = days.filter(~days.is_in(SENTINEL_DAYS))
+            days = days.filter(~odd)
         days = days.drop_nulls()
         if days.len():
             self.days = (min(self.days[0], float(days.min())), max(self.days[1], float(days.max())))  # type: ignore[arg-type]
+
+    def _may_be_no_day(self, days: pl.Series) -> pl.Series:
+        """Whether days stand for no date by custom or by what was stated, Boolean [rows]."""
+        return days.is_in([*SENTINEL_DAYS, *days_among(self.null_words)]).fill_null(value=False)
 
     def _measure(self, values: pl.Series, style: str) -> None:
         self.infinite += int(values.is_infinite().sum())
@@ -156,8 +169,7 @@ class ColumnTally(ColumnCounts):
         for name, mask in classes.items():
             known = self.places.setdefault(name, [])
             if len(known) < SHOWN_ROWS and mask.any():
-                found = places.filter(rest.is_in(cells.filter(~taken).filter(mask).implode(), nulls_equal=True))
-                known.extend(found.head(SHOWN_ROWS - len(known)).to_list())
+                known.extend(_first_places(rest, places, cells.filter(~taken).filter(mask), SHOWN_ROWS - len(known)))
 
     def _add_text(self, text: pl.Series, counts: pl.Series) -> dict[str, pl.Series]:
         """Count distinct cells that are neither plain nor empty; returns where each class is among them."""
@@ -194,10 +206,9 @@ class ColumnTally(ColumnCounts):
         mark = found.comma.set(~is_number, None)
         _add_to(self.commas, mark, counts)
         for code in (*SURE_COMMAS, *SURE_POINTS):
-            named = found.counted.filter(mark == code)
-            for unit, count in zip(named.to_list(), counts.filter(mark == code).to_list(), strict=True):
-                if unit:
-                    self.unit_commas[code, unit] += count
+            units: Counter[str] = Counter()
+            _add_to(units, found.counted.set(mark.ne_missing(code), None), counts)
+            self.unit_commas.update({(code, unit): count for unit, count in units.items()})
         _add_to(self.currencies, found.currency.set(~is_number, None), counts)
         _add_to(self.counted, found.counted.set(~is_number, None), counts)
         bare = is_number & ~found.absolute & found.counted.is_null()
@@ -212,7 +223,7 @@ class ColumnTally(ColumnCounts):
         self.unclear_dates += int(counts.filter(other & found.unclear).sum())
         order = found.order.set(~is_date, None)
         _add_to(self.orders, order, counts)
-        _add_to(self.sentinel_orders, order.set(~found.days.is_in(SENTINEL_DAYS).fill_null(value=False), None), counts)
+        _add_to(self.sentinel_orders, order.set(~self._may_be_no_day(found.days), None), counts)
         if is_date.any():
             self._add_days(_repeat(found.days.filter(is_date), counts.filter(is_date)))
 
@@ -231,6 +242,16 @@ class ColumnTally(ColumnCounts):
             self.levels = None
 
 
+def _first_places(rest: pl.Series, places: pl.Series, chosen: pl.Series, count: int) -> list[int]:
+    """The places of the first ``count`` cells of ``rest`` that are ``chosen`` ones; the beginning is usually enough."""
+    first = rest.head(_FIRST_CELLS)
+    few = chosen.filter(chosen.is_in(first.unique().implode()))
+    found = places.head(_FIRST_CELLS).filter(first.is_in(few.implode()))
+    if found.len() < count and rest.len() > _FIRST_CELLS:
+        found = places.filter(rest.is_in(chosen.implode()))
+    return found.head(count).to_list()
+
+
 def _repeat(values: pl.Series, counts: pl.Series) -> pl.Series:
     repeated = pl.DataFrame({"v": values, "n": counts}).select(pl.col("v").repeat_by("n").explode())
     return repeated["v"]
@@ -239,5 +260,6 @@ def _repeat(values: pl.Series, counts: pl.Series) -> pl.Series:
 def _add_to(counter: Counter[Any], codes: pl.Series, counts: pl.Series) -> None:
     """Add the counts of codes that are neither null nor 0."""
     chosen = codes.is_not_null() & (codes != 0 if codes.dtype.is_numeric() else codes != "").fill_null(value=False)
-    for code, count in zip(codes.filter(chosen).to_list(), counts.filter(chosen).to_list(), strict=True):
-        counter[code] += count
+    if chosen.any():
+        found = pl.DataFrame({"code": codes.filter(chosen), "count": counts.filter(chosen)})
+        counter.update(dict(found.group_by("code").sum().iter_rows()))

@@ -128,8 +128,8 @@ def _read_text(cells: pl.Series, kind: ColumnKind, reading: CellReading) -> pl.S
     elif kind == "date":
         found = parse_dates(text, day_first=reading.day_first)
         if reading.day_first is not None:
-            contrary = (found.order == (-1 if reading.day_first else 1)) & ~found.days.is_in(SENTINEL_DAYS)
-            contrary = contrary.fill_null(value=False)
+            no_day = found.days.is_in([*SENTINEL_DAYS, *reading.sentinels])
+            contrary = ((found.order == (-1 if reading.day_first else 1)) & ~no_day).fill_null(value=False)
         days = found.days.set(contrary, None)
         values = _without(days, reading.sentinels)
         absent = days.is_not_null() & values.is_null()

@@ -83,8 +83,10 @@ NUMBER_NULL_WORDS: Final = frozenset(
 _NO_LETTERS: Final = r"^[\-–—―_/\\.…*?#~·、。]+$"
 """Only marks, such as ``--``, ``****`` and ``#####``: no value, like ``NUMBER_NULL_WORDS``."""
 _INVISIBLE: Final = r"[\p{Cc}\p{Cf}\x{FE00}-\x{FE0F}]"
-_ORDINARY: Final = r"^[!#-%(-<>-~][!-%'-~]*$"
-"""Printable ASCII without ``&`` and spaces, and no mark of text at the beginning: nothing to normalise."""
+_ORDINARY: Final = r"^[!#-%(-<>-~\x{4E00}-\x{9FFF}](?: ?[!-%'-~\x{4E00}-\x{9FFF}])*$"
+"""ASCII without ``&`` and Chinese characters, no mark of text at the beginning, single spaces inside: nothing to
+normalise.
+"""
 _GUARDED: Final = r"""^(?:'+([0-9+\-.].*)|"([^"]*)")$"""
 _SAMPLE: Final = 20_000
 """Cells at the beginning of a column that show whether cells repeat."""
@@ -114,7 +116,14 @@ def apply_to_distinct(column: pl.Series, change: Callable[[pl.Series], pl.Series
 
 def is_word(text: pl.Series, words: frozenset[str]) -> pl.Series:
     """Whether normalised text is one of ``words``, whatever its case; False for null."""
-    return text.str.to_lowercase().is_in(sorted(words)).fill_null(value=False)
+    longest = 2 * max((len(word.encode()) for word in words), default=0)  # capitals may have more bytes
+    short = text.str.len_bytes() <= longest
+    if short.all():
+        return text.str.to_lowercase().is_in(sorted(words)).fill_null(value=False)
+    found = pl.zeros(text.len(), dtype=pl.Boolean, eager=True)
+    places = short.fill_null(value=False).arg_true()
+    few = text.gather(places).str.to_lowercase().is_in(sorted(words))
+    return found.scatter(places, few) if places.len() else found
 
 
 def is_soft_null(text: pl.Series) -> pl.Series:
@@ -126,13 +135,15 @@ def _normalise(column: pl.Series) -> pl.Series:
     odd = ~column.str.contains(_ORDINARY).fill_null(value=True)
     if not odd.any():
         return column.set(column == "", None)
-    changed = column.filter(odd)
+    text, places = column.clone(), odd.arg_true()
     for _ in range(_MOST_PASSES):
-        again = _change(changed)
-        if again.equals(changed, null_equal=True):
+        before = text.gather(places)
+        after = _change(before)
+        moved = before.ne_missing(after)
+        if not moved.any():
             break
-        changed = again
-    text = column.clone().scatter(odd.arg_true(), changed)  # ``scatter`` writes in place
+        places = places.filter(moved)
+        text.scatter(places, after.filter(moved))  # in place
     return text.set(text == "", None)
 
 
@@ -141,8 +152,7 @@ def _change(cells: pl.Series) -> pl.Series:
     text = _where(cells, r"&#?[0-9A-Za-z]+;", lambda some: some.map_elements(html.unescape, return_dtype=pl.String))
     text = text.str.replace_all(r"[\t\r\n\x{0B}\x{0C}]", " ").str.replace_all(_INVISIBLE, "")
     text = _where(text, r"\p{No}", lambda some: some, otherwise=lambda some: some.str.normalize("NFKC"))
-    digits = _other_digits()
-    text = _where(text, r"[\p{Nd}--[0-9]]|[٫٬]", lambda some: some.str.replace_many(*digits))
+    text = _where(text, r"[\p{Nd}--[0-9]]|[٫٬]", lambda some: some.str.replace_many(*_other_digits()))
     text = text.str.replace_all(r"\s+", " ").str.strip_chars()
     text = _where(text, _GUARDED, lambda some: some.str.replace(_GUARDED, "$1$2").str.strip_chars())
     return _where(text, TEXT_FORMULA, _inside_formula)
@@ -170,5 +180,5 @@ def _where(
 @cache
 def _other_digits() -> tuple[list[str], list[str]]:
     """Digits of all scripts but ASCII, and the Arabic decimal and thousands marks, with what they become."""
-    found = [c for c in map(chr, range(128, sys.maxunicode + 1)) if unicodedata.category(c) == "Nd"]
+    found = [c for c in map(chr, range(128, sys.maxunicode + 1)) if c.isdecimal()]  # category Nd
     return [*found, "٫", "٬"], [*(str(unicodedata.digit(c)) for c in found), ".", ","]

@@ -7,6 +7,7 @@ cell, so it is a convention of the column. A year of two digits is read only beh
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -78,6 +79,12 @@ def parse_dates(text: pl.Series, *, day_first: bool | None = False) -> DateCells
         spread(found["order"], 0, pl.Int8),
         spread(found["unclear"], False, pl.Boolean),
     )
+
+
+def days_among(words: Iterable[str]) -> list[float]:
+    """Those of the words that are dates, as days since 1970-01-01; digits that a spreadsheet counts are a number."""
+    found = parse_dates(pl.Series(sorted(words), dtype=pl.String))
+    return found.days.filter(~found.serial).drop_nulls().to_list()
 
 
 def _read_rest(text: pl.Series, *, day_first: bool | None) -> pl.DataFrame:

@@ -25,6 +25,8 @@ _SUFFIX: Final = rf"\s*({_either((*POWERS, *PERCENT, *COUNTED))})$"
 _NO_LETTER: Final = r"[^0-9\p{L}]{0,8}"
 _MAYBE: Final = rf"(?i)^{_NO_LETTER}(?:{_either(CURRENCIES)})?{_NO_LETTER}[0-9][^:]{{0,40}}$"
 """What may come before the first digit of a number: a quick test of what need not be looked at."""
+_DIGITS_AND_MARKS: Final = r"^[+\-]?[0-9][0-9.,]*$"
+"""No unit, no currency and no other sign to take off."""
 _SIGNED: Final = r"^[+\-]?"
 _EXPONENT: Final = r"(?:e[+\-]?[0-9]{1,3})?$"
 _GROUPED: Final = (
@@ -110,6 +112,16 @@ def parse_numbers(text: pl.Series, *, decimal_comma: bool = False, percent_point
 
 def _take_apart(text: pl.Series, *, decimal_comma: bool, percent_points: bool | None) -> pl.DataFrame:
     """Value, units and the meaning of the comma of each cell, [rows]; ``NumberCells``."""
+    bare = text.str.contains(_DIGITS_AND_MARKS)
+    places = pl.concat([bare.arg_true(), (~bare).arg_true()]).alias("place")
+    parts = pl.concat([text.filter(bare).to_frame("cell"), _without_units(text.filter(~bare))], how="diagonal_relaxed")
+    table = parts.with_columns(places).sort("place").with_columns(negative=pl.col("negative").fill_null(value=False))
+    marks = _plain_digits(table["cell"], decimal_comma=decimal_comma)
+    return _with_units(pl.concat([table, marks], how="horizontal"), percent_points=percent_points)
+
+
+def _without_units(text: pl.Series) -> pl.DataFrame:
+    """``cell``: digits and marks; ``sign_word``: the currency before them; ``unit``: behind them; ``negative``."""
     cell = pl.col("cell")
     minus = cell.str.to_lowercase().str.replace_all(r"[\x{2212}\x{2010}-\x{2015}]", "-")
     table = text.to_frame("cell").select(cell=minus)
@@ -127,9 +139,7 @@ def _take_apart(text: pl.Series, *, decimal_comma: bool, percent_points: bool | 
         sign_word=pl.coalesce("sign_word", cell.str.extract(_CURRENCY, 2)), cell=cell.str.replace(_CURRENCY, "$1$3")
     )
     table = table.with_columns(unit=cell.str.extract(_SUFFIX), cell=cell.str.replace(_SUFFIX, ""))
-    table = table.with_columns(cell=cell.str.replace(r"^([+\-])\s+", "$1"))
-    marks = _plain_digits(table["cell"], decimal_comma=decimal_comma)
-    return _with_units(pl.concat([table, marks], how="horizontal"), percent_points=percent_points)
+    return table.with_columns(cell=cell.str.replace(r"^([+\-])\s+", "$1"))
 
 
 def _plain_digits(cells: pl.Series, *, decimal_comma: bool) -> pl.DataFrame:

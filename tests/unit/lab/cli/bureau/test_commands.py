@@ -203,7 +203,7 @@ def test_a_register_is_evaluated_on_a_cluster_if_there_is_one(scene: Scene, tmp_
     lab = Lab(scene.home)
     source, rows = tmp_path / "large.csv", 2 * REGISTER_CHUNK_ROWS + 1
     source.write_text("id,a,b\n" + "".join(f"firm-{row:06d},1,2\n" for row in range(rows)))
-    lab.ok("bureau", "import", source, "--id", "id", "--id-kind", "opaque", "--no-evaluate")
+    lab.ok("bureau", "import", source, "--id", "id", "--id-kind", "opaque", "--no-evaluate", "--accept-drift")
     scene.contract()
     assert "Dask" in lab.fails(5, "bureau", "evaluate", "--cluster", "tcp://127.0.0.1:9")
     with distributed.LocalCluster(

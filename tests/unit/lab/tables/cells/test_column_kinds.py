@@ -125,6 +125,13 @@ def test_a_stated_unit_and_words() -> None:
     assert summary.reading.factor == 1e4 and (summary.missing, summary.unreadable) == (2, 0)
 
 
+@pytest.mark.parametrize("cell", ["2021/3/14", "14/03/2021", "20210314", "44269"])
+def test_a_stated_day_is_counted_however_it_is_written(cell: str) -> None:
+    summary = summarise([*["03/15/2021"] * 40, cell], ColumnHint("date", null_words=("2021-03-14",)))
+    read = read_cells(pl.Series([cell]), "date", summary.reading)
+    assert (summary.missing, summary.unreadable, read.missing_count, read.unreadable_count) == (1, 0, 1, 0)
+
+
 def test_columns_without_rows_or_values() -> None:
     assert summarise([]).kind == "numeric" and not summarise([]).notes
     assert notes(summarise([None, "N/A"])) == {NoteKind.EMPTY: 2}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
+from lab.tables.cells import text
 from lab.tables.cells.text import apply_to_distinct, is_soft_null, normalise_text
 
 
@@ -45,3 +46,25 @@ def test_repeated_cells_are_changed_once_and_keep_their_places() -> None:
 
     assert apply_to_distinct(cells, change).to_list() == [None, "X", "Y"] * 1000
     assert seen == [3]
+
+
+def test_usual_text_needs_no_pass_and_only_what_changed_needs_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    passes: list[int] = []
+    change = text._change
+
+    def count(cells: pl.Series) -> pl.Series:
+        passes.append(cells.len())
+        return change(cells)
+
+    monkeypatch.setattr(text, "_change", count)
+    usual = pl.Series(["杭州某某科技有限公司12号", "A类", "name of 7f", "1,234", "-5", "x&y"])
+    assert text.normalise_text(usual).equals(usual)
+    assert text.normalise_text(pl.Series(["&amp;amp;amp;"])).to_list() == ["&"]
+    assert passes == [1, 1, 1, 1, 1]
+
+
+def test_words_are_found_whatever_their_length_and_case() -> None:
+    cells = pl.Series(["NaT", "x" * 90, None, "无", "#DIV/0!", ""])
+    assert text.is_word(cells, text.NULL_WORDS).to_list() == [True, False, False, False, True, True]
+    assert text.is_word(pl.Series(["x" * 90]), text.NULL_WORDS).to_list() == [False]
+    assert text.is_word(pl.Series(["x"]), frozenset()).to_list() == [False]
