@@ -39,7 +39,10 @@ REMARKS: Mapping[str, BilingualText] = {
         "简单分箱比求解器的分箱多说明得多，已采用",
         "simple bins tell much more than the solver's and are used",
     ),
-    "solver_failed": ("求解器出错或超时，改用简单分箱", "the solver failed or ran out of time; simple bins are used"),
+    "solver_failed": (
+        "求解器出错或超时，改用简单分箱（没有则模型不使用）",
+        "the solver failed or ran out of time; simple bins are used, or none if there are none",
+    ),
 }
 _LEAKS_SPOKEN = 10
 _NAMES_ROOM = 150  # characters; with the words around them within the 400 of a warning

@@ -98,7 +98,7 @@ def fit_woe_binning(feature: Feature, values: NDArray[np.float64], label: NDArra
     else:
         splits = _numeric_splits([int(group[0]) for group in groups[1:]], distinct, all_present)
     if not splits:
-        return BinningOutcome(None, "constant" if len(distinct) == 1 else "no_difference")
+        return BinningOutcome(None, "constant" if len(distinct) == 1 else remark or "no_difference")
     bins = WoeBinning(tuple(splits), (), (), len(splits)).assign_bins(values)
     bad = np.bincount(bins[label == 1], minlength=len(splits) + 1)
     good = np.bincount(bins[label == 0], minlength=len(splits) + 1)

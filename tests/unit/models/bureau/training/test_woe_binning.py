@@ -139,6 +139,9 @@ def test_a_solver_that_fails_is_replaced_and_named(monkeypatch: pytest.MonkeyPat
     for column in (pl.Series(values), pl.Series([f"level {one}" for one in np.digitize(values, [-1, 0, 1])])):
         found, woe = outcome(column, label)
         assert found.remark == "solver_failed" and roc_auc_score(label, woe) > 0.8
+    # Nor is its failure read as "tells nothing" where simple bins find nothing either.
+    noise = pl.Series(np.arange(ROWS) % 2)
+    assert outcome(noise, (np.arange(ROWS) // 2) % 2)[0] == BinningOutcome(None, "solver_failed")
 
 
 @pytest.mark.parametrize("seed", range(12))
