@@ -28,9 +28,9 @@ from models.bureau.score_weights import ScoreWeights, WeightLayout, compute_scor
 from models.bureau.verdict_words import verdict_summary
 from models.shared.calibration import Calibration, ScoreScale
 from models.shared.canonical_json import STRICT_CONFIG
-from models.shared.column_profiles import ColumnProfile
 from models.shared.columns import IndicatorColumn, compute_indicators
 from models.shared.dimensions import DIMENSION_CODES, DIMENSIONS
+from models.shared.drift.column_profiles import ColumnProfile
 from models.shared.features import Feature, encode_features
 from models.shared.sheet import (
     PUBLIC_OUTPUT,

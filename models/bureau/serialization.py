@@ -12,9 +12,9 @@ from models.bureau.forest import check_forest
 from models.bureau.model import Model
 from models.shared.calibration import check_scale
 from models.shared.canonical_json import dump_canonical, parse_strict, require
-from models.shared.column_profiles import check_profiles
 from models.shared.columns import check_columns
 from models.shared.dimensions import DIMENSION_CODES
+from models.shared.drift.column_profiles import check_profiles
 
 __all__ = ["Model", "load_model", "save_model", "serialize_model", "validate_model"]
 

@@ -25,7 +25,6 @@ from lab.terms.names import ModelRef
 from lab.terms.text.bilingual import BilingualText
 from models.shared.calibration import Calibration, ScoreScale, check_scale
 from models.shared.canonical_json import STRICT_CONFIG, dump_canonical, parse_strict, require
-from models.shared.column_profiles import ColumnProfile, check_profiles
 from models.shared.columns import (
     MAX_COLUMNS,
     Binning,
@@ -35,6 +34,7 @@ from models.shared.columns import (
     describe_column,
 )
 from models.shared.dimensions import DIMENSION_CODES
+from models.shared.drift.column_profiles import ColumnProfile, check_profiles
 from models.shared.features import Feature, encode_features
 
 SHEET_SCHEMA = "shulab-sheet/1"

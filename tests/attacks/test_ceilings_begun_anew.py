@@ -7,11 +7,9 @@ keys.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
-from lab.bureau.exchange.scoring import batch_scoring
+from lab.bureau.exchange.scoring.dropped_rows import ChargedEnterprises
 from lab.terms.contract.document import Ceilings
 from lab.terms.errors import NotAllowed
 from tests.support.bureau_scene import Scene
@@ -45,16 +43,11 @@ def score_twice(scene: Scene) -> int:
 @pytest.mark.without_control("lasting pseudonyms")
 def test_without_lasting_pseudonyms_the_count_begins_anew(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """The former way: who is counted is named by tag, as the bank itself names them."""
-    charge = batch_scoring.ScoringService._charge
-
-    def by_tag(room, session, work, passed, sent, now):
-        names = [bytes(tag).hex() for tag in work.head.tags]
-        keys = type("Tags", (), {"pseudonyms": staticmethod(lambda *_: names)})
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(room, "_resources", replace(room._resources, keys=keys))
-            return charge(room, session, work, passed, sent, now)
-
-    monkeypatch.setattr(batch_scoring.ScoringService, "_charge", by_tag)
+    monkeypatch.setattr(
+        ChargedEnterprises,
+        "pseudonyms",
+        lambda _, session, validated: [bytes(tag).hex() for tag in validated.head.tags],
+    )
     assert score_twice(scene) == 2
 
 

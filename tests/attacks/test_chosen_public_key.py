@@ -292,7 +292,7 @@ def test_columns_that_were_chosen_cannot_be_said_and_a_reply_gives_no_weight(par
     for batch in (messages.pack_batch(params, CONTRACT, messages.frame_sha256(context), tags, said), honest):
         frame = bureau.evaluate_batch(context, batch, chooser.terms, params, CONTRACT)
         reply = binding.reply_ciphertext(
-            *messages.read_output(unpack_frame(frame, FrameKind.REPLY).parts[0], params), params
+            *messages.read_output(unpack_frame(frame, FrameKind.REPLY).parts[1], params), params
         )
         if batch is honest:
             assert (chooser.decrypt(reply) == chooser.scores).all()

@@ -54,6 +54,8 @@ def test_with_a_receipts_head_the_cut_is_named(tmp_path: Path) -> None:
 def test_a_cut_in_the_middle_of_a_heads_entries_is_named_in_any_case(tmp_path: Path) -> None:
     export = make_export()
     del export.entries[-2:]
+    if len(export.entries) % HEAD_EVERY == 0:  # not where a head was signed
+        del export.entries[-1:]
     export.drop_heads(len(export.entries))
     with pytest.raises(LedgerFault):
         verify_export(export.write(tmp_path / "export.jsonl"), PUBLIC)

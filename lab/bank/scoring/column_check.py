@@ -13,9 +13,9 @@ from typing import Any
 
 from lab.bank.portfolio import Portfolio
 from lab.terms.errors import InvalidInput
-from models.shared.column_drift import ColumnDrift, count_outliers, measure_all_drift, require_acceptable_drift
+from models.shared.drift.column_drift import ColumnDrift, count_outliers, measure_all_drift, require_acceptable_drift
+from models.shared.drift.reading_changes import ReadingChange, compare_readings
 from models.shared.features import Feature, FeatureCells, read_features
-from models.shared.reading_changes import ReadingChange, compare_readings
 from models.shared.sheet import BankSheet
 
 

@@ -41,7 +41,7 @@ from models.bureau.training.verdict.feature_remarks import remark_features
 from models.bureau.training.verdict.leak_signs import find_leak_signs
 from models.bureau.training_verdict import ComparedModel
 from models.shared.calibration import Calibration, ScoreScale
-from models.shared.column_profiles import ColumnProfile, measure_profile
+from models.shared.drift.column_profiles import ColumnProfile, measure_profile
 from models.shared.features import Feature, FeatureCells, FeatureParty, encode_features, infer_features, read_features
 from models.shared.sheet import (
     QUANTILE_COUNT,

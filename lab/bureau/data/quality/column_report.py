@@ -17,7 +17,7 @@ from lab.bureau.store.tables import RegisterRow
 from lab.tables.cells.column_kinds import ColumnSummary
 from lab.terms.errors import InvalidInput
 from models.shared.canonical_json import STRICT_CONFIG
-from models.shared.column_profiles import ColumnProfile, measure_profile
+from models.shared.drift.column_profiles import ColumnProfile, measure_profile
 from models.shared.features import Feature, FeatureDescription, encode_features, infer_features
 
 SAMPLE_ROWS = 100_000

@@ -9,11 +9,11 @@ import polars as pl
 
 from lab.bureau.data.quality.column_report import ColumnReport
 from models.bureau.model import Model
-from models.shared.column_drift import DriftLevel, measure_all_drift
-from models.shared.column_profiles import ColumnProfile
+from models.shared.drift.column_drift import DriftLevel, measure_all_drift
+from models.shared.drift.column_profiles import ColumnProfile
+from models.shared.drift.reading_changes import compare_readings
+from models.shared.drift.share_changes import LEAST_ROWS
 from models.shared.features import Feature, encode_features
-from models.shared.reading_changes import compare_readings
-from models.shared.share_changes import LEAST_ROWS
 
 FEWER_ROWS_WATCH, FEWER_ROWS_STOP = 0.9, 0.5
 """Shares of the previous version's rows below which a person should look, or must agree."""

@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 
 from lab.bank.scoring.column_check import CheckedColumn
+from models.shared.drift.reading_changes import ReadingChange
 from models.shared.features import infer_features, read_features
-from models.shared.reading_changes import ReadingChange
 
 
 @pytest.mark.parametrize(

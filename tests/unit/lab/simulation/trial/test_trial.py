@@ -15,8 +15,8 @@ from lab.simulation.trial.joined_files import JoinedFiles, JoinOptions, read_joi
 from lab.terms.errors import InvalidInput
 from models.bureau.training.settings import TrainingSettings
 from models.bureau.training.trainer import train_model
-from models.shared.column_drift import measure_all_drift
-from models.shared.column_profiles import measure_profile
+from models.shared.drift.column_drift import measure_all_drift
+from models.shared.drift.column_profiles import measure_profile
 from models.shared.features import Feature, encode_features, infer_features
 from tests.support.odd_twins import EVERY_PARTY, MIXED, TWINS, OddTwin, write_pair
 

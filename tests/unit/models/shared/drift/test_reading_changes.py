@@ -6,10 +6,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from models.shared.column_drift import count_outliers
-from models.shared.column_profiles import measure_profile
+from models.shared.drift.column_drift import count_outliers
+from models.shared.drift.column_profiles import measure_profile
+from models.shared.drift.reading_changes import compare_readings
 from models.shared.features import Feature, infer_features
-from models.shared.reading_changes import compare_readings
 
 AMOUNTS = [f"{number * 7.5:.1f}" for number in range(40)]
 DAYS = [f"2021-{1 + number % 12:02d}-{1 + number % 28:02d}" for number in range(40)]

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from lab.terms.errors import InvalidInput
 from lab.terms.text.bilingual import BilingualText
-from models.shared.column_profiles import SMALLEST_COUNT, ColumnProfile, count_rows
+from models.shared.drift.column_profiles import SMALLEST_COUNT, ColumnProfile, count_rows
+from models.shared.drift.share_changes import LEAST_ROWS, stability_index, surely_grew
 from models.shared.features import MAX_CATEGORIES, Feature
-from models.shared.share_changes import LEAST_ROWS, stability_index, surely_grew
 
 WATCH_INDEX, STOP_INDEX = 0.25, 1.0
 WATCH_SHARE, STOP_SHARE = 0.05, 0.25

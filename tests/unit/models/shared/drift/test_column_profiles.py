@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lab.terms.errors import InvalidInput
-from models.shared.column_profiles import SMALLEST_COUNT, ColumnProfile, check_profiles, measure_profile
+from models.shared.drift.column_profiles import SMALLEST_COUNT, ColumnProfile, check_profiles, measure_profile
 from models.shared.features import Feature
 
 NUMBER = Feature("x", "bank", "numeric", (), "conduct", "列", "column")

@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from lab.terms.errors import InvalidInput
-from models.shared.column_drift import measure_all_drift, measure_drift, require_acceptable_drift
-from models.shared.column_profiles import measure_profile
+from models.shared.drift.column_drift import measure_all_drift, measure_drift, require_acceptable_drift
+from models.shared.drift.column_profiles import measure_profile
 from models.shared.features import Feature
 
 CATEGORIES = tuple(f"c{code}" for code in range(20))

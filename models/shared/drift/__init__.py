@@ -1,0 +1,1 @@
+"""How data differ from those of the training: distributions of columns, shares, and the conventions of cells."""
