@@ -94,12 +94,12 @@ def test_without_the_consents_in_the_set_up_the_silent_one_matches(
 def test_without_one_refusal_the_words_tell(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """The former order: every row is found first, and who has not consented is refused in words of its own."""
 
-    def frank(rows: np.ndarray) -> None:
+    def frank(rows: np.ndarray) -> np.ndarray:
         if (rows < 0).any():
             raise NotAllowed("There is no such enterprise.")
         raise NotAllowed("The enterprise has not consented.")
 
-    monkeypatch.setattr(batch_validation, "_check_known", frank)
+    monkeypatch.setattr(batch_validation, "find_known", frank)
     validator = scene.bureau.scoring._validator
     get_or_make = validator._indexes.get_or_make
     everybody = SimpleNamespace(

@@ -25,6 +25,8 @@ from models.shared.features import MAX_CATEGORIES, Feature
 WATCH_INDEX, STOP_INDEX = 0.25, 1.0
 WATCH_SHARE, STOP_SHARE = 0.05, 0.25
 WATCH_EXTREME, STOP_EXTREME = 0.25, 0.5
+OUTLIER_SHARE: Final = 0.05
+"""Of the values; fewer outliers are ordinary in many rows, and not told."""
 OUTLIER_RANGES: Final = 30.0
 """Of ordinary amounts (logarithms with a deviation of 2) about one value in 1,000 lies so far out."""
 DriftLevel = Literal["stable", "watch", "stop"]
@@ -129,14 +131,15 @@ def measure_all_drift(
 def count_outliers(profile: ColumnProfile | None, values: NDArray[np.float64]) -> int:
     """How many of ``values``, float64 [rows], lie ``OUTLIER_RANGES`` widths of the training's middle outside it.
 
-    The middle is what is between the first and the last edge of the profile; 0 without two edges.
+    Fewer than ``OUTLIER_SHARE`` count as none. The middle is what is between the first and the last edge of the profile; 0 without two edges.
     """
     if profile is None or len(profile.edges) < 2:
         return 0
     low, high = profile.edges[0], profile.edges[-1]
     width = OUTLIER_RANGES * (high - low)
     present = values[~np.isnan(values)]
-    return int(((present < low - width) | (present > high + width)).sum())
+    found = int(((present < low - width) | (present > high + width)).sum())
+    return found if found >= OUTLIER_SHARE * len(present) else 0
 
 
 def require_acceptable_drift(found: Sequence[ColumnDrift], *, accepted: bool) -> None:
