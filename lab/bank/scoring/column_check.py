@@ -110,6 +110,13 @@ def check_columns(portfolio: Portfolio, sheet: BankSheet, *, accept_drift: bool)
     """
     values, cells = read_features(portfolio.frame, sheet.features)
     drifts = {drift.name: drift for drift in measure_all_drift(sheet.features, sheet.profiles, values)}
+    unmeasured = len(drifts) < len(sheet.features)
+    if unmeasured and not accept_drift:
+        raise InvalidInput(
+            "Expected the model's sheet to say how each column was distributed in training; it does not, so the "
+            "portfolio can't be compared with it.",
+            next_step="ask the bureau to train the model again, or say --accept-drift to go without the comparison",
+        )
     require_acceptable_drift(list(drifts.values()), accepted=accept_drift)
     profiles = {profile.name: profile for profile in sheet.profiles}
     readings = compare_readings(portfolio.frame, sheet.features)
@@ -126,6 +133,7 @@ def check_columns(portfolio: Portfolio, sheet: BankSheet, *, accept_drift: bool)
         for place, (feature, found) in enumerate(zip(sheet.features, cells, strict=True))
     )
     far = any(drift.level == "stop" for drift in drifts.values()) or any(reading.changes for reading in readings)
+    far = far or unmeasured
     return ColumnCheck(columns, accept_drift and far)
 
 
