@@ -131,7 +131,7 @@ def measure_all_drift(
 def count_outliers(profile: ColumnProfile | None, values: NDArray[np.float64]) -> int:
     """How many of ``values``, float64 [rows], lie ``OUTLIER_RANGES`` widths of the training's middle outside it.
 
-    Fewer than ``OUTLIER_SHARE`` count as none. The middle is what is between the first and the last edge of the profile;
+    Fewer than ``OUTLIER_SHARE`` count as none. The middle lies between the first and the last edge of the profile;
     0 without two edges.
     """
     if profile is None or len(profile.edges) < 2:
