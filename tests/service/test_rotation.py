@@ -86,7 +86,7 @@ def start_client(bank: Bank, contract: str, portfolio: Path) -> subprocess.Popen
 
 def progress_of(bank: Bank) -> int:
     """How many batches the unfinished run has decrypted."""
-    return sum(1 for folder in unfinished_run_folders(bank.home.runs) for _ in folder.glob("batch-*.npy"))
+    return sum(1 for folder in unfinished_run_folders(bank.home.runs) for _ in folder.glob("batch-*.npz"))
 
 
 def stopped_in_the_middle(bank: Bank, contract: str, portfolio: Path) -> subprocess.Popen[bytes]:
