@@ -19,7 +19,7 @@ import sqlalchemy
 
 from lab.bank.connection.client import BureauClient
 from lab.bureau.bureau import Bureau
-from lab.bureau.data.register import RegisterLayout, import_register
+from lab.bureau.data.register import DriftPolicy, RegisterLayout, import_register
 from lab.bureau.model_registry.registry import publish_model, save_model
 from lab.bureau.store.tables import LedgerEntryRow
 from lab.terms.errors import Busy, NotFound
@@ -51,7 +51,8 @@ class Large:
         table = pl.DataFrame({"id": codes}).with_columns(tax=pl.lit(tax), staff=pl.lit("2"))
         table.write_csv(self.source)
         bureau = self.service.bureau
-        import_register(bureau.store, bureau.home, self.source, RegisterLayout("id", "opaque"))
+        accepted = DriftPolicy(accept=True)  # another tax for everybody
+        import_register(bureau.store, bureau.home, self.source, RegisterLayout("id", "opaque"), policy=accepted)
 
     def setup(self, contract: str = "") -> bank.SetupManifest:
         return bank.read_setup(ready(self.service.outlet(), contract or self.contract))

@@ -125,8 +125,10 @@ def test_a_plan_becomes_the_contract_under_which_the_portfolio_is_matched_and_sc
     done = planning.plan(plan, "--recipient", "授信审批部", "--purpose", "post-loan-monitoring")
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
-    assert said["portfolio"] == {"rows": 20, "accepted": 20, "set_aside": 0, "set_aside_reasons": {}}
-    assert said["warnings"] == []
+    reasons = {"duplicate": 1, "empty": 1}
+    assert said["portfolio"] == {"rows": 22, "accepted": 20, "set_aside": 2, "set_aside_reasons": reasons}
+    assert [text.split(" ")[:2] for text in said["warnings"]] == [["1", "rows"]]
+    assert {column["kind"] for column in said["column_report"]} <= {"numeric", "categorical", "boolean", "date"}
     proposal = parse_proposal(plan.read_bytes())
     assert proposal.bank == planning.bank.card
     assert (proposal.model, proposal.model_version, proposal.detail) == ("credit", 1, ResultDetail.TOTAL)
