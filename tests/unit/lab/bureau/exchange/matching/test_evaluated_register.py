@@ -21,7 +21,14 @@ from sqlalchemy import select
 
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.consents import ConsentingRows
-from lab.bureau.data.register import RegisterLayout, Snapshot, SnapshotReader, find_snapshot, import_register
+from lab.bureau.data.register import (
+    DriftPolicy,
+    RegisterLayout,
+    Snapshot,
+    SnapshotReader,
+    find_snapshot,
+    import_register,
+)
 from lab.bureau.exchange.matching.evaluated_register import EvaluatedRegisterStore, EvaluationSummary
 from lab.bureau.exchange.matching.evaluation_reuse import EarlierEvaluations
 from lab.bureau.exchange.matching.row_selection import MatchingKeyScope, RowSelection
@@ -77,7 +84,8 @@ class Room:
     def bring(self, codes: Iterable[str]) -> Snapshot:
         source = self.home.folder / "source.csv"
         pl.DataFrame({"id": list(codes)}).with_columns(a=pl.lit("1")).write_csv(source)
-        import_register(self.store, self.home, source, RegisterLayout("id", "opaque"))
+        accepted = DriftPolicy(accept=True)  # as few as a test likes
+        import_register(self.store, self.home, source, RegisterLayout("id", "opaque"), policy=accepted)
         with self.store.begin_read() as session:
             return find_snapshot(session, "main")
 
