@@ -31,7 +31,7 @@ from models.shared.canonical_json import STRICT_CONFIG
 from models.shared.columns import IndicatorColumn, compute_indicators
 from models.shared.dimensions import DIMENSION_CODES, DIMENSIONS
 from models.shared.drift.column_profiles import ColumnProfile
-from models.shared.features import Feature, encode_features
+from models.shared.features import Feature, FeatureParty, encode_features
 from models.shared.sheet import (
     PUBLIC_OUTPUT,
     TOTAL_OUTPUT,
@@ -214,14 +214,15 @@ class Model:
 
     def profiles_of(self, features: Iterable[Feature]) -> tuple[ColumnProfile, ...]:
         """The profiles of these features of one party, in order; those without one are left out."""
-        found = [
-            next((profile for feature, profile in self._profiled if feature == wanted), None) for wanted in features
-        ]
+        found = [self._profiles_by_feature.get((feature.party, feature.name)) for feature in features]
         return tuple(profile for profile in found if profile is not None)
 
     @cached_property
-    def _profiled(self) -> list[tuple[Feature, ColumnProfile]]:
-        return list(zip(self.features, self.profiles, strict=True)) if self.profiles else []
+    def _profiles_by_feature(self) -> dict[tuple[FeatureParty, str], ColumnProfile]:
+        if not self.profiles:
+            return {}
+        pairs = zip(self.features, self.profiles, strict=True)
+        return {(feature.party, feature.name): profile for feature, profile in pairs}
 
     def public_items(self) -> tuple[PublicItem, ...]:
         """The bureau's items that some tree tests."""

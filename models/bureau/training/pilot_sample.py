@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -14,7 +14,7 @@ from models.bureau.model import MAX_FEATURES
 from models.bureau.training.measurement import validate_label
 from models.bureau.training.settings import TrainingSettings
 from models.bureau.training_verdict import FeatureRemark
-from models.shared.features import Feature, describe_columns, encode_features, infer_features
+from models.shared.features import Feature, FeatureCells, describe_columns, infer_features, read_features
 
 CROSS_FIT_MAX_ROWS = 2000  # a fifth of fewer rows is too little to calibrate on
 CROSS_FIT_MAX_CASES = 150
@@ -26,7 +26,7 @@ class PilotSample:
     """``values``: float64 [rows, features], NaN for missing; ``label``: int64 [rows] of 0 and 1 (1 is default).
 
     ``left_out``: columns of one value, which a table too wide for a model is trained without. ``summaries``: how each
-    column of both tables was read, the bureau's first.
+    column of both tables was read, the bureau's first. ``cells``: what was found in the column of each feature.
     """
 
     features: tuple[Feature, ...]
@@ -34,6 +34,7 @@ class PilotSample:
     label: NDArray[np.int64]
     left_out: tuple[FeatureRemark, ...] = ()
     summaries: tuple[ColumnSummary, ...] = ()
+    cells: tuple[FeatureCells, ...] = ()
 
     @property
     def small(self) -> bool:
@@ -63,16 +64,25 @@ def read_sample(
         *infer_features(public, "bureau", settings.public_descriptions, shared),
         *infer_features(bank, "bank", settings.bank_descriptions, own),
     )
-    sample = PilotSample(features, encode_both(features, public, bank), target, summaries=(*shared, *own))
+    values, cells = _read_both(features, public, bank)
+    sample = PilotSample(features, values, target, summaries=(*shared, *own), cells=cells)
     return sample if len(features) <= MAX_FEATURES else _without_constants(sample)
 
 
 def encode_both(features: tuple[Feature, ...], public: pl.DataFrame, bank: pl.DataFrame) -> NDArray[np.float64]:
     """The values of both parties' features, the bureau's first: float64 [rows, features], NaN for missing."""
+    return _read_both(features, public, bank)[0]
+
+
+def _read_both(
+    features: tuple[Feature, ...], public: pl.DataFrame, bank: pl.DataFrame
+) -> tuple[NDArray[np.float64], tuple[FeatureCells, ...]]:
+    """As ``encode_both``, and what was found in the column of each feature."""
     bureau = [feature for feature in features if feature.party == "bureau"]
     own = [feature for feature in features if feature.party == "bank"]
-    parts = [encode_features(frame, group) for frame, group in ((public, bureau), (bank, own)) if group]
-    return np.hstack(parts) if parts else np.zeros((public.height, 0))
+    parts = [read_features(frame, group) for frame, group in ((public, bureau), (bank, own)) if group]
+    values = np.hstack([part for part, _ in parts]) if parts else np.zeros((public.height, 0))
+    return values, tuple(one for _, cells in parts for one in cells)
 
 
 def varies(values: NDArray[np.float64]) -> bool:
@@ -91,11 +101,12 @@ def _without_constants(sample: PilotSample) -> PilotSample:
             next_step="choose columns with --columns, or import fewer into the register",
         )
     dropped = sorted(set(range(len(sample.features))) - set(keep))
-    return PilotSample(
-        tuple(sample.features[number] for number in keep),
-        sample.values[:, keep],
-        sample.label,
-        tuple(
+    return replace(
+        sample,
+        features=tuple(sample.features[number] for number in keep),
+        values=sample.values[:, keep],
+        cells=tuple(sample.cells[number] for number in keep),
+        left_out=tuple(
             FeatureRemark(
                 sample.features[number].name,
                 sample.features[number].party,
@@ -103,5 +114,4 @@ def _without_constants(sample: PilotSample) -> PilotSample:
             )
             for number in dropped
         ),
-        sample.summaries,
     )

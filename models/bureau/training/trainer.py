@@ -42,7 +42,7 @@ from models.bureau.training.verdict.leak_signs import find_leak_signs
 from models.bureau.training_verdict import ComparedModel
 from models.shared.calibration import Calibration, ScoreScale
 from models.shared.drift.column_profiles import ColumnProfile, measure_profile
-from models.shared.features import Feature, FeatureCells, FeatureParty, encode_features, infer_features, read_features
+from models.shared.features import Feature, FeatureCells, FeatureParty, encode_features, infer_features
 from models.shared.sheet import (
     QUANTILE_COUNT,
     TOTAL_OUTPUT,
@@ -121,9 +121,10 @@ def train_model(
         stage.advance()
         card = _draft_card(sample, settings, measured, cards, forest)
         model = _assemble(sample, settings, forest, measured.calibration, card)
+        split = len(model.public_features)
         cells: dict[FeatureParty, tuple[FeatureCells, ...]] = {
-            "bureau": read_features(public, model.public_features)[1],
-            "bank": read_features(bank, model.bank_features)[1],
+            "bureau": sample.cells[:split],
+            "bank": sample.cells[split:],
         }
         card = replace(card, warnings=collect_warnings(model, settings.sample_notes, measured.flat, cells))
         profiles = _profiles(sample, population)
