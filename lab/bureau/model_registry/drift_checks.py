@@ -47,7 +47,7 @@ class ModelDriftChecks:
         Raises ``InvalidInput`` if it is too far and not accepted; that is kept as well, so that nobody scores with it.
         """
         findings = self._measure(version, snapshot)
-        model, register = ModelRef(version.name, version.version), (snapshot.name, snapshot.version)
+        model, register = version.ref, (snapshot.name, snapshot.version)
         far = sum(finding.level == "stop" for finding in findings)
         with self._store.begin() as session:
             before = find_drift(session, register, model)
@@ -66,9 +66,8 @@ class ModelDriftChecks:
 
         Raises ``NotAllowed`` if the register is too far and nobody accepted that.
         """
-        model = ModelRef(version.name, version.version)
-        key = (model, snapshot.name, snapshot.version)
-        register = (snapshot.name, snapshot.version)
+        model, register = version.ref, (snapshot.name, snapshot.version)
+        key = (model, *register)
         with self._lock:
             if key in self._passed:
                 return self._passed[key]
@@ -82,7 +81,7 @@ class ModelDriftChecks:
 
     def _compare_once(self, version: ModelVersion, snapshot: Snapshot) -> None:
         """Compare and keep what was found, unless that was done before, here or in another process."""
-        register, model = (snapshot.name, snapshot.version), ModelRef(version.name, version.version)
+        model, register = version.ref, (snapshot.name, snapshot.version)
         with self._store.begin_read() as session:
             if find_drift(session, register, model) is not None:
                 return

@@ -42,8 +42,13 @@ class ModelVersion:
     sha256: str
     sheets: dict[str, str]
 
+    @property
+    def ref(self) -> ModelRef:
+        """Name and version."""
+        return ModelRef(self.name, self.version)
+
     def __str__(self) -> str:
-        return str(ModelRef(self.name, self.version))
+        return str(self.ref)
 
 
 def check_model_name(name: str) -> None:
