@@ -22,7 +22,8 @@ from lab.bureau.ledger import LOCAL_ACTOR
 from lab.bureau.ledger.settings_changes import record_configuration_change
 from lab.bureau.ledger.tree_head_signer import TreeHeadSigner
 from lab.process.memory_protection import disable_core_dumps, hide_environment_from_children
-from lab.terms.errors import Conflict
+from lab.transport.head_deadline import head_deadline_protocol
+from lab.transport.listening import open_listener
 from lab.transport.tls_files import check_tls_files
 from sandbox.api import openapi
 from sandbox.api.banks import batches, contracts, jobs, matching, offers, scoring
@@ -156,6 +157,7 @@ def server_config(app: FastAPI, settings: ServiceSettings) -> uvicorn.Config:
     """Configuration of uvicorn: no log of its own, no server name in responses, no trust in forwarded headers."""
     return uvicorn.Config(
         app,
+        http=head_deadline_protocol(settings.request_head_seconds),
         log_config=None,
         access_log=False,
         server_header=False,
@@ -196,7 +198,7 @@ def serve(
     hide_environment_from_children()
     settings = load_settings(home)
     check_tls_files(settings.tls_certificate, settings.tls_key, names=("tls_certificate", "tls_key"))
-    with _listen(host, port) as listening, Bureau.open(home, changes=changes) as bureau:
+    with open_listener(host, port) as listening, Bureau.open(home, changes=changes) as bureau:
         bureau.workers.check_confinement()
         logger = open_service_log(home / "logs", settings.log_bytes)
         metrics = ServiceMetrics()
@@ -250,17 +252,6 @@ def _background_tasks(
         jobs.stop(settings.drain_seconds)
         # If the interpreter ends while a thread runs native code, the process dies with SIGABRT.
         starting.join(settings.drain_seconds)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """A listening socket, opened before anything else; raises ``Conflict`` if it cannot listen."""
-    try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except (OSError, OverflowError):
-        raise Conflict(
-            f"Expected to listen on port {port} of {host}; it is taken, not permitted, or not on this machine.",
-            next_step="choose another --port (0 takes a free one) or --host",
-        ) from None
 
 
 def _record_witness_outcome(
