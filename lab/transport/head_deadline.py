@@ -19,15 +19,18 @@ class HeadDeadlineProtocol(H11Protocol):
     head_seconds: ClassVar[float] = 10.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Start the timer for the first head."""
         super().connection_made(transport)
         self._late: asyncio.TimerHandle | None = None
         self._watch_head()
 
     def data_received(self, data: bytes) -> None:
+        """Start or stop the timer by what came."""
         super().data_received(data)
         self._watch_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the timer."""
         if self._late is not None:
             self._late.cancel()
         super().connection_lost(exc)
