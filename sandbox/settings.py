@@ -43,6 +43,8 @@ class ServiceSettings(FileSettings):
     """How long a received request waits for a slot."""
     retry_after: Annotated[int, Field(ge=1, le=3600)] = 2
     """The value of Retry-After, in seconds."""
+    request_head_seconds: Seconds = 10.0
+    """How long the head of a request, or the start of TLS, may take; then the connection is closed."""
     body_idle_seconds: Seconds = 30.0
     """The longest pause while a body is being received."""
     body_bytes_per_second: Annotated[int, Field(ge=0)] = 16 * 1024

@@ -18,6 +18,7 @@ from typer.exceptions import TyperException
 
 from lab.cli.terminal.help_formatting import disable_help_truncation
 from lab.cli.terminal.output import report_error, report_internal_error, report_usage_error
+from lab.process.file_modes import keep_new_files_private
 from lab.process.garbage_collection import tune_garbage_collection
 from lab.process.memory_protection import disable_core_dumps, hide_environment_from_children
 from lab.terms.errors import NotFound, ShulabError
@@ -126,6 +127,7 @@ def main() -> None:
     tune_garbage_collection()
     disable_core_dumps()  # any command may have keys in its memory
     hide_environment_from_children()
+    keep_new_files_private()
     if len(sys.argv) < 4 or {"-h", "--help"} & set(sys.argv):
         disable_help_truncation()
     called = next((word for word in sys.argv[1:] if not word.startswith("-")), None)

@@ -16,9 +16,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from dbos import DBOS, SetWorkflowID
+from sqlalchemy.exc import DBAPIError
 
 from lab.bureau.bureau import Bureau
 from lab.bureau.exchange import BatchCharge, BatchOutcome
+from lab.bureau.store.outage_reasons import describe_database_error
 from lab.terms.errors import NotFound, ShulabError
 from sandbox.jobs.dbos_config import make_dbos_config
 from sandbox.jobs.executors import ExecutorRegistration
@@ -49,17 +51,21 @@ class BatchWorkflows:
         self._under_way = 0
 
     def start(self) -> None:
-        """Start to run waiting batches, and those that dead processes left."""
+        """Start to run waiting batches, and those that dead processes left; raises ``Unreachable`` or ``InvalidInput``
+        if the database of workflows cannot be used."""
         home = self._bureau.home
         self._executor = ExecutorRegistration(home.path("executors"))
         self._workflow = self._declare()
         url = home.settings.database_url or f"sqlite:///{home.path('jobs.db')}"
         workers = self._bureau.workers.batches_at_once()
         DBOS(config=make_dbos_config(url, self._executor.id, threads=workers + 4, logger=self._logger))
-        DBOS.launch()
-        self._queue = DBOS.register_queue(
-            QUEUE, worker_concurrency=workers, polling_interval_sec=_POLL_SECONDS, on_conflict="always_update"
-        )
+        try:
+            DBOS.launch()
+            self._queue = DBOS.register_queue(
+                QUEUE, worker_concurrency=workers, polling_interval_sec=_POLL_SECONDS, on_conflict="always_update"
+            )
+        except DBAPIError as error:
+            raise describe_database_error(error, f"{url.partition(':')[0]} jobs") from None
         self._watcher.start()
 
     def enqueue(self, charge: BatchCharge, past: int = 0) -> None:

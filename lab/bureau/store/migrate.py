@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy.exc import OperationalError
 
+from lab.bureau.store.outage_reasons import describe_database_error
 from lab.bureau.store.tables import Base
 from lab.terms.errors import Conflict
 
@@ -21,8 +23,16 @@ _MIGRATION_LOCK = 0x5348554C
 def migrate(engine: Engine) -> None:
     """Run all migrations that the database lacks, in one transaction; there may be none.
 
-    Raises ``Conflict`` for a database that a later version has brought further than this one knows.
+    Raises ``Conflict`` for a database that a later version has brought further than this one knows, and ``Unreachable``
+    with the reason for one that cannot be changed.
     """
+    try:
+        _migrate(engine)
+    except OperationalError as error:
+        raise describe_database_error(error, engine.dialect.name) from None
+
+
+def _migrate(engine: Engine) -> None:
     with engine.begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})

@@ -215,13 +215,27 @@ def serve(
     as_json: JsonOption = False,
 ) -> None:
     """启动服务 Serve banks over HTTP until SIGTERM or Ctrl-C."""
-    from sandbox.app import serve as run  # the web framework is needed by this command alone
+    from sandbox.app import ServiceAddress  # the web framework is needed by this command alone
+    from sandbox.app import serve as run
 
     out = CommandOutput(as_json)
     folder = (home or default_folder()).expanduser().absolute()
-    shown = f"http://{host}:{port}" if port else f"http://{host} (端口见文件 the port goes to the file)"
-    out.say(f"服务启动 Serving {folder} at {shown}; Ctrl-C 结束 ends it")
-    run(folder, host, port, port_file, changes=bureau_register.worker_settings_overrides(processes, cluster))
+
+    def announce(address: ServiceAddress) -> None:
+        every = " (本机所有地址 every address of this machine)" if address.every_address else ""
+        out.say(f"服务就绪 Serving {folder} at {address.origin}{every}; Ctrl-C 结束 ends it")
+        if address.unprotected:
+            out.alert(
+                "警告：其他机器可不加密访问，口令和令牌会在途中泄露 WARNING: other machines reach it without TLS; "
+                "passwords and tokens can be read on the way"
+            )
+            out.alert(
+                "请在 service.toml 设置 tls_certificate 和 tls_key，或由代理终止 TLS 并设置 public_url "
+                "Set tls_certificate and tls_key in service.toml, or let a proxy end TLS and set public_url"
+            )
+
+    changes = bureau_register.worker_settings_overrides(processes, cluster)
+    run(folder, host, port, port_file, changes=changes, on_listening=announce)
     out.say("服务已结束 The service has ended")
     out.print_result({"served": str(folder)})
 
