@@ -22,7 +22,7 @@ from lab.bureau.ledger import LOCAL_ACTOR
 from lab.bureau.ledger.settings_changes import record_configuration_change
 from lab.bureau.ledger.tree_head_signer import TreeHeadSigner
 from lab.process.memory_protection import disable_core_dumps, hide_environment_from_children
-from lab.terms.errors import Conflict
+from lab.terms.errors import Conflict, ShulabError
 from lab.transport.tls_files import check_tls_files
 from sandbox.api import openapi
 from sandbox.api.banks import batches, contracts, jobs, matching, offers, scoring
@@ -196,6 +196,7 @@ def serve(
     hide_environment_from_children()
     settings = load_settings(home)
     check_tls_files(settings.tls_certificate, settings.tls_key, names=("tls_certificate", "tls_key"))
+    settings.network_settings()  # a wrong proxy is refused before anything else starts
     with _listen(host, port) as listening, Bureau.open(home, changes=changes) as bureau:
         bureau.workers.check_confinement()
         logger = open_service_log(home / "logs", settings.log_bytes)
@@ -235,7 +236,9 @@ def _background_tasks(
         on_error=lambda error: log_event(logger, "sweep failed", error=error),
     )
     cosignatures = CosignatureRequester(
-        bureau.cosignatures, lambda *outcome: _record_witness_outcome(logger, metrics, *outcome)
+        bureau.cosignatures,
+        lambda *outcome: _record_witness_outcome(logger, metrics, *outcome),
+        network=settings.network_settings(),
     )
     jobs.start()
     tree_heads.start()
@@ -269,7 +272,8 @@ def _record_witness_outcome(
     """Count a witness's response; log an error."""
     metrics.count_cosignature(outcome)
     if error is not None:
-        log_event(logger, "no cosignature", error=error, witness=witness, outcome=outcome)
+        why = error.detail if isinstance(error, ShulabError) else ""
+        log_event(logger, "no cosignature", error=error, witness=witness, outcome=outcome, why=why)
 
 
 def _start_workers(bureau: Bureau, logger: logging.Logger) -> None:
