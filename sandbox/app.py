@@ -195,7 +195,7 @@ def serve(
     disable_core_dumps()
     hide_environment_from_children()
     settings = load_settings(home)
-    check_tls_files(settings.tls_certificate, settings.tls_key, names=("tls_certificate", "tls_key"))
+    expires = check_tls_files(settings.tls_certificate, settings.tls_key, names=("tls_certificate", "tls_key"))
     settings.network_settings()  # a wrong proxy is refused before anything else starts
     with _listen(host, port) as listening, Bureau.open(home, changes=changes) as bureau:
         bureau.workers.check_confinement()
@@ -211,7 +211,8 @@ def serve(
             signal.signal(name, lambda number, frame: None)
         record_configuration_change(bureau.store, "service", settings, bureau.keys.hash_settings, by=LOCAL_ACTOR)
         with _background_tasks(bureau, settings, logger, metrics, jobs):
-            log_event(logger, "serving", host=host, port=listening.getsockname()[1])
+            until = {"certificate_expires": expires.isoformat()} if expires is not None else {}
+            log_event(logger, "serving", host=host, port=listening.getsockname()[1], **until)
             _BureauServer(config, port_file).run(sockets=[listening])
         log_event(logger, "stopped")
 
