@@ -211,8 +211,8 @@ def serve(
             signal.signal(name, lambda number, frame: None)
         record_configuration_change(bureau.store, "service", settings, bureau.keys.hash_settings, by=LOCAL_ACTOR)
         with _background_tasks(bureau, settings, logger, metrics, jobs):
-            until = {"certificate_expires": expires.isoformat()} if expires is not None else {}
-            log_event(logger, "serving", host=host, port=listening.getsockname()[1], **until)
+            until = expires.isoformat() if expires is not None else ""
+            log_event(logger, "serving", host=host, port=listening.getsockname()[1], certificate_expires=until)
             _BureauServer(config, port_file).run(sockets=[listening])
         log_event(logger, "stopped")
 

@@ -63,7 +63,7 @@ def swap(chain: Path, key: Path) -> None:
     key.write_bytes(first)
 
 
-L, M, R, O = (pem(one.certificate) for one in (LEAF, MIDDLE, ROOT, OTHER))
+LEAF_PEM, MIDDLE_PEM, ROOT_PEM, OTHER_PEM = (pem(one.certificate) for one in (LEAF, MIDDLE, ROOT, OTHER))
 
 
 @pytest.mark.parametrize(
@@ -74,15 +74,19 @@ L, M, R, O = (pem(one.certificate) for one in (LEAF, MIDDLE, ROOT, OTHER))
         (lambda chain, key: (key.unlink(), key.mkdir()), "tls_key at .*it is not a file", "path"),
         (_cert(b""), "tls_certificate; it holds none", "in PEM"),
         (_cert(LEAF.certificate.public_bytes(Encoding.DER)), "it is DER", "openssl x509 -inform der"),
-        (_cert(L[:200] + b"\n-----END CERTIFICATE-----\n"), "damaged", "copy"),
+        (_cert(LEAF_PEM[:200] + b"\n-----END CERTIFICATE-----\n"), "damaged", "copy"),
         (swap, "tls_certificate; it holds a key", "the other file"),
-        (_key(L), "tls_key; it holds a certificate", "requested with"),
+        (_key(LEAF_PEM), "tls_key; it holds a certificate", "requested with"),
         (_key(b"hello"), "tls_key; it holds none", "requested with"),
         (_key(b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----"), "it is damaged", "-check"),
-        (_cert(O + M), "belong together; .*for other.example, issued by Issuing Authority", "requested with"),
-        (_cert(M + L), "first in the file of tls_certificate; it is number 2 of 2", "put it first"),
-        (_cert(L + R + M), "number 1 of 3 is not issued by number 2", "order the file"),
-        (_cert(L + O), "number 1 of 2 is not issued by number 2", "order the file"),
+        (
+            _cert(OTHER_PEM + MIDDLE_PEM),
+            "belong together; .*for other.example, issued by Issuing Authority",
+            "requested with",
+        ),
+        (_cert(MIDDLE_PEM + LEAF_PEM), "first in the file of tls_certificate; it is number 2 of 2", "put it first"),
+        (_cert(LEAF_PEM + ROOT_PEM + MIDDLE_PEM), "number 1 of 3 is not issued by number 2", "order the file"),
+        (_cert(LEAF_PEM + OTHER_PEM), "number 1 of 2 is not issued by number 2", "order the file"),
     ],
 )
 def test_each_fault_is_said(tmp_path: Path, spoil: Callable[[Path, Path], None], shown: str, step: str) -> None:
