@@ -26,6 +26,7 @@ from lab.bureau.ledger.settings_changes import record_configuration_change
 from lab.bureau.ledger.tree_head_signer import TreeHeadSigner
 from lab.process.file_modes import keep_new_files_private
 from lab.process.memory_protection import disable_core_dumps, hide_environment_from_children
+from lab.terms.errors import Conflict, ShulabError
 from lab.transport.head_deadline import head_deadline_protocol
 from lab.transport.listening import format_origin, is_every_address, is_exposed, open_listener
 from lab.transport.tls_files import check_tls_files
@@ -234,7 +235,8 @@ def serve(
     check_home_writable(home)
     check_port_file(port_file)
     settings = load_settings(home)
-    check_tls_files(settings.tls_certificate, settings.tls_key, names=("tls_certificate", "tls_key"))
+    expires = check_tls_files(settings.tls_certificate, settings.tls_key, names=("tls_certificate", "tls_key"))
+    settings.network_settings()  # a wrong proxy is refused before anything else starts
     with open_listener(host, port) as listening, Bureau.open(home, changes=changes) as bureau:
         bureau.workers.check_confinement()
         logger = open_service_log(home / "logs", settings.log_bytes)
@@ -251,7 +253,8 @@ def serve(
         def announce(found: int) -> None:
             if port_file is not None:
                 _write_port(port_file, found)
-            log_event(logger, "serving", host=host, port=found)
+            until = expires.isoformat() if expires is not None else ""
+            log_event(logger, "serving", host=host, port=found, certificate_expires=until)
             on_listening(ServiceAddress.of(host, found, settings))
 
         with _background_tasks(bureau, settings, logger, metrics, jobs):
@@ -286,7 +289,9 @@ def _background_tasks(
         on_error=lambda error: log_event(logger, "sweep failed", error=error),
     )
     cosignatures = CosignatureRequester(
-        bureau.cosignatures, lambda *outcome: _record_witness_outcome(logger, metrics, *outcome)
+        bureau.cosignatures,
+        lambda *outcome: _record_witness_outcome(logger, metrics, *outcome),
+        network=settings.network_settings(),
     )
     jobs.start()
     tree_heads.start()
@@ -309,7 +314,8 @@ def _record_witness_outcome(
     """Count a witness's response; log an error."""
     metrics.count_cosignature(outcome)
     if error is not None:
-        log_event(logger, "no cosignature", error=error, witness=witness, outcome=outcome)
+        why = error.detail if isinstance(error, ShulabError) else ""
+        log_event(logger, "no cosignature", error=error, witness=witness, outcome=outcome, why=why)
 
 
 def _start_workers(bureau: Bureau, logger: logging.Logger) -> None:

@@ -24,9 +24,11 @@ from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound
 from lab.terms.keys.fingerprint import key_fingerprint, legacy_fingerprint
 from lab.terms.keys.party import Party
 from lab.terms.keys.sealing import SealKey
+from lab.terms.text.known_names import check_known_names
 from lab.terms.text.visible_line import check_visible_line
 
 _SETTINGS = "bank.toml"
+_SETTING_NAMES = ("name", "public_key", "created", "key_file", "former")
 _KEY_FILE_BYTES = 32
 
 
@@ -94,6 +96,7 @@ class BankHome:
         check_private(folder)
         try:
             settings = tomllib.loads(path.read_text(encoding="utf-8"))
+            check_known_names(settings, _SETTING_NAMES, where=_SETTINGS, next_step=f"correct {path}")
             key_file = settings.get("key_file")
             party = Party(name=settings["name"], public_key=settings["public_key"])
             former = tuple(Party(name=party.name, public_key=key).public_key for key in settings.get("former", ()))

@@ -18,6 +18,7 @@ from typer.exceptions import TyperException
 
 from lab.cli.terminal.help_formatting import disable_help_truncation
 from lab.cli.terminal.output import report_error, report_internal_error, report_usage_error
+from lab.process.environment_names import check_command_variables
 from lab.process.file_modes import keep_new_files_private
 from lab.process.garbage_collection import tune_garbage_collection
 from lab.process.memory_protection import disable_core_dumps, hide_environment_from_children
@@ -137,6 +138,8 @@ def main() -> None:
 def _run(called: str | None) -> int:
     """Run the command ``called``; returns the exit code."""
     try:
+        if not {"-h", "--help", "--version"} & set(sys.argv):
+            check_command_variables()
         return build_app(called)(standalone_mode=False) or 0
     except ShulabError as error:
         return report_error(error, as_json="--json" in sys.argv[1:])

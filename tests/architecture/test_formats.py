@@ -35,6 +35,7 @@ from lab.terms.ledger.receipt import Receipt, verify_receipt
 from lab.terms.ledger.tree import SignedTreeHead
 from lab.terms.progress import SILENT
 from lab.terms.witnessing.observed_heads import read_heads
+from lab.transport.proxy.network_settings import NETWORK_FILE, read_network_settings
 from models.bureau.serialization import load_model
 from models.shared.dimensions import DIMENSIONS
 from models.shared.sheet import BankSheet
@@ -160,6 +161,12 @@ def bank_settings(path: Path) -> None:
     assert BankHome.open(home).name == "示例银行 Sample Bank"
 
 
+def network_settings(path: Path) -> None:
+    (path.parent / NETWORK_FILE).write_bytes(path.read_bytes())
+    found = read_network_settings(path.parent)
+    assert found.proxy_for("https", "bureau.example", 443) and not found.proxy_for("https", "fd00::1", 443)
+
+
 def settings_of(module: object) -> type[BaseSettings]:
     """The one class of settings that a module defines."""
     (found,) = [
@@ -195,6 +202,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "bureau.toml": lambda path: settings_of(bureau_home).read(path),  # type: ignore[attr-defined]
     "service.toml": lambda path: settings_of(service).read(path),  # type: ignore[attr-defined]
     "bank.toml": bank_settings,
+    "network.toml": network_settings,
 }
 
 

@@ -31,6 +31,7 @@ from lab.bank.connection.client import BureauClient, RetryPolicy
 from lab.bureau.bureau import Bureau
 from lab.sdk.connection import ServiceConnection
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Unreachable
+from lab.transport.proxy.network_settings import NetworkSettings
 from protocols.wire.frame import Frame, FrameKind
 from sandbox.app import serve
 from tests.service.conftest import Process
@@ -99,7 +100,7 @@ def test_where_it_cannot_listen_it_does_not_start(home, host, port):
 def test_a_file_without_certificates_is_said_to_be_one(tmp_path):
     for file in (tmp_path / "missing.pem", tmp_path):
         with pytest.raises(InvalidInput, match="PEM"):
-            BureauClient("https://bureau.example", Key(), ca_file=file)
+            BureauClient("https://bureau.example", Key(), network=NetworkSettings(ca_file=file))
 
 
 @pytest.fixture
@@ -130,7 +131,7 @@ def test_it_speaks_tls_and_both_clients_check_it(tmp_path, tls_files):
     cert_file, key_file = tls_files
     with running(tmp_path / "logs", tls_certificate=cert_file, tls_key=key_file) as service:
         url = service.url.replace("http:", "https:")
-        with BureauClient(url, service.key, ca_file=cert_file, retry_policy=QUICK) as outlet:
+        with BureauClient(url, service.key, network=NetworkSettings(ca_file=cert_file), retry_policy=QUICK) as outlet:
             assert outlet.sheet(CONTRACT) == b"{}"
         with (
             BureauClient(url, service.key, retry_policy=QUICK) as outlet,

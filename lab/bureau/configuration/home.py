@@ -53,7 +53,7 @@ HOME_VARIABLE = "SHULAB_BUREAU_HOME"
 class BureauSettings(FileSettings):
     """Settings of a bureau. None is a secret, except that ``database_url`` may hold a password."""
 
-    model_config = SettingsConfigDict(env_prefix="SHULAB_BUREAU_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="SHULAB_BUREAU_", extra="forbid", frozen=True)
 
     name: Annotated[VisibleLine, Field(min_length=1, max_length=200)]
     database_url: Annotated[str, Field(repr=False)] = ""

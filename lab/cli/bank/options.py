@@ -16,6 +16,7 @@ from lab.bank.keys import BankKeys
 from lab.cli.terminal.output import prompt_user
 from lab.terms.contract.document import SignedContract
 from lab.terms.errors import InvalidInput
+from lab.transport.proxy.network_settings import read_network_settings
 from protocols.wire.http_signatures import Signer
 
 BankHomeOption = Annotated[
@@ -128,7 +129,8 @@ class ConnectionOptions(HomeOptions):
 
     def connect(self, url: str, signer: Signer, bureau_key: str | None = None) -> BureauClient:
         """A client of the bureau at ``url``; ``bureau_key``: its public key, hexadecimal, where it is pinned."""
-        return BureauClient(url, signer, bureau_key=bureau_key, ca_file=self.ca_file, insecure_http=self.insecure_http)
+        network = read_network_settings(self.home or default_home(), ca_file=self.ca_file)
+        return BureauClient(url, signer, bureau_key=bureau_key, network=network, insecure_http=self.insecure_http)
 
     def connect_for(self, home: BankHome, keys: BankKeys, signed: SignedContract) -> BureauClient:
         """A client of the bureau of a signed contract, whose key is pinned, at its last address."""
