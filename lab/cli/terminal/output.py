@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -32,7 +31,9 @@ from rich.table import Table
 from rich.text import Text
 from typer.exceptions import TyperException
 
-from lab.terms.errors import NotAllowed, ShulabError
+from lab.cli.terminal.standard_streams import encode_json_for, find_lost_output
+from lab.cli.terminal.unexpected_errors import describe_errno, describe_fault, explain_error, fault_error
+from lab.terms.errors import MachineFault, NotAllowed, ShulabError
 from lab.terms.progress import ProgressStage
 from lab.terms.text.escaping import VisibleText, dump_visible_json, escape_hidden
 
@@ -174,7 +175,7 @@ class CommandOutput:
     def print_result(self, facts: Mapping[str, Any]) -> None:
         """The command's outcome as one JSON object, printed only under ``--json``."""
         if self.json:
-            sys.stdout.write(dump_visible_json(facts) + "\n")
+            _write_json(facts)
 
     def confirm(self, question: str) -> bool:
         """Ask a yes-or-no question on stderr; True for yes."""
@@ -234,33 +235,60 @@ def prompt_user(question: str, *, secret: bool = False, confirm: bool = False) -
     return str(typer.prompt(escape_hidden(question), hide_input=secret, confirmation_prompt=confirm, err=True))
 
 
-def report_usage_error(error: TyperException) -> int:
+def report_usage_error(error: TyperException, *, as_json: bool = False) -> int:
     """Print what the parser says is wrong with a command line; returns the exit code."""
     if type(error).__name__ == "NoArgsIsHelpError":
         return error.exit_code  # the parser has already shown the help
-    notes = SafeConsole(stderr=True)
     context: typer.Context | None = getattr(error, "ctx", None)
+    help_command = f"{context.command_path} --help" if context is not None else "lab --help"
+    if as_json:
+        _write_json({"error": "usage", "detail": error.format_message(), "next_step": help_command})
+    notes = SafeConsole(stderr=True)
     if context is not None:
         notes.print(Text(VisibleText(context.get_usage())), soft_wrap=True)
-        notes.print(Text(escape_hidden(f"帮助 help: {context.command_path} --help")), soft_wrap=True)
+        notes.print(Text(escape_hidden(f"帮助 help: {help_command}")), soft_wrap=True)
     notes.print(Text(VisibleText(f"错误 error (usage): {error.format_message()}"), style="red"), soft_wrap=True)
     return error.exit_code
 
 
-def report_internal_error(error: Exception) -> None:
-    """Print an unexpected error with its traceback, escaped."""
-    sys.stderr.write(VisibleText("".join(traceback.format_exception(error))))
+def report_unexpected_error(error: BaseException, *, as_json: bool) -> int:
+    """Print an error that Shulab did not raise: what the machine refused, or a fault; returns the exit code."""
+    explained = explain_error(error)
+    if explained is None:
+        sys.stderr.write(describe_fault(error))
+        explained = fault_error(error)
+    return report_error(explained, as_json=as_json)
+
+
+def report_lost_output(exit_code: int) -> int:
+    """The exit code of a command that ended with ``exit_code``, once its output has been written as far as it could.
+
+    If a part of stdout is lost (a full disk, not a reader that left), says so on stderr; a command that had done its
+    work then ends with the code of a ``MachineFault``, since nobody has its result.
+    """
+    failure = find_lost_output(sys.stdout)
+    if failure is None:
+        return exit_code
+    lost = MachineFault(
+        f"Expected to print the output; a part of it is lost: {describe_errno(failure.errno or 0)}.",
+        next_step="the command has done its work: do not repeat what is charged; send the output to another place",
+    )
+    return report_error(lost, as_json=False) if exit_code == 0 else exit_code
 
 
 def report_error(error: ShulabError, *, as_json: bool) -> int:
     """Print an expected error for a person, and with ``as_json`` for a program; returns the exit code."""
     if as_json:
-        sys.stdout.write(dump_visible_json(error.as_dict()) + "\n")
+        _write_json(error.as_dict())
     notes = SafeConsole(stderr=True)
     notes.print(Text(_visible_error_text(f"错误 error ({error.code}): ", error.detail), style="red"), soft_wrap=True)
     if error.next_step:
         notes.print(Text(_visible_error_text("下一步 next: ", error.next_step)), soft_wrap=True)
     return error.exit_code
+
+
+def _write_json(facts: Mapping[str, Any]) -> None:
+    sys.stdout.write(encode_json_for(sys.stdout, dump_visible_json(facts)) + "\n")
 
 
 def _visible_error_text(before: str, text: str) -> VisibleText:
