@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import sys
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -16,6 +17,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
+from lab.cli.terminal.completion import VARIABLE, find_called_group
 from lab.cli.terminal.help_formatting import disable_help_truncation
 from lab.cli.terminal.output import (
     report_error,
@@ -82,7 +84,7 @@ def build_app(called: str | None) -> typer.Typer:
     root = typer.Typer(
         help=_HELP,
         no_args_is_help=True,
-        add_completion=False,
+        add_completion=called not in SUBCOMMANDS or VARIABLE in os.environ,
         rich_markup_mode="markdown",  # brackets in help texts are brackets, not styles
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
@@ -137,7 +139,10 @@ def main() -> None:
     hide_environment_from_children()
     if len(sys.argv) < 4 or {"-h", "--help"} & set(sys.argv):
         disable_help_truncation()
-    called = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
+    if VARIABLE in os.environ:
+        called = find_called_group(os.environ, [name for name, one in SUBCOMMANDS.items() if _is_installed(one.module)])
+    else:
+        called = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
     sys.exit(report_lost_output(_run(called)))
 
 

@@ -85,5 +85,5 @@ def disable_help_truncation() -> None:
     import rich.columns
     from typer import rich_utils
 
-    rich.columns.Table = _FoldingTable  # type: ignore[attr-defined,misc]
-    rich_utils.Table = _OptionTable  # type: ignore[attr-defined,misc]
+    rich.columns.Table = _FoldingTable  # type: ignore[attr-defined]
+    rich_utils.Table = _OptionTable  # type: ignore[attr-defined]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.box import HEAVY
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.panel import Panel
 from rich.progress import (
     BarColumn,
@@ -27,11 +27,11 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bars
 from rich.segment import Segment
-from rich.table import Table
 from rich.text import Text
 from typer.exceptions import TyperException
 
 from lab.cli.terminal.standard_streams import encode_json_for, find_lost_output
+from lab.cli.terminal.text_table import make_terminal_table
 from lab.cli.terminal.unexpected_errors import describe_errno, describe_fault, explain_error, fault_error
 from lab.terms.errors import MachineFault, NotAllowed, ShulabError
 from lab.terms.progress import ProgressStage
@@ -64,10 +64,6 @@ STAGE_LABELS: dict[str, str] = {
     "standing": "查询合同状态 contracts",
     "tidy": "清理 tidy",
 }
-_MAX_UNBROKEN_WIDTH = 60
-"""Widest column that is kept unbroken, in cells of the screen. Longer text is wrapped, never cut."""
-_MINIMUM_COLUMN_WIDTH = 4
-"""Narrowest column, in cells of the screen. In fewer than two, ``rich`` drops wide characters."""
 
 
 class SafeConsole(Console):
@@ -188,46 +184,6 @@ class CommandOutput:
                 "Names in the contract look odd, as the warning says, and nobody confirmed them.",
                 next_step="ask who drafted it; if the names are right, say so with --despite-warnings",
             )
-
-
-class TerminalTable:
-    """A table of text. On a screen too narrow for its columns it is drawn as a list of rows."""
-
-    def __init__(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], whole: str) -> None:
-        self._title, self._whole = Text(escape_hidden(title)), whole
-        self._columns = [escape_hidden(column) for column in columns]
-        self._rows = [
-            [Text(escape_hidden(str(cell)) if not isinstance(cell, VisibleText) else cell) for cell in row]
-            for row in rows
-        ]
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        room = options.max_width - 3 * len(self._columns) - 1  # without frames and padding
-        if room < _MINIMUM_COLUMN_WIDTH * len(self._columns):
-            yield self._title
-            for row in self._rows:
-                yield Text("\n").join(Text.assemble((column, "bold"), ": ", cell) for column, cell in self._named(row))
-                yield Text()
-            return
-        table = Table(title=self._title, title_justify="left", header_style="bold")
-        for position, column in enumerate(self._columns):
-            widest = max((row[position].cell_len for row in self._rows), default=0)
-            others = _MINIMUM_COLUMN_WIDTH * (len(self._columns) - 1)
-            unbroken = column == self._whole and widest <= min(_MAX_UNBROKEN_WIDTH, room - others)
-            table.add_column(Text(column), overflow="fold", no_wrap=unbroken)
-        for row in self._rows:
-            table.add_row(*row)
-        yield table
-
-    def _named(self, row: Sequence[Text]) -> Iterator[tuple[str, Text]]:
-        return zip(self._columns, row, strict=True)
-
-
-def make_terminal_table(
-    title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, whole: str = ""
-) -> TerminalTable:
-    """A table that shows every character of its cells; long text is wrapped, never cut."""
-    return TerminalTable(title, columns, rows, whole)
 
 
 def prompt_user(question: str, *, secret: bool = False, confirm: bool = False) -> str:

@@ -10,8 +10,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import sqlite3
-import ssl
 import sys
 import threading
 import traceback
@@ -57,14 +55,16 @@ _STEPS = {
 }
 _OTHER_STEP = "check that file and its disk, then run the command again"
 _SQLITE_ERRNO = {
-    sqlite3.SQLITE_FULL: errno.ENOSPC,
-    sqlite3.SQLITE_READONLY: errno.EROFS,
-    sqlite3.SQLITE_IOERR: errno.EIO,
-    sqlite3.SQLITE_CANTOPEN: errno.EACCES,
-    sqlite3.SQLITE_PERM: errno.EACCES,
-    sqlite3.SQLITE_NOMEM: errno.ENOMEM,
+    3: errno.EACCES,  # SQLITE_PERM
+    7: errno.ENOMEM,  # SQLITE_NOMEM
+    8: errno.EROFS,  # SQLITE_READONLY
+    10: errno.EIO,  # SQLITE_IOERR
+    13: errno.ENOSPC,  # SQLITE_FULL
+    14: errno.EACCES,  # SQLITE_CANTOPEN
 }
-"""What SQLite's result codes (its C interface, "Result and Error Codes") say in the operating system's words."""
+"""What SQLite's result codes (https://sqlite.org/rescode.html) say, in the operating system's words."""
+_SQLITE_LOCKED = (5, 6)  # SQLITE_BUSY, SQLITE_LOCKED
+_SQLITE_DAMAGED = (11, 26)  # SQLITE_CORRUPT, SQLITE_NOTADB
 _REPORT = "send these lines to whoever maintains Shulab; they carry no data"
 
 
@@ -120,10 +120,11 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 def _explain_one(error: BaseException) -> ShulabError | None:
     if isinstance(error, MemoryError):
         return MachineFault("Expected enough memory for this; found none left.", next_step=_STEPS[errno.ENOMEM])
-    if isinstance(error, sqlite3.Error):
+    if type(error).__module__ == "sqlite3":
         return _explain_database(error)
-    if isinstance(error, ssl.SSLError):
-        reason = error.reason if re.fullmatch(r"[A-Z0-9_]{1,80}", error.reason or "") else "an error"
+    if isinstance(error, OSError) and type(error).__module__ == "ssl":
+        stated = str(getattr(error, "reason", "") or "")  # OpenSSL's name of the reason
+        reason = stated if re.fullmatch(r"[A-Z0-9_]{1,80}", stated) else "an error"
         return Unreachable(
             f"Expected a TLS connection or TLS files that fit; found {reason}.",
             next_step="check the certificate, its key and the certificate authority (--ca-file)",
@@ -159,26 +160,24 @@ def _explain_system(number: int, file: str) -> ShulabError:
     return family(f"Expected to read or write {file}; found: {words}.", next_step=step)
 
 
-def _explain_database(error: sqlite3.Error) -> ShulabError | None:
-    code = getattr(error, "sqlite_errorcode", None)
-    if code is None:
-        return None
-    primary = code & 0xFF
-    if primary == sqlite3.SQLITE_BUSY or primary == sqlite3.SQLITE_LOCKED:
+def _explain_database(error: BaseException) -> ShulabError | None:
+    primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    name = getattr(error, "sqlite_errorname", "")
+    if primary in _SQLITE_LOCKED:
         return Unreachable(
             "Expected the database to be free; found it locked by another process.",
             next_step="wait until the other command has ended, then run this one again",
         )
-    if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+    if primary in _SQLITE_DAMAGED:
         return InvalidInput(
-            f"Expected a database that is whole; found damage ({error.sqlite_errorname}).",
-            next_step="restore it from a backup",
+            f"Expected a database that is whole; found damage ({name}).", next_step="restore it from a backup"
         )
     number = _SQLITE_ERRNO.get(primary)
     if number is None:
         return None
-    words = f"{os.strerror(number)} ({error.sqlite_errorname})"
-    return MachineFault(f"Expected to read or write the database; found: {words}.", next_step=_STEPS[number])
+    return MachineFault(
+        f"Expected to read or write the database; found: {os.strerror(number)} ({name}).", next_step=_STEPS[number]
+    )
 
 
 def _named_file(error: OSError) -> str:
