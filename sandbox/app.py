@@ -26,7 +26,7 @@ from lab.bureau.ledger.settings_changes import record_configuration_change
 from lab.bureau.ledger.tree_head_signer import TreeHeadSigner
 from lab.process.file_modes import keep_new_files_private
 from lab.process.memory_protection import disable_core_dumps, hide_environment_from_children
-from lab.terms.errors import Conflict, ShulabError
+from lab.terms.errors import ShulabError
 from lab.transport.head_deadline import head_deadline_protocol
 from lab.transport.listening import format_origin, is_every_address, is_exposed, open_listener
 from lab.transport.tls_files import check_tls_files

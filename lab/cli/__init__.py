@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import sys
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -16,8 +17,16 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
+from lab.cli.terminal.completion import VARIABLE, find_called_group
 from lab.cli.terminal.help_formatting import disable_help_truncation
-from lab.cli.terminal.output import report_error, report_internal_error, report_usage_error
+from lab.cli.terminal.output import (
+    report_error,
+    report_lost_output,
+    report_unexpected_error,
+    report_usage_error,
+)
+from lab.cli.terminal.standard_streams import install_tolerant_streams
+from lab.cli.terminal.unexpected_errors import install_hooks
 from lab.process.environment_names import check_command_variables
 from lab.process.file_modes import keep_new_files_private
 from lab.process.garbage_collection import tune_garbage_collection
@@ -77,7 +86,7 @@ def build_app(called: str | None) -> typer.Typer:
     root = typer.Typer(
         help=_HELP,
         no_args_is_help=True,
-        add_completion=False,
+        add_completion=called not in SUBCOMMANDS or VARIABLE in os.environ,
         rich_markup_mode="markdown",  # brackets in help texts are brackets, not styles
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
@@ -124,34 +133,39 @@ _root.__doc__ = _HELP
 
 
 def main() -> None:
-    """Entry point: run the command, and turn an expected error into its message and exit code."""
+    """Entry point: run the command, and turn an error into its message and exit code."""
+    install_hooks()
+    install_tolerant_streams()
     tune_garbage_collection()
     disable_core_dumps()  # any command may have keys in its memory
     hide_environment_from_children()
     keep_new_files_private()
     if len(sys.argv) < 4 or {"-h", "--help"} & set(sys.argv):
         disable_help_truncation()
-    called = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
-    sys.exit(_run(called))
+    if VARIABLE in os.environ:
+        called = find_called_group(os.environ, [name for name, one in SUBCOMMANDS.items() if _is_installed(one.module)])
+    else:
+        called = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
+    sys.exit(report_lost_output(_run(called)))
 
 
 def _run(called: str | None) -> int:
     """Run the command ``called``; returns the exit code."""
+    as_json = "--json" in sys.argv[1:]
     try:
         if not {"-h", "--help", "--version"} & set(sys.argv):
             check_command_variables()
         return build_app(called)(standalone_mode=False) or 0
     except ShulabError as error:
-        return report_error(error, as_json="--json" in sys.argv[1:])
+        return report_error(error, as_json=as_json)
     except TyperException as error:
-        return report_usage_error(error)
+        return report_usage_error(error, as_json=as_json)
     except KeyboardInterrupt:
         return 130
     except typer.Abort:
         return 1
-    except Exception as error:  # its text may come from outside, so Python must not print it as it is
-        report_internal_error(error)
-        return 1
+    except Exception as error:  # its text may come from outside, so nobody may print it as it is
+        return report_unexpected_error(error, as_json=as_json)
 
 
 if __name__ == "__main__":

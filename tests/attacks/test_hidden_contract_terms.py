@@ -24,7 +24,8 @@ from lab.bureau.contracts import lifecycle
 from lab.bureau.contracts.workflow import ContractState
 from lab.bureau.store import Database, migrate, open_database
 from lab.cli.officer import commands
-from lab.cli.terminal.output import CommandOutput, SafeConsole, make_terminal_table, report_error
+from lab.cli.terminal.output import CommandOutput, SafeConsole, report_error
+from lab.cli.terminal.text_table import make_terminal_table
 from lab.terms.contract.document import Contract, parse_contract, signing_input
 from lab.terms.contract.draft_options import DraftOptions
 from lab.terms.contract.name_warnings import find_name_warnings

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.box import HEAVY
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.panel import Panel
 from rich.progress import (
     BarColumn,
@@ -28,11 +27,13 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bars
 from rich.segment import Segment
-from rich.table import Table
 from rich.text import Text
 from typer.exceptions import TyperException
 
-from lab.terms.errors import NotAllowed, ShulabError
+from lab.cli.terminal.standard_streams import encode_json_for, find_lost_output
+from lab.cli.terminal.text_table import make_terminal_table
+from lab.cli.terminal.unexpected_errors import describe_errno, describe_fault, explain_error, fault_error
+from lab.terms.errors import MachineFault, NotAllowed, ShulabError
 from lab.terms.progress import ProgressStage
 from lab.terms.text.escaping import VisibleText, dump_visible_json, escape_hidden
 
@@ -63,10 +64,6 @@ STAGE_LABELS: dict[str, str] = {
     "standing": "查询合同状态 contracts",
     "tidy": "清理 tidy",
 }
-_MAX_UNBROKEN_WIDTH = 60
-"""Widest column that is kept unbroken, in cells of the screen. Longer text is wrapped, never cut."""
-_MINIMUM_COLUMN_WIDTH = 4
-"""Narrowest column, in cells of the screen. In fewer than two, ``rich`` drops wide characters."""
 
 
 class SafeConsole(Console):
@@ -174,7 +171,7 @@ class CommandOutput:
     def print_result(self, facts: Mapping[str, Any]) -> None:
         """The command's outcome as one JSON object, printed only under ``--json``."""
         if self.json:
-            sys.stdout.write(dump_visible_json(facts) + "\n")
+            _write_json(facts)
 
     def confirm(self, question: str) -> bool:
         """Ask a yes-or-no question on stderr; True for yes."""
@@ -189,78 +186,65 @@ class CommandOutput:
             )
 
 
-class TerminalTable:
-    """A table of text. On a screen too narrow for its columns it is drawn as a list of rows."""
-
-    def __init__(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], whole: str) -> None:
-        self._title, self._whole = Text(escape_hidden(title)), whole
-        self._columns = [escape_hidden(column) for column in columns]
-        self._rows = [
-            [Text(escape_hidden(str(cell)) if not isinstance(cell, VisibleText) else cell) for cell in row]
-            for row in rows
-        ]
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        room = options.max_width - 3 * len(self._columns) - 1  # without frames and padding
-        if room < _MINIMUM_COLUMN_WIDTH * len(self._columns):
-            yield self._title
-            for row in self._rows:
-                yield Text("\n").join(Text.assemble((column, "bold"), ": ", cell) for column, cell in self._named(row))
-                yield Text()
-            return
-        table = Table(title=self._title, title_justify="left", header_style="bold")
-        for position, column in enumerate(self._columns):
-            widest = max((row[position].cell_len for row in self._rows), default=0)
-            others = _MINIMUM_COLUMN_WIDTH * (len(self._columns) - 1)
-            unbroken = column == self._whole and widest <= min(_MAX_UNBROKEN_WIDTH, room - others)
-            table.add_column(Text(column), overflow="fold", no_wrap=unbroken)
-        for row in self._rows:
-            table.add_row(*row)
-        yield table
-
-    def _named(self, row: Sequence[Text]) -> Iterator[tuple[str, Text]]:
-        return zip(self._columns, row, strict=True)
-
-
-def make_terminal_table(
-    title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, whole: str = ""
-) -> TerminalTable:
-    """A table that shows every character of its cells; long text is wrapped, never cut."""
-    return TerminalTable(title, columns, rows, whole)
-
-
 def prompt_user(question: str, *, secret: bool = False, confirm: bool = False) -> str:
     """What the person types; the question goes to stderr."""
     return str(typer.prompt(escape_hidden(question), hide_input=secret, confirmation_prompt=confirm, err=True))
 
 
-def report_usage_error(error: TyperException) -> int:
+def report_usage_error(error: TyperException, *, as_json: bool = False) -> int:
     """Print what the parser says is wrong with a command line; returns the exit code."""
     if type(error).__name__ == "NoArgsIsHelpError":
         return error.exit_code  # the parser has already shown the help
-    notes = SafeConsole(stderr=True)
     context: typer.Context | None = getattr(error, "ctx", None)
+    help_command = f"{context.command_path} --help" if context is not None else "lab --help"
+    if as_json:
+        _write_json({"error": "usage", "detail": error.format_message(), "next_step": help_command})
+    notes = SafeConsole(stderr=True)
     if context is not None:
         notes.print(Text(VisibleText(context.get_usage())), soft_wrap=True)
-        notes.print(Text(escape_hidden(f"帮助 help: {context.command_path} --help")), soft_wrap=True)
+        notes.print(Text(escape_hidden(f"帮助 help: {help_command}")), soft_wrap=True)
     notes.print(Text(VisibleText(f"错误 error (usage): {error.format_message()}"), style="red"), soft_wrap=True)
     return error.exit_code
 
 
-def report_internal_error(error: Exception) -> None:
-    """Print an unexpected error with its traceback, escaped."""
-    sys.stderr.write(VisibleText("".join(traceback.format_exception(error))))
+def report_unexpected_error(error: BaseException, *, as_json: bool) -> int:
+    """Print an error that Shulab did not raise: what the machine refused, or a fault; returns the exit code."""
+    explained = explain_error(error)
+    if explained is None:
+        sys.stderr.write(describe_fault(error))
+        explained = fault_error(error)
+    return report_error(explained, as_json=as_json)
+
+
+def report_lost_output(exit_code: int) -> int:
+    """The exit code of a command that ended with ``exit_code``, once its output has been written as far as it could.
+
+    If a part of stdout is lost (a full disk, not a reader that left), says so on stderr; a command that had done its
+    work then ends with the code of a ``MachineFault``, since nobody has its result.
+    """
+    failure = find_lost_output(sys.stdout)
+    if failure is None:
+        return exit_code
+    lost = MachineFault(
+        f"Expected to print the output; a part of it is lost: {describe_errno(failure.errno or 0)}.",
+        next_step="the command has done its work: do not repeat what is charged; send the output to another place",
+    )
+    return report_error(lost, as_json=False) if exit_code == 0 else exit_code
 
 
 def report_error(error: ShulabError, *, as_json: bool) -> int:
     """Print an expected error for a person, and with ``as_json`` for a program; returns the exit code."""
     if as_json:
-        sys.stdout.write(dump_visible_json(error.as_dict()) + "\n")
+        _write_json(error.as_dict())
     notes = SafeConsole(stderr=True)
     notes.print(Text(_visible_error_text(f"错误 error ({error.code}): ", error.detail), style="red"), soft_wrap=True)
     if error.next_step:
         notes.print(Text(_visible_error_text("下一步 next: ", error.next_step)), soft_wrap=True)
     return error.exit_code
+
+
+def _write_json(facts: Mapping[str, Any]) -> None:
+    sys.stdout.write(encode_json_for(sys.stdout, dump_visible_json(facts)) + "\n")
 
 
 def _visible_error_text(before: str, text: str) -> VisibleText:
