@@ -108,6 +108,7 @@ def train(options: TrainOptions) -> None:
             id_column=options.id_column,
             label_column=options.label,
             columns=[part.strip() for part in options.columns.split(",") if part.strip()],
+            descriptions=words,
         )
         trained = train_model(
             pilot.public,

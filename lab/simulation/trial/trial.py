@@ -25,7 +25,7 @@ from lab.simulation.party_steps import (
 )
 from lab.simulation.trial.columns import TrialColumns
 from lab.simulation.trial.comparison import TrialResults, build_report, finest_detail
-from lab.simulation.trial.dictionaries import TrialDictionaries, read_dictionaries
+from lab.simulation.trial.dictionaries import TrialDictionaries, read_dictionaries, require_trial_columns
 from lab.simulation.trial.joined_files import JoinedFiles, JoinOptions, read_joined_files
 from lab.simulation.trial.report import TrialReport
 from lab.simulation.trial.settings import TrialSettings
@@ -60,6 +60,7 @@ def run_trial(settings: TrialSettings, *, show: bool = True, progress: Progress 
         settings.seed,
     )
     joined = read_joined_files(settings.bureau, settings.bank, options)
+    require_trial_columns(settings, words, joined.bureau, joined.bank)
     validate_label(
         joined.labels[joined.pilot], joined.bureau_features(joined.pilot), joined.bank_features(joined.pilot)
     )
