@@ -71,6 +71,9 @@ class TrainOptions:
         Path | None, typer.Option(help="银行数据项词典 Words for the bank's columns (TOML, [items.COLUMN]).")
     ] = None
     seed: Annotated[int, typer.Option(min=0, help="随机种子 Seed.")] = 0
+    publish: Annotated[
+        bool, typer.Option("--publish", help="随即发布 Publish it at once, as `lab model publish` does.")
+    ] = False
     home: BureauHomeOption = None
     as_json: JsonOption = False
 
@@ -120,11 +123,16 @@ def train(options: TrainOptions) -> None:
             progress=out.progress,
         )
         saved = save_model(bureau.store, bureau.home, trained.model, options.register)
+        findings: Sequence[DriftFinding] = ()
+        if options.publish:
+            findings = _compare(bureau, saved.name, saved.version, accept=False)
+            saved = publish_model(bureau.store, bureau.home, saved.name, saved.version)
     summary = trained.model.summary()
     _show_pilot(out, pilot)
     show_columns(out, "列 Columns", summary_lines(trained.summaries))
     _show_model(out, saved, summary)
-    out.say(f"下一步 Next: lab model publish {saved}")
+    _show_drift(out, findings)
+    _show_next_step(out, saved)
     out.print_result(
         {
             **summary,
@@ -210,10 +218,8 @@ def publish(
                 version = find_model(session, name, named).version
         findings = _compare(bureau, name, version, accept=accept_drift)
         published = publish_model(bureau.store, bureau.home, name, version)
-    details = ", ".join(published.sheets)
-    out.say(f"已发布 Published {published}; 可选细度 details: {details}")
     _show_drift(out, findings)
-    out.say(f"下一步 Next: lab officer draft --bank-card CARD.json --model {published}")
+    _show_next_step(out, published)
     out.print_result(
         {
             "name": published.name,
@@ -248,6 +254,14 @@ def compare(
     out.print_result(
         {"model": str(ModelRef(name, version)), "drift": [asdict(one) for one in findings], "accepted": accept_drift}
     )
+
+
+def _show_next_step(out: CommandOutput, model: ModelVersion) -> None:
+    if not model.sheets:
+        out.say(f"下一步 Next: lab model publish {model}")
+        return
+    out.say(f"已发布 Published {model}; 可选细度 details: {', '.join(model.sheets)}")
+    out.say(f"下一步 Next: lab officer draft --bank-card CARD.json --model {model}")
 
 
 def _compare(bureau: Bureau, name: str, version: int, *, accept: bool) -> Sequence[DriftFinding]:
