@@ -113,21 +113,18 @@ class LocalDeployment:
 
         Raises ``ShulabError`` if it fails; the command has printed the reason.
         """
-        with (self.logs / "commands.log").open("ab") as log:
-            output = None if self.show_progress else log
-            process = subprocess.Popen(
-                [*_lab_command(), *map(str, words)],
-                stdout=sys.stderr.fileno() if to_stderr and self.show_progress else output,
-                stderr=output,
-                env=command_environment(),
-                start_new_session=True,
-            )
-            try:
-                exit_code = process.wait()
-            except BaseException:
-                kill_process_tree(process.pid)
-                process.wait()
-                raise
+        process = subprocess.Popen(
+            [*_lab_command(), *map(str, words)],
+            stdout=sys.stderr.fileno() if to_stderr else None,
+            env=command_environment(),
+            start_new_session=True,
+        )
+        try:
+            exit_code = process.wait()
+        except BaseException:
+            kill_process_tree(process.pid)
+            process.wait()
+            raise
         if exit_code:
             raise _broken_command_error("lab " + " ".join(str(word) for word in words[:2]), exit_code)
 

@@ -42,10 +42,13 @@ APPROVING_OFFICERS = (StaffMember("officer-b", "数据部 Data"), StaffMember("o
 def set_up_bureau(deployment: LocalDeployment, parties: PartyNames) -> dict[str, str]:
     """Make the bureau's home, keys, database and officers' accounts; returns the one-time passwords by account."""
     officers = (DRAFTING_OFFICER, *APPROVING_OFFICERS)
-    accounts = [word for one in officers for word in ("--account", f"{one.name}:{one.role}:{one.department}")]
+    accounts: list[str | Path] = [
+        word for one in officers for word in ("--account", f"{one.name}:{one.role}:{one.department}")
+    ]
     made = deployment.run_command(
         *("bureau", "init", "--name", parties.bureau, "--home", deployment.bureau_home),
-        *("--key-file", deployment.key_file("bureau"), *accounts),
+        *("--key-file", deployment.key_file("bureau")),
+        *accounts,
     )
     return {str(one["account"]): str(one["password"]) for one in made["accounts"]}
 
@@ -106,9 +109,7 @@ def train_model(
     """
     home = ("--home", deployment.bureau_home)
     words = ("--sample", sample, "--id", id_column, "--label", label, "--name", name)
-    trained = deployment.run_command("model", "train", *words, *more, *home)
-    deployment.run_command("model", "publish", f"{name}@1", *home)
-    return trained
+    return deployment.run_command("model", "train", "--publish", *words, *more, *home)
 
 
 _CANARIES = 64
@@ -144,7 +145,8 @@ def conclude_contract(deployment: LocalDeployment, ready: ReadyParties, terms: C
     # Each side reads its fingerprint out to the other: the bank its own, the officer the bureau's.
     draft = deployment.run_command(
         *("officer", "draft", "--bank-card", ready.bank_card, "--submit"),
-        *("--session", sessions[DRAFTING_OFFICER.name], "--fingerprint", ready.bank_fingerprint, *terms.as_options()),
+        *("--session", sessions[DRAFTING_OFFICER.name], "--fingerprint", ready.bank_fingerprint),
+        *terms.as_options(),
     )
     contract = str(draft["contract"])
     signing = ("bank", "sign", contract, "--bureau", ready.service.url, "--fingerprint", str(draft["fingerprint"]))

@@ -123,10 +123,7 @@ def train(options: TrainOptions) -> None:
             progress=out.progress,
         )
         saved = save_model(bureau.store, bureau.home, trained.model, options.register)
-        findings: Sequence[DriftFinding] = ()
-        if options.publish:
-            findings = _compare(bureau, saved.name, saved.version, accept=False)
-            saved = publish_model(bureau.store, bureau.home, saved.name, saved.version)
+        saved, findings = _publish(bureau, saved, accept=False) if options.publish else (saved, ())
     summary = trained.model.summary()
     _show_pilot(out, pilot)
     show_columns(out, "列 Columns", summary_lines(trained.summaries))
@@ -211,13 +208,10 @@ def publish(
     with Bureau.open(home or default_folder()) as bureau:
         if file is not None:
             saved = _save_model_file(bureau, file, register)
-            name, version = saved.name, saved.version
         else:
             name, named = ModelRef.parse(model or "")
-            with bureau.store.begin_read() as session:
-                version = find_model(session, name, named).version
-        findings = _compare(bureau, name, version, accept=accept_drift)
-        published = publish_model(bureau.store, bureau.home, name, version)
+            saved = _find(bureau, name, named)
+        published, findings = _publish(bureau, saved, accept=accept_drift)
     _show_drift(out, findings)
     _show_next_step(out, published)
     out.print_result(
@@ -254,6 +248,17 @@ def compare(
     out.print_result(
         {"model": str(ModelRef(name, version)), "drift": [asdict(one) for one in findings], "accepted": accept_drift}
     )
+
+
+def _publish(bureau: Bureau, saved: ModelVersion, *, accept: bool) -> tuple[ModelVersion, Sequence[DriftFinding]]:
+    """Compare a model with its register as it is now, and publish it; returns it with the differences."""
+    findings = _compare(bureau, saved.name, saved.version, accept=accept)
+    return publish_model(bureau.store, bureau.home, saved.name, saved.version), findings
+
+
+def _find(bureau: Bureau, name: str, version: int | None) -> ModelVersion:
+    with bureau.store.begin_read() as session:
+        return find_model(session, name, version)
 
 
 def _show_next_step(out: CommandOutput, model: ModelVersion) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from lab.disk.private_files import replace_private
 from lab.simulation.trial.joined_files import PartyFile
 from lab.simulation.trial.settings import TrialSettings
 from lab.terms.text.bilingual import BilingualText
@@ -66,6 +69,26 @@ def require_trial_columns(
         return
     require_described_columns(words.bureau, headers["bureau"], what="the bureau's file")
     require_described_columns(words.bank, headers["bank"], what="the bank's file")
+
+
+def write_dictionary(path: Path, words: Descriptions, columns: Sequence[str]) -> Path:
+    """Write the entries of ``columns`` alone as a dictionary, for a command that reads one party's table."""
+    chosen = {column: words[column] for column in columns if column in words}
+    domains = sorted({one.domain for one in chosen.values() if one.domain})
+    lines = [f"domains = {_toml(domains)}"]
+    for column, one in chosen.items():
+        texts = {"code": one.item} | {
+            key: getattr(one, key) for key in ("zh", "en", "dimension", "domain", "grade", "kind", "unit")
+        }
+        lines += [f"[items.{_toml(column)}]", *(f"{key} = {_toml(text)}" for key, text in texts.items() if text)]
+        lines += [f"null = {_toml(list(one.null))}"] if one.null else []
+    replace_private(path, ("\n".join(lines) + "\n").encode())
+    return path
+
+
+def _toml(value: str | list[str]) -> str:
+    """A text or a list of texts in TOML, whose basic strings have JSON's escapes."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def dictionary_warnings(
