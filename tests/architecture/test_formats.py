@@ -18,7 +18,6 @@ from lab.bank.runs.metadata import read_run_metadata
 from lab.bank.runs.results import RowStatus, match_table
 from lab.bank.runs.store import read_finished_run
 from lab.bureau.configuration import home as bureau_home
-from lab.bureau.configuration.item_grades import GRADE_LABELS, SensitivityGrade, parse_grade
 from lab.bureau.data.catalogue import describe_columns, read_dictionary
 from lab.bureau.data.consents.row_validation import ConsentRejectionReason
 from lab.bureau.data.consents.row_validation import validate_rows as validate_consents
@@ -37,6 +36,7 @@ from lab.terms.progress import SILENT
 from lab.terms.witnessing.observed_heads import read_heads
 from lab.transport.proxy.network_settings import NETWORK_FILE, read_network_settings
 from models.bureau.serialization import load_model
+from models.shared.catalogue_words import DOMAINS, GRADE_LABELS, SensitivityGrade, parse_grade
 from models.shared.dimensions import DIMENSIONS
 from models.shared.sheet import BankSheet
 from sandbox import settings as service
@@ -243,6 +243,7 @@ LISTS: dict[str, list[str]] = {
     "consent reasons": [fault.value for fault in ConsentRejectionReason],
     "dimensions": [dimension.code for dimension in DIMENSIONS],
     "grades": [grade.value for grade in SensitivityGrade],
+    "domains": list(DOMAINS),
     "statuses": [status.value for status in RowStatus],
     "bureau": list(settings_of(bureau_home).model_fields),
     "service": list(settings_of(service).model_fields),

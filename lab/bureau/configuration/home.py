@@ -27,11 +27,11 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from lab.bureau.configuration.item_grades import SensitivityGrade
 from lab.bureau.configuration.settings import FileSettings, WitnessSetting
 from lab.disk.private_files import replace_private
 from lab.terms.errors import Conflict, InvalidInput, NotFound
 from lab.terms.text.visible_line import VisibleLine, check_visible_line
+from models.shared.catalogue_words import SensitivityGrade
 
 SETTINGS_FILE = "bureau.toml"
 FOLDERS = (

@@ -14,12 +14,12 @@ from lab.bureau.data.catalogue import read_dictionary
 from lab.bureau.data.register import DriftPolicy, RegisterImport, RegisterLayout, import_register
 from lab.bureau.key_management.metrics_token import METRICS_TOKEN_FILE, metrics_token, prometheus_configuration
 from lab.bureau.ledger import LOCAL_ACTOR
-from lab.bureau.people import NewAccount, parse_roles, parse_subject
 from lab.cli.bureau import keys
 from lab.cli.bureau import register as bureau_register
+from lab.cli.bureau.accounts import FirstAccountsOption, account, add_account, parse_first_accounts
 from lab.cli.terminal.column_table import show_columns, summary_lines
 from lab.cli.terminal.command_options import take_options
-from lab.cli.terminal.option_types import BureauHomeOption, JsonOption, RoleOption
+from lab.cli.terminal.option_types import BureauHomeOption, JsonOption
 from lab.cli.terminal.output import CommandOutput
 from lab.terms.names import IdKind
 
@@ -45,15 +45,18 @@ def init(
         typer.Option(help="密钥文件 File whose bytes seal the keys; made if absent [default: HOME/keys/seal.key]."),
     ] = None,
     seal: Annotated[str, typer.Option(help=keys.SEAL_HELP)] = "file",
+    account: FirstAccountsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """建立数据局 Make the bureau's folder (0700), its keys (sealed) and its database."""
+    """建立数据局 Make the bureau's folder (0700), its keys (sealed), its database and its first accounts."""
     out = CommandOutput(as_json)
     folder = home or default_folder()
+    wanted = parse_first_accounts(account or ())
     with Bureau.create(folder, name=name, database_url=database_url, key_file=key_file, seal=seal) as bureau:
         party = bureau.party
         out.say(f"数据局已建立 The bureau is set up: {party.name}, {bureau.home.folder}")
         out.say(f"指纹(请电话告知银行) Fingerprint; read it out to banks: {party.fingerprint}")
+        accounts = [add_account(out, bureau, one) for one in wanted]
         out.say("下一步 Next: lab bureau import REGISTER.csv --id COLUMN")
         out.print_result(
             {
@@ -64,6 +67,7 @@ def init(
                 "database": bureau.store.engine.dialect.name,
                 "seal": bureau.home.settings.seal,
                 "key_file": str(bureau.home.key_file),
+                "accounts": accounts,
             }
         )
 
@@ -167,41 +171,6 @@ def _drift_lines(done: RegisterImport) -> list[str]:
     ]
 
 
-@dataclass(frozen=True, kw_only=True)
-class AccountOptions:
-    """Options of ``lab bureau account``."""
-
-    name: Annotated[str, typer.Argument(metavar="NAME", help="账户名 The account's name, such as li.wei.")]
-    role: RoleOption
-    department: Annotated[str, typer.Option(help="部门 Department; two approvals come from two of them.")]
-    shown_name: Annotated[str, typer.Option(help="显示姓名 Name as people read it [default: NAME].")] = ""
-    issuer: Annotated[str | None, typer.Option(help="身份平台 OpenID provider the person signs in at.")] = None
-    subject: Annotated[str | None, typer.Option(help="平台上的身份 Who the person is there (claim sub).")] = None
-    home: BureauHomeOption = None
-    as_json: JsonOption = False
-
-
-@app.command()
-@take_options(AccountOptions)
-def account(options: AccountOptions) -> None:
-    """新增账户 Make an account here, on the bureau's machine; its one-time password is shown once.
-
-    首个管理员由此产生。 Make the first administrator here; make others with `lab account add`.
-    """
-    out = CommandOutput(options.as_json)
-    name, department = options.name, options.department
-    new = NewAccount(
-        name, department, parse_roles(options.role), options.shown_name, parse_subject(options.issuer, options.subject)
-    )
-    with Bureau.open(options.home or default_folder()) as bureau:
-        password = bureau.accounts.add(new, by="local")
-    out.say(f"已新增 Added {name} ({', '.join(sorted(new.roles))}, {department})")
-    if password is not None:
-        out.say(f"一次性口令(只显示一次) One-time password, shown once: {password}")
-    out.say(f"下一步 Next: lab account sign-in {name if password else '--browser'} --service URL")
-    out.print_result({"account": name, "password": password, "roles": sorted(new.roles), "department": department})
-
-
 @app.command()
 def serve(
     host: Annotated[str, typer.Option(help="监听地址 Address to listen on.")] = "127.0.0.1",
@@ -261,6 +230,7 @@ def metrics(
 
 
 for command in (
+    account,
     bureau_register.evaluate,
     keys.rotate_keys,
     keys.rotate_pseudonyms,
