@@ -31,7 +31,7 @@ from lab.bank.runs.job_requests import CountRequest, MatchRequest
 from lab.bank.runs.job_session import JobSession
 from lab.bank.runs.manifest import RunTimer, describe_contract, describe_portfolio, describe_run
 from lab.bank.runs.metadata import RunKind, RunMetadata
-from lab.bank.runs.results import check_output_path, match_table, write_result_table
+from lab.bank.runs.results import check_output_path, check_output_rows, match_table, write_result_table
 from lab.bank.runs.store import Intersection, open_run, run_key
 from lab.terms.contract.document import Operation
 from lab.terms.progress import SILENT, Progress
@@ -70,7 +70,8 @@ def match_portfolio(
     active = verify_active_contract(home, client, request.contract, now=timer.started, operations=(Operation.MATCH,))
     contract = active.contract
     portfolio = read_portfolio(request.portfolio, kind=contract.id_kind, id_column=request.id_column)
-    key = run_key("match", contract.id, portfolio.sha256, portfolio.id_column, str(request.out.absolute()))
+    check_output_rows(request.out, portfolio.rows)
+    key = run_key("match", contract.id, portfolio.sha256, portfolio.id_column)
     metadata = RunMetadata.for_contract(RunKind.MATCH, contract, timer.started)
     with open_run(home.matches, key, metadata, now=timer.started) as run:
         job = JobSession(home, keys, client, active, run, progress)
