@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from lab.disk.private_files import replace_private
-from lab.terms.errors import InvalidInput, NotFound, ShulabError
+from lab.terms.errors import InvalidInput, MachineFault, NotFound
 
 _PROBE_BYTES = 4096
 """Written and removed to see whether the folder takes a file: a block, so that a full disk is found."""
@@ -42,7 +42,8 @@ def describe_disk_error(error: OSError) -> str:
 def check_output_file(path: Path) -> None:
     """Try whether ``path`` can be written, and leave it as it is.
 
-    Raises ``NotFound`` if its folder does not exist, ``InvalidInput`` if it is no plain file, or cannot be written.
+    Raises ``NotFound`` if its folder does not exist, ``InvalidInput`` if it is no plain file, ``MachineFault`` if the
+    system refuses to write it.
     """
     place = path.absolute()
     try:
@@ -61,14 +62,14 @@ def check_output_file(path: Path) -> None:
 
 
 def write_output_file(path: Path, content: bytes) -> None:
-    """Write or replace a file of mode 0600; raises ``InvalidInput`` where it cannot be written, and leaves it then."""
+    """Write or replace a file of mode 0600; raises ``MachineFault`` where it cannot be written, and leaves it then."""
     try:
         replace_private(path.absolute(), content)
     except OSError as error:
         raise _not_written(path, error) from None
 
 
-def _not_written(path: Path, error: OSError) -> ShulabError:
-    return InvalidInput(
+def _not_written(path: Path, error: OSError) -> MachineFault:
+    return MachineFault(
         f"Expected to write {path.name}; the system refused: {describe_disk_error(error)}.", next_step=_ANOTHER_PLACE
     )

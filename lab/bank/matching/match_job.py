@@ -26,6 +26,7 @@ from lab.bank.matching.matcher import (
     intersect_identifiers,
     split_count_requests,
 )
+from lab.bank.matching.unmatched_hints import hint_sentences, require_usable_codes
 from lab.bank.portfolio import read_portfolio
 from lab.bank.runs.job_requests import CountRequest, MatchRequest
 from lab.bank.runs.job_session import JobSession
@@ -70,6 +71,7 @@ def match_portfolio(
     active = verify_active_contract(home, client, request.contract, now=timer.started, operations=(Operation.MATCH,))
     contract = active.contract
     portfolio = read_portfolio(request.portfolio, kind=contract.id_kind, id_column=request.id_column)
+    require_usable_codes(portfolio, contract.id_kind)
     check_output_rows(request.out, portfolio.rows)
     key = run_key("match", contract.id, portfolio.sha256, portfolio.id_column)
     metadata = RunMetadata.for_contract(RunKind.MATCH, contract, timer.started)
@@ -86,6 +88,7 @@ def match_portfolio(
         write_result_table(match_table(portfolio, matched), request.out)
         if portfolio.codes:
             warnings += job.end_at_bureau()
+            warnings += [] if len(matched) else hint_sentences(portfolio, contract.id_kind)
         manifest = _describe_matching(job, found) | describe_portfolio(portfolio)
         manifest |= describe_fork_detection(contract, evidence) | {
             "matched": len(matched),
@@ -111,6 +114,7 @@ def count_portfolio(
     active = verify_active_contract(home, client, request.contract, now=timer.started, operations=(Operation.COUNT,))
     contract = active.contract
     portfolio = read_portfolio(request.portfolio, kind=contract.id_kind, id_column=request.id_column)
+    require_usable_codes(portfolio, contract.id_kind)
     split_count_requests(len(portfolio.codes), min(contract.ceilings.identifiers_per_match, MAX_REQUEST_ELEMENTS))
     key = run_key("count", contract.id, portfolio.sha256, portfolio.id_column)
     metadata = RunMetadata.for_contract(RunKind.COUNT, contract, timer.started)
@@ -125,6 +129,7 @@ def count_portfolio(
         timer.seconds.update(counted.seconds)
         evidence = job.await_cosigned(run.matching_receipts())
         warnings = [*portfolio.warnings, *job.end_at_bureau()]
+        warnings += [] if counted.matched else hint_sentences(portfolio, contract.id_kind)
         manifest = _describe_matching(job, counted) | describe_portfolio(portfolio)
         manifest |= describe_fork_detection(contract, evidence) | {"matched": counted.matched, "warnings": warnings}
         manifest |= describe_run(job, timer)

@@ -28,8 +28,9 @@ def give_out(run: FinishedRun, out: Path) -> dict[str, Any]:
 
     Raises what ``write_result_table`` raises, saying that the results are kept.
     """
+    scores = run.scores
     try:
-        write_result_table(run.scores, out)
+        write_result_table(scores, out)
     except ShulabError as error:
         name = run.folder.name
         raise type(error)(

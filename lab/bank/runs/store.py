@@ -27,7 +27,7 @@ from lab.bank.runs.metadata import RunMetadata, read_run_metadata
 from lab.disk.locks import lock_or_refuse
 from lab.disk.output_files import describe_disk_error
 from lab.disk.private_files import replace_private
-from lab.terms.errors import Conflict, InvalidInput, NotFound
+from lab.terms.errors import Conflict, InvalidInput, MachineFault, NotFound
 
 MANIFEST = "manifest.json"
 SCORES = "scores.parquet"
@@ -162,7 +162,7 @@ def run_key(*parts: str) -> str:
 def open_run(runs: Path, key: str, metadata: RunMetadata, *, now: datetime) -> Iterator[Run]:
     """The unfinished run of this key, with the metadata it began with, or a new run; locked while open.
 
-    Raises ``Conflict`` when another process works on it, and when the disk refuses what the run has to keep.
+    Raises ``Conflict`` when another process works on it, ``MachineFault`` when the disk refuses what it has to keep.
     """
     with translate_disk_errors():
         runs.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -180,16 +180,16 @@ def open_run(runs: Path, key: str, metadata: RunMetadata, *, now: datetime) -> I
 
 @contextmanager
 def translate_disk_errors() -> Iterator[None]:
-    """Turn a disk's refusal during a job into ``Conflict``; what was paid for is kept, and is not charged again."""
+    """Turn a disk's refusal during a job into ``MachineFault``: what was paid for is kept, and is not charged again."""
     hint = "free some space on the disk of the bank's folder; then the same command resumes the job, at no new charge"
     try:
         yield
     except OSError as error:
-        raise Conflict(f"The job stopped: {describe_disk_error(error)}.", next_step=hint) from None
+        raise MachineFault(f"The job stopped: {describe_disk_error(error)}.", next_step=hint) from None
     except sqlite3.OperationalError as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DISK_CODES:
             raise
-        raise Conflict(f"The job stopped: the disk refused ({error.sqlite_errorname}).", next_step=hint) from None
+        raise MachineFault(f"The job stopped: the disk refused ({error.sqlite_errorname}).", next_step=hint) from None
 
 
 @contextmanager

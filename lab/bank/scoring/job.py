@@ -28,6 +28,7 @@ from lab.bank.contract.checkpoint_wait import describe_fork_detection
 from lab.bank.home import BankHome
 from lab.bank.keys import BankKeys
 from lab.bank.matching.match_job import match_for_scoring
+from lab.bank.matching.unmatched_hints import hint_sentences
 from lab.bank.portfolio import Portfolio
 from lab.bank.runs.delivery import describe_given_out, find_paid_run, give_out, was_given_out
 from lab.bank.runs.job_requests import ScoringRequest
@@ -53,8 +54,8 @@ def score_portfolio(
     is one that was, if it was computed from the present register, unless ``request.again`` asks for new scores.
 
     Raises what ``verify_scoring_contract`` raises, ``InvalidInput`` for a portfolio or a response that does not fit,
-    ``NotAllowed`` beyond a ceiling, ``Unreachable`` when the bureau does not answer, ``Conflict`` when the disk
-    refuses. The same call resumes the run.
+    ``NotAllowed`` beyond a ceiling, ``Unreachable`` when the bureau does not answer, ``MachineFault`` when the
+    disk refuses. The same call resumes the run.
     """
     check_output_path(request.out)
     timer = RunTimer()
@@ -174,5 +175,7 @@ def _build_manifest(
         "context_sha256": inputs.context.sha256,
         "warnings": list(inputs.portfolio.warnings),
     }
+    if inputs.portfolio.codes and not len(done.matched.indices):
+        facts["warnings"] += hint_sentences(inputs.portfolio, job.contract.id_kind)
     facts["register"] = facts["register"] or register  # no receipt names one if nobody was scored
     return facts | describe_fork_detection(job.contract, done.evidence)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from lab.bank.exclusion_list import ExclusionList, read_exclusion_list
 from lab.bank.home import BankHome
 from lab.bank.keys import BankKeys
+from lab.bank.matching.unmatched_hints import require_usable_codes
 from lab.bank.portfolio import Portfolio, read_portfolio
 from lab.bank.runs.delivery import find_paid_run, has_waiting_runs
 from lab.bank.runs.job_requests import ScoringRequest
@@ -35,6 +36,7 @@ def read_inputs(
 ) -> JobInputs:
     """Read what the job is about; raises what the readers raise."""
     portfolio = read_portfolio(request.portfolio, kind=contract.id_kind, id_column=request.id_column)
+    require_usable_codes(portfolio, contract.id_kind)
     check_output_rows(request.out, portfolio.rows)
     skip = read_exclusion_list(request.skip, kind=contract.id_kind, portfolio=portfolio)
     context = PublicContext.from_keys(keys, find_parameters(contract.parameters))

@@ -22,7 +22,7 @@ from lab.cli.bank.options import (
     read_passphrase,
 )
 from lab.cli.bank.plan import plan
-from lab.cli.bank.reporting import results_are_kept
+from lab.cli.bank.reporting import require_matches, results_are_kept
 from lab.cli.bank.rescore import drift, rescore
 from lab.cli.bank.rotate_key import rotate_key
 from lab.cli.bank.runs import runs, show_run, show_run_warnings, summarise_manifest
@@ -155,6 +155,7 @@ def score(options: ScoreOptions) -> None:
         show_run(output, manifest)
         show_expired_reminder(output, home)
         output.print_result(summarise_manifest(manifest))
+    require_matches(manifest)
 
 
 @app.command()

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from lab.cli.bank.options import PortfolioOptions, open_keys
-from lab.cli.bank.reporting import results_are_kept
+from lab.cli.bank.reporting import require_matches, results_are_kept
 from lab.cli.bank.runs import show_match, summarise_manifest
 from lab.cli.bank.tidy import show_expired_reminder
 from lab.cli.terminal.command_options import take_options
@@ -45,6 +45,7 @@ def match(options: MatchOptions) -> None:
         show_match(output, manifest)
         show_expired_reminder(output, home)
         output.print_result(summarise_manifest(manifest))
+    require_matches(manifest)
 
 
 @take_options(PortfolioOptions)
@@ -68,3 +69,4 @@ def count(options: PortfolioOptions) -> None:
         show_match(output, manifest)
         show_expired_reminder(output, home)
         output.print_result(summarise_manifest(manifest))
+    require_matches(manifest)

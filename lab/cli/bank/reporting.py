@@ -4,8 +4,22 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from typing import Any
+
+import typer
+
+from lab.terms.errors import InvalidInput
+
+
+def require_matches(manifest: Mapping[str, Any]) -> None:
+    """End the command with the exit code of ``InvalidInput`` if the file had codes and none matched.
+
+    The job is finished all the same; its warnings, which were shown, say what may be wrong.
+    """
+    if manifest["accepted"] and not manifest["matched"]:
+        raise typer.Exit(InvalidInput.exit_code)
 
 
 @contextmanager
