@@ -35,7 +35,7 @@ from lab.bank.runs.job_requests import ScoringRequest
 from lab.bank.runs.job_session import JobSession
 from lab.bank.runs.manifest import RunTimer, describe_contract, describe_model, describe_portfolio, describe_run
 from lab.bank.runs.metadata import RunKind, RunMetadata
-from lab.bank.runs.partial_results import RunPlan, save_plan
+from lab.bank.runs.partial_results import RunPlan, name_what_was_answered, save_plan
 from lab.bank.runs.results import check_output_path, output_names, score_table, unanswered_table
 from lab.bank.runs.store import FinishedRun, Intersection, open_run, unresumable_run_warnings
 from lab.bank.scoring.batch_sender import BatchSender
@@ -62,9 +62,10 @@ def score_portfolio(
     waiting = find_waiting_run(home, keys, request)
     if waiting is not None:
         return describe_given_out(waiting, give_out(waiting, request.out))
-    active = verify_scoring_contract(
-        home, client, request.contract, now=timer.started, model=request.model, recipient=request.recipient
-    )
+    with name_what_was_answered(home.runs, request.contract):
+        active = verify_scoring_contract(
+            home, client, request.contract, now=timer.started, model=request.model, recipient=request.recipient
+        )
     with timer.step("read"):
         inputs = read_inputs(keys, active.contract, active.model, active.recipient, request)
     columns = check_columns(inputs.portfolio, active.sheet, accept_drift=request.accept_drift)

@@ -26,6 +26,7 @@ from lab.cli.bank.reporting import require_matches, results_are_kept
 from lab.cli.bank.rescore import drift, rescore
 from lab.cli.bank.rotate_key import rotate_key
 from lab.cli.bank.runs import runs, show_run, show_run_warnings, summarise_manifest
+from lab.cli.bank.status import status
 from lab.cli.bank.tidy import show_expired_reminder, tidy
 from lab.cli.bank.tree_heads import app as heads
 from lab.cli.terminal.command_options import take_options
@@ -196,6 +197,7 @@ def portrait(
     )
 
 
+app.command()(status)
 app.command()(runs)
 app.command()(rescore)
 app.command()(drift)
