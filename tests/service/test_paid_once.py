@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -20,6 +19,7 @@ from lab.terms.errors import MachineFault, NotAllowed
 from protocols.matching.bank import canary_count
 from tests.service.conftest import ROOT, Service
 from tests.service.test_bank_session import Bank, Event, firms
+from tests.support.small_disk import mount_small_disk
 
 pytestmark = pytest.mark.parametrize("service", ["sqlite"], indirect=True)
 CODES = firms(*range(60))
@@ -30,15 +30,8 @@ def bank(service: Service, tmp_path: Path) -> Bank:
     return Bank(service, tmp_path)
 
 
-def lab(
-    bank: Bank, *words: object, stdout: int = subprocess.PIPE, largest: int | None = None, **env: str
-) -> subprocess.CompletedProcess[bytes]:
-    """`lab bank ...` as a process; no file that it writes may become larger than ``largest`` bytes."""
-
-    def limit() -> None:
-        if largest is not None:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (largest, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
-
+def lab(bank: Bank, *words: object, stdout: int = subprocess.PIPE, **env: str) -> subprocess.CompletedProcess[bytes]:
+    """`lab bank ...` as a process."""
     return subprocess.run(
         [sys.executable, "-m", "lab.cli", "bank", *map(str, words), "--home", str(bank.home.folder)],
         cwd=ROOT,
@@ -46,7 +39,6 @@ def lab(
         stdout=stdout,
         stderr=subprocess.PIPE,
         stdin=subprocess.DEVNULL,
-        preexec_fn=limit,
         check=False,
     )
 
@@ -155,21 +147,23 @@ def test_a_second_job_is_charged_only_where_it_is_asked_for(bank: Bank) -> None:
     topic="limits and interruptions",
     code=["lab.bank.runs"],
 )
-def test_a_disk_that_is_full_at_any_moment_charges_nothing_twice(bank: Bank) -> None:
-    contract = bank.contract(detail=ResultDetail.TOTAL, rows_per_batch=20, jobs_per_day=50)
-    portfolio, codes = bank.portfolio(CODES), []
-    for largest in (0, 200, 2_000, 9_000, 30_000, 70_000, 140_000, 400_000, 900_000):
-        done = lab(bank, *score_words(bank, contract, portfolio), largest=largest)
-        codes.append(done.returncode)
-        assert b"Traceback" not in done.stderr, done.stderr.decode()
-        if done.returncode == 0:
-            break
-        assert done.returncode == 9, (largest, done.stderr.decode())
-    assert codes.count(9) > 4, codes
-    done = lab(bank, *score_words(bank, contract, portfolio))
-    assert done.returncode == 0, done.stderr.decode()
-    assert charges(bank, contract) == ONCE
-    assert pl.read_parquet(bank.out)["status"].to_list() == ["scored"] * len(CODES)
+def test_a_disk_that_is_full_at_any_moment_charges_nothing_twice(service: Service, tmp_path: Path) -> None:
+    with mount_small_disk(tmp_path / "disk", megabytes=24) as disk:
+        bank = Bank(service, disk.folder)
+        bank.out = tmp_path / "scores.parquet"
+        contract = bank.contract(detail=ResultDetail.TOTAL, rows_per_batch=20)
+        portfolio, codes = bank.portfolio(CODES), []
+        for pages in (0, 1, 2, 4, 8, 16, 40, 100, 250, 600, 1_200, 2_400):
+            disk.leave(4_096 * pages)
+            done = lab(bank, *score_words(bank, contract, portfolio))
+            assert b"Traceback" not in done.stderr, done.stderr.decode()
+            codes.append(done.returncode)
+            if done.returncode == 0:
+                break
+            assert done.returncode == 9 and not bank.out.exists(), (pages, done.stderr.decode())
+        assert codes[-1] == 0 and codes.count(9) > 4, codes
+        assert charges(bank, contract) == ONCE
+        assert pl.read_parquet(bank.out)["status"].to_list() == ["scored"] * len(CODES)
 
 
 def test_a_run_that_a_contract_s_end_cut_short_gives_out_what_was_answered(bank: Bank) -> None:

@@ -37,7 +37,7 @@ from lab.bank.runs.manifest import RunTimer, describe_contract, describe_model, 
 from lab.bank.runs.metadata import RunKind, RunMetadata
 from lab.bank.runs.partial_results import RunPlan, name_what_was_answered, save_plan
 from lab.bank.runs.results import check_output_path, output_names, score_table, unanswered_table
-from lab.bank.runs.store import FinishedRun, Intersection, open_run, unresumable_run_warnings
+from lab.bank.runs.store import FinishedRun, Intersection, open_run, translate_disk_errors, unresumable_run_warnings
 from lab.bank.scoring.batch_sender import BatchSender
 from lab.bank.scoring.column_check import check_columns, describe_moved_items
 from lab.bank.scoring.job_inputs import JobInputs, find_waiting_run, read_inputs
@@ -45,6 +45,7 @@ from lab.terms.progress import SILENT, Progress
 from lab.terms.witnessing.cosignature_evidence import CosignatureEvidence
 
 
+@translate_disk_errors()
 def score_portfolio(
     home: BankHome, keys: BankKeys, client: BureauClient, request: ScoringRequest, *, progress: Progress = SILENT
 ) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import typer
 from lab.bank.home import BankHome, default_home
 from lab.bank.runs.metadata import RunKind
 from lab.cli.bank.options import BankHomeOption, JsonOption
-from lab.cli.bank.unfinished_runs import RUN_KIND_LABELS, show_unfinished
+from lab.cli.bank.results.unfinished_runs import RUN_KIND_LABELS, show_unfinished
 from lab.cli.terminal.column_table import ColumnLine, show_columns
 from lab.cli.terminal.output import CommandOutput
 from lab.terms.errors import InvalidInput
