@@ -17,7 +17,7 @@ from lab.bank.runs.store import OUTPUTS
 from lab.terms.contract.document import ResultDetail
 from lab.terms.errors import NotAllowed
 from tests.support.finished_run import make_run
-from tests.unit.lab.cli.bank.test_runs import lab
+from tests.unit.lab.cli.bank.results.test_runs import lab
 
 
 def counts(*numbers: int) -> np.ndarray:
