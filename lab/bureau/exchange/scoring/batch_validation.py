@@ -111,8 +111,7 @@ class BatchValidator:
                 next_step="encrypt the columns of the job's sheet",
             )
         scope = MatchingKeyScope(contract_id, "match", contract.engine, access.job.epoch)
-        index = self._indexes.get_or_make(IndexKey(scope, RowSelection(snapshot, consenting)))
-        rows = index.find(head.tags)
+        rows = self._indexes.find_rows(IndexKey(scope, RowSelection(snapshot, consenting)), head.tags)
         known = find_known(rows)
         if not known.all() and not (named_again and known.any()):
             raise refuse_unknown(int((~known).sum()), len(known))
