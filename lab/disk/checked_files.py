@@ -4,8 +4,8 @@ A digest covers the content and the file's identity: the last components of its 
 ``runs/20260101T120000-abc/match``. So a file that was put in another's place (another contract's, another version's) is
 found as well as a changed byte. The digests find damage, not forgery: who may write the folder can write both.
 
-``write_checked``: any content, after one line of text with digest and identity. ``seal_json``: a JSON object that people
-and programs read as before; its member ``sha256`` covers the others.
+``write_checked``: any content, after one line of text with digest and identity. ``seal_json``: a JSON object that
+people and programs read as before; its member ``sha256`` covers the others.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ RESTORE_HINT = "bring the file back from a backup; `lab doctor --deep` lists eve
 class DamagedFile(InvalidInput):
     """A file that this program wrote is not as it was written: changed, cut short, or put in another's place."""
 
-    def __init__(self, path: Path, *, next_step: str = RESTORE_HINT) -> None:
-        super().__init__(f"Expected {path.name} as it was written; found it damaged.", next_step=next_step)
+    def __init__(self, path: Path, *, detail: str = "", next_step: str = RESTORE_HINT) -> None:
+        super().__init__(detail or f"Expected {path.name} as it was written; found it damaged.", next_step=next_step)
         self.path = path
 
 

@@ -98,9 +98,7 @@ class EvaluatedRegisterStore:
         """The evaluated register, or None if it does not exist, or if its digests are lost."""
         folder = self.folder(scope, selection)
         try:
-            return EvaluatedRegister(
-                scope, selection, folder, Evaluations(open_evaluations(folder, selection.count))
-            )
+            return EvaluatedRegister(scope, selection, folder, Evaluations(open_evaluations(folder, selection.count)))
         except (OSError, DamagedFile):
             return None
 

@@ -65,8 +65,8 @@ def open_evaluations(folder: Path, rows: int) -> CheckedBlocks:
 
 
 def open_partial_evaluations(path: Path, done: bytes, rows: int, shard_rows: int) -> CheckedBlocks:
-    """Evaluations in progress in the file ``path``; ``done``: a digest or ``NOT_DONE`` for each shard, fewer at the end.
-    Raises ``DamagedFile``, ``FileNotFoundError``."""
+    """Evaluations in progress in the file ``path``; ``done``: a digest or ``NOT_DONE`` for each shard, fewer at the
+    end. Raises ``DamagedFile``, ``FileNotFoundError``."""
     shards = -(-rows // shard_rows)
     digests = done[: shards * DIGEST_BYTES].ljust(shards * DIGEST_BYTES, b"\0")
     table = BlockTable(rows * EVALUATION_BYTES, shard_rows * EVALUATION_BYTES, digests)

@@ -221,7 +221,8 @@ def test_what_an_interrupted_evaluation_has_done_is_taken_over_by_the_next_versi
     assert crew.asked == [code for code in left if code not in known]
     assert done == EvaluationSummary(len(left), len(crew.asked), len(left) - len(crew.asked), resumed=0)
     assert (
-        room.evaluated.get_or_evaluate(USE, RowSelection(newest)).evaluations.read(0, 10**6).tolist() == room.directly(left).tolist()
+        room.evaluated.get_or_evaluate(USE, RowSelection(newest)).evaluations.read(0, 10**6).tolist()
+        == room.directly(left).tolist()
     )
 
 
@@ -267,7 +268,10 @@ def test_admitted_rows_alone_are_evaluated_and_taken_over_when_consents_come(roo
     some = RowSelection(snapshot, admitted(list(range(0, 6 * SHARD, 5))))
     assert room.evaluated.evaluate(USE, some, pool=crew) == EvaluationSummary(77, 77, 0, 0)
     assert crew.asked == codes[::5]
-    assert room.evaluated.get_or_evaluate(USE, some).evaluations.read(0, 10**6).tolist() == room.directly(codes[::5]).tolist()
+    assert (
+        room.evaluated.get_or_evaluate(USE, some).evaluations.read(0, 10**6).tolist()
+        == room.directly(codes[::5]).tolist()
+    )
     more, crew = RowSelection(snapshot, admitted(sorted({*range(5, 6 * SHARD, 5), 7, 300}))), Watching()
     room.evaluated.evaluate(USE, more, pool=crew)
     assert crew.asked == [codes[7]]  # 300 had consented before; the withdrawn first one is left out
