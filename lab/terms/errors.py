@@ -99,8 +99,17 @@ class Conflict(ShulabError):
     status = 409
 
 
+class MachineFault(ShulabError):
+    """The machine cannot do it: a full or read-only disk, no permission for a file, too little memory."""
+
+    code = "machine"
+    exit_code = 9
+    status = 507
+
+
 ERROR_FAMILIES: Mapping[str, type[ShulabError]] = {
-    family.code: family for family in (InvalidInput, NotAllowed, Unreachable, Busy, NotAuthentic, NotFound, Conflict)
+    family.code: family
+    for family in (InvalidInput, NotAllowed, Unreachable, Busy, NotAuthentic, NotFound, Conflict, MachineFault)
 }
 """The families by their codes."""
 _PASSING = (408, 429)

@@ -19,6 +19,7 @@ from dbos import DBOS, SetWorkflowID
 
 from lab.bureau.bureau import Bureau
 from lab.bureau.exchange import BatchCharge, BatchOutcome
+from lab.bureau.exchange.scoring.own_faults import BureauDataFault
 from lab.terms.errors import NotFound, ShulabError
 from sandbox.jobs.dbos_config import make_dbos_config
 from sandbox.jobs.executors import ExecutorRegistration
@@ -112,6 +113,7 @@ class BatchWorkflows:
 
     def _log_outcome(self, contract: str, sha256: str, outcome: BatchOutcome, seconds: float) -> None:
         error = outcome.error
+        cause = {"cause": error.cause} if isinstance(error, BureauDataFault) else {}
         why = error.code if isinstance(error, ShulabError) else "fault" if error is not None else ""
         log_event(
             self._logger,
@@ -122,6 +124,7 @@ class BatchWorkflows:
             state=outcome.state,
             problem=why,
             milliseconds=round(seconds * 1000),
+            **cause,
         )
         self._on_outcome(outcome.state, seconds)
 

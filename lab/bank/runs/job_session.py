@@ -53,9 +53,7 @@ class JobSession(Generic[_ActiveContract_co]):
             state = self.client.open_job(self.contract.id, self.run.id, description)
         except Conflict as error:
             runs = self.run.folder.parent.name
-            raise Conflict(
-                error.detail, next_step=f"remove the folder {self.run.id} of {runs}, or give another --out, and restart"
-            ) from None
+            raise Conflict(error.detail, next_step=f"remove the folder {self.run.id} of {runs}, and restart") from None
         epoch = state.get("epoch")
         if not isinstance(epoch, int) or isinstance(epoch, bool) or epoch < 1:
             raise Unreachable(

@@ -2,8 +2,8 @@
 
 A run keeps what it has paid for: the match, encrypted batches until their replies are decrypted, and the decrypted
 sums. The bureau charges a batch once, so sending it again byte for byte costs nothing. A run is found by its key, which
-is made of the contract, portfolio, code column, codes to skip, encryption key and output file. ``manifest.json`` is
-written last; a run without it is not finished.
+is made of the contract, portfolio, code column, codes to skip and encryption key: not of the output file, so another
+one asks for nothing that was paid for already. ``manifest.json`` is written last; a run without it is not finished.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -24,8 +25,9 @@ from numpy.typing import NDArray
 
 from lab.bank.runs.metadata import RunMetadata, read_run_metadata
 from lab.disk.locks import lock_or_refuse
+from lab.disk.output_files import describe_disk_error
 from lab.disk.private_files import replace_private
-from lab.terms.errors import Conflict, InvalidInput, NotFound
+from lab.terms.errors import Conflict, InvalidInput, MachineFault, NotFound
 
 MANIFEST = "manifest.json"
 SCORES = "scores.parquet"
@@ -33,6 +35,7 @@ OUTPUTS = "outputs.parquet"
 SHEET = "sheet.json"
 CONTRACT = "contract.json"
 _KEY_DIGITS = 12
+_DISK_CODES = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
 
 
 @dataclass(frozen=True)
@@ -133,7 +136,9 @@ class Run:
         self._write(SHEET, sheet)
         self._write(CONTRACT, contract)
         self._write(MANIFEST, json.dumps(dict(manifest), ensure_ascii=False, indent=1).encode())
-        self._drop("match.npz", "match-*.receipt.json", "batch-*.npz", "batch-*.receipt.json", "batch-*.frame")
+        self._drop(
+            "match.npz", "match-*.receipt.json", "batch-*.npz", "batch-*.receipt.json", "batch-*.frame", "plan.*"
+        )
 
     def _drop(self, *patterns: str) -> None:
         for pattern in patterns:
@@ -157,26 +162,41 @@ def run_key(*parts: str) -> str:
 def open_run(runs: Path, key: str, metadata: RunMetadata, *, now: datetime) -> Iterator[Run]:
     """The unfinished run of this key, with the metadata it began with, or a new run; locked while open.
 
-    Raises ``Conflict`` when another process works on it.
+    Raises ``Conflict`` when another process works on it, ``MachineFault`` when the disk refuses what it has to keep.
     """
-    runs.mkdir(mode=0o700, parents=True, exist_ok=True)
-    short = key[:_KEY_DIGITS]
-    unfinished = [path for path in sorted(runs.glob(f"*-{short}*")) if not (path / MANIFEST).exists()]
-    folder = unfinished[-1] if unfinished else _new_folder(runs, f"{now:%Y%m%dT%H%M%S}-{short}")
-    with lock_run(folder):
-        if (folder / MANIFEST).exists():
-            raise Conflict(f"Run {folder.name} was just finished elsewhere.", next_step="see `lab bank runs`")
-        kept = read_run_metadata(folder)
-        if kept is None:
-            metadata.write(folder)
-        yield Run(folder, bool(unfinished), kept or metadata)
+    with translate_disk_errors():
+        runs.mkdir(mode=0o700, parents=True, exist_ok=True)
+        short = key[:_KEY_DIGITS]
+        unfinished = [path for path in sorted(runs.glob(f"*-{short}*")) if not (path / MANIFEST).exists()]
+        folder = unfinished[-1] if unfinished else _new_folder(runs, f"{now:%Y%m%dT%H%M%S}-{short}")
+        with lock_run(folder):
+            if (folder / MANIFEST).exists():
+                raise Conflict(f"Run {folder.name} was just finished elsewhere.", next_step="see `lab bank runs`")
+            kept = read_run_metadata(folder)
+            if kept is None:
+                metadata.write(folder)
+            yield Run(folder, bool(unfinished), kept or metadata)
+
+
+@contextmanager
+def translate_disk_errors() -> Iterator[None]:
+    """Turn a disk's refusal during a job into ``MachineFault``: what was paid for is kept, and is not charged again."""
+    hint = "free some space on the disk of the bank's folder; then the same command resumes the job, at no new charge"
+    try:
+        yield
+    except OSError as error:
+        raise MachineFault(f"The job stopped: {describe_disk_error(error)}.", next_step=hint) from None
+    except sqlite3.OperationalError as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DISK_CODES:
+            raise
+        raise MachineFault(f"The job stopped: the disk refused ({error.sqlite_errorname}).", next_step=hint) from None
 
 
 @contextmanager
 def lock_run(folder: Path) -> Iterator[None]:
     """Lock a run for the block; raises ``Conflict`` if another process works on it, or if it was just removed."""
     gone = Conflict(f"Run {folder.name} was just removed elsewhere.", next_step="run the command again")
-    lock = lock_or_refuse(folder / "lock", what=f"run {folder.name}", next_step="wait for it, or give another --out")
+    lock = lock_or_refuse(folder / "lock", what=f"run {folder.name}", next_step="wait for it")
     with ExitStack() as held:
         try:
             held.enter_context(lock)

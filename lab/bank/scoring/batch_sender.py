@@ -118,10 +118,14 @@ class BatchSender:
 
             return self._exchange(sizes, send_hash, refused)
 
+    @property
+    def largest_batch(self) -> int:
+        """Rows of every batch but the last one."""
+        return min(self._job.contract.ceilings.rows_per_batch, self._job.active.params.slots)
+
     def batch_sizes(self, rows: int) -> list[int]:
         """How many rows each batch of a job of ``rows`` has."""
-        most = min(self._job.contract.ceilings.rows_per_batch, self._job.active.params.slots)
-        return [min(most, rows - start) for start in range(0, rows, most)]
+        return [min(self.largest_batch, rows - start) for start in range(0, rows, self.largest_batch)]
 
     def missing_batches(self, sizes: Sequence[int]) -> list[int]:
         """The numbers of the batches whose sums are not kept yet."""

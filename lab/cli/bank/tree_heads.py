@@ -31,13 +31,13 @@ def export(
     it with theirs; this detects a bureau that shows each of them another ledger.
     """
     from lab.bank.contract.ledger_witness import stored_heads
-    from lab.disk.private_files import replace_private
+    from lab.disk.output_files import write_output_file
     from lab.terms.witnessing.observed_heads import write_heads
 
     output = CommandOutput(as_json)
     opened = BankHome.open(home or default_home())
     heads = stored_heads(opened)
-    replace_private(out.absolute(), write_heads(opened.name, heads))
+    write_output_file(out, write_heads(opened.name, heads))
     for bureau, head, checkpoint in heads:
         state = "有联署 cosigned" if checkpoint is not None else "无联署 not cosigned"
         output.say(f"{bureau.name}: {head.size} 条 entries, {state}")

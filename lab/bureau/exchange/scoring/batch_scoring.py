@@ -48,6 +48,7 @@ from lab.bureau.exchange.scoring.dropped_rows import ChargedEnterprises
 from lab.bureau.exchange.scoring.evaluation import BatchEvaluator
 from lab.bureau.exchange.scoring.leakage_budget import check_fresh_ciphertexts, check_leakage_budget
 from lab.bureau.exchange.scoring.lost_files import LostFiles, describe_failure
+from lab.bureau.exchange.scoring.own_faults import BureauDataFault
 from lab.bureau.exchange.scoring.reevaluation import check_rescorable
 from lab.bureau.ledger import BUREAU_ACTOR, Fact, record
 from lab.bureau.ledger.rate_limited_entries import check_refund_limit
@@ -317,7 +318,9 @@ class ScoringService:
             row, file = returned
             refund_scores(session, contract_id, job_id, row.sha256)
             refund_rows(session, contract_id, job_id, row.rows)
-            if not isinstance(error, (DamagedFile, NotFound)):  # a loss of the bureau's disk is not the bank's doing
+            if not isinstance(
+                error, (DamagedFile, BureauDataFault, NotFound)
+            ):  # a loss of the bureau's disk is not the bank's doing
                 count_refund(session, contract_id, error, self._now())
             facts: dict[str, Fact] = {
                 "job": job_id,

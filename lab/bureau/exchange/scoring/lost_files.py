@@ -15,9 +15,10 @@ from lab.bureau.exchange.access import AccessGrant
 from lab.bureau.exchange.batches import BatchRepository
 from lab.bureau.exchange.resources import ExchangeResources
 from lab.bureau.exchange.scoring.leakage_budget import check_leakage_budget
+from lab.bureau.exchange.scoring.own_faults import BureauDataFault
 from lab.disk.checked_files import DamagedFile
 from lab.disk.private_files import replace_private
-from lab.terms.errors import Conflict, NotFound, ShulabError
+from lab.terms.errors import NotFound, ShulabError
 from protocols.scoring.parameters import find_parameters
 
 
@@ -74,8 +75,5 @@ class LostFiles:
 def describe_failure(error: Exception) -> dict[str, str]:
     """Why a batch was not evaluated, for its bank. The damage of a file of the bureau is not the bank's to repair."""
     if isinstance(error, DamagedFile):
-        error = Conflict(
-            "A file of the bureau is damaged, so that this batch could not be evaluated; its charge was refunded.",
-            next_step="tell the bureau (its operator runs `lab doctor --deep`), and run the same command again later",
-        )
+        error = BureauDataFault(error.detail)
     return error.as_dict() if isinstance(error, ShulabError) else {"error": "fault"}

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from lab.bureau.exchange.scoring.leakage_budget import leakage_spent
+from lab.bureau.exchange.scoring.own_faults import BureauDataFault
 from lab.bureau.store.tables import BankRow
-from lab.terms.errors import Conflict, InvalidInput, NotAllowed, NotFound
+from lab.disk.checked_files import DamagedFile
+from lab.terms.errors import Conflict, NotAllowed, NotFound
 from tests.support.bureau_scene import Scene
 from tests.unit.lab.bureau.exchange.scoring.test_reevaluation import AGAIN, import_again, name_of, plain, sent
 from tests.unit.lab.bureau.test_exchange import JOB, batch_of
@@ -112,7 +114,7 @@ def test_a_damaged_register_is_no_fault_of_the_bank(scene: Scene) -> None:
     scene.reopen()
     flip(scene.home / "registers" / "main-1.parquet")
     outcome = scene.bureau.scoring.evaluate(contract, JOB, charge.sha256)
-    assert outcome.state == "returned" and isinstance(outcome.error, InvalidInput)
-    with pytest.raises(Conflict, match="file of the bureau is damaged"):
+    assert outcome.state == "returned" and isinstance(outcome.error, (DamagedFile, BureauDataFault))
+    with pytest.raises(Conflict, match="fault is at the bureau"):
         scene.bureau.scoring.reply(contract, JOB, charge.sha256)
     assert charged(scene, contract) == (0, 0)
