@@ -15,7 +15,7 @@ from lab.bureau.data.register import DriftPolicy, RegisterImport, RegisterLayout
 from lab.bureau.key_management.metrics_token import METRICS_TOKEN_FILE, metrics_token, prometheus_configuration
 from lab.bureau.ledger import LOCAL_ACTOR
 from lab.bureau.people import NewAccount, parse_roles, parse_subject
-from lab.cli.bureau import keys
+from lab.cli.bureau import backups, keys
 from lab.cli.bureau import register as bureau_register
 from lab.cli.terminal.column_table import show_columns, summary_lines
 from lab.cli.terminal.command_options import take_options
@@ -253,6 +253,11 @@ for command in (
     keys.epochs,
     keys.close_epochs,
     keys.reseal,
+    backups.backup,
+    backups.verify_backup,
+    backups.restore,
+    backups.upgrade,
+    backups.backup_key,
 ):
     app.command(command.__name__.replace("_", "-"))(command)
 
