@@ -29,10 +29,12 @@ from lab.terms.text.known_names import check_known_names
 from lab.terms.text.visible_line import check_visible_line
 
 _SETTINGS = "bank.toml"
-_SETTING_NAMES = ("name", "public_key", "created", "key_file", "former")
+_SETTING_NAMES = ("name", "public_key", "created", "key_file", "former", "format")
 _KEY_FILE_BYTES = 32
 _PINS = "bureaus"
 """The identity of a pin: its folder alone, because its name follows from its bureau's key (``_rename_pins``)."""
+FOLDER_FORMAT = 1
+"""The format of a bank's folder; ``lab bank upgrade`` brings an earlier one to it. One that names none has format 0."""
 
 
 def default_home() -> Path:
@@ -61,6 +63,8 @@ class BankHome:
     key_file: Path | None
     former_public_keys: tuple[str, ...] = ()
     """Public keys that this bank signed with before; contracts that name them are still its own."""
+    format: int = FOLDER_FORMAT
+    """The format of the folder (``FOLDER_FORMAT``)."""
 
     @classmethod
     def create(
@@ -91,7 +95,8 @@ class BankHome:
 
     @classmethod
     def open(cls, folder: Path) -> BankHome:
-        """Open a folder; raises ``NotFound`` without one, ``NotAllowed`` when others may read it."""
+        """Open a folder; raises ``NotFound`` without one, ``NotAllowed`` when others may read it, ``Conflict`` for one
+        that a later version of the program has brought further."""
         folder = folder.expanduser().absolute()
         path = folder / _SETTINGS
         if not path.is_file():
@@ -104,13 +109,22 @@ class BankHome:
             check_known_names(settings, _SETTING_NAMES, where=_SETTINGS, next_step=f"correct {path}")
             key_file = settings.get("key_file")
             party = Party(name=settings["name"], public_key=settings["public_key"])
+            found_format = settings.get("format", 0)
+            if type(found_format) is not int or found_format < 0:
+                raise ValueError
             former = tuple(Party(name=party.name, public_key=key).public_key for key in settings.get("former", ()))
         except (KeyError, ValueError, TypeError):
             raise InvalidInput(
                 f"Expected settings with name and public_key in {_SETTINGS}; found something else.",
                 next_step="restore the file from a backup",
             ) from None
-        home = cls(folder, party.name, party.public_key, Path(key_file) if key_file else None, former)
+        if found_format > FOLDER_FORMAT:
+            raise Conflict(
+                f"The bank's folder is of a later version of this program: it has format {found_format}, this one "
+                f"knows {FOLDER_FORMAT}.",
+                next_step="run that version or a later one, or restore the backup from before it (`lab bank restore`)",
+            )
+        home = cls(folder, party.name, party.public_key, Path(key_file) if key_file else None, former, found_format)
         home._rename_pins()
         return home
 
@@ -144,6 +158,11 @@ class BankHome:
         replace_private(self.folder / _SETTINGS, _toml(settings).encode())
         keys.promote_next_key(next_key.public_key_hex)
         return BankHome.open(self.folder)
+
+    def set_format(self, number: int) -> None:
+        """Record that the folder has this format now."""
+        settings = tomllib.loads((self.folder / _SETTINGS).read_text(encoding="utf-8"))
+        replace_private(self.folder / _SETTINGS, _toml(settings | {"format": number}).encode())
 
     @property
     def own_public_keys(self) -> frozenset[str]:
@@ -280,7 +299,8 @@ class BankHome:
         return self.folder / "contracts" / f"{Path(contract).name}.v{version}.json"
 
     def _settings(self) -> str:
-        lines = {"name": self.name, "public_key": self.public_key, "created": _now()}
+        lines: dict[str, Any] = {"name": self.name, "public_key": self.public_key, "created": _now()}
+        lines["format"] = FOLDER_FORMAT
         if self.key_file is not None:
             lines["key_file"] = str(self.key_file)
         return _toml(lines)

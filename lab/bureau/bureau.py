@@ -42,7 +42,7 @@ from lab.bureau.model_registry.drift_checks import ModelDriftChecks
 from lab.bureau.model_registry.offers import ModelOffers
 from lab.bureau.model_registry.registry import ModelCache
 from lab.bureau.people import AccountService
-from lab.bureau.store import Database, migrate, open_database
+from lab.bureau.store import Database, open_database, prepare_tables
 from lab.bureau.watch import UsageMonitor
 from lab.bureau.workers.pools import WorkerPools
 from lab.terms.errors import Unreachable
@@ -123,18 +123,19 @@ class Bureau:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         changes: Mapping[str, object] | None = None,
     ) -> Bureau:
-        """Open the bureau in ``home`` and migrate its database.
+        """Open the bureau in ``home``; a new database gets its tables.
 
         ``changes`` overrides settings while it is open.
 
-        Raises ``NotFound`` (no bureau there), ``NotAuthentic`` (wrong seal key), ``Unreachable`` (database down).
+        Raises ``NotFound`` (no bureau there), ``NotAuthentic`` (wrong seal key), ``Unreachable`` (database down),
+        ``Conflict`` (database of another version of the program).
         """
         found = BureauHome.open(home)
         if changes:
             found = replace(found, settings=found.settings.model_copy(update=dict(changes)))
         keys = BureauKeys.open(found)
         store = open_database(found.database_url)
-        migrate(store.engine)
+        prepare_tables(store.engine)
         store.sign, store.bureau_key = keys.sign, keys.public_key_hex
         bureau = cls(found, store, keys, clock)
         bureau.epochs.ensure_first_epoch()

@@ -40,7 +40,10 @@ class JobSession(Generic[_ActiveContract_co]):
     @property
     def witness(self) -> LedgerWitness:
         """What checks the bureau's receipts against its ledger."""
-        return LedgerWitness(self.home, self.contract.bureau, self.client.ledger_consistency)
+        client = self.client
+        return LedgerWitness(
+            self.home, self.contract.bureau, client.ledger_consistency, statements=client.ledger_restorations
+        )
 
     def open_at_bureau(self, rows: int) -> int:
         """Open the job at the bureau for at most ``rows`` enterprises, or resume it; returns its key epoch.

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from lab.bank.home import BankHome, default_home
+from lab.cli.bank import backups
 from lab.cli.bank.contracts import contract, sign
 from lab.cli.bank.match import count, match
 from lab.cli.bank.options import (
@@ -167,6 +168,8 @@ app.command()(drift)
 app.command()(tidy)
 app.add_typer(heads, name="heads", help="树头 The tree heads that bureaus have shown this bank.")
 app.command("rotate-key")(rotate_key)
+for command in (backups.backup, backups.verify_backup, backups.restore, backups.upgrade, backups.backup_key):
+    app.command(command.__name__.replace("_", "-"))(command)
 
 
 def _card_text(home: BankHome) -> str:

@@ -14,7 +14,7 @@ from lab.bureau.data.catalogue import read_dictionary
 from lab.bureau.data.register import DriftPolicy, RegisterImport, RegisterLayout, import_register
 from lab.bureau.key_management.metrics_token import METRICS_TOKEN_FILE, metrics_token, prometheus_configuration
 from lab.bureau.ledger import LOCAL_ACTOR
-from lab.cli.bureau import keys
+from lab.cli.bureau import backups, keys
 from lab.cli.bureau import register as bureau_register
 from lab.cli.bureau.accounts import FirstAccountsOption, account, add_account, parse_first_accounts
 from lab.cli.bureau.status import status
@@ -239,6 +239,11 @@ for command in (
     keys.epochs,
     keys.close_epochs,
     keys.reseal,
+    backups.backup,
+    backups.verify_backup,
+    backups.restore,
+    backups.upgrade,
+    backups.backup_key,
 ):
     app.command(command.__name__.replace("_", "-"))(command)
 

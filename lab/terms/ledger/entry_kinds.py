@@ -76,6 +76,7 @@ ENTRY_KINDS: Mapping[str, EntryKind] = {
         EntryKind("sign-in.ended", "退出登录", "session ended"),
         EntryKind("refused", "拒绝", "refused"),
         EntryKind("ledger.exported", "台账导出", "ledger exported"),
+        EntryKind("ledger.restored", "台账由备份恢复", "ledger restored from a backup"),
         EntryKind("inquiries.read", "企业查询记录查阅", "an enterprise's inquiries read"),
         EntryKind("configuration.changed", "配置变更", "configuration changed"),
         EntryKind("register.imported", "登记导入", "register imported"),

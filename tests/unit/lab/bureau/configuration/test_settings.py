@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from lab.bureau.configuration.home import BureauSettings
-from lab.bureau.configuration.item_grades import SensitivityGrade
 from lab.terms.errors import InvalidInput
+from models.shared.catalogue_words import SensitivityGrade
 
 CANARY = "canary-2b6e"
 
