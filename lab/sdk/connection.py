@@ -19,7 +19,8 @@ from lab.transport.proxy.network_settings import read_network_settings
 
 MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 """The longest response that is read whole; longer ones are streamed."""
-_TRIES = 6
+_TRIES = 30
+"""About a minute at the two seconds that a busy service asks for: other people sign in meanwhile."""
 _BACK_OFF = BackOff(first_wait=1.0, factor=1.0, longest_wait=5.0)
 """Waits of a person at a terminal: steady and short; a busy service says how long."""
 _PLAIN = "use https: over http anybody on the way could act as you"
