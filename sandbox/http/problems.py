@@ -6,6 +6,7 @@ An unexpected error gets 500 and only the request's id; the log has the error's 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,10 +16,12 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
+from lab.disk.free_space import find_no_room
 from lab.terms.errors import (
     Busy,
     Conflict,
     InvalidInput,
+    NoRoom,
     NotAllowed,
     NotAuthentic,
     NotFound,
@@ -26,6 +29,7 @@ from lab.terms.errors import (
     Unreachable,
 )
 from lab.transport.problem_details import TYPE_PREFIX
+from sandbox.monitoring.service_log import log_event
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -60,6 +64,7 @@ PROBLEM_KINDS: Mapping[str, ProblemKind] = {
         ProblemKind.of(Conflict, "与当前状态冲突", "Conflict with the present state"),
         ProblemKind.of(Unreachable, "暂时不可用", "Temporarily unavailable"),
         ProblemKind.of(Busy, "服务繁忙", "Busy"),
+        ProblemKind.of(NoRoom, "数据局磁盘空间不足", "The bureau has no room"),
         ProblemKind("timeout", 408, "请求超时", "Request timed out"),
         ProblemKind("method-not-allowed", 405, "不支持的方法", "Method not allowed"),
         ProblemKind("too-large", 413, "内容过大", "Content too large"),
@@ -126,6 +131,7 @@ def install_error_handlers(app: FastAPI) -> None:
     """Make every error of ``app`` a problem document."""
     app.add_exception_handler(ShulabError, _on_shulab)
     app.add_exception_handler(HttpProblem, _on_problem)
+    app.add_exception_handler(OSError, _on_system)
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_exception_handler(HTTPException, _on_http)
 
@@ -136,6 +142,16 @@ async def _on_shulab(request: Request, error: Exception) -> Response:
     kind = PROBLEM_KINDS[error.code]
     headers = {"Retry-After": str(error.retry_after)} if isinstance(error, Unreachable) else {}
     return problem_response(request, kind, error.detail, next_step=error.next_step, headers=headers)
+
+
+async def _on_system(request: Request, error: Exception) -> Response:
+    """A full disk is said to be one; any other error of the system is a fault."""
+    full = find_no_room(error)
+    if full is None:
+        raise error
+    logger: logging.Logger = request.app.state.dependencies.logger
+    log_event(logger, "no room", error=error)
+    return await _on_shulab(request, full)
 
 
 async def _on_problem(request: Request, error: Exception) -> Response:
