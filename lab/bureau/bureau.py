@@ -172,7 +172,7 @@ class Bureau:
         }
 
     def readiness(self) -> dict[str, Any]:
-        """Whether the bureau is ready; raises ``Unreachable`` or ``NoRoom`` if its folder or database cannot be written."""
+        """Whether the bureau is ready; raises ``Unreachable`` or ``NoRoom`` if folder or database cannot be written."""
         check_room(self.home)
         self._write_check.run()
         return {"ready": True, "database": self.store.engine.dialect.name}

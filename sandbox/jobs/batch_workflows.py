@@ -132,8 +132,8 @@ class BatchWorkflows:
 
     def _log_outcome(self, contract: str, sha256: str, outcome: BatchOutcome, seconds: float) -> None:
         error = outcome.error
-        full = find_no_room(error)
-        why = (full or error).code if isinstance(full or error, ShulabError) else "fault" if error is not None else ""
+        known = find_no_room(error) or (error if isinstance(error, ShulabError) else None)
+        why = known.code if known is not None else "fault" if error is not None else ""
         log_event(
             self._logger,
             "batch",

@@ -79,6 +79,13 @@ def show(scene: Scene, bank: BankHome) -> SignedTreeHead:
     return head
 
 
+def accept(scene: Scene, bank: BankHome) -> None:
+    """A person accepts the restoration."""
+    found = find_restoration(bank, scene.bureau.party, Routes(scene))
+    assert found is not None
+    accept_restoration(bank, scene.bureau.party, found)
+
+
 def go_back(scene: Scene, backup: Path) -> None:
     """The bureau replaces its folder by what is in the backup, with a statement."""
     scene.bureau.close()
@@ -108,12 +115,7 @@ def test_without_a_person_the_bureau_undoes_what_it_did(
     scene: Scene, bank: BankHome, backed_up: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A bank that accepts a statement by itself."""
-
-    def accept(witness: LedgerWitness, kept: SignedTreeHead) -> None:
-        routes = Routes(scene)
-        accept_restoration(bank, scene.bureau.party, find_restoration(bank, scene.bureau.party, routes))
-
-    monkeypatch.setattr(LedgerWitness, "_report_restoration", accept)
+    monkeypatch.setattr(LedgerWitness, "_report_restoration", lambda *_: accept(scene, bank))
     monkeypatch.setattr(restoration, "record_acceptance", lambda *_: None)
     work(scene, 2)
     lost = show(scene, bank)
@@ -145,7 +147,7 @@ def accept_once_and_go_back_again(scene: Scene, bank: BankHome, backed_up: Path,
     work(scene, 2)
     show(scene, bank)
     go_back(scene, backed_up)
-    accept_restoration(bank, scene.bureau.party, find_restoration(bank, scene.bureau.party, Routes(scene)))
+    accept(scene, bank)
     scene.bureau.close()
     shutil.copytree(scene.home, tmp_path / "state")
     scene.reopen()

@@ -65,5 +65,5 @@ def check_not_full(home: BureauHome) -> None:
     if read_disk_room(home).is_full:
         raise NoRoom(
             "The bureau's disk is full: what is charged waits until there is room.",
-            next_step="ask the bureau's operator to make room; then run the same command again, which charges nothing twice",
+            next_step="ask the bureau to make room; then run the same command again, which charges nothing twice",
         )
