@@ -19,6 +19,7 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from lab.bureau.bureau import Bureau
+from lab.bureau.configuration.disk_room import read_disk_room
 from lab.bureau.exchange import BatchCharge
 from lab.bureau.key_management.metrics_token import metrics_token
 from lab.bureau.ledger import LOCAL_ACTOR
@@ -89,6 +90,8 @@ def create_app(
         places=lambda: dependencies.heavy_work_limit.free_slots,
         uploads=lambda: dependencies.uploads.free,
         uncosigned=lambda: bureau.cosignatures.witness_lag(),
+        disk_free_bytes=lambda: read_disk_room(bureau.home).free,
+        disk_low=lambda: read_disk_room(bureau.home).level,
     )
     for module in _ROUTE_MODULES:
         app.include_router(module.router)
@@ -242,6 +245,7 @@ def serve(
         logger = open_service_log(home / "logs", settings.log_bytes)
         metrics = ServiceMetrics()
         jobs = BatchWorkflows(bureau, logger, on_outcome=metrics.observe_batch)
+        metrics.add_gauges(failing=lambda: len(jobs.failing))
         token = settings.metrics_token.get_secret_value() or metrics_token(bureau.home.folder)
         settings_with_token = settings.model_copy(update={"metrics_token": SecretStr(token)})
         app = create_app(bureau, settings_with_token, logger, metrics, jobs.enqueue, bureau.home.path("spool"))

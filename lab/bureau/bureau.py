@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
+from lab.bureau.configuration.disk_room import check_room
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.contract_administration import ContractAdministration
 from lab.bureau.contracts.bank_registry import BankRegistry
@@ -43,9 +44,9 @@ from lab.bureau.model_registry.offers import ModelOffers
 from lab.bureau.model_registry.registry import ModelCache
 from lab.bureau.people import AccountService
 from lab.bureau.store import Database, open_database, prepare_tables
+from lab.bureau.store.readiness import WriteCheck
 from lab.bureau.watch import UsageMonitor
 from lab.bureau.workers.pools import WorkerPools
-from lab.terms.errors import Unreachable
 from lab.terms.keys.party import Party
 from protocols.compute_pool import open_compute_pool
 from protocols.matching.bureau import ENGINES
@@ -84,7 +85,7 @@ class Bureau:
         )
         self.evaluation_planner = EvaluationPlanner(store, self.consents, self.evaluated_registers, clock)
         self.epochs = Epochs(store, keys, self.evaluation_planner, clock)
-        self._background = BackgroundWork()
+        self._background, self._write_check = BackgroundWork(), WriteCheck(store, home.folder)
         statements = KeyStatements(store, keys)
         indexes = ContractIndexes(home, self.snapshots, self.evaluated_registers, statements, self._background)
         resources = ExchangeResources(
@@ -171,9 +172,9 @@ class Bureau:
         }
 
     def readiness(self) -> dict[str, Any]:
-        """Whether the bureau is ready; raises ``Unreachable`` if the database does not answer."""
-        if not self.store.is_reachable():
-            raise Unreachable("The bureau's database does not answer.", next_step="start it, or correct database_url")
+        """Whether the bureau is ready; raises ``Unreachable`` or ``NoRoom`` if folder or database cannot be written."""
+        check_room(self.home)
+        self._write_check.run()
         return {"ready": True, "database": self.store.engine.dialect.name}
 
     def sweep(self) -> RetentionSweep:

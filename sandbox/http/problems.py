@@ -17,11 +17,13 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from lab.disk.checked_files import DamagedFile
+from lab.disk.free_space import find_no_room
 from lab.terms.errors import (
     Busy,
     Conflict,
     InvalidInput,
     MachineFault,
+    NoRoom,
     NotAllowed,
     NotAuthentic,
     NotFound,
@@ -66,6 +68,7 @@ PROBLEM_KINDS: Mapping[str, ProblemKind] = {
         ProblemKind.of(Unreachable, "暂时不可用", "Temporarily unavailable"),
         ProblemKind.of(Busy, "服务繁忙", "Busy"),
         ProblemKind.of(MachineFault, "服务器无法执行", "The server's machine cannot do it"),
+        ProblemKind.of(NoRoom, "数据局磁盘空间不足", "The bureau has no room"),
         ProblemKind("timeout", 408, "请求超时", "Request timed out"),
         ProblemKind("method-not-allowed", 405, "不支持的方法", "Method not allowed"),
         ProblemKind("too-large", 413, "内容过大", "Content too large"),
@@ -132,6 +135,7 @@ def install_error_handlers(app: FastAPI) -> None:
     """Make every error of ``app`` a problem document."""
     app.add_exception_handler(ShulabError, _on_shulab)
     app.add_exception_handler(HttpProblem, _on_problem)
+    app.add_exception_handler(OSError, _on_system)
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_exception_handler(HTTPException, _on_http)
 
@@ -156,6 +160,16 @@ def _on_damage(request: Request, error: DamagedFile) -> Response:
         next_step="tell the bureau (its operator runs `lab doctor --deep`), and run the same command again later",
         headers={"Retry-After": str(_DAMAGE_RETRY_AFTER)},
     )
+
+
+async def _on_system(request: Request, error: Exception) -> Response:
+    """A full disk is said to be one; any other error of the system is a fault."""
+    full = find_no_room(error)
+    if full is None:
+        raise error
+    logger: logging.Logger = request.app.state.dependencies.logger
+    log_event(logger, "no room", error=error)
+    return await _on_shulab(request, full)
 
 
 async def _on_problem(request: Request, error: Exception) -> Response:

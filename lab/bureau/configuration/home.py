@@ -78,6 +78,10 @@ class BureauSettings(FileSettings):
     """The witnesses that cosign the ledger's heads: ``[[witnesses]]`` with ``key`` and ``url`` (docs/witnesses.md)."""
     processes: Annotated[int, Field(ge=0, le=1024)] = 0
     """Processes that evaluate registers; 0: one a core."""
+    disk_alarm_mib: Annotated[int, Field(ge=0, le=2**30)] = 2048
+    """Free room on the folder's disk below which there is an alarm, in MiB; 0: no alarm."""
+    disk_reserve_mib: Annotated[int, Field(ge=0, le=2**30)] = 256
+    """Free room below which the bureau accepts nothing new, so that what is charged can be answered; 0: no reserve."""
     cluster: str = ""
     """A Dask scheduler's address; then registers and blinded identifiers are evaluated there."""
     worker_memory_mib: Annotated[int, Field(ge=512)] = 8192

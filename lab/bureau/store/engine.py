@@ -15,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from lab.bureau.store.outage_reasons import describe_database_error
+from lab.disk.free_space import find_no_room
 from lab.terms.errors import InvalidInput, Unreachable
 
 # How long a writer on SQLite waits for another one: longer than any transaction here takes.
@@ -105,13 +106,13 @@ def open_database(url: str) -> Database:
 
 @contextmanager
 def _outages() -> Iterator[None]:
-    """Raise ``Unreachable`` for a database that is down, full or locked for too long."""
+    """Raise ``Unreachable`` for a database that is down or locked for too long, ``NoRoom`` for one that is full."""
     try:
         yield
-    except (OperationalError, PoolTimeout):
-        raise Unreachable(
+    except (OperationalError, PoolTimeout) as error:  # kept as the cause, for the log alone
+        raise find_no_room(error) or Unreachable(
             "The bureau's database does not answer.", next_step="try again in a minute; its operator finds the reason"
-        ) from None
+        ) from error
 
 
 def _prepare_sqlite(engine: Engine) -> None:

@@ -99,7 +99,8 @@ def _show_restoration(output: CommandOutput, bureau: str, found: LedgerRestorati
     )
     output.say(
         f"声明 The bureau states in entry {found.statement.entry_number}, "
-        f"{found.statement.time:%Y-%m-%d %H:%M:%S} UTC: restored from a backup of {facts.backup_made[:19]}; restoration no. {facts.restorations} in its ledger"
+        f"{found.statement.time:%Y-%m-%d %H:%M:%S} UTC: restored from a backup of {facts.backup_made[:19]}; "
+        f"restoration no. {facts.restorations} in its ledger"
     )
     output.say(f"丢失的树头 The lost head, kept here: {found.lost_head.size} entries, root {found.lost_head.root}")
     output.say(f"现在的树头 Its head now: {found.new_head.size} entries, root {found.new_head.root}")

@@ -102,12 +102,20 @@ def extract_backup(
             if listed is None:
                 continue
             target = folder / listed.path
-            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make_folders(folder, listed.path)
             with open(target, "xb", opener=private_opener) as file:
                 for piece in pieces:
                     file.write(piece)
                     stage.advance(len(piece))
     os.sync()  # one call for all files; a call each would take minutes for a hundred thousand of them
+
+
+def _make_folders(folder: Path, path: str) -> None:
+    """The folders that a file needs, each with mode 0700: ``mkdir`` gives that mode to the last one only."""
+    made = folder
+    for name in path.split("/")[:-1]:
+        made /= name
+        made.mkdir(mode=0o700, exist_ok=True)
 
 
 def _read(

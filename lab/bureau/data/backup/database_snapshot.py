@@ -8,6 +8,8 @@ foreign keys, and the ledger, whose entries must hash to their leaves and to the
 from __future__ import annotations
 
 import hashlib
+import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -127,10 +129,6 @@ def _export(url: str, target: Path, progress: Progress) -> None:
             migrate(made.engine, version)
             with made.engine.begin() as write:
                 copy_rows(read, write, progress)
-        with made.engine.connect() as connection:
-            connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
-            connection.exec_driver_sql("COMMIT")
-            connection.exec_driver_sql("PRAGMA journal_mode = DELETE")
     except OperationalError:
         raise Unreachable(
             "The bureau's database stopped answering during the backup.", next_step="start it, and back up again"
@@ -138,6 +136,8 @@ def _export(url: str, target: Path, progress: Progress) -> None:
     finally:
         source.close()
         made.close()
+    with closing(sqlite3.connect(target)) as connection:  # one file, without a log beside it
+        connection.execute("PRAGMA journal_mode = DELETE")
 
 
 def _damaged_ledger(entry: int) -> InvalidInput:

@@ -122,6 +122,8 @@ def _state(
     """Write the statement into the ledger and sign a head over it."""
     size, root = int(backup.manifest.facts["ledger_size"] or 0), str(backup.manifest.facts["ledger_root"])
     now = datetime.now(UTC)
+    for head in known_heads:
+        head.verify(store.bureau_key)
     known = _check_known(ledger, _LedgerSize(size, root), known_heads)
     with store.begin() as session:
         newest = session.scalar(select(func.max(TreeHeadRow.time)))

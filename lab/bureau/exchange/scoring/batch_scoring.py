@@ -25,6 +25,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from lab.bureau.configuration.disk_room import check_not_full, check_room
 from lab.bureau.data.register import find_snapshot
 from lab.bureau.exchange.access import AccessGrant
 from lab.bureau.exchange.batches import (
@@ -55,9 +56,10 @@ from lab.bureau.ledger.rate_limited_entries import check_refund_limit
 from lab.bureau.store.tables import BatchRow
 from lab.bureau.workers.pool import TaskExecutor
 from lab.disk.checked_files import DamagedFile
+from lab.disk.free_space import find_no_room
 from lab.disk.private_files import replace_private
 from lab.terms.contract.document import Operation
-from lab.terms.errors import Busy, NotAllowed, NotFound, Unreachable
+from lab.terms.errors import Busy, NoRoom, NotAllowed, NotFound, Unreachable
 from lab.terms.ledger.receipt import ScoreReceipt
 from protocols.scoring.parameters import find_parameters
 
@@ -108,6 +110,7 @@ class ScoringService:
         file, named = f"batches/{contract_id}-{digest}-{secrets.token_hex(8)}.frame", False
         try:
             if not validated.is_charged:
+                check_room(self._home)
                 replace_private(self._home.path(file), batch)
             with self._store.begin() as session:
                 access = self._validator.revalidate(session, validated, now)
@@ -191,6 +194,7 @@ class ScoringService:
                 raise read_failure(row)
             answered = self._batches.find_reply(session, contract_id, job_id, sha256)
             if answered is None:
+                check_not_full(self._home)
                 return None
             snapshot = find_snapshot(session, access.model_version.register, row.register_version)
             consenting = self._resources.consents.consenting_rows(
@@ -205,9 +209,11 @@ class ScoringService:
         return answered.reply, self._resources.ledger.receipt(answered.entry, ScoreReceipt)
 
     def check_queue_capacity(self, contract_id: str, job_id: str, sha256: str) -> None:
-        """Raise ``Busy`` if the queue has no room for a new batch, before its bytes arrive."""
+        """Raise ``Busy`` if the queue has no room for a new batch, ``NoRoom`` if the disk has none, before its bytes
+        arrive."""
         with self._store.begin_read() as session:
             if not self._batches.is_charged(session, contract_id, job_id, sha256):
+                check_room(self._home)
                 self._batches.check_queue_capacity(session, contract_id)
 
     def list_waiting(self) -> list[BatchCharge]:
@@ -235,7 +241,8 @@ class ScoringService:
             except Unreachable:
                 raise
             except Exception as error:
-                self._refund(contract_id, job_id, sha256, error)
+                reason = find_no_room(error) or error
+                self._refund(contract_id, job_id, sha256, reason)
                 return BatchOutcome(RETURNED, error)
             return BatchOutcome(ANSWERED if answered else RETURNED)
 
@@ -318,9 +325,7 @@ class ScoringService:
             row, file = returned
             refund_scores(session, contract_id, job_id, row.sha256)
             refund_rows(session, contract_id, job_id, row.rows)
-            if not isinstance(
-                error, (DamagedFile, BureauDataFault, NotFound)
-            ):  # a loss of the bureau's disk is not the bank's doing
+            if not isinstance(error, (DamagedFile, BureauDataFault, NotFound, NoRoom)):  # the bureau is its cause
                 count_refund(session, contract_id, error, self._now())
             facts: dict[str, Fact] = {
                 "job": job_id,
