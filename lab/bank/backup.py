@@ -15,8 +15,8 @@ from pathlib import Path
 from lab.bank.home import FOLDER_FORMAT, BankHome
 from lab.bank.keys import BankKeys
 from lab.bank.runs.store import finished_runs
-from lab.disk.backup.age_keys import BackupIdentity, BackupRecipient
 from lab.disk.backup.archive import VerifiedBackup
+from lab.disk.backup.backup_keys import BackupKey, BackupRecipient
 from lab.disk.backup.manifest import make_manifest
 from lab.disk.backup.restoring import restoring
 from lab.disk.backup.staging import FolderRules, stage_files, staging
@@ -57,7 +57,7 @@ def back_up_bank(
 
 def restore_bank(
     path: Path,
-    identity: BackupIdentity,
+    key: BackupKey,
     folder: Path,
     *,
     fingerprint: str | None = None,
@@ -68,7 +68,7 @@ def restore_bank(
 
     The tree heads of bureaus go back with the rest: the first answer of each bureau brings them forward again.
     """
-    with restoring(path, identity, "bank", folder, fingerprint=fingerprint, progress=progress) as restored:
+    with restoring(path, key, "bank", folder, fingerprint=fingerprint, progress=progress) as restored:
         found = BankHome.open(restored.draft)
         if restored.backup.manifest.public_key not in found.own_public_keys:
             raise NotAuthentic(

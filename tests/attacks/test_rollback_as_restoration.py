@@ -22,7 +22,7 @@ from lab.bank.contract.restoration import accept_restoration, find_restoration
 from lab.bank.home import BankHome
 from lab.bureau.data.backup.home_backup import back_up_bureau
 from lab.bureau.data.backup.home_restore import restore_bureau
-from lab.disk.backup.age_keys import Passphrase
+from lab.disk.backup.backup_keys import BackupKey, BackupRecipient
 from lab.terms.errors import NotAuthentic
 from lab.terms.ledger.restoration import RestorationStatement
 from lab.terms.ledger.tree import Proof, SignedTreeHead
@@ -40,7 +40,8 @@ pytestmark = pytest.mark.threat(
     },
     code=["lab.bank.contract.restoration", "lab.terms.ledger.restoration"],
 )
-SECRET = Passphrase("five random words are enough", work=10)
+KEY = BackupKey.generate()
+RECIPIENTS = [BackupRecipient(KEY.recipient)]
 
 
 class Routes:
@@ -90,7 +91,7 @@ def go_back(scene: Scene, backup: Path) -> None:
     """The bureau replaces its folder by what is in the backup, with a statement."""
     scene.bureau.close()
     shutil.rmtree(scene.home)
-    restore_bureau(backup, SECRET, scene.home)
+    restore_bureau(backup, KEY, scene.home)
     scene.reopen()
 
 
@@ -106,7 +107,7 @@ def put_back(scene: Scene, state: Path) -> None:
 def backed_up(scene: Scene, tmp_path: Path) -> Path:
     scene.clock.now = datetime.now(UTC)
     work(scene, 1)
-    back_up_bureau(scene.home, tmp_path / "backup.age", [SECRET])
+    back_up_bureau(scene.home, tmp_path / "backup.age", RECIPIENTS)
     return tmp_path / "backup.age"
 
 

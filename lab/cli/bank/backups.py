@@ -15,6 +15,7 @@ from lab.cli.terminal.backup_options import (
     BackupTargetArgument,
     BackupWritingOptions,
     FingerprintOption,
+    KeyPassphraseOption,
     backup_facts,
     backup_path,
     show_backup,
@@ -134,10 +135,11 @@ def upgrade(options: BankUpgradeOptions) -> None:
 
 def backup_key(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="写入文件 New file for the secret key.")],
+    with_passphrase: KeyPassphraseOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """备份密钥 Make a key pair for backups: the machine that backs up needs only the public half.
 
     私钥文件与 age 工具通用。 The file is an identity of the tool `age`, which opens the encryption of backups too.
     """
-    write_backup_key(CommandOutput(as_json), file)
+    write_backup_key(CommandOutput(as_json), file, with_passphrase=with_passphrase)

@@ -15,8 +15,8 @@ from lab.cli.terminal.output import CommandOutput, prompt_user
 from lab.terms.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
-    from lab.disk.backup.age_keys import BackupIdentity, BackupRecipient
     from lab.disk.backup.archive import VerifiedBackup
+    from lab.disk.backup.backup_keys import BackupKey, BackupRecipient
 
 PASSPHRASE_VARIABLE = "SHULAB_BACKUP_PASSPHRASE"
 _LEFT_OUT_LABELS = {
@@ -38,17 +38,23 @@ RecipientOption = Annotated[
     typer.Option(
         "--recipient",
         metavar="age1...",
-        help=f"公钥(可重复) Encrypt for this public key; repeatable [default: a passphrase, {PASSPHRASE_VARIABLE}].",
+        help="公钥(可重复) Encrypt for this public key (`backup-key` makes one); repeatable.",
         show_default=False,
     ),
 ]
 IdentityOption = Annotated[
-    Path | None,
+    Path,
     typer.Option(
         "--identity",
         metavar="FILE",
-        help=f"私钥文件 File with the secret key that opens it [default: a passphrase, {PASSPHRASE_VARIABLE}].",
-        show_default=False,
+        help="私钥文件 File with the secret key that opens it.",
+    ),
+]
+KeyPassphraseOption = Annotated[
+    bool,
+    typer.Option(
+        "--passphrase",
+        help=f"口令加密 Encrypt the file with a passphrase, which is asked for (or {PASSPHRASE_VARIABLE}).",
     ),
 ]
 FingerprintOption = Annotated[
@@ -67,12 +73,16 @@ class BackupWritingOptions:
     recipient: RecipientOption = None
 
     def recipients(self) -> list[BackupRecipient]:
-        """Whom to encrypt for; asks for a passphrase if no public key is given."""
-        from lab.disk.backup.age_keys import Passphrase, PublicKeyRecipient
+        """Whom to encrypt for; raises ``InvalidInput`` if nobody is named."""
+        from lab.disk.backup.backup_keys import BackupRecipient
 
-        if self.recipient:
-            return [PublicKeyRecipient(text.strip()) for text in self.recipient]
-        return [Passphrase(_read_passphrase(confirm=True, other="--recipient age1..."))]
+        if not self.recipient:
+            raise InvalidInput(
+                "Expected a public key to encrypt the backup for; found none.",
+                next_step="give --recipient age1...; `lab bureau backup-key FILE` makes a key, whose file you keep on "
+                "another machine",
+            )
+        return [BackupRecipient(text.strip()) for text in self.recipient]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,18 +90,17 @@ class BackupOpeningOptions:
     """The options of every command that opens a backup."""
 
     backup: BackupFileArgument
-    identity: IdentityOption = None
+    identity: IdentityOption
 
-    def opener(self) -> BackupIdentity:
-        """What opens the backup; asks for a passphrase if no key is given."""
-        from lab.disk.backup.age_keys import Passphrase, SecretKeyIdentity
+    def opener(self) -> BackupKey:
+        """What opens the backup; asks for the passphrase of an encrypted key file."""
+        from lab.disk.backup.backup_keys import BackupKey
         from lab.disk.private_files import read_private
 
         if not self.backup.is_file():
             raise NotFound(f"Expected a backup in {self.backup.name}; there is none.", next_step="check the path")
-        if self.identity is not None:
-            return SecretKeyIdentity.parse_file(read_private(self.identity, follow_links=True))
-        return Passphrase(_read_passphrase(confirm=False, other="--identity FILE"))
+        content = read_private(self.identity, follow_links=True)
+        return BackupKey.parse_file(content, lambda: _read_passphrase(confirm=False))
 
 
 def backup_path(to: Path, party: str) -> Path:
@@ -134,16 +143,16 @@ def backup_facts(path: Path, backup: VerifiedBackup) -> dict[str, Any]:
     }
 
 
-def write_backup_key(output: CommandOutput, file: Path) -> None:
+def write_backup_key(output: CommandOutput, file: Path, *, with_passphrase: bool) -> None:
     """Make a key for backups: the secret half into the new ``file``, the public half onto the screen."""
-    from lab.disk.backup.age_keys import SecretKeyIdentity
+    from lab.disk.backup.backup_keys import BackupKey
     from lab.disk.private_files import write_private
 
-    identity, secret = SecretKeyIdentity.generate()
-    write_private(file, f"# public key: {identity.recipient}\n{secret}\n".encode())
+    key = BackupKey.generate()
+    write_private(file, key.write_file(_read_passphrase(confirm=True) if with_passphrase else None))
     output.say(f"私钥已写入，请离线保存 Secret key written; keep it away from this machine: {file}")
-    output.say(f"公钥 Public key, for --recipient: {identity.recipient}")
-    output.print_result({"file": str(file), "recipient": identity.recipient})
+    output.say(f"公钥 Public key, for --recipient: {key.recipient}")
+    output.print_result({"file": str(file), "recipient": key.recipient})
 
 
 def _show_manifest(output: CommandOutput, backup: VerifiedBackup) -> None:
@@ -155,13 +164,13 @@ def _show_manifest(output: CommandOutput, backup: VerifiedBackup) -> None:
     )
 
 
-def _read_passphrase(*, confirm: bool, other: str) -> str:
+def _read_passphrase(*, confirm: bool) -> str:
     found = os.environ.get(PASSPHRASE_VARIABLE)
     if found:
         return found
     if not sys.stdin.isatty():
         raise InvalidInput(
-            "Expected a key or a passphrase for the backup; there is no terminal to ask on.",
-            next_step=f"give {other}, or set {PASSPHRASE_VARIABLE}",
+            "Expected the passphrase of the key file; there is no terminal to ask on.",
+            next_step=f"set {PASSPHRASE_VARIABLE}",
         )
-    return prompt_user("备份口令 passphrase of the backup", secret=True, confirm=confirm)
+    return prompt_user("密钥文件口令 passphrase of the key file", secret=True, confirm=confirm)

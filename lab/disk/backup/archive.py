@@ -10,10 +10,11 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
-from lab.disk.backup.age_file import EncryptedReader, EncryptedWriter
-from lab.disk.backup.age_keys import BackupIdentity, BackupRecipient
+from lab.disk.backup.backup_keys import BackupKey, BackupRecipient
+from lab.disk.backup.encrypted_file import DecryptingReader, encrypt_pieces
 from lab.disk.backup.manifest import (
     BackupFile,
     BackupManifest,
@@ -54,33 +55,36 @@ def write_backup(
     text = manifest.to_json()
     signature = sign(manifest_signing_input(text)).hex()
     head = SignedManifest(manifest=text.decode(), signature=signature).model_dump_json().encode()
+    start = _MAGIC + len(head).to_bytes(_LENGTH_BYTES, "big") + head
     with create_private(path) as file, progress.stage("encrypt-backup", manifest.size) as stage:
-        writer = EncryptedWriter(file, recipients)
-        writer.write(_MAGIC + len(head).to_bytes(_LENGTH_BYTES, "big") + head)
-        for listed in manifest.files:
-            digest, size = hashlib.sha256(), 0
-            with sources[listed.path].open("rb") as source:
-                while piece := source.read(_PIECE):
-                    writer.write(piece)
-                    digest.update(piece)
-                    size += len(piece)
-                    stage.advance(len(piece))
-            if (size, digest.hexdigest()) != (listed.size, listed.sha256):
-                raise Conflict(f"The file {listed.path} changed while it was backed up.", next_step="run it again")
-        writer.finish()
+        encrypt_pieces(chain((start,), _read_sources(manifest, sources, stage.advance)), file, recipients)
     return VerifiedBackup(manifest, hashlib.sha256(text).hexdigest())
 
 
-def verify_backup(
-    path: Path, identity: BackupIdentity, party: BackupParty, *, progress: Progress = SILENT
-) -> VerifiedBackup:
+def _read_sources(
+    manifest: BackupManifest, sources: Mapping[str, Path], advance: Callable[[int], None]
+) -> Iterator[bytes]:
+    """The files' bytes in the manifest's order; raises ``Conflict`` for a file that is not as it says."""
+    for listed in manifest.files:
+        digest, size = hashlib.sha256(), 0
+        with sources[listed.path].open("rb") as source:
+            while piece := source.read(_PIECE):
+                yield piece
+                digest.update(piece)
+                size += len(piece)
+                advance(len(piece))
+        if (size, digest.hexdigest()) != (listed.size, listed.sha256):
+            raise Conflict(f"The file {listed.path} changed while it was backed up.", next_step="run it again")
+
+
+def verify_backup(path: Path, key: BackupKey, party: BackupParty, *, progress: Progress = SILENT) -> VerifiedBackup:
     """Read a backup from end to end and check everything in it; writes nothing.
 
     Raises ``NotFound``, ``InvalidInput`` for another file or another party's backup, ``NotAuthentic`` for a wrong key,
     a manifest that its party did not sign, damage, or a file that is cut off.
     """
     with progress.stage("verify-backup", path.stat().st_size if path.is_file() else 0) as stage:
-        reading = _read(path, identity, party)
+        reading = _read(path, key, party)
         manifest, _, _ = next(reading)
         for _, _, pieces in reading:
             for piece in pieces:
@@ -89,14 +93,14 @@ def verify_backup(
 
 
 def extract_backup(
-    path: Path, identity: BackupIdentity, checked: VerifiedBackup, folder: Path, *, progress: Progress = SILENT
+    path: Path, key: BackupKey, checked: VerifiedBackup, folder: Path, *, progress: Progress = SILENT
 ) -> None:
     """Write the files of a backup that ``verify_backup`` has checked into the new, empty ``folder`` (mode 0700).
 
     Raises ``NotAuthentic`` if the backup is another one by now; the caller then removes the folder.
     """
     with progress.stage("restore", checked.manifest.size) as stage:
-        for manifest, listed, pieces in _read(path, identity, checked.manifest.party):
+        for manifest, listed, pieces in _read(path, key, checked.manifest.party):
             if manifest != checked.manifest:
                 raise NotAuthentic("The backup was exchanged while it was restored.", next_step="ask who did it")
             if listed is None:
@@ -119,13 +123,12 @@ def _make_folders(folder: Path, path: str) -> None:
 
 
 def _read(
-    path: Path, identity: BackupIdentity, party: BackupParty
+    path: Path, key: BackupKey, party: BackupParty
 ) -> Iterator[tuple[BackupManifest, BackupFile | None, Iterator[bytes]]]:
     """The manifest by itself, and then with each file and its bytes, which the caller consumes in turn."""
     if not path.is_file():
         raise NotFound(f"Expected a backup in {path.name}; there is none.", next_step="check the path")
-    with path.open("rb") as file:
-        reader = EncryptedReader(file, identity)
+    with path.open("rb") as file, DecryptingReader(file, key) as reader:
         manifest = _read_manifest(reader, party)
         yield manifest, None, iter(())
         for listed in manifest.files:
@@ -133,7 +136,7 @@ def _read(
         reader.read_end()
 
 
-def _read_manifest(reader: EncryptedReader, party: BackupParty) -> BackupManifest:
+def _read_manifest(reader: DecryptingReader, party: BackupParty) -> BackupManifest:
     if reader.read_exactly(len(_MAGIC)) != _MAGIC:
         raise InvalidInput(
             "Expected a backup of Shulab; the encrypted file is another one.", next_step="check the path"
@@ -153,7 +156,7 @@ def _read_manifest(reader: EncryptedReader, party: BackupParty) -> BackupManifes
     return manifest
 
 
-def _read_file(reader: EncryptedReader, listed: BackupFile) -> Iterator[bytes]:
+def _read_file(reader: DecryptingReader, listed: BackupFile) -> Iterator[bytes]:
     digest, left = hashlib.sha256(), listed.size
     while left:
         piece = reader.read(min(left, _PIECE))

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.disk.backup.age_keys import BackupIdentity
 from lab.disk.backup.archive import VerifiedBackup, extract_backup, verify_backup
+from lab.disk.backup.backup_keys import BackupKey
 from lab.disk.backup.manifest import BackupParty
 from lab.disk.private_files import sync_folder
 from lab.terms.errors import Conflict, InvalidInput, NotAllowed
@@ -35,7 +35,7 @@ class RestoredFolder:
 @contextmanager
 def restoring(
     path: Path,
-    identity: BackupIdentity,
+    key: BackupKey,
     party: BackupParty,
     home: Path,
     *,
@@ -50,14 +50,14 @@ def restoring(
     """
     home = home.expanduser().absolute()
     check_empty(home)
-    checked = verify_backup(path, identity, party, progress=progress)
+    checked = verify_backup(path, key, party, progress=progress)
     if fingerprint is not None:
         check_fingerprint(fingerprint, checked.manifest.public_key, whose=f"the {party}")
     home.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     _check_room(home.parent, checked.manifest.size)
     draft = Path(tempfile.mkdtemp(dir=home.parent, prefix=f".{home.name}.restoring-"))
     try:
-        extract_backup(path, identity, checked, draft, progress=progress)
+        extract_backup(path, key, checked, draft, progress=progress)
         yield RestoredFolder(draft, checked)
         check_empty(home)
         try:

@@ -1,7 +1,7 @@
 """Writes a backup and reads it back from the disk, also when only others can open it.
 
-A backup for public keys gets one recipient more: a key that lives as long as this call. So what was written is read
-back and checked from end to end before anybody relies on it. A passphrase needs no such key.
+A backup gets one recipient more than asked for: a key that lives as long as this call. So what was written is read back
+and checked from end to end before anybody relies on it.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from lab.disk.backup.age_keys import BackupIdentity, BackupRecipient, Passphrase, PublicKeyRecipient, SecretKeyIdentity
 from lab.disk.backup.archive import VerifiedBackup, verify_backup, write_backup
+from lab.disk.backup.backup_keys import BackupKey, BackupRecipient
 from lab.disk.backup.manifest import BackupManifest
 from lab.terms.errors import InvalidInput
 from lab.terms.progress import SILENT, Progress
@@ -24,26 +24,19 @@ def write_verified_backup(
     sources: Mapping[str, Path],
     progress: Progress = SILENT,
 ) -> VerifiedBackup:
-    """Write the backup for all ``recipients``, or one passphrase, and verify it; a file that does not hold is removed.
+    """Write the backup for all ``recipients`` and verify it; a file that does not hold is removed.
 
-    Raises what ``write_backup`` and ``verify_backup`` raise, ``InvalidInput`` for no recipient or a passphrase beside
-    others.
+    Raises what ``write_backup`` and ``verify_backup`` raise, and ``InvalidInput`` without a recipient.
     """
-    if not recipients or (len(recipients) > 1 and any(isinstance(one, Passphrase) for one in recipients)):
+    if not recipients:
         raise InvalidInput(
-            "Expected a passphrase, or public keys, to encrypt the backup for; found neither, or both.",
-            next_step="give --recipient age1... (repeatable), or a passphrase alone",
+            "Expected a public key to encrypt the backup for; found none.", next_step="give --recipient age1..."
         )
-    first, identity, everybody = recipients[0], None, list(recipients)
-    if isinstance(first, Passphrase):
-        opener: BackupIdentity = first
-    else:
-        identity, _ = SecretKeyIdentity.generate()
-        opener = identity
-        everybody.append(PublicKeyRecipient(identity.recipient))
+    key = BackupKey.generate()
+    everybody = [*recipients, BackupRecipient(key.recipient)]
     written = write_backup(path, everybody, manifest, sign, sources, progress)
     try:
-        found = verify_backup(path, opener, manifest.party, progress=progress)
+        found = verify_backup(path, key, manifest.party, progress=progress)
         if found != written:
             raise InvalidInput("The backup on the disk is not the one that was written.", next_step="check the disk")
     except BaseException:

@@ -22,8 +22,8 @@ from lab.bureau.data.backup.database_snapshot import SNAPSHOT_FILE, DatabaseSnap
 from lab.bureau.key_management.keys import BureauKeys
 from lab.bureau.key_management.secret_store import SecretStore
 from lab.bureau.store.tables import BatchRow, ContextRow, ModelRow, RegisterRow
-from lab.disk.backup.age_keys import BackupRecipient
 from lab.disk.backup.archive import VerifiedBackup
+from lab.disk.backup.backup_keys import BackupRecipient
 from lab.disk.backup.manifest import BackupFile, make_manifest
 from lab.disk.backup.staging import FolderRules, StagedFolder, stage_files, staging
 from lab.disk.backup.verified_writing import write_verified_backup

@@ -20,8 +20,8 @@ from lab.bureau.ledger import LOCAL_ACTOR, record
 from lab.bureau.ledger.log import Ledger
 from lab.bureau.store import Database, migrate, open_database
 from lab.bureau.store.tables import LedgerEntryRow, TreeHeadRow
-from lab.disk.backup.age_keys import BackupIdentity
 from lab.disk.backup.archive import VerifiedBackup
+from lab.disk.backup.backup_keys import BackupKey
 from lab.disk.backup.restoring import RestoredFolder, restoring
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic
 from lab.terms.keys.party import Party
@@ -61,7 +61,7 @@ class _LedgerSize:
 
 def restore_bureau(
     path: Path,
-    identity: BackupIdentity,
+    key: BackupKey,
     home: Path,
     options: RestoreOptions | None = None,
     progress: Progress = SILENT,
@@ -72,7 +72,7 @@ def restore_bureau(
     ``NotAuthentic`` if the secrets do not open, ``NotAuthentic`` if the backup contradicts a known head.
     """
     options = options or RestoreOptions()
-    with restoring(path, identity, "bureau", home, fingerprint=options.fingerprint, progress=progress) as restored:
+    with restoring(path, key, "bureau", home, fingerprint=options.fingerprint, progress=progress) as restored:
         found = _apply_settings(restored, options)
         keys = BureauKeys.open(found)
         if keys.public_key_hex != restored.backup.manifest.public_key:

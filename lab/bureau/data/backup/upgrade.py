@@ -11,7 +11,7 @@ from lab.bureau.data.backup.database_snapshot import check_ledger
 from lab.bureau.data.backup.home_backup import BureauBackup, back_up_bureau
 from lab.bureau.store import migrate, open_database, schema_differences
 from lab.bureau.store.migrate import check_not_newer, database_version, newest_migration
-from lab.disk.backup.age_keys import BackupRecipient
+from lab.disk.backup.backup_keys import BackupRecipient
 from lab.terms.errors import InvalidInput, NotFound
 from lab.terms.progress import SILENT, Progress
 

@@ -9,20 +9,20 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from lab.disk.backup.age_file import EncryptedWriter
-from lab.disk.backup.age_keys import PublicKeyRecipient, SecretKeyIdentity
 from lab.disk.backup.archive import extract_backup, verify_backup, write_backup
+from lab.disk.backup.backup_keys import BackupKey, BackupRecipient
+from lab.disk.backup.encrypted_file import encrypt_pieces
 from lab.disk.backup.manifest import BackupFile, BackupManifest, SignedManifest, make_manifest, manifest_signing_input
 from lab.disk.backup.restoring import restoring
 from lab.disk.backup.verified_writing import write_verified_backup
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound
 
-OPERATOR = SecretKeyIdentity.generate()[0]
+OPERATOR = BackupKey.generate()
 KEY = Ed25519PrivateKey.generate()
 
 
-def recipients() -> list[PublicKeyRecipient]:
-    return [PublicKeyRecipient(OPERATOR.recipient)]
+def recipients() -> list[BackupRecipient]:
+    return [BackupRecipient(OPERATOR.recipient)]
 
 
 def manifest_of(folder: Path, **changes) -> tuple[BackupManifest, dict[str, Path]]:
@@ -115,9 +115,7 @@ def forge(path: Path, manifest: BackupManifest, signer: Ed25519PrivateKey, conte
     signature = signer.sign(manifest_signing_input(text)).hex()
     head = SignedManifest(manifest=text.decode(), signature=signature).model_dump_json().encode()
     with path.open("wb") as file:
-        writer = EncryptedWriter(file, recipients())
-        writer.write(b"SHULAB-BACKUP/1\n" + len(head).to_bytes(4, "big") + head + content)
-        writer.finish()
+        encrypt_pieces([b"SHULAB-BACKUP/1\n" + len(head).to_bytes(4, "big") + head + content], file, recipients())
 
 
 def test_a_backup_that_the_party_did_not_sign_or_that_is_not_its_manifests_is_refused(
