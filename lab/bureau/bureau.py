@@ -136,7 +136,11 @@ class Bureau:
             found = replace(found, settings=found.settings.model_copy(update=dict(changes)))
         keys = BureauKeys.open(found)
         store = open_database(found.database_url)
-        prepare_tables(store.engine)
+        try:
+            prepare_tables(store.engine)
+        except BaseException:
+            store.close()
+            raise
         store.sign, store.bureau_key = keys.sign, keys.public_key_hex
         bureau = cls(found, store, keys, clock)
         bureau.epochs.ensure_first_epoch()

@@ -146,6 +146,30 @@ class RestorationStatement:
             ) from None
 
 
+@dataclass(frozen=True, slots=True)
+class RestorationNote:
+    """What a statement says, for somebody who has the whole ledger: its number, how many entries it kept, and when."""
+
+    entry: int
+    size: int
+    time: datetime
+
+    def explains(self, kept: SignedTreeHead) -> bool:
+        """As ``RestorationStatement.explains``."""
+        return self.size < kept.size and self.time > kept.time
+
+    @classmethod
+    def of_entry(cls, body: Mapping[str, Any]) -> list[RestorationNote]:
+        """The note of an entry's body; none if it is not a statement in its place."""
+        try:
+            entry = _RestorationEntry.model_validate(body)
+            time = datetime.fromisoformat(entry.time)
+        except ValueError:
+            return []
+        fits = entry.seq == entry.facts.size + 1 and time.tzinfo is not None
+        return [cls(entry.seq, entry.facts.size, time)] if fits else []
+
+
 def read_statements(found: object) -> tuple[RestorationStatement, ...]:
     """The statements in a service's response, in the ledger's order; raises ``InvalidInput``."""
     listed = found.get("restorations") if isinstance(found, Mapping) else None

@@ -76,7 +76,8 @@ def test_it_explains_what_was_shown_before_it_and_is_lost_and_nothing_else() -> 
     assert not statement.explains(kept(100, after))  # shown after it: another restoration takes another statement
     assert not statement.explains(kept(100, START))
     lost = kept(50, before)
-    assert find_explanation([state(40), state(20)], lost, PUBLIC).facts.size == 20
+    found = find_explanation([state(40), state(20)], lost, PUBLIC)
+    assert found is not None and found.facts.size == 20
     assert find_explanation([state(60)], lost, PUBLIC) is None
     assert find_explanation([], lost, PUBLIC) is None
 
@@ -97,7 +98,7 @@ def test_an_altered_statement_does_not_verify() -> None:
             altered.verify(PUBLIC)
 
 
-@pytest.mark.parametrize("found", [None, [], {}, "x", *({"restorations": one} for one in ("x", [{}], [1], 1))])
+@pytest.mark.parametrize("found", [None, [], {}, "x", {"restorations": "x"}, {"restorations": [{}]}])
 def test_something_else_is_refused(found: object) -> None:
     with pytest.raises(InvalidInput):
         read_statements(found)
