@@ -63,13 +63,14 @@ def test_a_bureau_killed_and_lost_is_restored_and_the_bank_goes_on(
 ) -> None:
     first = request.getfixturevalue("postgres_url") if database == "postgresql" else ""
     home, restored, backup = tmp_path / "bureau", tmp_path / "restored", tmp_path / "bureau.age"
+    recipient = lab("bureau", "backup-key", tmp_path / "operator.key", "--passphrase")["recipient"]
     with open_service(home, pilot, _new_database(first) if first else "") as service:
         bank = Bank(service, tmp_path)
         contract = bank.contract(detail=ResultDetail.TOTAL, rows_per_batch=ROWS_PER_BATCH, jobs_per_day=3)
         portfolio = bank.portfolio(firms(*range(ROWS)))
         client = start_client(bank, contract, portfolio)
         wait_for_batches(bank, 2, client)
-        made = lab("bureau", "backup", backup, "--home", home)  # while the job runs
+        made = lab("bureau", "backup", backup, "--recipient", recipient, "--home", home)  # while the job runs
         assert made["damaged"] == [] and made["facts"]["database"] == database
         wait_for_batches(bank, progress_of(bank) + 4, client)  # the bank sees entries that the backup has not
         service.process.stop(signal.SIGKILL)
@@ -80,7 +81,8 @@ def test_a_bureau_killed_and_lost_is_restored_and_the_bank_goes_on(
         shutil.rmtree(home)
 
         chosen = ["--database-url", _new_database(first)] if first else []
-        done = lab("bureau", "restore", backup, "--home", restored, *chosen)
+        key = ["--identity", tmp_path / "operator.key"]
+        done = lab("bureau", "restore", backup, *key, "--home", restored, *chosen)
         kept = done["facts"]["ledger_size"]
         assert done["entry"] == kept + 1 and kept < seen.size
         process = Process(restored)
