@@ -82,7 +82,7 @@ def show(scene: Scene, bank: BankHome) -> SignedTreeHead:
 
 def accept(scene: Scene, bank: BankHome) -> None:
     """A person accepts the restoration."""
-    found = find_restoration(bank, scene.bureau.party, Routes(scene))
+    found = find_restoration(bank, scene.bureau.party, Routes(scene), ())
     assert found is not None
     accept_restoration(bank, scene.bureau.party, found)
 
@@ -134,13 +134,13 @@ def test_the_bank_stops_shows_what_is_lost_and_keeps_it(scene: Scene, bank: Bank
     for _ in range(2):
         with pytest.raises(NotAuthentic, match=rf"entries \d+ to {lost.size}, which it showed this bank, are lost"):
             show(scene, bank)
-    found = find_restoration(bank, scene.bureau.party, Routes(scene))
+    found = find_restoration(bank, scene.bureau.party, Routes(scene), ())
     assert found is not None and (found.lost_head, found.last_lost) == (lost, lost.size)
     accept_restoration(bank, scene.bureau.party, found)
     show(scene, bank)
     (kept,) = accepted_restorations(bank, scene.bureau.party)
     assert kept["lost_head"] == lost.as_dict() and kept["statement"] == found.statement.as_dict()
-    assert find_restoration(bank, scene.bureau.party, Routes(scene)) is None
+    assert find_restoration(bank, scene.bureau.party, Routes(scene), ()) is None
 
 
 def accept_once_and_go_back_again(scene: Scene, bank: BankHome, backed_up: Path, tmp_path: Path) -> SignedTreeHead:
@@ -165,7 +165,7 @@ def test_without_the_time_of_the_statement_the_old_one_serves_again(
 ) -> None:
     seen = accept_once_and_go_back_again(scene, bank, backed_up, tmp_path)
     monkeypatch.setattr(RestorationStatement, "explains", lambda one, kept: one.facts.size < kept.size)
-    found = find_restoration(bank, scene.bureau.party, Routes(scene))
+    found = find_restoration(bank, scene.bureau.party, Routes(scene), ())
     assert found is not None and found.lost_head == seen
     accept_restoration(bank, scene.bureau.party, found)
     show(scene, bank)
@@ -180,4 +180,4 @@ def test_an_old_statement_explains_nothing_that_was_shown_after_it(
     with pytest.raises(NotAuthentic, match="two histories"):
         show(scene, bank)
     with pytest.raises(NotAuthentic, match="no statement in it says why"):
-        find_restoration(bank, scene.bureau.party, Routes(scene))
+        find_restoration(bank, scene.bureau.party, Routes(scene), ())

@@ -9,18 +9,16 @@ signed word that it answered, whatever its ledger says now.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 from lab.bank.contract.accepted_restorations import record_acceptance
 from lab.bank.contract.ledger_witness import LedgerWitness
 from lab.bank.home import BankHome
-from lab.terms.errors import InvalidInput, NotAuthentic, NotFound
+from lab.terms.errors import NotAuthentic, NotFound
 from lab.terms.keys.party import Party
-from lab.terms.ledger.receipt import Receipt, verify_receipt
+from lab.terms.ledger.receipt import Receipt
 from lab.terms.ledger.restoration import RestorationStatement, find_explanation
 from lab.terms.ledger.tree import Proof, SignedTreeHead, verify_consistency
 
@@ -83,8 +81,12 @@ class LedgerRestoration:
         }
 
 
-def find_restoration(home: BankHome, bureau: Party, routes: LedgerStateRoutes) -> LedgerRestoration | None:
+def find_restoration(
+    home: BankHome, bureau: Party, routes: LedgerStateRoutes, receipts: Iterable[tuple[str, Receipt]]
+) -> LedgerRestoration | None:
     """The restoration that explains the bureau's present ledger, checked; None if its ledger continues what it showed.
+
+    ``receipts``: every receipt of this bureau, with its run; they are read only if the ledger does not continue.
 
     Raises ``NotAuthentic`` if the ledger does not, and no statement explains it, or if it does not continue an earlier
     head of a receipt either: that is no restoration but another history. Raises ``NotFound`` if no head is kept.
@@ -104,7 +106,7 @@ def find_restoration(home: BankHome, bureau: Party, routes: LedgerStateRoutes) -
             "says why.",
             next_step="stop, and ask the bureau by another channel; the heads in bureaus/ are evidence",
         )
-    receipts = list(_receipts(home, bureau))
+    receipts = list(receipts)
     for head in (new, _newest_before(receipts, statement)):
         if head is not None and not _agree(routes, head, statement.head):
             raise NotAuthentic(
@@ -136,31 +138,6 @@ def _agree(routes: LedgerStateRoutes, one: SignedTreeHead, other: SignedTreeHead
     except (NotFound, NotAuthentic):
         return False
     return True
-
-
-def _receipts(home: BankHome, bureau: Party) -> Iterator[tuple[str, Receipt]]:
-    """Every receipt of the bureau in the bank's runs, finished or not, with the run's name."""
-    for folder in sorted([*home.runs.glob("*"), *home.matches.glob("*")]):
-        for found in _receipts_of_run(folder):
-            try:
-                receipt: Receipt = Receipt.read(found)
-                verify_receipt(receipt, bureau.public_key)
-            except (InvalidInput, NotAuthentic):
-                continue  # another bureau's, or of a former version
-            yield folder.name, receipt
-
-
-def _receipts_of_run(folder: Path) -> Iterator[object]:
-    manifest = folder / "manifest.json"
-    try:
-        if manifest.is_file():
-            facts = json.loads(manifest.read_bytes())
-            yield from [*facts.get("receipts", ()), *facts.get("match_receipts", ())]
-        else:
-            for path in sorted(folder.glob("*.receipt.json")):
-                yield json.loads(path.read_bytes())
-    except (ValueError, AttributeError, TypeError):
-        return
 
 
 def _newest_before(receipts: Sequence[tuple[str, Receipt]], statement: RestorationStatement) -> SignedTreeHead | None:

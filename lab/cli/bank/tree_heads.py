@@ -73,12 +73,13 @@ def accept_restoration(options: AcceptRestorationOptions) -> None:
     """
     from lab.bank.contract.restoration import accept_restoration as accept
     from lab.bank.contract.restoration import find_restoration
+    from lab.bank.runs.kept_receipts import kept_receipts
 
     output, home = CommandOutput(options.as_json), options.open_home()
     signed = home.contract(options.contract)
     bureau = signed.contract.bureau
     with options.connect_for(home, open_keys(home), signed) as client:
-        found = find_restoration(home, bureau, client)
+        found = find_restoration(home, bureau, client, kept_receipts(home, bureau))
     if found is None:
         output.say("台账未中断 Nothing to accept: the bureau's ledger continues what it showed this bank")
         output.print_result({"bureau": bureau.name, "accepted": False})
