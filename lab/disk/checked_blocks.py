@@ -20,6 +20,8 @@ from lab.disk.checked_files import DamagedFile, read_checked, write_checked
 
 DIGEST_BYTES = 32
 TABLE_SUFFIX = ".digests"
+BLOCK_BYTES = 1 << 20
+"""Bytes of a block, unless a reader wants less at a time."""
 REBUILD_HINT = "run the command again: the file is made again"
 
 
@@ -66,6 +68,17 @@ def write_table(path: Path, table: BlockTable, *, identity: str) -> None:
     write_checked(
         table_path(path), b"".join((head, b"\n", table.extra, table.digests)), identity=identity + TABLE_SUFFIX
     )
+
+
+def write_digests(path: Path, *, identity: str, block_bytes: int = BLOCK_BYTES) -> None:
+    """Digest a file that is written already, and write its digests beside it."""
+    digests: list[bytes] = []
+    size = 0
+    with path.open("rb") as file:
+        while data := file.read(block_bytes):
+            digests.append(digest_block(identity, len(digests), data))
+            size += len(data)
+    write_table(path, BlockTable(size, block_bytes, b"".join(digests)), identity=identity)
 
 
 def read_table(path: Path, *, identity: str) -> BlockTable:
