@@ -32,7 +32,7 @@ class HomeDigests:
 
     ``checked``: one digest at the head. ``blocks``: digests of blocks beside the file. ``sealed``: a JSON object with
     its digest; its member ``files``, if it has one, gives the digests of its neighbours. ``stores``: SQLite. ``named``:
-    the last hexadecimal part of the name is (the beginning of) the content's SHA-256; ``named_first``: the one before it.
+    the last hexadecimal part of the name is (the beginning of) the content's SHA-256; ``named_first``: the one before.
     ``references``: SQLite file, table and column with relative paths of files that must exist.
     """
 

@@ -18,10 +18,16 @@ BANK_DIGESTS = HomeDigests(
     checked=tuple(
         f"{runs}/*/{name}"
         for runs in ("runs", "matches")
-        for name in ("match.npz", "match-*.receipt.json", "batch-*", "plan.*")
+        for name in ("match.npz", "match-*.receipt.json", "batch-*", "plan.parquet", "plan.npz")
     ),
     sealed=(
-        *("runs/*/manifest.json", "runs/*/label.json", "matches/*/manifest.json", "matches/*/label.json"),
+        *(
+            "runs/*/manifest.json",
+            "runs/*/label.json",
+            "runs/*/plan.json",
+            "matches/*/manifest.json",
+            "matches/*/label.json",
+        ),
         *("contracts/*.json", "bureaus/*.json", "matching-keys/*key.json"),
     ),
     stores=("evaluations/*.sqlite",),
