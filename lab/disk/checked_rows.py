@@ -39,7 +39,7 @@ def is_intact_store(path: Path) -> bool:
                 return False
             tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             return not {"store", "evaluations"} <= tables or _has_intact_rows(connection, path)
-    except (sqlite3.Error, TypeError, AttributeError):
+    except (sqlite3.Error, TypeError, ValueError, AttributeError):
         return False
 
 
