@@ -100,7 +100,7 @@ def walk(homes: DamagedHomes, *, every: bool) -> dict[str, list[str]]:
     "Damage is never silent",
     claim="Damage to a kept file of the bank or the bureau changes no score in silence: the file is made again, or the "
     "work is refused with the next step.",
-    topic="storage",
+    topic="limits and interruptions",
     code=["lab.disk.checked_files", "lab.disk.checked_blocks", "lab.disk.checked_rows"],
 )
 def test_damage_to_any_kept_file_changes_no_result_in_silence(homes: DamagedHomes) -> None:
