@@ -1,7 +1,8 @@
 """Damage to any kept file of either home changes no result in silence: it is mended, or refused with the next step.
 
 Both homes are walked after real jobs, and each file is damaged in turn: a bit flipped, cut short, exchanged with
-another of its kind, removed. Then a stopped job is resumed, the portfolio is matched, and the finished runs are read.
+another of its kind, removed. Then a stopped job is resumed, the portfolio is scored anew under another contract, and
+the finished runs are read.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import polars as pl
 import pytest
 
 from lab.cli.doctor.digests import BANK_DIGESTS, BUREAU_DIGESTS
-from lab.disk import checked_blocks, checked_files
+from lab.disk import checked_blocks
 from lab.disk.digest_survey import survey_digests
 from tests.support.bureau_fixtures import model, open_scene, scene, tables
 from tests.support.bureau_scene import Scene
@@ -40,15 +41,14 @@ def homes(scene: Scene, tmp_path: Path) -> DamagedHomes:
 
 
 def chosen(homes: DamagedHomes, *, every: bool) -> list[tuple[str, Path, Callable[[Path], None]]]:
-    """Files and damages: all of them, or one file of each kind with two damages each, in turn."""
+    """Files and damages: all of them, or one file of each kind with one damage each, in turn."""
     found, kinds = [], set()
     for party in homes.homes:
         for path in homes.files(party):
             if path.name.endswith((*NOT_READ, *OWN_CHECK)) or (not every and kind_of(path) in kinds):
                 continue
             kinds.add(kind_of(path))
-            turn = len(kinds)
-            damages = DAMAGES if every else (flip, DAMAGES[1 + turn % 3])
+            damages = DAMAGES if every else (DAMAGES[len(kinds) % len(DAMAGES)],)
             found += [(party, path, damage) for damage in damages]
     return found
 
@@ -59,8 +59,8 @@ def work(homes: DamagedHomes, expected: dict[str, pl.DataFrame]) -> list[str]:
     told = []
     with homes.served() as house:
         told.append(refusals(lambda: homes.score(house, first, again=True), expected["resumed"]))
-        told.append(refusals(lambda: homes.match(house, second), expected["matched"]))
-    tables = [expected["resumed"], expected["second"], expected["first"]]
+        told.append(refusals(lambda: homes.score(house, second, again=True), expected["fresh"]))
+    tables = list(expected.values())
     for read in homes.read_runs():
         told.append(refusals(lambda read=read: _one_of(read(), tables), pl.DataFrame()))  # type: ignore[misc]
     return [one for one in told if one]
@@ -76,9 +76,9 @@ def expect(homes: DamagedHomes) -> dict[str, pl.DataFrame]:
     runs = {f"run-{number}": read() for number, read in enumerate(homes.read_runs())}
     with homes.served() as house:
         resumed = homes.score(house, homes.contracts[0], again=True)
-        matched = homes.match(house, homes.contracts[1])
+        fresh = homes.score(house, homes.contracts[1], again=True)
     assert not resumed.equals(runs["run-0"]) and set(resumed["status"]) == {"scored", "not-matched"}
-    return {"resumed": resumed, "matched": matched, "first": runs["run-0"], "second": runs["run-1"]}
+    return {"resumed": resumed, "fresh": fresh, "first": runs["run-0"], "second": runs["run-1"]}
 
 
 def walk(homes: DamagedHomes, *, every: bool) -> dict[str, list[str]]:
@@ -105,7 +105,7 @@ def walk(homes: DamagedHomes, *, every: bool) -> dict[str, list[str]]:
 )
 def test_damage_to_any_kept_file_changes_no_result_in_silence(homes: DamagedHomes) -> None:
     refused = walk(homes, every=False)
-    assert len(refused) > 30 and any(refused.values())
+    assert len(refused) > 20 and any(refused.values())
 
 
 @pytest.mark.soak
@@ -116,10 +116,9 @@ def test_every_damage_to_every_file_changes_no_result_in_silence(homes: DamagedH
 
 @pytest.mark.timeout(1800)
 def test_without_the_digests_damage_is_silent(homes: DamagedHomes, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same flips with the comparisons taken out: scores change, and nobody is told."""
+    """Changed tags with the comparison of blocks taken out: scores change, and nobody is told."""
     expected = expect(homes)
     monkeypatch.setattr(checked_blocks.BlockTable, "has_block", lambda *_: True)
-    monkeypatch.setattr(checked_files, "_digest", lambda *_: "0" * 64)
     changed = 0
     for path in homes.files("bureau"):
         if path.name == "tags":

@@ -13,9 +13,8 @@ from pathlib import Path
 import polars as pl
 
 from lab.bank.home import BankHome
-from lab.bank.matching.match_job import match_portfolio
 from lab.bank.portraits.scored_run import ScoredRun
-from lab.bank.runs.job_requests import MatchRequest, ScoringRequest
+from lab.bank.runs.job_requests import ScoringRequest
 from lab.bank.runs.store import finished_run_folders, read_finished_run
 from lab.bank.scoring.job import score_portfolio
 from lab.bureau.bureau import Bureau
@@ -85,13 +84,6 @@ class DamagedHomes:
         request = ScoringRequest(self.portfolio, contract, self.folder / f"{contract}.parquet", again=again)
         manifest = score_portfolio(home, home.open_keys(), house.outlet(self.bank.opened), request, progress=progress)
         return figures(pl.read_parquet(manifest["out"]))
-
-    def match(self, house: House, contract: str) -> pl.DataFrame:
-        """Match the portfolio under a contract; what became of each row."""
-        home = BankHome.open(self.bank.home.folder)
-        request = MatchRequest(self.portfolio, contract, self.folder / "matched.parquet")
-        match_portfolio(home, home.open_keys(), house.outlet(self.bank.opened), request)
-        return figures(pl.read_parquet(request.out))
 
     def read_runs(self) -> Iterator[Callable[[], pl.DataFrame]]:
         """For each finished run, what reads its table, once its portraits could be drawn."""
