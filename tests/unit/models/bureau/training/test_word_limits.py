@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 import pytest
@@ -25,7 +27,7 @@ from models.shared.features import Feature, FeatureDescription
     ],
 )
 def test_each_limit_is_named_and_no_word_of_the_data_shown(long: dict, said: str) -> None:
-    fits = {
+    fits: dict[str, Any] = {
         "name": "purpose",
         "party": "bank",
         "kind": "categorical",
