@@ -26,7 +26,7 @@ def lose_a_column(scene: Scene) -> None:
 @pytest.mark.property(
     "No column of the bureau in an error",
     claim="An error about the bureau's own register or model reaches a bank without a column's or file's name.",
-    topic="errors",
+    topic="what leaves a party",
     code=["lab.bureau.exchange.scoring.own_faults"],
 )
 def test_a_column_that_the_register_lost_is_not_named_to_the_bank(scene: Scene) -> None:
