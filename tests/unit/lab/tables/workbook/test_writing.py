@@ -26,7 +26,7 @@ def test_text_stays_text_and_numbers_are_numbers(tmp_path: Path) -> None:
             "long": [10**17] * 10,
         }
     )
-    data = workbook_bytes(table)
+    data = workbook_bytes(table, tmp_path)
     sheet = zipfile.ZipFile(io.BytesIO(data)).read("xl/worksheets/sheet1.xml").decode()
     assert "<f>" not in sheet and "hyperlink" not in sheet and sheet.count("<c r=") == 6 + 60 - 2
     assert '<c r="B2"><v>0</v></c>' in sheet and 't="b"' in sheet
@@ -37,10 +37,10 @@ def test_text_stays_text_and_numbers_are_numbers(tmp_path: Path) -> None:
     assert back["pd"].to_list()[:4] == ["0.5", None, None, "0.25"] and back["long"][0] == str(10**17)
 
 
-def test_what_a_worksheet_does_not_hold_is_refused() -> None:
+def test_what_a_worksheet_does_not_hold_is_refused(tmp_path: Path) -> None:
     check_rows_fit(MAX_ROWS)
     with pytest.raises(InvalidInput, match="rows for an Excel workbook"):
         check_rows_fit(MAX_ROWS + 1)
     with pytest.raises(InvalidInput, match="characters in each cell") as found:
-        workbook_bytes(pl.DataFrame({"id": ["secret" * 6_000]}))
-    assert "secret" not in str(found.value)
+        workbook_bytes(pl.DataFrame({"id": ["secret" * 6_000]}), tmp_path)
+    assert "secret" not in str(found.value) and list(tmp_path.iterdir()) == []
