@@ -40,11 +40,13 @@ def default_home() -> Path:
 
 @dataclass(frozen=True)
 class PinnedBureau:
-    """A bureau that this bank trusts: its name, its key, and its last address."""
+    """A bureau that this bank trusts: its name, its key, its last address, and the file of its own certificate
+    authority if it needs one."""
 
     bureau: Party
     url: str
     pinned_at: str
+    ca_file: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -198,9 +200,12 @@ class BankHome:
             )
         return next((pin for pin in pins if pin.bureau.public_key == bureau.public_key), None)
 
-    def pin(self, bureau: Party, url: str) -> None:
-        """Trust this bureau's key from now on."""
+    def pin(self, bureau: Party, url: str, *, ca_file: Path | None = None) -> None:
+        """Trust this bureau's key from now on; ``ca_file`` None keeps the one that was remembered."""
+        remembered = (pin.ca_file for pin in self.pins() if pin.bureau.public_key == bureau.public_key)
+        ca_file = ca_file or next(remembered, None)
         facts = {"name": bureau.name, "public_key": bureau.public_key, "url": url, "pinned": _now()}
+        facts |= {"ca_file": str(ca_file.absolute())} if ca_file is not None else {}
         path = self.folder / "bureaus" / f"{bureau.fingerprint}.json"
         replace_private(path, json.dumps(seal_json(facts, _PINS), ensure_ascii=False, indent=1).encode())
 
@@ -234,9 +239,8 @@ class BankHome:
     def _read_pin(self, path: Path) -> PinnedBureau:
         try:
             facts = read_sealed_json(path, identity=_PINS)
-            return PinnedBureau(
-                Party(name=facts["name"], public_key=facts["public_key"]), facts["url"], facts["pinned"]
-            )
+            party, ca_file = Party(name=facts["name"], public_key=facts["public_key"]), facts.get("ca_file")
+            return PinnedBureau(party, facts["url"], facts["pinned"], Path(ca_file) if ca_file else None)
         except (DamagedFile, KeyError, TypeError, ValueError):
             raise InvalidInput(
                 f"Expected a pinned bureau in {path.name}; found something else.",

@@ -59,6 +59,9 @@ SUBCOMMANDS: dict[str, Subcommand] = {
         "lab.cli.administrator.bank_keys", "银行密钥 For administrators: the keys by which a bureau knows its banks."
     ),
     "model": Subcommand("lab.cli.bureau.models", "模型 Train, inspect and publish scoring models at the bureau."),
+    "status": Subcommand(
+        "lab.cli.doctor.status", "状态 What is set up here, what waits for you, what comes next.", single=True
+    ),
     "doctor": Subcommand(
         "lab.cli.doctor.commands", "体检 What this machine and this installation can do.", single=True
     ),

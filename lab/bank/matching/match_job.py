@@ -33,7 +33,7 @@ from lab.bank.runs.job_session import JobSession
 from lab.bank.runs.manifest import RunTimer, describe_contract, describe_portfolio, describe_run
 from lab.bank.runs.metadata import RunKind, RunMetadata
 from lab.bank.runs.results import check_output_path, check_output_rows, match_table, write_result_table
-from lab.bank.runs.store import Intersection, open_run, run_key
+from lab.bank.runs.store import Intersection, open_run, run_key, translate_disk_errors
 from lab.terms.contract.document import Operation
 from lab.terms.progress import SILENT, Progress
 from protocols.matching.bank import MIN_BITS_PER_ENTRY, TAG_BYTES
@@ -58,6 +58,7 @@ def match_for_scoring(job: JobSession[ActiveContract], codes: Sequence[str], pro
     return kept
 
 
+@translate_disk_errors()
 def match_portfolio(
     home: BankHome, keys: BankKeys, client: BureauClient, request: MatchRequest, *, progress: Progress = SILENT
 ) -> dict[str, Any]:
@@ -102,6 +103,7 @@ def match_portfolio(
     return manifest
 
 
+@translate_disk_errors()
 def count_portfolio(
     home: BankHome, keys: BankKeys, client: BureauClient, request: CountRequest, *, progress: Progress = SILENT
 ) -> dict[str, Any]:

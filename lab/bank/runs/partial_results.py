@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,21 +18,23 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from lab.bank.runs.metadata import read_run_metadata
 from lab.bank.runs.results import RowStatus, outcome_table
 from lab.bank.runs.run_files import (
     DIGESTS,
     digest_result,
+    lost_run_file,
     read_result,
     read_run_facts,
     read_run_file,
     write_run_facts,
     write_run_file,
 )
-from lab.bank.runs.store import CONTRACT, SHEET, Run
+from lab.bank.runs.store import CONTRACT, SHEET, Run, unfinished_run_folders
 from lab.disk.checked_files import DamagedFile
 from lab.disk.private_files import replace_private
 from lab.terms.contract.document import parse_contract
-from lab.terms.errors import NotFound
+from lab.terms.errors import NotAllowed, NotFound
 from models.shared.portfolio_scores import interpret_sums
 from models.shared.sheet import BankSheet
 
@@ -98,6 +102,8 @@ def read_partial_results(folder: Path) -> pl.DataFrame:
         )
     with np.load(io.BytesIO(plan), allow_pickle=False) as arrays:
         order, batch_rows = arrays["order"], int(arrays["batch_rows"])
+    if not (folder / PLAN_DIGESTS).is_file():
+        raise lost_run_file(folder, PLAN_DIGESTS)
     digests = read_run_facts(folder, PLAN_DIGESTS)[DIGESTS]
     sheet = BankSheet.from_json(read_result(folder, SHEET, digests))
     contract = parse_contract(read_result(folder, CONTRACT, digests), kept=True).contract
@@ -113,6 +119,20 @@ def read_partial_results(folder: Path) -> pl.DataFrame:
     table = pl.read_parquet(io.BytesIO(planned))
     now = pl.when(pl.col("row").is_in(scored.tolist())).then(pl.lit(RowStatus.SCORED.value)).otherwise(pl.col("status"))
     return table.with_columns(status=now).join(results, on="row", how="left").sort("row")
+
+
+@contextmanager
+def name_what_was_answered(runs: Path, contract: str) -> Iterator[None]:
+    """Have a refusal under a contract name the unfinished run whose answered scores can be given out, if any."""
+    try:
+        yield
+    except NotAllowed as error:
+        for folder in unfinished_run_folders(runs):
+            metadata, paid = read_run_metadata(folder), read_progress(folder)
+            if metadata is not None and metadata.contract == contract and paid.scores:
+                step = f"`lab bank runs {folder.name} --out FILE` writes the {paid.scores:,} scores that were answered"
+                raise NotAllowed(error.detail, next_step=f"{error.next_step}; {step}") from None
+        raise
 
 
 def _sums_file(receipt: Path) -> Path:

@@ -180,28 +180,29 @@ def run_key(*parts: str) -> str:
 def open_run(runs: Path, key: str, metadata: RunMetadata, *, now: datetime) -> Iterator[Run]:
     """The unfinished run of this key, with the metadata it began with, or a new run; locked while open.
 
-    Raises ``Conflict`` when another process works on it, ``MachineFault`` when the disk refuses what it has to keep.
+    Raises ``Conflict`` when another process works on it.
     """
-    with translate_disk_errors():
-        runs.mkdir(mode=0o700, parents=True, exist_ok=True)
-        short = key[:_KEY_DIGITS]
-        unfinished = [path for path in sorted(runs.glob(f"*-{short}*")) if not (path / MANIFEST).exists()]
-        folder = unfinished[-1] if unfinished else _new_folder(runs, f"{now:%Y%m%dT%H%M%S}-{short}")
-        with lock_run(folder):
-            if (folder / MANIFEST).exists():
-                raise Conflict(f"Run {folder.name} was just finished elsewhere.", next_step="see `lab bank runs`")
-            kept = read_run_metadata(folder)
-            if kept is None:
-                metadata.write(folder)
-            yield Run(folder, bool(unfinished), kept or metadata)
+    runs.mkdir(mode=0o700, parents=True, exist_ok=True)
+    short = key[:_KEY_DIGITS]
+    unfinished = [path for path in sorted(runs.glob(f"*-{short}*")) if not (path / MANIFEST).exists()]
+    folder = unfinished[-1] if unfinished else _new_folder(runs, f"{now:%Y%m%dT%H%M%S}-{short}")
+    with lock_run(folder):
+        if (folder / MANIFEST).exists():
+            raise Conflict(f"Run {folder.name} was just finished elsewhere.", next_step="see `lab bank runs`")
+        kept = read_run_metadata(folder)
+        if kept is None:
+            metadata.write(folder)
+        yield Run(folder, bool(unfinished), kept or metadata)
 
 
 @contextmanager
 def translate_disk_errors() -> Iterator[None]:
     """Turn a disk's refusal during a job into ``MachineFault``: what was paid for is kept, and is not charged again."""
-    hint = "free some space on the disk of the bank's folder; then the same command resumes the job, at no new charge"
+    hint = "put that right (space, permissions); then the same command resumes the job, at no new charge"
     try:
         yield
+    except BrokenPipeError:
+        raise  # nobody reads what is printed: no fault of a disk
     except OSError as error:
         raise MachineFault(f"The job stopped: {describe_disk_error(error)}.", next_step=hint) from None
     except sqlite3.OperationalError as error:

@@ -35,9 +35,15 @@ from lab.bank.runs.job_requests import ScoringRequest
 from lab.bank.runs.job_session import JobSession
 from lab.bank.runs.manifest import RunTimer, describe_contract, describe_model, describe_portfolio, describe_run
 from lab.bank.runs.metadata import RunKind, RunMetadata
-from lab.bank.runs.partial_results import RunPlan, save_plan
+from lab.bank.runs.partial_results import RunPlan, name_what_was_answered, save_plan
 from lab.bank.runs.results import check_output_path, output_names, score_table, unanswered_table
-from lab.bank.runs.store import Intersection, open_run, read_finished_run, unresumable_run_warnings
+from lab.bank.runs.store import (
+    Intersection,
+    open_run,
+    read_finished_run,
+    translate_disk_errors,
+    unresumable_run_warnings,
+)
 from lab.bank.scoring.batch_sender import BatchSender
 from lab.bank.scoring.column_check import check_columns, describe_moved_items
 from lab.bank.scoring.job_inputs import JobInputs, find_waiting_run, read_inputs
@@ -45,6 +51,7 @@ from lab.terms.progress import SILENT, Progress
 from lab.terms.witnessing.cosignature_evidence import CosignatureEvidence
 
 
+@translate_disk_errors()
 def score_portfolio(
     home: BankHome, keys: BankKeys, client: BureauClient, request: ScoringRequest, *, progress: Progress = SILENT
 ) -> dict[str, Any]:
@@ -62,9 +69,10 @@ def score_portfolio(
     waiting = find_waiting_run(home, keys, request)
     if waiting is not None:
         return describe_given_out(waiting, give_out(waiting, request.out))
-    active = verify_scoring_contract(
-        home, client, request.contract, now=timer.started, model=request.model, recipient=request.recipient
-    )
+    with name_what_was_answered(home.runs, request.contract):
+        active = verify_scoring_contract(
+            home, client, request.contract, now=timer.started, model=request.model, recipient=request.recipient
+        )
     with timer.step("read"):
         inputs = read_inputs(keys, active.contract, active.model, active.recipient, request)
     columns = check_columns(inputs.portfolio, active.sheet, accept_drift=request.accept_drift)

@@ -45,7 +45,14 @@ from lab.bank.runs.results import (
     output_names,
     rescored_table,
 )
-from lab.bank.runs.store import BatchSums, FinishedRun, open_run, read_finished_run, run_key
+from lab.bank.runs.store import (
+    BatchSums,
+    FinishedRun,
+    open_run,
+    read_finished_run,
+    run_key,
+    translate_disk_errors,
+)
 from lab.bank.scoring.batch_sender import BatchSender, PublicContext
 from lab.terms.errors import NotAllowed
 from lab.terms.names import ModelRef
@@ -106,6 +113,7 @@ class _RescoredBatches:
         return pl.concat(parts)
 
 
+@translate_disk_errors()
 def rescore(
     home: BankHome, keys: BankKeys, client: BureauClient, request: RescoringRequest, *, progress: Progress = SILENT
 ) -> RescoringResult:

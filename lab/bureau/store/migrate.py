@@ -44,6 +44,12 @@ def newest_migration() -> str:
     return max(path.stem for path in (_FOLDER / "versions").glob("m[0-9]*.py"))[1:5]
 
 
+def schema_version(engine: Engine) -> str | None:
+    """The number of the last migration that the database has; None for an empty one. Changes nothing."""
+    with engine.connect() as connection:
+        return _version(connection)
+
+
 def schema_differences(engine: Engine) -> list[Any]:
     """The differences between the tables in the code and the migrated database; empty if there are none."""
     from alembic.autogenerate import compare_metadata

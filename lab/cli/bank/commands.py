@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -17,15 +17,16 @@ from lab.cli.bank.options import (
     ModelOption,
     PortfolioOptions,
     RecipientOption,
-    RunOption,
     open_keys,
     read_passphrase,
 )
 from lab.cli.bank.plan import plan
-from lab.cli.bank.reporting import require_matches, results_are_kept
 from lab.cli.bank.rescore import drift, rescore
+from lab.cli.bank.results.portrait import portrait
+from lab.cli.bank.results.reporting import require_matches, results_are_kept
+from lab.cli.bank.results.runs import runs, show_run, summarise_manifest
 from lab.cli.bank.rotate_key import rotate_key
-from lab.cli.bank.runs import runs, show_run, show_run_warnings, summarise_manifest
+from lab.cli.bank.status import status
 from lab.cli.bank.tidy import show_expired_reminder, tidy
 from lab.cli.bank.tree_heads import app as heads
 from lab.cli.terminal.command_options import take_options
@@ -158,44 +159,8 @@ def score(options: ScoreOptions) -> None:
     require_matches(manifest)
 
 
-@app.command()
-def portrait(
-    code: Annotated[
-        str | None,
-        typer.Argument(help="统一社会信用代码 The enterprise's code (default: the first scored).", show_default=False),
-    ] = None,
-    html: Annotated[Path | None, typer.Option("--html", help="网页文件 Write a page here.", show_default=False)] = None,
-    lang: Annotated[Literal["zh", "en", "both"], typer.Option("--lang", help="语言 Language of the page.")] = "both",
-    run: RunOption = None,
-    home: BankHomeOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """企业信用画像 Draw one enterprise's portrait, in the terminal and as a page."""
-    from lab.bank.portraits.pages.portrait_page import portrait_page
-    from lab.bank.portraits.pages.terminal_portrait import draw_portrait_panel
-    from lab.bank.portraits.scored_run import ScoredRun
-    from lab.bank.runs.store import find_finished_run
-
-    output = CommandOutput(as_json)
-    opened = BankHome.open(home or default_home())
-    scored_run = ScoredRun.open(find_finished_run(opened.runs, run))
-    drawn = scored_run.portrait(code)
-    output.show(draw_portrait_panel(drawn))
-    show_run_warnings(output, scored_run.run.manifest)
-    if html is not None:
-        page = portrait_page(drawn, scored_run.sheet, lang=lang, warnings=scored_run.warnings)
-        write_output_file(html, page.encode())
-        output.say(f"画像网页 page: {html}")
-    output.print_result(
-        {
-            "run": scored_run.run.folder.name,
-            "html": str(html) if html else None,
-            "warnings": list(scored_run.warnings),
-            "portrait": drawn.as_dict(),
-        }
-    )
-
-
+app.command()(portrait)
+app.command()(status)
 app.command()(runs)
 app.command()(rescore)
 app.command()(drift)

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from lab.cli.bank.options import PortfolioOptions, open_keys
-from lab.cli.bank.reporting import require_matches, results_are_kept
-from lab.cli.bank.runs import show_match, summarise_manifest
+from lab.cli.bank.results.reporting import require_matches, results_are_kept
+from lab.cli.bank.results.runs import show_match, summarise_manifest
 from lab.cli.bank.tidy import show_expired_reminder
 from lab.cli.terminal.command_options import take_options
 from lab.cli.terminal.output import CommandOutput

@@ -17,8 +17,8 @@ from lab.cli.bank.options import (
     RecipientOption,
     open_keys,
 )
-from lab.cli.bank.reporting import results_are_kept
-from lab.cli.bank.runs import show_run, summarise_manifest
+from lab.cli.bank.results.reporting import results_are_kept
+from lab.cli.bank.results.runs import show_run, summarise_manifest
 from lab.cli.bank.tidy import show_expired_reminder
 from lab.cli.terminal.command_options import take_options
 from lab.cli.terminal.output import CommandOutput

@@ -17,6 +17,7 @@ from lab.bureau.ledger import LOCAL_ACTOR
 from lab.bureau.people import NewAccount, parse_roles, parse_subject
 from lab.cli.bureau import keys
 from lab.cli.bureau import register as bureau_register
+from lab.cli.bureau.status import status
 from lab.cli.terminal.column_table import show_columns, summary_lines
 from lab.cli.terminal.command_options import take_options
 from lab.cli.terminal.option_types import BureauHomeOption, JsonOption, RoleOption
@@ -247,6 +248,7 @@ def metrics(
 
 
 for command in (
+    status,
     bureau_register.evaluate,
     keys.rotate_keys,
     keys.rotate_pseudonyms,

@@ -16,7 +16,7 @@ from lab.bank.portraits.scored_run import ScoredRun
 from lab.terms.contract.document import ResultDetail
 from lab.terms.errors import NotAllowed
 from tests.support.finished_run import make_run, replace_outputs
-from tests.unit.lab.cli.bank.test_runs import lab
+from tests.unit.lab.cli.bank.results.test_runs import lab
 
 
 def counts(*numbers: int) -> np.ndarray:

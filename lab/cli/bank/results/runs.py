@@ -10,7 +10,7 @@ import typer
 from lab.bank.home import BankHome, default_home
 from lab.bank.runs.metadata import RunKind
 from lab.cli.bank.options import BankHomeOption, JsonOption
-from lab.cli.bank.unfinished_runs import RUN_KIND_LABELS, show_unfinished
+from lab.cli.bank.results.unfinished_runs import RUN_KIND_LABELS, show_unfinished
 from lab.cli.terminal.column_table import ColumnLine, show_columns
 from lab.cli.terminal.output import CommandOutput
 from lab.terms.errors import InvalidInput
@@ -167,6 +167,7 @@ def show_run(output: CommandOutput, manifest: dict[str, Any]) -> None:
             ("匹配 matched", f"{manifest['matched']:,}"),
             ("已评分 scored", f"{manifest['scored']:,}"),
             *_not_scored(manifest),
+            *([] if manifest.get("charged", True) else [("本次计费 charged this time", "0")]),
             *_charged(manifest),
             _receipts(manifest),
             _fork_detection_row(manifest),
