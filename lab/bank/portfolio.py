@@ -19,6 +19,9 @@ from lab.terms.errors import InvalidInput
 from lab.terms.identifiers import RejectionReason, normalise_identifiers, note_sentences
 from lab.terms.names import IdKind
 
+_SAMPLE = 200
+"""Cells by which a column of codes is recognised."""
+
 
 @dataclass(frozen=True, slots=True)
 class SetAsideRow:
@@ -39,7 +42,8 @@ class Portfolio:
     """The accepted rows, in file order.
 
     ``frame``: all columns, n rows. ``codes``: normalised, unique, [n]. ``codes_as_written``: [n]. ``row_numbers``: in
-    the file, int64 [n]. ``rows``: of the file. ``sha256``: of the file's bytes.
+    the file, int64 [n]. ``rows``: of the file. ``sha256``: of the file's bytes. ``code_like_columns``:
+    other columns that hold credit codes, looked for only where these are wanted and the column of codes has none.
     """
 
     name: str
@@ -52,6 +56,7 @@ class Portfolio:
     rows: int
     sha256: str
     warnings: tuple[str, ...]
+    code_like_columns: tuple[str, ...] = ()
 
     @property
     def set_aside_counts(self) -> dict[str, int]:
@@ -93,6 +98,17 @@ def read_portfolio(path: str | Path, *, kind: IdKind, id_column: str | None = No
         rows=table.rows,
         sha256=hash_file(path),
         warnings=(*table.warnings, *note_sentences(found.notes), *_repeated(aside)),
+        code_like_columns=() if accepted else _code_like_columns(table.frame, column, kind),
+    )
+
+
+def _code_like_columns(frame: pl.DataFrame, column: str, kind: IdKind) -> tuple[str, ...]:
+    """The columns but ``column`` of which more than half the first cells are credit codes, if these are wanted."""
+    if kind != "uscc":
+        return ()
+    samples = {name: frame[name].head(_SAMPLE).to_list() for name in frame.columns if name != column}
+    return tuple(
+        name for name, sample in samples.items() if normalise_identifiers(sample, kind).accepted_count * 2 > len(sample)
     )
 
 

@@ -20,6 +20,10 @@ from lab.disk.checked_files import DamagedFile, read_checked, write_checked
 
 DIGEST_BYTES = 32
 TABLE_SUFFIX = ".digests"
+BLOCK_BYTES = 1 << 20
+"""Bytes of a block, unless a reader wants less at a time."""
+_READ_BYTES = 1 << 20
+"""Bytes of neighbouring blocks that are read in one call."""
 REBUILD_HINT = "run the command again: the file is made again"
 
 
@@ -42,15 +46,15 @@ class BlockTable:
         """How many blocks the file has."""
         return len(self.digests) // DIGEST_BYTES
 
-    def has_block(self, identity: str, number: int, data: bytes) -> bool:
+    def has_block(self, identity: str, number: int, data: bytes | memoryview) -> bool:
         """Whether ``data`` is the block ``number``."""
         expected = self.digests[number * DIGEST_BYTES : (number + 1) * DIGEST_BYTES]
         return digest_block(identity, number, data) == expected
 
 
-def digest_block(identity: str, number: int, data: bytes) -> bytes:
+def digest_block(identity: str, number: int, data: bytes | memoryview) -> bytes:
     """SHA-256 of a block, its number and its file's identity, ``DIGEST_BYTES`` long."""
-    state = hashlib.sha256(b"".join((b"shulab-block/1\0", identity.encode(), b"\0", number.to_bytes(8, "big"))))
+    state = hashlib.sha256(b"shulab-block/1\0%b\0%b" % (identity.encode(), number.to_bytes(8, "big")))
     state.update(data)
     return state.digest()
 
@@ -66,6 +70,17 @@ def write_table(path: Path, table: BlockTable, *, identity: str) -> None:
     write_checked(
         table_path(path), b"".join((head, b"\n", table.extra, table.digests)), identity=identity + TABLE_SUFFIX
     )
+
+
+def write_digests(path: Path, *, identity: str, block_bytes: int = BLOCK_BYTES) -> None:
+    """Digest a file that is written already, and write its digests beside it."""
+    digests: list[bytes] = []
+    size = 0
+    with path.open("rb") as file:
+        while data := file.read(block_bytes):
+            digests.append(digest_block(identity, len(digests), data))
+            size += len(data)
+    write_table(path, BlockTable(size, block_bytes, b"".join(digests)), identity=identity)
 
 
 def read_table(path: Path, *, identity: str) -> BlockTable:
@@ -130,14 +145,19 @@ class CheckedBlocks:
 
     def read_block(self, number: int) -> bytes:
         """A block, checked; raises ``DamagedFile``."""
-        data = self._read(number)
-        if not self.table.has_block(self._identity, number, data):
-            raise DamagedFile(self.path, next_step=REBUILD_HINT)
-        return data
+        return self.read_blocks((number,))
 
     def read_blocks(self, numbers: Iterable[int]) -> bytes:
-        """Some blocks, checked, one after another; raises ``DamagedFile``."""
-        return b"".join(map(self.read_block, numbers))
+        """Some blocks, in ascending order, checked; raises ``DamagedFile``. Neighbours are read together."""
+        size, found = self.table.block_bytes, []
+        for first, last in _ranges(numbers, max(_READ_BYTES // size, 1)):
+            data = memoryview(self._read(first, last - first + 1))
+            for number in range(first, last + 1):
+                block = data[(number - first) * size : (number - first + 1) * size]
+                if not self.table.has_block(self._identity, number, block):
+                    raise DamagedFile(self.path, next_step=REBUILD_HINT)
+            found.append(data)
+        return b"".join(found)
 
     def read(self, start: int, length: int) -> bytes:
         """``length`` bytes from ``start``, fewer at the end, from checked blocks; raises ``DamagedFile``."""
@@ -155,9 +175,23 @@ class CheckedBlocks:
             if not self.table.has_block(self._identity, number, self._read(number)):
                 yield number
 
-    def _read(self, number: int) -> bytes:
+    def _read(self, number: int, count: int = 1) -> bytes:
         size = self.table.block_bytes
         try:
-            return os.pread(self._descriptor, size, number * size)
+            return os.pread(self._descriptor, count * size, number * size)
         except OSError:  # the disk cannot read the block
             return b""
+
+
+def _ranges(numbers: Iterable[int], most: int) -> Iterator[tuple[int, int]]:
+    """Ascending numbers as ranges (first, last) of at most ``most``."""
+    first = last = -1
+    for number in numbers:
+        if first >= 0 and number == last + 1 and number - first < most:
+            last = number
+            continue
+        if first >= 0:
+            yield first, last
+        first = last = number
+    if first >= 0:
+        yield first, last

@@ -9,6 +9,8 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from lab.disk.private_files import replace_private
@@ -46,7 +48,7 @@ def check_output_file(path: Path) -> None:
     system refuses to write it.
     """
     place = path.absolute()
-    try:
+    with translate_output_errors(path):
         if not place.parent.exists():
             raise NotFound(f"The folder for {path.name} does not exist.", next_step="create it, or give another file")
         if place.exists() and not place.is_file():
@@ -57,19 +59,21 @@ def check_output_file(path: Path) -> None:
             probe.write(bytes(_PROBE_BYTES))
             probe.flush()
             os.fsync(probe.fileno())
-    except OSError as error:
-        raise _not_written(path, error) from None
 
 
 def write_output_file(path: Path, content: bytes) -> None:
     """Write or replace a file of mode 0600; raises ``MachineFault`` where it cannot be written, and leaves it then."""
-    try:
+    with translate_output_errors(path):
         replace_private(path.absolute(), content)
+
+
+@contextmanager
+def translate_output_errors(path: Path) -> Iterator[None]:
+    """Turn what the system refuses in the block, which writes ``path``, into ``MachineFault``."""
+    try:
+        yield
     except OSError as error:
-        raise _not_written(path, error) from None
-
-
-def _not_written(path: Path, error: OSError) -> MachineFault:
-    return MachineFault(
-        f"Expected to write {path.name}; the system refused: {describe_disk_error(error)}.", next_step=_ANOTHER_PLACE
-    )
+        raise MachineFault(
+            f"Expected to write {path.name}; the system refused: {describe_disk_error(error)}.",
+            next_step=_ANOTHER_PLACE,
+        ) from None

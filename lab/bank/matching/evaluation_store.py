@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.disk.checked_files import DamagedFile
+from lab.disk.checked_rows import ROW_DIGEST_BYTES, row_identity, seal_rows
 from lab.disk.locks import exclusive_lock
 from lab.disk.private_files import check_private, ensure_private_file
 from lab.terms.errors import Conflict, NotAuthentic
@@ -33,7 +34,6 @@ EVALUATION_BYTES = 32
 _SCHEMA = "shulab-evaluations/3"
 _FORMER_TABLES = ("about", "evaluated", "under_way")
 """Tables of earlier versions, without digests or under a key that all contracts shared; they are removed."""
-_DIGEST_BYTES = 16
 _STORE_FILE = re.compile(
     r"(?P<contract>[a-z0-9-]+)\.e(?P<epoch>[0-9]{1,9})\.(?P<engine>[a-z0-9._-]+)\.(?:sqlite|sqlite-journal|lock)"
 )
@@ -52,7 +52,7 @@ class EvaluationStore:
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         """Called by ``open_evaluation_store``."""
         self._path, self._connection = path, connection
-        self._identity = f"{_SCHEMA} {path.name}\0".encode()
+        self._identity = row_identity(_SCHEMA, path)
 
     def look_up(self, codes: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """Evaluations, uint8 [n, 32], zero where there is none, and which codes have one, bool [n]."""
@@ -64,7 +64,8 @@ class EvaluationStore:
         if found:
             places = [place for place, _ in found]
             kept = [value[:EVALUATION_BYTES] if isinstance(value, bytes) else b"" for _, value in found]
-            if self._digested([codes[place] for place in places], kept) != [value for _, value in found]:
+            sealed = seal_rows(self._identity, [codes[place] for place in places], kept)
+            if sealed != [value for _, value in found]:
                 raise _damaged_store_error(self._path)
             values[places] = np.frombuffer(b"".join(kept), dtype=np.uint8).reshape(-1, EVALUATION_BYTES)
             known[places] = True
@@ -104,7 +105,7 @@ class EvaluationStore:
             raise ValueError(f"expected {EVALUATION_BYTES} bytes for each of {len(codes)} identifiers")
         starts = range(0, len(data), EVALUATION_BYTES)
         # Sorted, so that neighbouring rows share pages and few pages are written.
-        stored = self._digested(codes, [data[at : at + EVALUATION_BYTES] for at in starts])
+        stored = seal_rows(self._identity, codes, [data[at : at + EVALUATION_BYTES] for at in starts])
         rows = sorted(zip(codes, stored, strict=True))
         with self._translate_errors(), self._connection:
             added = self._connection.executemany("INSERT OR IGNORE INTO evaluations VALUES (?, ?)", rows).rowcount
@@ -116,17 +117,9 @@ class EvaluationStore:
         with self._translate_errors(), self._connection:
             self._connection.execute("DELETE FROM requests WHERE number = ?", (number,))
 
-    def _digested(self, codes: Sequence[str], evaluations: Sequence[bytes]) -> list[bytes]:
-        """Evaluations as they are stored: each with a digest of it, of its code and of the store's identity."""
-        sha256, identity = hashlib.sha256, self._identity
-        return [
-            evaluation + sha256(identity + code.encode() + b"\0" + evaluation).digest()[:_DIGEST_BYTES]
-            for code, evaluation in zip(codes, evaluations, strict=True)
-        ]
-
     def _digest(self, codes: str) -> bytes:
         """The digest of a request's codes, as text."""
-        return hashlib.sha256(self._identity + codes.encode()).digest()[:_DIGEST_BYTES]
+        return hashlib.sha256(self._identity + codes.encode()).digest()[:ROW_DIGEST_BYTES]
 
     @contextmanager
     def _translate_errors(self) -> Iterator[None]:

@@ -12,7 +12,7 @@ from lab.terms.identifiers import RejectionReason, normalise_identifiers
 from lab.terms.names import IdKind
 
 _SAMPLE = 200
-"""Rows from which another column or another kind is recognised."""
+"""Codes by which another kind is recognised."""
 _KIND_LABELS: dict[IdKind, tuple[str, str]] = {
     "uscc": ("统一社会信用代码", "unified social credit codes"),
     "opaque": ("约定编号", "numbers that both sides agreed on"),
@@ -51,7 +51,7 @@ def find_hints(portfolio: Portfolio, kind: IdKind) -> list[tuple[str, str]]:
     found = [*_number_hints(portfolio, written), *_kind_hint(written[:_SAMPLE], kind)]
     return found + [
         (f"“{name}”列像是代码列：用 --id 指定", f"column {name} looks like the column of codes: name it with --id")
-        for name in _other_columns(portfolio, kind)
+        for name in portfolio.code_like_columns
     ]
 
 
@@ -99,17 +99,4 @@ def _kind_hint(sample: list[str], kind: IdKind) -> list[tuple[str, str]]:
             f"the contract uses {en}, and these look like {other_en}: name another column with --id, or ask the bureau "
             "for a contract on this kind of code",
         )
-    ]
-
-
-def _other_columns(portfolio: Portfolio, kind: IdKind) -> list[str]:
-    """Other columns that hold credit codes, where the contract uses these."""
-    if kind != "uscc":
-        return []
-    names = [name for name in portfolio.frame.columns if name != portfolio.id_column]
-    samples = {name: portfolio.frame[name].head(_SAMPLE).to_list() for name in names}
-    return [
-        name
-        for name, sample in samples.items()
-        if sample and normalise_identifiers(sample, kind).accepted_count * 2 > len(sample)
     ]

@@ -20,7 +20,16 @@ from numpy.typing import NDArray
 
 from lab.bank.runs.metadata import read_run_metadata
 from lab.bank.runs.results import RowStatus, outcome_table
-from lab.bank.runs.run_files import digest_result, read_result, read_run_file, write_run_file
+from lab.bank.runs.run_files import (
+    DIGESTS,
+    digest_result,
+    lost_run_file,
+    read_result,
+    read_run_facts,
+    read_run_file,
+    write_run_facts,
+    write_run_file,
+)
 from lab.bank.runs.store import CONTRACT, SHEET, Run, unfinished_run_folders
 from lab.disk.checked_files import DamagedFile
 from lab.disk.private_files import replace_private
@@ -29,7 +38,7 @@ from lab.terms.errors import NotAllowed, NotFound
 from models.shared.portfolio_scores import interpret_sums
 from models.shared.sheet import BankSheet
 
-PLAN_ROWS, PLAN_ORDER = "plan.parquet", "plan.npz"
+PLAN_ROWS, PLAN_ORDER, PLAN_DIGESTS = "plan.parquet", "plan.npz", "plan.json"
 
 
 @dataclass(frozen=True)
@@ -60,10 +69,11 @@ def save_plan(run: Run, plan: RunPlan, *, sheet: bytes, contract: bytes) -> None
     """Keep with the run which rows its batches hold, by which model and contract; ``Run.finish`` removes the plan."""
     table, order = io.BytesIO(), io.BytesIO()
     plan.rows.write_parquet(table)
-    digests = np.array([digest_result(content) for content in (sheet, contract)])
-    np.savez(order, order=plan.order, batch_rows=np.int64(plan.batch_rows), digests=digests)
-    for name, content in ((SHEET, sheet), (CONTRACT, contract)):
+    np.savez(order, order=plan.order, batch_rows=np.int64(plan.batch_rows))
+    used = {SHEET: sheet, CONTRACT: contract}
+    for name, content in used.items():
         replace_private(run.folder / name, content)
+    write_run_facts(run.folder, PLAN_DIGESTS, {DIGESTS: {name: digest_result(used[name]) for name in used}})
     write_run_file(run.folder, PLAN_ROWS, table.getvalue())
     write_run_file(run.folder, PLAN_ORDER, order.getvalue())
 
@@ -92,7 +102,9 @@ def read_partial_results(folder: Path) -> pl.DataFrame:
         )
     with np.load(io.BytesIO(plan), allow_pickle=False) as arrays:
         order, batch_rows = arrays["order"], int(arrays["batch_rows"])
-        digests = dict(zip((SHEET, CONTRACT), arrays["digests"].tolist(), strict=True))
+    if not (folder / PLAN_DIGESTS).is_file():
+        raise lost_run_file(folder, PLAN_DIGESTS)
+    digests = read_run_facts(folder, PLAN_DIGESTS)[DIGESTS]
     sheet = BankSheet.from_json(read_result(folder, SHEET, digests))
     contract = parse_contract(read_result(folder, CONTRACT, digests), kept=True).contract
     rows, values = [], []

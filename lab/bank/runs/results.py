@@ -21,7 +21,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from lab.bank.portfolio import Portfolio
-from lab.disk.output_files import check_output_file, write_output_file
+from lab.disk.output_files import check_output_file, translate_output_errors, write_output_file
 from lab.tables.spreadsheet_csv import write_csv
 from lab.tables.workbook.writing import check_rows_fit, workbook_bytes
 from lab.terms.errors import InvalidInput
@@ -187,7 +187,8 @@ def write_result_table(scores: pl.DataFrame, out: Path) -> None:
     if out.suffix == ".csv":
         write_csv(scores, buffer)
     elif out.suffix == ".xlsx":
-        buffer.write(workbook_bytes(scores))
+        with translate_output_errors(out):
+            buffer.write(workbook_bytes(scores, out.absolute().parent))
     else:
         scores.write_parquet(buffer)
     write_output_file(out, buffer.getvalue())

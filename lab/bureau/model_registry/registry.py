@@ -19,6 +19,7 @@ from lab.bureau.configuration.home import BureauHome
 from lab.bureau.ledger import LOCAL_ACTOR, Fact, record
 from lab.bureau.store import Database
 from lab.bureau.store.tables import ModelRow
+from lab.disk.checked_blocks import write_digests
 from lab.disk.checked_files import DamagedFile
 from lab.disk.private_files import replace_private
 from lab.terms.contract.document import ResultDetail
@@ -111,6 +112,7 @@ def save_model(store: Database, home: BureauHome, model: Model, register: str) -
         session.add(row)
         session.flush()
         replace_private(home.path(row.file), content)
+        write_digests(home.path(row.file), identity=row.file)
         facts: dict[str, Fact] = {"model": row.name, "version": row.version, "register": register, "sha256": row.sha256}
         record(session, "model.kept", None, facts, by=LOCAL_ACTOR)
     return _read_row(row)
@@ -148,7 +150,9 @@ def publish_model(store: Database, home: BureauHome, name: str, version: int | N
         row.state, row.sheets, row.published_at = PUBLISHED, json.dumps(hashes), datetime.now(UTC)
         session.flush()
         for name_of, content in sheets.items():
-            replace_private(home.path(_sheet_file(found, name_of)), content)
+            file = _sheet_file(found, name_of)
+            replace_private(home.path(file), content)
+            write_digests(home.path(file), identity=file)
         facts: dict[str, Fact] = {"model": row.name, "version": row.version, "sha256": row.sha256}
         facts |= {f"sheet.{detail}": sha for detail, sha in hashes.items()}
         record(session, "model.published", None, facts, by=LOCAL_ACTOR)

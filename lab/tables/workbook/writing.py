@@ -1,12 +1,14 @@
 """Writes a table as an Excel workbook: numbers as numbers, everything else as text, never a formula or a link.
 
-Codes keep their zeros in front, because the workbook says that the cell is text. The workbook is made in memory, so
-nothing of it is in a temporary folder.
+Codes keep their zeros in front, because the workbook says that the cell is text. Rows go through a private folder on
+disk, beside the file that is to be written, so that a large table does not fill the memory.
 """
 
 from __future__ import annotations
 
 import io
+import tempfile
+from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
@@ -20,7 +22,7 @@ _MAX_CHARACTERS: Final = 32_767
 _MAX_WHOLE: Final = 10**15
 """Whole numbers from here are written as text: a spreadsheet keeps 15 digits."""
 _OPTIONS: Final = {
-    "in_memory": True,
+    "constant_memory": True,
     "strings_to_formulas": False,
     "strings_to_urls": False,
     "strings_to_numbers": False,
@@ -37,25 +39,45 @@ def check_rows_fit(rows: int) -> None:
         )
 
 
-def workbook_bytes(table: pl.DataFrame, *, sheet: str = "results") -> bytes:
+def workbook_bytes(table: pl.DataFrame, folder: Path, *, sheet: str = "results") -> bytes:
     """The table as the bytes of an ``.xlsx`` file, one worksheet, its header frozen.
 
-    Raises ``InvalidInput`` for more rows, or longer text, than a worksheet holds.
+    A folder of mode 0700 in ``folder`` holds the rows meanwhile. Raises ``InvalidInput`` for more rows, or longer text,
+    than a worksheet holds, ``OSError`` when the disk refuses.
     """
     import xlsxwriter  # loaded only where a workbook is written
 
     check_rows_fit(len(table))
     buffer = io.BytesIO()
-    with xlsxwriter.Workbook(buffer, _OPTIONS) as book:
-        text = book.add_format({"num_format": "@"})
-        head = book.add_format({"bold": True, "num_format": "@"})
-        page = book.add_worksheet(sheet)
-        page.freeze_panes(1, 0)
-        for place, name in enumerate(table.columns):
-            _write_text(page, 0, place, name, head)
-            for row, value in enumerate(table[name].to_list(), start=1):
-                _write_cell(page, row, place, value, text)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".workbook-") as private:
+        book = xlsxwriter.Workbook(buffer, _OPTIONS | {"tmpdir": private})
+        try:
+            _fill(book, table, sheet)
+        finally:
+            _close(book)
     return buffer.getvalue()
+
+
+def _fill(book: Any, table: pl.DataFrame, sheet: str) -> None:
+    text = book.add_format({"num_format": "@"})
+    head = book.add_format({"bold": True, "num_format": "@"})
+    page = book.add_worksheet(sheet)
+    page.freeze_panes(1, 0)
+    for place, name in enumerate(table.columns):
+        _write_text(page, 0, place, name, head)
+    for row, values in enumerate(table.iter_rows(), start=1):
+        for place, value in enumerate(values):
+            _write_cell(page, row, place, value, text)
+
+
+def _close(book: Any) -> None:
+    """Finish the workbook; raises ``OSError`` as the system did."""
+    from xlsxwriter.exceptions import FileCreateError
+
+    try:
+        book.close()
+    except FileCreateError as error:
+        raise OSError(*getattr(error.__context__, "args", ())) from None
 
 
 def _write_cell(page: Any, row: int, place: int, value: object, text: Any) -> None:

@@ -13,6 +13,7 @@ from lab.terms.errors import InvalidInput
 from models.bureau.model import MAX_FEATURES
 from models.bureau.training.label import validate_label
 from models.bureau.training.settings import TrainingSettings
+from models.bureau.training.word_limits import require_words_that_fit
 from models.bureau.training_verdict import FeatureRemark
 from models.shared.features import Feature, FeatureCells, describe_columns, infer_features, read_features
 
@@ -64,6 +65,7 @@ def read_sample(
         *infer_features(public, "bureau", settings.public_descriptions, shared),
         *infer_features(bank, "bank", settings.bank_descriptions, own),
     )
+    require_words_that_fit(features)
     values, cells = _read_both(features, public, bank)
     sample = PilotSample(features, values, target, summaries=(*shared, *own), cells=cells)
     return sample if len(features) <= MAX_FEATURES else _without_constants(sample)

@@ -167,6 +167,7 @@ def show_run(output: CommandOutput, manifest: dict[str, Any]) -> None:
             ("匹配 matched", f"{manifest['matched']:,}"),
             ("已评分 scored", f"{manifest['scored']:,}"),
             *_not_scored(manifest),
+            *([] if manifest.get("charged", True) else [("本次计费 charged this time", "0")]),
             *_charged(manifest),
             _receipts(manifest),
             _fork_detection_row(manifest),

@@ -276,12 +276,15 @@ def test_the_commands_list_a_match_and_remove_what_is_past_its_time_when_told_to
     assert [(one["run"], one["kind"], one["matched"], one["out"]) for one in listed["runs"]] == [
         (run.name, "match", 7, "matched.csv")
     ]
-    assert listed["unfinished"] == [{"run": stopped.name, "kind": "match", "contract": contract.id}]
+    (unfinished,) = listed["unfinished"]
+    assert (unfinished["run"], unfinished["kind"], unfinished["contract"]) == (stopped.name, "match", contract.id)
+    assert (unfinished["identifiers_charged"], unfinished["scores_answered"]) == (0, 0)
     assert lab("runs", run.name)["setup_entries"] == 400
-    with pytest.raises(InvalidInput, match="for an overview page"):
+    with pytest.raises(InvalidInput, match="Expected a scoring run"):
         lab("runs", run.name, "--html", str(tmp_path / "o.html"))
-    with pytest.raises(NotFound, match="not finished"):
-        lab("runs", stopped.name)
+    assert lab("runs", stopped.name) == unfinished
+    with pytest.raises(NotFound, match=r"batches of run .* that were answered"):
+        lab("runs", stopped.name, "--out", str(tmp_path / "o.csv"))
     shown = lab("tidy", "--offline")
     assert [(one["name"], one["reason"], one["removed"]) for one in shown["due"]] == [(run.name, "retention", False)]
     assert [one["name"] for one in shown["doubtful"]] == [stopped.name] and run.exists()

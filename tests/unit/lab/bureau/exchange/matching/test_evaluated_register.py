@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -35,6 +36,7 @@ from lab.bureau.exchange.matching.row_selection import MatchingKeyScope, RowSele
 from lab.bureau.key_management.keys import BureauKeys
 from lab.bureau.store import Database, migrate, open_database
 from lab.bureau.store.tables import LedgerEntryRow
+from lab.disk.checked_files import DamagedFile
 from lab.terms.errors import NotAllowed, Unreachable
 from protocols.compute_pool import ComputePoolError, SerialComputePool
 from protocols.matching.bureau import evaluate_register
@@ -345,3 +347,72 @@ def test_merging_finds_what_both_have_in_any_windows(old: set[str], new: set[str
             places, known = carried.find_evaluations(part)
             found |= {part[place]: value.tolist() for place, value in zip(places, known, strict=True)}
     assert found == {code: values[had.index(code)].tolist() for code in sorted(old & new)}
+
+
+def flip(path: Path, at: int) -> None:
+    """Change one bit of a file."""
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(bytes(data))
+
+
+def test_a_damaged_shard_is_never_read_and_is_made_again_alone(room: Room) -> None:
+    codes = codes_of(range(4 * SHARD + 3))
+    selection = RowSelection(room.bring(codes))
+    found = room.evaluated.get_or_evaluate(USE, selection)
+    flip(found.folder / "values", (2 * SHARD + 5) * 32)
+    assert found.evaluations.read(0, SHARD).tolist() == room.directly(codes[:SHARD]).tolist()
+    with pytest.raises(DamagedFile):
+        found.evaluations.read(0, len(codes))
+    assert room.evaluated.mend(USE, selection) == 1 and not room.evaluated.is_evaluated(USE, selection)
+    crew = Watching()
+    done = room.evaluated.evaluate(USE, selection, pool=crew)
+    assert crew.asked == codes[2 * SHARD : 3 * SHARD]
+    assert done == EvaluationSummary(len(codes), SHARD, 0, len(codes) - SHARD)
+    again = room.evaluated.get_or_evaluate(USE, selection).evaluations.read(0, 10**6)
+    assert again.tolist() == room.directly(codes).tolist() and room.evaluated.mend(USE, selection) == 0
+
+
+def test_a_damaged_shard_does_not_pass_into_the_next_version(room: Room) -> None:
+    codes = codes_of(range(3 * SHARD))
+    first = room.evaluated.get_or_evaluate(USE, RowSelection(room.bring(codes)))
+    flip(first.folder / "values", SHARD * 32)
+    second, crew = RowSelection(room.bring([*codes, "zzz"])), Watching()
+    room.evaluated.evaluate(USE, second, pool=crew)
+    assert crew.asked == [*codes[SHARD : 2 * SHARD], "zzz"]
+    found = room.evaluated.get_or_evaluate(USE, second).evaluations.read(0, 10**6)
+    assert found.tolist() == room.directly([*codes, "zzz"]).tolist()
+
+
+def test_a_damaged_finished_shard_of_an_interrupted_evaluation_is_made_again(room: Room) -> None:
+    codes = codes_of(range(5 * SHARD))
+    selection = RowSelection(room.bring(codes))
+    with pytest.raises(Unreachable):
+        room.evaluated.evaluate(USE, selection, pool=Lost())
+    flip(room.evaluated.folder(USE, selection) / "partial", 3)
+    crew = Watching()
+    room.evaluated.evaluate(USE, selection, pool=crew)
+    assert crew.asked == [*codes[:SHARD], *codes[2 * SHARD :]]
+
+
+@pytest.mark.parametrize("other", [replace(USE, contract="c-0002"), replace(USE, epoch=1, operation="count")])
+def test_the_files_of_another_key_are_not_taken(room: Room, other: MatchingKeyScope) -> None:
+    codes = codes_of(range(20))
+    selection = RowSelection(room.bring(codes))
+    mine = room.evaluated.get_or_evaluate(USE, selection).folder
+    theirs = room.evaluated.get_or_evaluate(other, selection).folder
+    for name in ("values", "values.digests"):
+        shutil.copyfile(theirs / name, mine / name)
+    assert not room.evaluated.is_evaluated(USE, selection)
+    found = room.evaluated.get_or_evaluate(USE, selection).evaluations.read(0, 20)
+    assert found.tolist() == room.directly(codes).tolist()
+
+
+def test_damaged_consenting_rows_are_not_reused(room: Room) -> None:
+    codes = codes_of(range(100))
+    snapshot = room.bring(codes)
+    some = RowSelection(snapshot, admitted(list(range(0, 100, 5))))
+    flip(room.evaluated.get_or_evaluate(USE, some).folder / "rows", -8)
+    more, crew = RowSelection(snapshot, admitted(list(range(0, 100, 4)))), Watching()
+    room.evaluated.evaluate(USE, more, pool=crew)
+    assert crew.asked == codes[::4]
