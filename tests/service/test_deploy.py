@@ -17,7 +17,7 @@ import pytest
 from lab.bureau.bureau import Bureau
 
 ROOT = Path(__file__).parents[2]
-NGINX = os.environ.get("NGINX") or shutil.which("nginx")
+NGINX = os.environ.get("NGINX_BIN") or shutil.which("nginx")
 UNIT = ROOT / "deploy" / "systemd" / "shulab-bureau.service"
 
 
@@ -28,7 +28,7 @@ def test_the_service_with_the_example_settings_behind_nginx() -> None:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SHULAB_")}
     done = subprocess.run(
         ["sh", ROOT / "deploy" / "try"],
-        env=kept | {"NGINX": str(NGINX), "LAB": str(Path(sys.executable).with_name("lab"))},
+        env=kept | {"NGINX_BIN": str(NGINX), "LAB": str(Path(sys.executable).with_name("lab"))},
         capture_output=True,
         text=True,
         timeout=300,
