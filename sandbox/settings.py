@@ -39,7 +39,7 @@ class ServiceSettings(FileSettings):
     """Matching and scoring requests that are processed at once; the next one gets 503 with Retry-After. A request takes
     a slot once its whole body has been received."""
     heavy_places_per_bank: Annotated[int, Field(ge=1, le=256)] = 3
-    """The same for one bank; its next request gets 429 with Retry-After."""
+    """``heavy_places`` for one bank; its next request gets 429 with Retry-After."""
     place_seconds: Seconds = 60.0
     """How long a received request waits for a slot."""
     retry_after: Annotated[int, Field(ge=1, le=3600)] = 2
@@ -57,11 +57,12 @@ class ServiceSettings(FileSettings):
     drain_seconds: Annotated[int, Field(ge=1, le=3600)] = 30
     """How long open requests may continue after SIGTERM."""
     keep_alive_seconds: Annotated[int, Field(ge=1, le=600)] = 15
+    """How long an idle connection is kept."""
 
     upload_bytes: Annotated[int, Field(ge=1)] = 4096 * _MIB
     """Disk space for bodies that are being received, by the bytes received so far; beyond it, 503."""
     upload_bytes_per_bank: Bytes = 1024 * _MIB
-    """The same for one bank; beyond it, 429. No body can be larger."""
+    """``upload_bytes`` for one bank; beyond it, 429. No body can be larger."""
     uploads_per_bank: Annotated[int, Field(ge=1, le=1000)] = 8
     """Bodies of one bank that are received at once; the next one gets 429."""
     reply_waits_per_bank: Annotated[int, Field(ge=1, le=10_000)] = 16
@@ -90,16 +91,19 @@ class ServiceSettings(FileSettings):
     oidc_issuer: Annotated[str, Field(pattern=r"^(https?://[^?#@\s]+)?$")] = ""
     """OpenID Connect provider at which people sign in; empty for none."""
     oidc_client_id: Annotated[str, Field(max_length=500)] = ""
+    """The service's client id at the provider."""
     oidc_client_secret: Annotated[SecretStr, Field(repr=False)] = SecretStr("")
-    """Better given as ``SHULAB_SERVICE_OIDC_CLIENT_SECRET`` or in its own file; empty for a public client."""
+    """The client's secret. Better given as ``SHULAB_SERVICE_OIDC_CLIENT_SECRET`` or in its own file; empty for a public
+    client."""
     oidc_client_secret_file: Path | None = None
+    """A file that holds the client's secret."""
     oidc_ca_file: Path | None = None
     """PEM certificates that verify the provider alone."""
 
     head_entries: Annotated[int, Field(ge=1)] = 256
-    """A tree head of the ledger is signed after this many new entries,"""
+    """A tree head of the ledger is signed after this many new entries."""
     head_seconds: Seconds = 60.0
-    """or after this time if there is any new entry."""
+    """A tree head is signed after this time if there is any new entry."""
 
     sweep_seconds: Seconds = 3600.0
     """How often expired contracts are recorded and expired files removed."""

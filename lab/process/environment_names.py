@@ -10,14 +10,14 @@ import os
 from collections.abc import Iterable
 
 from lab.terms.errors import InvalidInput
-from lab.terms.text.known_names import describe_unknown_name
-from lab.terms.text.nearest_name import nearest_name
 
 PREFIX = "SHULAB_"
 SETTING_PREFIXES = ("SHULAB_BUREAU_", "SHULAB_SERVICE_")
 COMMAND_VARIABLES = (
+    "SHULAB_BACKUP_PASSPHRASE",
     "SHULAB_BANK_HOME",
     "SHULAB_CA_FILE",
+    "SHULAB_LANG",
     "SHULAB_NEW_PASSWORD",
     "SHULAB_NO_PROXY",
     "SHULAB_PASSPHRASE",
@@ -65,6 +65,8 @@ def _ours() -> list[str]:
 
 
 def _refuse(unknown: Iterable[str], known: Iterable[str]) -> None:
+    from lab.terms.text.known_names import describe_unknown_name  # every command checks; few have to say something
+
     names = tuple(known)
     words = ", ".join(describe_unknown_name(name, _nearest(name, names)) for name in unknown)
     raise InvalidInput(f"Expected only known variables {PREFIX}… in the environment; found {words}.", next_step=_NEXT)
@@ -73,6 +75,8 @@ def _refuse(unknown: Iterable[str], known: Iterable[str]) -> None:
 def _nearest(name: str, known: tuple[str, ...]) -> str | None:
     """The known name that was perhaps meant. All names begin alike, so only what follows is compared; a misspelt word
     for the party is corrected first."""
+    from lab.terms.text.nearest_name import nearest_name
+
     party, _, rest = name.upper().removeprefix(PREFIX).partition("_")
     parties = {part.removeprefix(PREFIX).rstrip("_") for part in SETTING_PREFIXES}
     meant = nearest_name(party, parties)

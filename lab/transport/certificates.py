@@ -10,13 +10,13 @@ from __future__ import annotations
 import ssl
 from datetime import UTC, datetime
 from pathlib import Path
-
-import truststore
-from cryptography import x509
-from cryptography.x509.oid import NameOID
+from typing import TYPE_CHECKING
 
 from lab.terms.errors import InvalidInput, NotAuthentic
 from lab.terms.text.escaping import escape_hidden
+
+if TYPE_CHECKING:  # reading certificates is for messages only, and takes long to load
+    from cryptography import x509
 
 _EXPIRED, _NOT_YET, _WRONG_NAMES = 10, 9, (62, 63, 64)
 """X509_V_ERR_CERT_HAS_EXPIRED, _CERT_NOT_YET_VALID, _HOSTNAME_MISMATCH with those of e-mail and address
@@ -30,6 +30,8 @@ def open_trust_context(ca_file: Path | None = None, *, option: str = "--ca-file"
     Raises ``InvalidInput`` if the file is missing or holds no certificate; ``option`` names it in the message.
     """
     if ca_file is None:
+        import truststore
+
         return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         context = ssl.create_default_context(cafile=str(ca_file))
@@ -80,6 +82,8 @@ def explain_certificate_error(
 
 def describe_certificate(der: bytes) -> str:
     """Names, issuer and dates of a certificate, in words; text in it is made visible and cut at a bound."""
+    from cryptography import x509
+
     try:
         found = x509.load_der_x509_certificate(der)
         names = _names(found)
@@ -92,6 +96,8 @@ def describe_certificate(der: bytes) -> str:
 
 def _names(certificate: x509.Certificate) -> str:
     """The names that a certificate is for (RFC 9525: subjectAltName alone counts)."""
+    from cryptography import x509
+
     try:
         found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
@@ -102,6 +108,8 @@ def _names(certificate: x509.Certificate) -> str:
 
 
 def _common_name(name: x509.Name) -> str:
+    from cryptography.x509.oid import NameOID
+
     found = [*name.get_attributes_for_oid(NameOID.COMMON_NAME), *name.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)]
     return _visible(str(found[0].value)) if found else ""
 

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-import httpcore
 import httpx
 
 from lab.terms.errors import ShulabError, Unreachable
 from lab.transport.address import describe_transport_error
 from lab.transport.certificates import explain_certificate_error, find_certificate_error, open_trust_context
-from lab.transport.proxy.connect_tunnel import AsyncTunnelBackend, ProxyFailure, TunnelBackend
 from lab.transport.proxy.network_settings import NetworkSettings, unused_proxy_hint
 from lab.transport.proxy.proxy_address import ProxyAddress
+
+if TYPE_CHECKING:  # httpcore takes long to load: only what sends or fails loads it
+    from lab.transport.proxy.connect_tunnel import ProxyFailure
 
 _PEEK_SECONDS = 5.0
 _MOST_CONNECTIONS, _MOST_IDLE, _IDLE_SECONDS = 100, 20, 5.0
@@ -72,6 +74,8 @@ def explain_transport_error(
 
 def find_proxy_failure(error: BaseException) -> ProxyFailure | None:
     """The proxy's part in an error, or None."""
+    from lab.transport.proxy.connect_tunnel import ProxyFailure
+
     seen: BaseException | None = error
     while seen is not None and not isinstance(seen, ProxyFailure):
         seen = seen.__cause__ or seen.__context__
@@ -82,6 +86,10 @@ class _TunnelTransport(httpx.HTTPTransport):
     """httpx's transport over connections through a proxy."""
 
     def __init__(self, proxy: ProxyAddress, context: ssl.SSLContext) -> None:
+        import httpcore
+
+        from lab.transport.proxy.connect_tunnel import TunnelBackend
+
         super().__init__(verify=context, trust_env=False)
         self._pool = httpcore.ConnectionPool(
             ssl_context=context,
@@ -94,6 +102,10 @@ class _TunnelTransport(httpx.HTTPTransport):
 
 class _AsyncTunnelTransport(httpx.AsyncHTTPTransport):
     def __init__(self, proxy: ProxyAddress, context: ssl.SSLContext) -> None:
+        import httpcore
+
+        from lab.transport.proxy.connect_tunnel import AsyncTunnelBackend
+
         super().__init__(verify=context, trust_env=False)
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=context,
@@ -147,6 +159,10 @@ def _needs_proxy(url: httpx.URL, network: NetworkSettings) -> bool:
 
 def _peek_certificate(url: httpx.URL, network: NetworkSettings) -> bytes | None:
     """The certificate (DER) that answers at ``url``, unverified and for a message only: nothing is sent to it."""
+    import httpcore
+
+    from lab.transport.proxy.connect_tunnel import TunnelBackend
+
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     host = url.raw_host.decode("ascii")

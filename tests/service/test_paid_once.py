@@ -142,7 +142,7 @@ def test_a_second_job_is_charged_only_where_it_is_asked_for(bank: Bank) -> None:
 
 
 @pytest.mark.property(
-    "Full disk",
+    "Full disk at the bank",
     claim="A disk that is full at any moment of a job loses nothing that was paid for, and nothing is charged twice.",
     topic="limits and interruptions",
     code=["lab.bank.runs"],

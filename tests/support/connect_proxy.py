@@ -19,7 +19,7 @@ class ConnectProxy:
     """``targets``: what was asked for; ``heads``: the whole requests. ``answer``: sent instead of a tunnel.
 
     ``routes``: where a target really is, for names that no resolver knows. ``change``: alters what the service sends.
-    ``intercept``: a TLS context with which the proxy answers in the service's place.
+    ``intercept``: a TLS context with which the proxy answers in the service's place; ``overheard``: what it then reads.
     """
 
     answer: bytes = b""
@@ -29,6 +29,7 @@ class ConnectProxy:
     answer_then_close: bool = True
     targets: list[str] = field(default_factory=list)
     heads: list[bytes] = field(default_factory=list)
+    overheard: bytes = b""
     url: str = ""
 
     def serve(self, connection: socket.socket) -> None:
@@ -53,7 +54,9 @@ class ConnectProxy:
             connection.sendall(b"HTTP/1.1 200 Connection established\r\nX-Proxy: test\r\n\r\n")
             if self.intercept is not None:
                 with self.intercept.wrap_socket(connection, server_side=True) as opened:
-                    opened.recv(1)
+                    opened.settimeout(1.0)
+                    while piece := opened.recv(65536):
+                        self.overheard += piece
                 return
             with socket.create_connection(place, timeout=10) as service:
                 self._copy(connection, service)

@@ -56,8 +56,10 @@ class BureauSettings(FileSettings):
     model_config = SettingsConfigDict(env_prefix="SHULAB_BUREAU_", extra="forbid", frozen=True)
 
     name: Annotated[VisibleLine, Field(min_length=1, max_length=200)]
+    """The bureau's name, as contracts show it."""
     database_url: Annotated[str, Field(repr=False)] = ""
-    """Empty: SQLite in the folder."""
+    """A PostgreSQL URL (``postgresql+psycopg://USER@HOST/NAME``), which may hold a password; empty: SQLite in the
+    folder."""
     seal: str = "file"
     """What seals the secrets: ``file``, ``environment`` or ``pkcs11:...`` (``lab.bureau.key_management.seal_keys``)."""
     key_file: str = ""
@@ -69,7 +71,7 @@ class BureauSettings(FileSettings):
     waiting_batches: Annotated[int, Field(ge=1, le=100_000)] = 64
     """Batches that may wait to be evaluated at once, over all contracts; the next one is refused with 503."""
     waiting_batches_per_contract: Annotated[int, Field(ge=1, le=100_000)] = 16
-    """The same for one contract, so that no bank takes all of them."""
+    """``waiting_batches`` for one contract, so that no bank takes all of them."""
     two_officers_above: SensitivityGrade = SensitivityGrade.INTERNAL
     """Contracts over items graded above this level need two officers, of different departments."""
     watch_limits: Annotated[dict[str, Annotated[int, Field(ge=1)]], Field(default_factory=dict)]
