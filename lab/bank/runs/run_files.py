@@ -51,7 +51,11 @@ def write_run_facts(folder: Path, name: str, facts: Mapping[str, Any]) -> None:
 
 def read_run_facts(folder: Path, name: str) -> dict[str, Any]:
     """The facts of ``write_run_facts``; raises ``DamagedFile``, ``FileNotFoundError``."""
-    return read_sealed_json(folder / name, identity=_identity(folder, name), next_step=_RESULT_HINT)
+    try:
+        return read_sealed_json(folder / name, identity=_identity(folder, name))
+    except DamagedFile as error:
+        detail = f"The file {name} of run {folder.name} cannot be read: it is damaged."
+        raise DamagedFile(error.path, detail=detail, next_step=_RESULT_HINT) from None
 
 
 def digest_result(content: bytes) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
 from lab.bank.home import BankHome
 from lab.bank.runs.delivery import find_paid_run, give_out, has_waiting_runs, was_given_out
-from lab.bank.runs.store import FinishedRun, read_finished_run
+from lab.bank.runs.run_files import write_run_facts
+from lab.bank.runs.store import MANIFEST, FinishedRun, read_finished_run
 from lab.terms.contract.document import ResultDetail
 from lab.terms.errors import InvalidInput, NotFound
 from tests.support.finished_run import make_run
@@ -24,7 +24,7 @@ def run(home: BankHome, trained) -> FinishedRun:
 
 
 def change(run: FinishedRun, **facts: str) -> FinishedRun:
-    (run.folder / "manifest.json").write_text(json.dumps(run.manifest | facts))
+    write_run_facts(run.folder, MANIFEST, run.manifest | facts)
     return read_finished_run(run.folder)
 
 
