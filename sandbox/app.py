@@ -90,8 +90,6 @@ def create_app(
         places=lambda: dependencies.heavy_work_limit.free_slots,
         uploads=lambda: dependencies.uploads.free,
         uncosigned=lambda: bureau.cosignatures.witness_lag(),
-        disk_free_bytes=lambda: read_disk_room(bureau.home).free,
-        disk_low=lambda: read_disk_room(bureau.home).level,
     )
     for module in _ROUTE_MODULES:
         app.include_router(module.router)
@@ -245,7 +243,11 @@ def serve(
         logger = open_service_log(home / "logs", settings.log_bytes)
         metrics = ServiceMetrics()
         jobs = BatchWorkflows(bureau, logger, on_outcome=metrics.observe_batch)
-        metrics.add_gauges(failing=lambda: len(jobs.failing))
+        metrics.add_gauges(
+            failing=lambda: len(jobs.failing),
+            disk_free_bytes=lambda: read_disk_room(bureau.home).free,
+            disk_low=lambda: read_disk_room(bureau.home).level,
+        )
         token = settings.metrics_token.get_secret_value() or metrics_token(bureau.home.folder)
         settings_with_token = settings.model_copy(update={"metrics_token": SecretStr(token)})
         app = create_app(bureau, settings_with_token, logger, metrics, jobs.enqueue, bureau.home.path("spool"))

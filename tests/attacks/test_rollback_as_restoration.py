@@ -26,6 +26,7 @@ from lab.disk.backup.backup_keys import BackupKey, BackupRecipient
 from lab.terms.errors import NotAuthentic
 from lab.terms.ledger.restoration import RestorationStatement
 from lab.terms.ledger.tree import Proof, SignedTreeHead
+from lab.terms.witnessing.checkpoint import sign_checkpoint
 from tests.support.bureau_scene import Scene
 
 pytestmark = pytest.mark.threat(
@@ -130,6 +131,9 @@ def test_without_a_person_the_bureau_undoes_what_it_did(
 def test_the_bank_stops_shows_what_is_lost_and_keeps_it(scene: Scene, bank: BankHome, backed_up: Path) -> None:
     work(scene, 2)
     lost = show(scene, bank)
+    witness = LedgerWitness(bank, scene.bureau.party, Routes(scene).ledger_consistency)
+    checkpoint = sign_checkpoint(scene.bureau.party.public_key, scene.bureau.keys.sign, lost.size, lost.root)
+    witness.store_checkpoint(checkpoint)
     go_back(scene, backed_up)
     for _ in range(2):
         with pytest.raises(NotAuthentic, match=rf"entries \d+ to {lost.size}, which it showed this bank, are lost"):
@@ -139,6 +143,7 @@ def test_the_bank_stops_shows_what_is_lost_and_keeps_it(scene: Scene, bank: Bank
     accept_restoration(bank, scene.bureau.party, found)
     show(scene, bank)
     (kept,) = accepted_restorations(bank, scene.bureau.party)
+    assert kept["lost_checkpoint"] == str(checkpoint) and witness.stored_checkpoint() is None
     assert kept["lost_head"] == lost.as_dict() and kept["statement"] == found.statement.as_dict()
     assert find_restoration(bank, scene.bureau.party, Routes(scene), ()) is None
 

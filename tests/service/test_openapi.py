@@ -26,6 +26,7 @@ PUBLIC = (
     "GET /v1/ledger/head",
     "GET /v1/ledger/checkpoint",
     "GET /v1/ledger/consistency",
+    "GET /v1/ledger/restorations",
 )
 BANKS = (
     "GET /v1/contracts/{contract_id}",

@@ -23,7 +23,7 @@ from tests.support.people_front import Front, close_front, open_front
 EXAMPLES = 4
 OPEN = {
     *("GET /v1/health", "GET /v1/ready", "GET /v1/bureau", "GET /v1/ledger/head", "GET /v1/ledger/consistency"),
-    "GET /v1/ledger/checkpoint",
+    *("GET /v1/ledger/checkpoint", "GET /v1/ledger/restorations"),
     *("POST /v1/sign-in", "GET /v1/sign-in/oidc", "GET /v1/sign-in/oidc/callback", "POST /v1/sign-in/oidc/code"),
 }
 """What anybody may ask."""

@@ -178,10 +178,12 @@ class LedgerWitness:
         """Whether this head is of a ledger that the bureau lost, as a person at the bank has accepted."""
         return accepted_restorations.is_lost(self._home, self._bureau, head)
 
-    def replace_head(self, head: SignedTreeHead) -> None:
+    def replace_head(self, head: SignedTreeHead, *, keep_checkpoint: bool = True) -> None:
         """Go on from this head, which a person has accepted although it does not continue the kept one
-        (``lab.bank.contract.restoration``)."""
+        (``lab.bank.contract.restoration``); the cosigned checkpoint of a ledger that is lost goes."""
         self._keep(head, self._file)
+        if not keep_checkpoint:
+            self._file.with_suffix(".checkpoint").unlink(missing_ok=True)
 
     def _report_restoration(self, kept: SignedTreeHead) -> None:
         """Raise ``NotAuthentic`` that names what is lost if the bureau says in its ledger that it restored it."""

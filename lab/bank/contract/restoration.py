@@ -119,8 +119,12 @@ def find_restoration(
 
 def accept_restoration(home: BankHome, bureau: Party, found: LedgerRestoration) -> None:
     """Record the restoration, which a person has accepted, and go on from the bureau's present head."""
-    record_acceptance(home, bureau, found.as_dict())  # first, so that the lost head is never forgotten
-    LedgerWitness(home, bureau, _no_proof).replace_head(found.new_head)
+    witness = LedgerWitness(home, bureau, _no_proof)
+    checkpoint = witness.stored_checkpoint()
+    lost = checkpoint is not None and checkpoint.size > found.statement.facts.size
+    facts = found.as_dict() | {"lost_checkpoint": str(checkpoint) if lost else None}
+    record_acceptance(home, bureau, facts)  # first, so that what is lost is never forgotten
+    witness.replace_head(found.new_head, keep_checkpoint=not lost)
 
 
 def _continues(routes: LedgerStateRoutes, older: SignedTreeHead, newer: SignedTreeHead) -> bool:

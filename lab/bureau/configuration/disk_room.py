@@ -45,6 +45,18 @@ class DiskRoom:
         """How bad it is: 0, 1 for low, 2 for reserved, 3 for full."""
         return 3 if self.is_full else 2 if self.is_reserved else int(self.is_low)
 
+    @property
+    def alarm(self) -> str | None:
+        """What a person should read, in both languages; None if there is room."""
+        if not self.is_low:
+            return None
+        found = f"{self.free // MIB:,} MiB"
+        if self.is_full:
+            return f"磁盘已满，已计数的批次无法答复 The disk is full ({found} free): charged batches cannot be answered"
+        if self.is_reserved:
+            return f"磁盘空间不足，不再接受新批次 Too little room ({found} free): no new batches are accepted"
+        return f"磁盘空间将不足 The disk is filling up: {found} free; the alarm is at {self.alarm_below // MIB:,} MiB"
+
 
 def read_disk_room(home: BureauHome) -> DiskRoom:
     """The room there is now."""

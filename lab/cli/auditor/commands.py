@@ -30,10 +30,11 @@ from lab.cli.terminal.command_options import take_options
 from lab.cli.terminal.option_types import JsonOption, SessionFileOption
 from lab.cli.terminal.output import CommandOutput
 from lab.cli.terminal.witness_options import parse_witness_terms
-from lab.terms.errors import Conflict, InvalidInput
+from lab.terms.errors import Conflict, InvalidInput, NotAuthentic
 from lab.terms.keys.fingerprint import key_fingerprint
 from lab.terms.ledger.entry_kinds import ENTRY_KINDS
 from lab.terms.ledger.export import ExportVerification, verify_export
+from lab.terms.ledger.restoration import RestorationStatement, find_explanation, read_statements
 from lab.terms.ledger.tampering import LedgerFault
 from lab.terms.ledger.tree import SignedTreeHead, VerifiableTreeHead, verify_consistency
 from lab.terms.names import is_hex32
@@ -79,7 +80,11 @@ def head(
                 if old.size < found.size
                 else {}
             )
-            verify_consistency(old, found, proof.get("proof"))
+            try:
+                verify_consistency(old, found, proof.get("proof"))
+            except NotAuthentic:
+                _raise_restoration(read_statements(ask.json("/v1/ledger/restorations", {})), old, bureau)
+                raise
     if out is not None:
         write_new_file(out, found.to_json() + b"\n")
     output.say(f"条目 Entries {found.size}, {found.time:%Y-%m-%d %H:%M:%S} UTC")
@@ -88,6 +93,17 @@ def head(
     if earlier is not None:
         output.say("与所存树头一致 Continues the head kept earlier")
     output.print_result({"head": found.as_dict(), "verified": bureau is not None, "continues": earlier is not None})
+
+
+def _raise_restoration(statements: Sequence[RestorationStatement], old: SignedTreeHead, bureau: str | None) -> None:
+    """Raise ``NotAuthentic`` that names what is lost, if a statement of the bureau explains it; needs its key."""
+    found = find_explanation(statements, old, bureau) if bureau else None
+    if found is not None:
+        raise NotAuthentic(
+            f"The bureau restored its ledger from a backup, as it states in entry {found.entry_number}: entries "
+            f"{found.facts.size + 1} to {old.size} of the head that you kept are lost.",
+            next_step="ask the bureau why; keep your head, and check an export with `lab audit verify --head`",
+        )
 
 
 @app.command()

@@ -25,10 +25,12 @@ from lab.cli.terminal.backup_options import (
 from lab.cli.terminal.command_options import take_options
 from lab.cli.terminal.option_types import BureauHomeOption, JsonOption
 from lab.cli.terminal.output import CommandOutput
+from lab.terms.errors import NotFound
 
 if TYPE_CHECKING:
     from lab.bureau.data.backup.home_backup import BureauBackup
     from lab.bureau.data.backup.home_restore import BureauRestoration
+    from lab.terms.ledger.tree import SignedTreeHead
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,13 +123,12 @@ def restore(options: BureauRestoreOptions) -> None:
     先全部核验，再写入。 Everything is checked before anything is written. The old machine must not run any more.
     """
     from lab.bureau.data.backup.home_restore import RestoreOptions, restore_bureau
-    from lab.terms.ledger.tree import SignedTreeHead
 
     output = CommandOutput(options.as_json)
     chosen = RestoreOptions(
         database_url=options.database_url,
         key_file=options.key_file,
-        known_heads=tuple(SignedTreeHead.read(file.read_bytes()) for file in options.known_head or ()),
+        known_heads=tuple(_read_head(file) for file in options.known_head or ()),
         fingerprint=options.fingerprint,
     )
     done = restore_bureau(options.backup, options.opener(), options.home or default_folder(), chosen, output.progress)
@@ -136,6 +137,14 @@ def restore(options: BureauRestoreOptions) -> None:
         backup_facts(options.backup, done.backup)
         | {"home": str(done.folder), "statement": done.statement.as_dict(), "entry": done.statement.entry_number}
     )
+
+
+def _read_head(file: Path) -> SignedTreeHead:
+    from lab.terms.ledger.tree import SignedTreeHead
+
+    if not file.is_file():
+        raise NotFound(f"Expected a tree head in {file.name}; there is none.", next_step="check --known-head")
+    return SignedTreeHead.read(file.read_bytes())
 
 
 def _show_restoration(output: CommandOutput, done: BureauRestoration) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lab.cli.terminal.output import CommandOutput, prompt_user
-from lab.terms.errors import InvalidInput, NotFound
+from lab.terms.errors import Conflict, InvalidInput, NotAllowed, NotFound
 
 if TYPE_CHECKING:
     from lab.disk.backup.archive import VerifiedBackup
@@ -104,8 +104,18 @@ class BackupOpeningOptions:
 
 
 def backup_path(to: Path, party: str) -> Path:
-    """The file to write: ``to``, or a file named by party and time in the folder ``to``."""
-    return to / f"shulab-{party}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.age" if to.is_dir() else to
+    """The file to write: ``to``, or a file named by party and time in the folder ``to``.
+
+    Raises ``Conflict`` if it exists, ``NotFound`` or ``NotAllowed`` if its folder is missing or cannot be written.
+    """
+    file = to / f"shulab-{party}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.age" if to.is_dir() else to
+    if file.exists():
+        raise Conflict(f"Expected a new file to write; {file.name} exists.", next_step="name another, or a folder")
+    if not file.parent.is_dir():
+        raise NotFound(f"Expected a folder to write into; {file.parent} is none.", next_step="make it, or name another")
+    if not os.access(file.parent, os.W_OK | os.X_OK):
+        raise NotAllowed(f"Expected to write into {file.parent}; it cannot be written.", next_step="check its mode")
+    return file
 
 
 def show_backup(output: CommandOutput, path: Path, backup: VerifiedBackup) -> None:
@@ -148,6 +158,8 @@ def write_backup_key(output: CommandOutput, file: Path, *, with_passphrase: bool
     from lab.disk.backup.backup_keys import BackupKey
     from lab.disk.private_files import write_private
 
+    if not file.absolute().parent.is_dir():
+        raise NotFound(f"Expected a folder to write into; {file.parent} is none.", next_step="make it, or name another")
     key = BackupKey.generate()
     write_private(file, key.write_file(_read_passphrase(confirm=True) if with_passphrase else None))
     output.say(f"私钥已写入，请离线保存 Secret key written; keep it away from this machine: {file}")

@@ -6,13 +6,14 @@ and checked from end to end before anybody relies on it.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from lab.disk.backup.archive import VerifiedBackup, verify_backup, write_backup
 from lab.disk.backup.backup_keys import BackupKey, BackupRecipient
 from lab.disk.backup.manifest import BackupManifest
-from lab.terms.errors import InvalidInput
+from lab.terms.errors import InvalidInput, NotAllowed
 from lab.terms.progress import SILENT, Progress
 
 
@@ -34,7 +35,13 @@ def write_verified_backup(
         )
     key = BackupKey.generate()
     everybody = [*recipients, BackupRecipient(key.recipient)]
-    written = write_backup(path, everybody, manifest, sign, sources, progress)
+    try:
+        written = write_backup(path, everybody, manifest, sign, sources, progress)
+    except OSError as error:
+        raise NotAllowed(
+            f"Expected to write {path.name}; the system refused it ({errno.errorcode.get(error.errno or 0, 'error')}).",
+            next_step="look at the free space and the folder's owner; there is no backup of that name",
+        ) from error
     try:
         found = verify_backup(path, key, manifest.party, progress=progress)
         if found != written:

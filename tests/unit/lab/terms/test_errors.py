@@ -9,6 +9,7 @@ from lab.terms.errors import (
     Busy,
     Conflict,
     InvalidInput,
+    NoRoom,
     NotAuthentic,
     ShulabError,
     Unreachable,
@@ -18,7 +19,7 @@ from lab.terms.errors import (
 
 def test_every_family_is_in_the_table_once() -> None:
     direct = set(ShulabError.__subclasses__())
-    assert set(ERROR_FAMILIES.values()) == direct | {Busy}
+    assert set(ERROR_FAMILIES.values()) == direct | {Busy, NoRoom}
     assert len({family.exit_code for family in direct}) == len({family.status for family in direct}) == len(direct)
     assert {1, 2}.isdisjoint(family.exit_code for family in direct)
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import copy
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lab.terms.errors import InvalidInput, NotAuthentic
+from lab.terms.keys.party import Party
+from lab.terms.ledger.export import encode_export_entry, encode_export_header, verify_export
 from lab.terms.ledger.restoration import (
     LEDGER_RESTORED,
     RestorationFacts,
@@ -18,7 +21,15 @@ from lab.terms.ledger.restoration import (
     find_explanation,
     read_statements,
 )
-from lab.terms.ledger.tree import MerkleTree, SignedTreeHead, encode_entry, hash_leaf, head_signing_input
+from lab.terms.ledger.tampering import LedgerFault
+from lab.terms.ledger.tree import (
+    MerkleTree,
+    SignedTreeHead,
+    encode_entry,
+    entry_signing_input,
+    hash_leaf,
+    head_signing_input,
+)
 
 KEY = Ed25519PrivateKey.generate()
 PUBLIC = KEY.public_key().public_bytes_raw().hex()
@@ -117,3 +128,31 @@ def test_a_statement_with_other_fields_is_refused() -> None:
     ):
         with pytest.raises(InvalidInput, match="statement that it restored"):
             RestorationStatement.read(right | change)
+
+
+def export_of(path: Path, time: datetime = START) -> SignedTreeHead:
+    """An export of seven entries, a statement that they were kept, and two more; the last head."""
+    tree, lines = MerkleTree(), [encode_export_header(Party(name="某局", public_key=PUBLIC), time)]
+    facts = dict(state(0).body["facts"]) | {"size": 7}
+    for number in range(1, 11):
+        kind, said = (LEDGER_RESTORED, facts) if number == 8 else ("keys.resealed", {})
+        body = encode_entry(number, time, kind, None, said, "local")
+        tree.extend([hash_leaf(body)])
+        signature = KEY.sign(entry_signing_input(body)).hex()
+        lines.append(encode_export_entry(body, hash_leaf(body).hex(), signature))
+    head = head_of(tree, 10, time + timedelta(minutes=1))
+    path.write_bytes(b"".join([*lines, head.to_json() + b"\n"]))
+    return head
+
+
+def test_an_auditor_sees_which_entries_of_a_kept_head_are_lost(tmp_path: Path) -> None:
+    head = export_of(tmp_path / "export")
+    lost, early = kept(9, START - timedelta(days=1)), kept(5, START - timedelta(days=1))
+    found = verify_export(tmp_path / "export", PUBLIC, known_heads=[lost, head])
+    assert found.lost == ((lost, 8),) and found.size == 10
+    for unexplained in (kept(9, START + timedelta(seconds=1)), early):
+        with pytest.raises(LedgerFault):
+            verify_export(tmp_path / "export", PUBLIC, known_heads=[unexplained])
+    strange = lost.model_copy(update={"signature": "00" * 64})
+    with pytest.raises(NotAuthentic):
+        verify_export(tmp_path / "export", PUBLIC, known_heads=[strange])
