@@ -18,6 +18,7 @@ import typer
 from typer.exceptions import TyperException
 
 from lab.cli.terminal.completion import VARIABLE, find_called_group
+from lab.cli.terminal.error_language import check_language
 from lab.cli.terminal.help_formatting import disable_help_truncation
 from lab.cli.terminal.output import (
     report_error,
@@ -150,6 +151,7 @@ def _run(called: str | None) -> int:
     """Run the command ``called``; returns the exit code."""
     as_json = "--json" in sys.argv[1:]
     try:
+        check_language(os.environ)
         return build_app(called)(standalone_mode=False) or 0
     except ShulabError as error:
         return report_error(error, as_json=as_json)

@@ -30,12 +30,14 @@ from rich.segment import Segment
 from rich.text import Text
 from typer.exceptions import TyperException
 
+from lab.cli.terminal.error_language import ErrorLanguage, find_language
 from lab.cli.terminal.standard_streams import encode_json_for, find_lost_output
 from lab.cli.terminal.text_table import make_terminal_table
 from lab.cli.terminal.unexpected_errors import describe_errno, describe_fault, explain_error, fault_error
 from lab.terms.errors import MachineFault, NotAllowed, ShulabError
 from lab.terms.progress import ProgressStage
 from lab.terms.text.escaping import VisibleText, dump_visible_json, escape_hidden
+from lab.terms.text.translation import translate_message
 
 if TYPE_CHECKING:
     from lab.terms.contract.name_warnings import NameWarning
@@ -203,7 +205,8 @@ def report_usage_error(error: TyperException, *, as_json: bool = False) -> int:
     if context is not None:
         notes.print(Text(VisibleText(context.get_usage())), soft_wrap=True)
         notes.print(Text(escape_hidden(f"帮助 help: {help_command}")), soft_wrap=True)
-    notes.print(Text(VisibleText(f"错误 error (usage): {error.format_message()}"), style="red"), soft_wrap=True)
+    for line in _in_both_languages("错误 error (usage): ", VisibleText(error.format_message())):
+        notes.print(Text(line, style="red"), soft_wrap=True)
     return error.exit_code
 
 
@@ -237,9 +240,11 @@ def report_error(error: ShulabError, *, as_json: bool) -> int:
     if as_json:
         _write_json(error.as_dict())
     notes = SafeConsole(stderr=True)
-    notes.print(Text(_visible_error_text(f"错误 error ({error.code}): ", error.detail), style="red"), soft_wrap=True)
+    for line in _in_both_languages(f"错误 error ({error.code}): ", error.detail):
+        notes.print(Text(line, style="red"), soft_wrap=True)
     if error.next_step:
-        notes.print(Text(_visible_error_text("下一步 next: ", error.next_step)), soft_wrap=True)
+        for line in _in_both_languages("下一步 next: ", error.next_step):
+            notes.print(Text(line), soft_wrap=True)
     return error.exit_code
 
 
@@ -247,6 +252,13 @@ def _write_json(facts: Mapping[str, Any]) -> None:
     sys.stdout.write(encode_json_for(sys.stdout, dump_visible_json(facts)) + "\n")
 
 
-def _visible_error_text(before: str, text: str) -> VisibleText:
-    """An error's text after our prefix. The other party's text was already escaped when it was read."""
-    return VisibleText(before + escape_hidden(text))
+def _in_both_languages(before: str, text: str) -> list[VisibleText]:
+    """The lines of an error's text after our prefix, in the languages of ``SHULAB_LANG``.
+
+    The other party's text was already escaped when it was read. Without a translation there is the English alone.
+    """
+    language = find_language(os.environ)
+    chinese = None if language is ErrorLanguage.ENGLISH else translate_message(text)
+    texts = [text] if chinese is None else [chinese] if language is ErrorLanguage.CHINESE else [chinese, text]
+    prefixes = (before, " " * 4)
+    return [VisibleText(prefix + escape_hidden(one)) for prefix, one in zip(prefixes, texts, strict=False)]
