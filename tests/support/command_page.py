@@ -21,7 +21,7 @@ This page is generated from the command line (`make pages`). Every command has `
 JSON object on stdout; messages and progress go to stderr. With `--json` an error is an object too: `error` (the word
 below), `detail` and `next_step`, in English.
 
-**语言 Language.** 错误以中文和英文显示。`SHULAB_LANG=zh` 只显示中文（尚无译文时显示英文），`SHULAB_LANG=en` 只显示英文。
+**语言 Language.** 错误以中文和英文显示。`SHULAB_LANG=zh` 只显示中文（无译文时显示英文），`SHULAB_LANG=en` 只显示英文。
 People read errors in Chinese and English; `SHULAB_LANG=zh` or `SHULAB_LANG=en` shows one of them. A message without a
 translation is shown in English.
 
@@ -29,7 +29,7 @@ translation is shown in English.
 Run `lab --install-completion` in bash, zsh or fish and open a new terminal: the tabulator then completes commands and
 options. `lab --show-completion` prints the script without installing it.
 
-**终端 Terminals.** 终端编码缺少的字符以转义显示。 A character that the terminal's encoding lacks is printed as its escape
+**终端 Terminals.** 终端编码缺少的字符以转义显示。 A character that the terminal's encoding lacks is printed as an escape
 (`\\u753b`), and `--json` is then plain ASCII. If the reader of a pipe leaves, the command still finishes its work. If a
 disk is full under `>`, the command finishes its work and ends with exit code 9: do not repeat a charged job.
 """
