@@ -29,7 +29,7 @@ translation is shown in English.
 Run `lab --install-completion` in bash, zsh or fish and open a new terminal: the tabulator then completes commands and
 options. `lab --show-completion` prints the script without installing it.
 
-**终端 Terminals.** 终端编码缺少的字符以转义显示。 A character that the terminal's encoding lacks is printed as an escape
+**终端 Terminals.** 终端编码缺少的字符以转义显示。 A character that the encoding lacks is printed as an escape
 (`\\u753b`), and `--json` is then plain ASCII. If the reader of a pipe leaves, the command still finishes its work. If a
 disk is full under `>`, the command finishes its work and ends with exit code 9: do not repeat a charged job.
 """
