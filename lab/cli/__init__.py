@@ -21,13 +21,13 @@ from lab.cli.terminal.completion import VARIABLE, find_called_group
 from lab.cli.terminal.error_language import check_language
 from lab.cli.terminal.help_formatting import disable_help_truncation
 from lab.cli.terminal.output import (
+    install_hooks,
     report_error,
     report_lost_output,
     report_unexpected_error,
     report_usage_error,
 )
 from lab.cli.terminal.standard_streams import install_tolerant_streams
-from lab.cli.terminal.unexpected_errors import install_hooks
 from lab.process.garbage_collection import tune_garbage_collection
 from lab.process.memory_protection import disable_core_dumps, hide_environment_from_children
 from lab.terms.errors import NotFound, ShulabError

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -210,6 +211,13 @@ def report_usage_error(error: TyperException, *, as_json: bool = False) -> int:
     return error.exit_code
 
 
+def install_hooks() -> None:
+    """Describe errors without their text where Python prints them by itself: at the top, in threads, in destructors."""
+    sys.excepthook = lambda _kind, error, _trace: _report_loose_error(error)
+    threading.excepthook = lambda raised: _report_loose_error(raised.exc_value)
+    sys.unraisablehook = lambda raised: _report_loose_error(raised.exc_value)
+
+
 def report_unexpected_error(error: BaseException, *, as_json: bool) -> int:
     """Print an error that Shulab did not raise: what the machine refused, or a fault; returns the exit code."""
     explained = explain_error(error)
@@ -246,6 +254,11 @@ def report_error(error: ShulabError, *, as_json: bool) -> int:
         for line in _in_both_languages("下一步 next: ", error.next_step):
             notes.print(Text(line), soft_wrap=True)
     return error.exit_code
+
+
+def _report_loose_error(error: BaseException | None) -> None:
+    if error is not None and not isinstance(error, SystemExit | KeyboardInterrupt):
+        sys.stderr.write(describe_fault(error))
 
 
 def _write_json(facts: Mapping[str, Any]) -> None:
