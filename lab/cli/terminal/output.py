@@ -256,6 +256,15 @@ def report_error(error: ShulabError, *, as_json: bool) -> int:
     return error.exit_code
 
 
+def _can_print(text: str) -> bool:
+    """Whether stderr's encoding has all characters of ``text``, so that none becomes an escape."""
+    try:
+        text.encode(getattr(sys.stderr, "encoding", None) or "utf-8")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
 def _report_loose_error(error: BaseException | None) -> None:
     if error is not None and not isinstance(error, SystemExit | KeyboardInterrupt):
         sys.stderr.write(describe_fault(error))
@@ -272,6 +281,8 @@ def _in_both_languages(before: str, text: str) -> list[VisibleText]:
     """
     language = find_language(os.environ)
     chinese = None if language is ErrorLanguage.ENGLISH else translate_message(text)
+    if language is ErrorLanguage.BOTH and chinese is not None and not _can_print(chinese):
+        chinese = None
     texts = [text] if chinese is None else [chinese] if language is ErrorLanguage.CHINESE else [chinese, text]
     prefixes = (before, " " * 4)
     return [VisibleText(prefix + escape_hidden(one)) for prefix, one in zip(prefixes, texts, strict=False)]
