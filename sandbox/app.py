@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import signal
@@ -9,6 +10,8 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -16,13 +19,17 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from lab.bureau.bureau import Bureau
+from lab.bureau.configuration.disk_room import read_disk_room
 from lab.bureau.exchange import BatchCharge
 from lab.bureau.key_management.metrics_token import metrics_token
 from lab.bureau.ledger import LOCAL_ACTOR
 from lab.bureau.ledger.settings_changes import record_configuration_change
 from lab.bureau.ledger.tree_head_signer import TreeHeadSigner
+from lab.process.file_modes import keep_new_files_private
 from lab.process.memory_protection import disable_core_dumps, hide_environment_from_children
-from lab.terms.errors import Conflict
+from lab.terms.errors import ShulabError
+from lab.transport.head_deadline import head_deadline_protocol
+from lab.transport.listening import format_origin, is_every_address, is_exposed, open_listener
 from lab.transport.tls_files import check_tls_files
 from sandbox.api import openapi
 from sandbox.api.banks import batches, contracts, jobs, matching, offers, scoring
@@ -42,6 +49,7 @@ from sandbox.monitoring.metrics import ServiceMetrics
 from sandbox.monitoring.service_log import LOGGER_NAME, log_event, open_service_log
 from sandbox.oidc.configured_provider import load_oidc_provider
 from sandbox.settings import ServiceSettings, load_settings
+from sandbox.start_checks import check_home_writable, check_port_file
 
 
 def create_app(
@@ -82,6 +90,8 @@ def create_app(
         places=lambda: dependencies.heavy_work_limit.free_slots,
         uploads=lambda: dependencies.uploads.free,
         uncosigned=lambda: bureau.cosignatures.witness_lag(),
+        disk_free_bytes=lambda: read_disk_room(bureau.home).free,
+        disk_low=lambda: read_disk_room(bureau.home).level,
     )
     for module in _ROUTE_MODULES:
         app.include_router(module.router)
@@ -156,6 +166,7 @@ def server_config(app: FastAPI, settings: ServiceSettings) -> uvicorn.Config:
     """Configuration of uvicorn: no log of its own, no server name in responses, no trust in forwarded headers."""
     return uvicorn.Config(
         app,
+        http=head_deadline_protocol(settings.request_head_seconds),
         log_config=None,
         access_log=False,
         server_header=False,
@@ -169,50 +180,97 @@ def server_config(app: FastAPI, settings: ServiceSettings) -> uvicorn.Config:
 
 
 class _BureauServer(uvicorn.Server):
-    """Writes the port to a file when it listens."""
+    """Writes the port to a file and reports its origin once it listens."""
 
-    def __init__(self, config: uvicorn.Config, port_file: Path | None) -> None:
+    def __init__(self, config: uvicorn.Config, tls_seconds: float, on_listening: Callable[[int], None]) -> None:
         super().__init__(config)
-        self._port_file = port_file
+        self._tls_seconds, self._on_listening = tls_seconds, on_listening
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        loop = asyncio.get_running_loop()
+        if self.config.is_ssl:  # asyncio waits a minute for a handshake, and uvicorn has no setting for it
+            create = partial(loop.create_server, ssl_handshake_timeout=self._tls_seconds)
+            loop.create_server = create  # type: ignore[method-assign]
         await super().startup(sockets=sockets)
-        if self.started and self._port_file is not None:
-            port = self.servers[0].sockets[0].getsockname()[1]
-            draft = self._port_file.with_name(self._port_file.name + ".part")
-            draft.write_text(f"{port}\n")
-            os.replace(draft, self._port_file)
+        if self.started:
+            self._on_listening(self.servers[0].sockets[0].getsockname()[1])
+
+
+@dataclass(frozen=True)
+class ServiceAddress:
+    """Where the service listens: its origin, whether on every address of the machine, and whether other machines reach
+    it without TLS (``public_url`` names no https, so no proxy is known to end it)."""
+
+    origin: str
+    every_address: bool
+    unprotected: bool
+
+    @classmethod
+    def of(cls, host: str, port: int, settings: ServiceSettings) -> ServiceAddress:
+        """The address of a service that listens on ``port`` of ``host``."""
+        tls = settings.tls_certificate is not None
+        behind_proxy = settings.public_url.startswith("https:")
+        return cls(
+            format_origin(host, port, tls=tls),
+            is_every_address(host),
+            is_exposed(host) and not tls and not behind_proxy,
+        )
 
 
 def serve(
-    home: Path, host: str, port: int, port_file: Path | None = None, *, changes: Mapping[str, object] | None = None
+    home: Path,
+    host: str,
+    port: int,
+    port_file: Path | None = None,
+    *,
+    changes: Mapping[str, object] | None = None,
+    on_listening: Callable[[ServiceAddress], None] = lambda _: None,
 ) -> None:
     """Serve the bureau in ``home`` until SIGTERM or SIGINT, finish the open requests and return.
 
-    ``port`` 0 takes a free port; ``port_file`` receives the number once the service listens. ``changes``: settings of
-    the bureau that are overridden this time. Raises ``Conflict`` if it cannot listen.
+    ``port`` 0 takes a free port. Once the service listens, ``port_file`` receives the number and ``on_listening`` the
+    address. ``changes``: settings of the bureau that are overridden this time. Raises ``Conflict`` if it cannot listen
+    or cannot write its folders.
     """
     disable_core_dumps()
     hide_environment_from_children()
+    keep_new_files_private()
+    check_home_writable(home)
+    check_port_file(port_file)
     settings = load_settings(home)
-    check_tls_files(settings.tls_certificate, settings.tls_key, names=("tls_certificate", "tls_key"))
-    with _listen(host, port) as listening, Bureau.open(home, changes=changes) as bureau:
+    expires = check_tls_files(settings.tls_certificate, settings.tls_key, names=("tls_certificate", "tls_key"))
+    settings.network_settings()  # a wrong proxy is refused before anything else starts
+    with open_listener(host, port) as listening, Bureau.open(home, changes=changes) as bureau:
         bureau.workers.check_confinement()
         logger = open_service_log(home / "logs", settings.log_bytes)
         metrics = ServiceMetrics()
         jobs = BatchWorkflows(bureau, logger, on_outcome=metrics.observe_batch)
+        metrics.add_gauges(failing=lambda: len(jobs.failing))
         token = settings.metrics_token.get_secret_value() or metrics_token(bureau.home.folder)
         settings_with_token = settings.model_copy(update={"metrics_token": SecretStr(token)})
         app = create_app(bureau, settings_with_token, logger, metrics, jobs.enqueue, bureau.home.path("spool"))
-        config = server_config(app, settings)
         # uvicorn raises the signal again after its shutdown; these handlers ignore it, so that this function returns.
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda number, frame: None)
         record_configuration_change(bureau.store, "service", settings, bureau.keys.hash_settings, by=LOCAL_ACTOR)
+
+        def announce(found: int) -> None:
+            if port_file is not None:
+                _write_port(port_file, found)
+            until = expires.isoformat() if expires is not None else ""
+            log_event(logger, "serving", host=host, port=found, certificate_expires=until)
+            on_listening(ServiceAddress.of(host, found, settings))
+
         with _background_tasks(bureau, settings, logger, metrics, jobs):
-            log_event(logger, "serving", host=host, port=listening.getsockname()[1])
-            _BureauServer(config, port_file).run(sockets=[listening])
+            server = _BureauServer(server_config(app, settings), settings.request_head_seconds, announce)
+            server.run(sockets=[listening])
         log_event(logger, "stopped")
+
+
+def _write_port(port_file: Path, port: int) -> None:
+    draft = port_file.with_name(port_file.name + ".part")
+    draft.write_text(f"{port}\n")
+    os.replace(draft, port_file)
 
 
 @contextmanager
@@ -235,7 +293,9 @@ def _background_tasks(
         on_error=lambda error: log_event(logger, "sweep failed", error=error),
     )
     cosignatures = CosignatureRequester(
-        bureau.cosignatures, lambda *outcome: _record_witness_outcome(logger, metrics, *outcome)
+        bureau.cosignatures,
+        lambda *outcome: _record_witness_outcome(logger, metrics, *outcome),
+        network=settings.network_settings(),
     )
     jobs.start()
     tree_heads.start()
@@ -252,24 +312,14 @@ def _background_tasks(
         starting.join(settings.drain_seconds)
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """A listening socket, opened before anything else; raises ``Conflict`` if it cannot listen."""
-    try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except (OSError, OverflowError):
-        raise Conflict(
-            f"Expected to listen on port {port} of {host}; it is taken, not permitted, or not on this machine.",
-            next_step="choose another --port (0 takes a free one) or --host",
-        ) from None
-
-
 def _record_witness_outcome(
     logger: logging.Logger, metrics: ServiceMetrics, witness: str, outcome: str, error: Exception | None
 ) -> None:
     """Count a witness's response; log an error."""
     metrics.count_cosignature(outcome)
     if error is not None:
-        log_event(logger, "no cosignature", error=error, witness=witness, outcome=outcome)
+        why = error.detail if isinstance(error, ShulabError) else ""
+        log_event(logger, "no cosignature", error=error, witness=witness, outcome=outcome, why=why)
 
 
 def _start_workers(bureau: Bureau, logger: logging.Logger) -> None:

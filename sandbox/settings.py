@@ -11,6 +11,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from lab.bureau.configuration.settings import FileSettings
+from lab.transport.proxy.network_settings import NetworkSettings
 
 SETTINGS_FILE = "service.toml"
 _MIB = 1024 * 1024
@@ -43,6 +44,8 @@ class ServiceSettings(FileSettings):
     """How long a received request waits for a slot."""
     retry_after: Annotated[int, Field(ge=1, le=3600)] = 2
     """The value of Retry-After, in seconds."""
+    request_head_seconds: Seconds = 10.0
+    """How long the head of a request, or the start of TLS, may take; then the connection is closed."""
     body_idle_seconds: Seconds = 30.0
     """The longest pause while a body is being received."""
     body_bytes_per_second: Annotated[int, Field(ge=0)] = 16 * 1024
@@ -67,6 +70,14 @@ class ServiceSettings(FileSettings):
     """Progress streams that are open at once."""
     event_seconds: Seconds = 600.0
     """How long a progress stream lasts; shorter than ``request_seconds``."""
+    proxy: Annotated[SecretStr, Field(repr=False)] = SecretStr("")
+    """Proxy for the service's own https requests, to witnesses and the provider: ``http://[user:password@]host:port``,
+    or ``environment`` for that of HTTPS_PROXY and NO_PROXY; empty for none."""
+    no_proxy: str = ""
+    """Names, addresses and ranges that are reached without the proxy, with commas between them."""
+    ca_file: Path | None = None
+    """PEM certificates that verify witnesses and the provider, instead of the system's; one of their own goes first."""
+
     metrics_token: Annotated[SecretStr, Field(repr=False)] = SecretStr("")
     """Bearer token for /metrics; if empty, the one in the file ``metrics.token`` of the bureau's folder."""
 
@@ -83,7 +94,7 @@ class ServiceSettings(FileSettings):
     """Better given as ``SHULAB_SERVICE_OIDC_CLIENT_SECRET`` or in its own file; empty for a public client."""
     oidc_client_secret_file: Path | None = None
     oidc_ca_file: Path | None = None
-    """PEM certificates that verify the provider, instead of the system's."""
+    """PEM certificates that verify the provider alone."""
 
     head_entries: Annotated[int, Field(ge=1)] = 256
     """A tree head of the ledger is signed after this many new entries,"""
@@ -98,6 +109,13 @@ class ServiceSettings(FileSettings):
     tls_certificate: Path | None = None
     """PEM chain. Without it the service uses plain HTTP: for this machine, or behind a proxy that ends TLS."""
     tls_key: Path | None = None
+    """Its PEM key, without a password."""
+
+    def network_settings(self) -> NetworkSettings:
+        """The proxy and the authorities for requests of the service; raises ``InvalidInput``."""
+        proxy = self.proxy.get_secret_value()
+        found = NetworkSettings.from_texts(proxy, self.no_proxy, where=f"proxy of {SETTINGS_FILE}")
+        return found.with_ca_file(self.ca_file, f"ca_file of {SETTINGS_FILE}")
 
 
 def load_settings(home: Path) -> ServiceSettings:

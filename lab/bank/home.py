@@ -18,16 +18,23 @@ from pathlib import Path
 from typing import Any
 
 from lab.bank.keys import BankKeys
+from lab.disk.checked_files import DamagedFile, file_identity, read_sealed_json, seal_json
 from lab.disk.private_files import check_private, read_private, replace_private, sync_folder, write_private
 from lab.terms.contract.document import SignedContract, parse_contract
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound
 from lab.terms.keys.fingerprint import key_fingerprint, legacy_fingerprint
 from lab.terms.keys.party import Party
 from lab.terms.keys.sealing import SealKey
+from lab.terms.text.known_names import check_known_names
 from lab.terms.text.visible_line import check_visible_line
 
 _SETTINGS = "bank.toml"
+_SETTING_NAMES = ("name", "public_key", "created", "key_file", "former", "format")
 _KEY_FILE_BYTES = 32
+_PINS = "bureaus"
+"""The identity of a pin: its folder alone, because its name follows from its bureau's key (``_rename_pins``)."""
+FOLDER_FORMAT = 1
+"""The format of a bank's folder; ``lab bank upgrade`` brings an earlier one to it. One that names none has format 0."""
 
 
 def default_home() -> Path:
@@ -37,11 +44,13 @@ def default_home() -> Path:
 
 @dataclass(frozen=True)
 class PinnedBureau:
-    """A bureau that this bank trusts: its name, its key, and its last address."""
+    """A bureau that this bank trusts: its name, its key, its last address, and the file of its own certificate
+    authority if it needs one."""
 
     bureau: Party
     url: str
     pinned_at: str
+    ca_file: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +63,8 @@ class BankHome:
     key_file: Path | None
     former_public_keys: tuple[str, ...] = ()
     """Public keys that this bank signed with before; contracts that name them are still its own."""
+    format: int = FOLDER_FORMAT
+    """The format of the folder (``FOLDER_FORMAT``)."""
 
     @classmethod
     def create(
@@ -84,7 +95,8 @@ class BankHome:
 
     @classmethod
     def open(cls, folder: Path) -> BankHome:
-        """Open a folder; raises ``NotFound`` without one, ``NotAllowed`` when others may read it."""
+        """Open a folder; raises ``NotFound`` without one, ``NotAllowed`` when others may read it, ``Conflict`` for one
+        that a later version of the program has brought further."""
         folder = folder.expanduser().absolute()
         path = folder / _SETTINGS
         if not path.is_file():
@@ -94,15 +106,25 @@ class BankHome:
         check_private(folder)
         try:
             settings = tomllib.loads(path.read_text(encoding="utf-8"))
+            check_known_names(settings, _SETTING_NAMES, where=_SETTINGS, next_step=f"correct {path}")
             key_file = settings.get("key_file")
             party = Party(name=settings["name"], public_key=settings["public_key"])
+            found_format = settings.get("format", 0)
+            if type(found_format) is not int or found_format < 0:
+                raise ValueError
             former = tuple(Party(name=party.name, public_key=key).public_key for key in settings.get("former", ()))
         except (KeyError, ValueError, TypeError):
             raise InvalidInput(
                 f"Expected settings with name and public_key in {_SETTINGS}; found something else.",
                 next_step="restore the file from a backup",
             ) from None
-        home = cls(folder, party.name, party.public_key, Path(key_file) if key_file else None, former)
+        if found_format > FOLDER_FORMAT:
+            raise Conflict(
+                f"The bank's folder is of a later version of this program: it has format {found_format}, this one "
+                f"knows {FOLDER_FORMAT}.",
+                next_step="run that version or a later one, or restore the backup from before it (`lab bank restore`)",
+            )
+        home = cls(folder, party.name, party.public_key, Path(key_file) if key_file else None, former, found_format)
         home._rename_pins()
         return home
 
@@ -136,6 +158,11 @@ class BankHome:
         replace_private(self.folder / _SETTINGS, _toml(settings).encode())
         keys.promote_next_key(next_key.public_key_hex)
         return BankHome.open(self.folder)
+
+    def set_format(self, number: int) -> None:
+        """Record that the folder has this format now."""
+        settings = tomllib.loads((self.folder / _SETTINGS).read_text(encoding="utf-8"))
+        replace_private(self.folder / _SETTINGS, _toml(settings | {"format": number}).encode())
 
     @property
     def own_public_keys(self) -> frozenset[str]:
@@ -195,11 +222,14 @@ class BankHome:
             )
         return next((pin for pin in pins if pin.bureau.public_key == bureau.public_key), None)
 
-    def pin(self, bureau: Party, url: str) -> None:
-        """Trust this bureau's key from now on."""
+    def pin(self, bureau: Party, url: str, *, ca_file: Path | None = None) -> None:
+        """Trust this bureau's key from now on; ``ca_file`` None keeps the one that was remembered."""
+        remembered = (pin.ca_file for pin in self.pins() if pin.bureau.public_key == bureau.public_key)
+        ca_file = ca_file or next(remembered, None)
         facts = {"name": bureau.name, "public_key": bureau.public_key, "url": url, "pinned": _now()}
-        text = json.dumps(facts, ensure_ascii=False, indent=1)
-        replace_private(self.folder / "bureaus" / f"{bureau.fingerprint}.json", text.encode())
+        facts |= {"ca_file": str(ca_file.absolute())} if ca_file is not None else {}
+        path = self.folder / "bureaus" / f"{bureau.fingerprint}.json"
+        replace_private(path, json.dumps(seal_json(facts, _PINS), ensure_ascii=False, indent=1).encode())
 
     def _rename_pins(self) -> None:
         """Rename files that have a bureau's former fingerprint (64 bits) in their names.
@@ -230,18 +260,17 @@ class BankHome:
 
     def _read_pin(self, path: Path) -> PinnedBureau:
         try:
-            facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            return PinnedBureau(
-                Party(name=facts["name"], public_key=facts["public_key"]), facts["url"], facts["pinned"]
-            )
-        except (KeyError, TypeError, ValueError):
+            facts = read_sealed_json(path, identity=_PINS)
+            party, ca_file = Party(name=facts["name"], public_key=facts["public_key"]), facts.get("ca_file")
+            return PinnedBureau(party, facts["url"], facts["pinned"], Path(ca_file) if ca_file else None)
+        except (DamagedFile, KeyError, TypeError, ValueError):
             raise InvalidInput(
                 f"Expected a pinned bureau in {path.name}; found something else.",
                 next_step="delete it and pin the bureau again",
             ) from None
 
     def contract(self, contract: str, version: int | None = None) -> SignedContract:
-        """A stored version of a contract, or the newest; raises ``NotFound``."""
+        """A stored version of a contract, or the newest; raises ``NotFound``, ``DamagedFile``."""
         stored = self.versions(contract)
         wanted = version if version is not None else max(stored, default=0)
         if wanted not in stored:
@@ -250,7 +279,10 @@ class BankHome:
                 f"Expected a contract that this bank signed; there is none with {which}.",
                 next_step="run `lab bank sign ID --bureau URL`",
             )
-        return parse_contract(self._contract_file(contract, wanted).read_bytes(), kept=True)
+        path = self._contract_file(contract, wanted)
+        hint = "restore the folder contracts/ from a backup, or run `lab bank sign ID --bureau URL` again"
+        facts = read_sealed_json(path, identity=file_identity(path, 2), next_step=hint)
+        return parse_contract(json.dumps(facts), kept=True)
 
     def versions(self, contract: str) -> tuple[int, ...]:
         """The versions of a contract that this bank has signed, ascending."""
@@ -259,14 +291,16 @@ class BankHome:
 
     def store_contract(self, signed: SignedContract) -> None:
         """Store the contract in a file named by its id and version."""
-        text = signed.model_dump_json(by_alias=True, indent=1)
-        replace_private(self._contract_file(signed.contract.id, signed.contract.version), text.encode())
+        path = self._contract_file(signed.contract.id, signed.contract.version)
+        sealed = seal_json(json.loads(signed.model_dump_json(by_alias=True)), file_identity(path, 2))
+        replace_private(path, json.dumps(sealed, ensure_ascii=False, indent=1).encode())
 
     def _contract_file(self, contract: str, version: int) -> Path:
         return self.folder / "contracts" / f"{Path(contract).name}.v{version}.json"
 
     def _settings(self) -> str:
-        lines = {"name": self.name, "public_key": self.public_key, "created": _now()}
+        lines: dict[str, Any] = {"name": self.name, "public_key": self.public_key, "created": _now()}
+        lines["format"] = FOLDER_FORMAT
         if self.key_file is not None:
             lines["key_file"] = str(self.key_file)
         return _toml(lines)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
+from lab.bureau.configuration.disk_room import check_room
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.contract_administration import ContractAdministration
 from lab.bureau.contracts.bank_registry import BankRegistry
@@ -42,10 +43,10 @@ from lab.bureau.model_registry.drift_checks import ModelDriftChecks
 from lab.bureau.model_registry.offers import ModelOffers
 from lab.bureau.model_registry.registry import ModelCache
 from lab.bureau.people import AccountService
-from lab.bureau.store import Database, migrate, open_database
+from lab.bureau.store import Database, open_database, prepare_tables
+from lab.bureau.store.readiness import WriteCheck
 from lab.bureau.watch import UsageMonitor
 from lab.bureau.workers.pools import WorkerPools
-from lab.terms.errors import Unreachable
 from lab.terms.keys.party import Party
 from protocols.compute_pool import open_compute_pool
 from protocols.matching.bureau import ENGINES
@@ -84,7 +85,7 @@ class Bureau:
         )
         self.evaluation_planner = EvaluationPlanner(store, self.consents, self.evaluated_registers, clock)
         self.epochs = Epochs(store, keys, self.evaluation_planner, clock)
-        self._background = BackgroundWork()
+        self._background, self._write_check = BackgroundWork(), WriteCheck(store, home.folder)
         statements = KeyStatements(store, keys)
         indexes = ContractIndexes(home, self.snapshots, self.evaluated_registers, statements, self._background)
         resources = ExchangeResources(
@@ -123,18 +124,23 @@ class Bureau:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         changes: Mapping[str, object] | None = None,
     ) -> Bureau:
-        """Open the bureau in ``home`` and migrate its database.
+        """Open the bureau in ``home``; a new database gets its tables.
 
         ``changes`` overrides settings while it is open.
 
-        Raises ``NotFound`` (no bureau there), ``NotAuthentic`` (wrong seal key), ``Unreachable`` (database down).
+        Raises ``NotFound`` (no bureau there), ``NotAuthentic`` (wrong seal key), ``Unreachable`` (database down),
+        ``Conflict`` (database of another version of the program).
         """
         found = BureauHome.open(home)
         if changes:
             found = replace(found, settings=found.settings.model_copy(update=dict(changes)))
         keys = BureauKeys.open(found)
         store = open_database(found.database_url)
-        migrate(store.engine)
+        try:
+            prepare_tables(store.engine)
+        except BaseException:
+            store.close()
+            raise
         store.sign, store.bureau_key = keys.sign, keys.public_key_hex
         bureau = cls(found, store, keys, clock)
         bureau.epochs.ensure_first_epoch()
@@ -170,9 +176,9 @@ class Bureau:
         }
 
     def readiness(self) -> dict[str, Any]:
-        """Whether the bureau is ready; raises ``Unreachable`` if the database does not answer."""
-        if not self.store.is_reachable():
-            raise Unreachable("The bureau's database does not answer.", next_step="start it, or correct database_url")
+        """Whether the bureau is ready; raises ``Unreachable`` or ``NoRoom`` if folder or database cannot be written."""
+        check_room(self.home)
+        self._write_check.run()
         return {"ready": True, "database": self.store.engine.dialect.name}
 
     def sweep(self) -> RetentionSweep:

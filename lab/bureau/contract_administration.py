@@ -15,7 +15,6 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from lab.bureau.configuration.item_grades import SensitivityGrade
 from lab.bureau.contracts import banks, lifecycle
 from lab.bureau.contracts.draft_clauses import ContractOptions
 from lab.bureau.contracts.drafting import (
@@ -50,6 +49,7 @@ from lab.terms.contract_steps import check_reason
 from lab.terms.errors import Conflict, InvalidInput, NotAllowed
 from lab.terms.keys.party import Party
 from lab.terms.names import ModelRef
+from models.shared.catalogue_words import SensitivityGrade
 
 
 @dataclass(frozen=True, slots=True)

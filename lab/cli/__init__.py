@@ -28,6 +28,8 @@ from lab.cli.terminal.output import (
     report_usage_error,
 )
 from lab.cli.terminal.standard_streams import install_tolerant_streams
+from lab.process.environment_names import check_command_variables
+from lab.process.file_modes import keep_new_files_private
 from lab.process.garbage_collection import tune_garbage_collection
 from lab.process.memory_protection import disable_core_dumps, hide_environment_from_children
 from lab.terms.errors import NotFound, ShulabError
@@ -69,6 +71,9 @@ SUBCOMMANDS: dict[str, Subcommand] = {
         "lab.cli.administrator.bank_keys", "银行密钥 For administrators: the keys by which a bureau knows its banks."
     ),
     "model": Subcommand("lab.cli.bureau.models", "模型 Train, inspect and publish scoring models at the bureau."),
+    "status": Subcommand(
+        "lab.cli.doctor.status", "状态 What is set up here, what waits for you, what comes next.", single=True
+    ),
     "doctor": Subcommand(
         "lab.cli.doctor.commands", "体检 What this machine and this installation can do.", single=True
     ),
@@ -138,6 +143,7 @@ def main() -> None:
     tune_garbage_collection()
     disable_core_dumps()  # any command may have keys in its memory
     hide_environment_from_children()
+    keep_new_files_private()
     if len(sys.argv) < 4 or {"-h", "--help"} & set(sys.argv):
         disable_help_truncation()
     if VARIABLE in os.environ:
@@ -151,6 +157,8 @@ def _run(called: str | None) -> int:
     """Run the command ``called``; returns the exit code."""
     as_json = "--json" in sys.argv[1:]
     try:
+        if not {"-h", "--help", "--version"} & set(sys.argv):
+            check_command_variables()
         check_language(os.environ)
         return build_app(called)(standalone_mode=False) or 0
     except ShulabError as error:

@@ -154,6 +154,10 @@ def _draft(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield file, Path(name)
+    except OSError as error:
+        if error.filename is None:  # as of a write to a full disk
+            error.filename = os.fspath(path)
+        raise
     finally:
         Path(name).unlink(missing_ok=True)
 

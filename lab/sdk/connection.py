@@ -9,14 +9,18 @@ from typing import Any
 
 import httpx
 
-from lab.terms.errors import InvalidInput, NotAuthentic, ShulabError, Unreachable
-from lab.transport.address import check_address, describe_transport_error, is_certificate_error, load_ca_file
+from lab.sdk.session_file import default_session_file
+from lab.terms.errors import InvalidInput, ShulabError, Unreachable
+from lab.transport.address import check_address
 from lab.transport.back_off import BackOff
+from lab.transport.http_client import explain_transport_error, open_http_client
 from lab.transport.problem_details import problem_kind, problem_to_error
+from lab.transport.proxy.network_settings import read_network_settings
 
 MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 """The longest response that is read whole; longer ones are streamed."""
-_TRIES = 6
+_TRIES = 30
+"""About a minute at the two seconds that a busy service asks for: other people sign in meanwhile."""
 _BACK_OFF = BackOff(first_wait=1.0, factor=1.0, longest_wait=5.0)
 """Waits of a person at a terminal: steady and short; a busy service says how long."""
 _PLAIN = "use https: over http anybody on the way could act as you"
@@ -24,18 +28,17 @@ _DOWN = "check that the bureau's service runs (`lab bureau serve`) and that the 
 
 
 class ServiceConnection:
-    """Requests to one service. ``token``: the person's, or empty before the sign-in."""
+    """Requests to one service, through the proxy of ``network.toml`` beside the default file of sign-ins if it names
+    one. ``token``: the person's, or empty before the sign-in."""
 
     def __init__(self, service: str, *, token: str = "", ca_file: str = "") -> None:
         self.service = check_service_url(service)
-        # trust_env would take credentials from .netrc and send requests through whatever proxy a variable names.
-        self._client = httpx.Client(
+        self._network = read_network_settings(default_session_file().parent, ca_file=Path(ca_file) if ca_file else None)
+        self._client = open_http_client(
+            self._network,
             base_url=self.service,
-            verify=load_ca_file(Path(ca_file)) if ca_file else True,
             timeout=httpx.Timeout(120.0, connect=10.0),
             headers={"user-agent": "shulab"} | ({"authorization": f"Bearer {token}"} if token else {}),
-            follow_redirects=False,
-            trust_env=False,
         )
 
     def close(self) -> None:
@@ -100,13 +103,8 @@ class ServiceConnection:
         try:
             yield
         except httpx.TransportError as error:
-            if is_certificate_error(error):
-                raise NotAuthentic(
-                    f"Expected a certificate of {self.service} that verifies; it does not.",
-                    next_step="check the address, or name the certificate authority with --ca-file when signing in",
-                ) from None
-            raise Unreachable(
-                f"No answer from {self.service} ({describe_transport_error(error)}).", next_step=_DOWN
+            raise explain_transport_error(
+                error, self.service, self._network, what="No answer from", next_step=_DOWN
             ) from None
 
 

@@ -22,6 +22,7 @@ from lab.simulation.party_steps import (
     ScoringJob,
     conclude_contract,
     import_register,
+    ready_parties,
     run_scoring_job,
     set_up_bureau,
     train_model,
@@ -70,10 +71,13 @@ class DemoSettings:
     """Whether the contract requires the enterprises' consent; most of the made-up enterprises then have given it."""
 
 
-def run_demo(settings: DemoSettings, output: DemoOutput, *, show: bool = True) -> dict[str, Any]:
-    """Run the whole job in ``settings.out``; returns its figures. Raises the error that a party's command reports."""
+def run_demo(settings: DemoSettings, output: DemoOutput, *, verbose: bool = False) -> dict[str, Any]:
+    """Run the whole job in ``settings.out``; returns its figures. ``verbose``: show what the parties' commands say.
+
+    Raises the error that a party's command reports.
+    """
     begun = time.perf_counter()
-    deployment = LocalDeployment(settings.out, show_progress=show)
+    deployment = LocalDeployment(settings.out, show_progress=verbose)
     deployment.prepare()
     steps = _StepAnnouncer(output, _STEPS + settings.consent)
     try:
@@ -93,59 +97,79 @@ def run_demo(settings: DemoSettings, output: DemoOutput, *, show: bool = True) -
 def _run_steps(
     settings: DemoSettings, deployment: LocalDeployment, steps: _StepAnnouncer, output: DemoOutput
 ) -> dict[str, Any]:
-    folder = settings.out / "made-up"
-    with steps.step("generate", "生成虚构的登记库与银行客户", "Make up a register and a bank's portfolio"):
-        synthetic, clients = _make_data(settings, output)
-        register = write_synthetic_register(synthetic, folder)
-        portfolio, pilot = clients.write(folder)
-    with steps.step("import", "数据局：建库、导入登记数据", "Bureau: set up, import the register"):
-        set_up_bureau(deployment, DEMO_PARTIES)
-        words = folder / "register.toml"
-        imported = import_register(deployment, register, id_column=ID, id_kind="uscc", dictionary=words)
-    with steps.step("train", "数据局：以试点样本训练并发布模型", "Bureau: train on the pilot sample, publish"):
-        options = ("--dictionary", folder / "portfolio.toml", "--seed", str(settings.seed))
-        trained = train_model(deployment, pilot, *options, id_column=ID, label=LABEL, name=MODEL)
-    out = settings.out / "scores.parquet"
-    with ExitStack() as running:
-        with steps.step("serve", "数据局：启动服务", "Bureau: start the service"):
-            service = running.enter_context(deployment.run_service())
+    folder, out = settings.out / "made-up", settings.out / "scores.parquet"
+    with ExitStack() as running, deployment.run_beside() as beside:
+        setting_up = beside.submit(set_up_bureau, deployment, DEMO_PARTIES)
+        with steps.step("generate", "生成虚构的登记库与银行客户", "Make up a register and a bank's portfolio"):
+            synthetic, clients = _make_data(settings, output)
+            register = write_synthetic_register(synthetic, folder)
+            portfolio, pilot = clients.write(folder)
+        with steps.step("import", "数据局：建库、导入登记数据", "Bureau: set up, import the register"):
+            passwords = setting_up.result()
+            starting = beside.submit(ready_parties, deployment, DEMO_PARTIES, passwords, running)
+            words = folder / "register.toml"
+            imported = import_register(deployment, register, id_column=ID, id_kind="uscc", dictionary=words)
+        with steps.step("train", "数据局：以试点样本训练并发布模型", "Bureau: train on the pilot sample, publish"):
+            options = ("--dictionary", folder / "portfolio.toml", "--seed", str(settings.seed))
+            trained = train_model(deployment, pilot, *options, id_column=ID, label=LABEL, name=MODEL)
+        with steps.step("serve", "双方就绪：服务、银行密钥、登录", "Both ready: service, bank's keys, sign-ins"):
+            ready = starting.result()
         with steps.step(
             "contract", "合同：起草、他人批准、银行签署", "Contract: drafted, approved, signed by the bank"
         ):
             reason = "the enterprise is to decide about its own credit portrait" if settings.consent else ""
             terms = ContractTerms(f"{MODEL}@1", ResultDetail.FULL, "x25519", PURPOSE, settings.portfolio, reason)
-            contract = conclude_contract(deployment, service, DEMO_PARTIES, terms)
+            contract = conclude_contract(deployment, ready, terms)
         consents: dict[str, int] = {}
         if settings.consent:
             with steps.step("consent", "数据管理员：导入企业授权", "Steward: import the enterprises' consents"):
-                consents = _import_consents(deployment, service, synthetic, folder)
+                consents = _import_consents(deployment, ready.service, synthetic, folder)
         with steps.step("score", "银行：求交、加密、评分、解密", "Bank: match, encrypt, score, decrypt"):
-            manifest = run_scoring_job(deployment, service, ScoringJob(portfolio, out, contract, ID))
-    scores = pl.read_parquet(out)
+            manifest = run_scoring_job(deployment, ready.service, ScoringJob(portfolio, out, contract, ID))
+        beside.submit(running.close)
+        said = {"import": imported, "train": trained, "score": manifest}
+        facts = _show_results(deployment, output, steps, (clients, out), said)
+    return facts | {
+        "rows": settings.rows,
+        "portfolio": settings.portfolio,
+        "seed": settings.seed,
+        "consents": consents or None,
+        "peak_rss_bureau": ready.service.peak_rss,
+        "seconds": {f"step_{name}": round(value, 3) for name, value in steps.seconds.items()} | manifest["seconds"],
+        "out": str(settings.out),
+        "made_up": True,
+    }
+
+
+def _show_results(
+    deployment: LocalDeployment,
+    output: DemoOutput,
+    steps: _StepAnnouncer,
+    scored: tuple[SyntheticPortfolio, Path],
+    said: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Any]:
+    """Show the portfolio's results, what was warned of, and one enterprise's portrait; returns the figures.
+
+    ``scored``: the bank's clients, and the file of their scores. ``said``: what each step's command said.
+    """
+    clients, out = scored
+    manifest, scores = said["score"], pl.read_parquet(out)
     auc = _portfolio_auc(clients, scores)
     output.show(_summary(manifest, scores, auc))
-    warnings = _show_warnings({"import": imported, "train": trained, "score": manifest}, output)
-    page = settings.out / "portrait.html"
+    warnings = _show_warnings(said, output)
+    page = out.with_name("portrait.html")
     with steps.step("portrait", "银行：一户企业的信用画像", "Bank: one enterprise's credit portrait"):
         command = ("bank", "portrait", _choose_enterprise(scores), "--html", page, "--home", deployment.bank_home)
         deployment.run_for_display(*command, to_stderr=output.json)
     return {
-        "rows": settings.rows,
-        "portfolio": settings.portfolio,
-        "seed": settings.seed,
         **{key: manifest[key] for key in ("contract", "accepted", "set_aside", "matched", "scored", "columns")},
         **{key: manifest[key] for key in ("engine", "parameters", "model", "bytes_up", "bytes_down")},
-        "consents": consents or None,
         "auc": auc,
         "grades": _grades(scores),
-        "peak_rss_bureau": service.peak_rss,
         "peak_rss_bank": manifest["peak_rss"],
-        "seconds": {f"step_{name}": round(value, 3) for name, value in steps.seconds.items()} | manifest["seconds"],
         "warnings": warnings,
         "scores": str(out),
         "portrait": str(page),
-        "out": str(settings.out),
-        "made_up": True,
     }
 
 

@@ -11,8 +11,10 @@ import os
 import secrets
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +36,7 @@ class LocalDeployment:
 
     folder: Path
     show_progress: bool = True
+    _processes: RunningProcesses = field(default_factory=lambda: RunningProcesses(), repr=False, compare=False)
 
     @property
     def bureau_home(self) -> Path:
@@ -96,7 +99,8 @@ class LocalDeployment:
                 start_new_session=True,  # Ctrl-C reaches only this process, which then ends the command
             )
             try:
-                with memory.sampling(process.pid) if memory else nullcontext():
+                sampling = memory.sampling(process.pid) if memory else nullcontext()
+                with self._processes.listed(process.pid), sampling:
                     text, _ = process.communicate()
             except BaseException:
                 kill_process_tree(process.pid)
@@ -109,23 +113,34 @@ class LocalDeployment:
 
         Raises ``ShulabError`` if it fails; the command has printed the reason.
         """
-        with (self.logs / "commands.log").open("ab") as log:
-            output = None if self.show_progress else log
-            process = subprocess.Popen(
-                [*_lab_command(), *map(str, words)],
-                stdout=sys.stderr.fileno() if to_stderr and self.show_progress else output,
-                stderr=output,
-                env=command_environment(),
-                start_new_session=True,
-            )
-            try:
-                exit_code = process.wait()
-            except BaseException:
-                kill_process_tree(process.pid)
-                process.wait()
-                raise
+        process = subprocess.Popen(
+            [*_lab_command(), *map(str, words)],
+            stdout=sys.stderr.fileno() if to_stderr else None,
+            env=command_environment(),
+            start_new_session=True,
+        )
+        try:
+            exit_code = process.wait()
+        except BaseException:
+            kill_process_tree(process.pid)
+            process.wait()
+            raise
         if exit_code:
             raise _broken_command_error("lab " + " ".join(str(word) for word in words[:2]), exit_code)
+
+    @contextmanager
+    def run_beside(self) -> Iterator[Executor]:
+        """Threads that run commands beside this one, until the block is left.
+
+        If the block is left by an error or Ctrl-C, the commands under way are ended, and no other one starts.
+        """
+        with ThreadPoolExecutor(6) as pool:
+            try:
+                yield pool
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                self._processes.end_all()
+                raise
 
     @contextmanager
     def run_service(self) -> Iterator[ServiceProcess]:
@@ -154,11 +169,44 @@ class LocalDeployment:
             )
             service = ServiceProcess(url="", process=process)
             try:
-                service = ServiceProcess(url=f"http://127.0.0.1:{_wait_for_port(process, port_file)}", process=process)
+                with self._processes.listed(process.pid):
+                    port = _wait_for_port(process, port_file)
+                service = ServiceProcess(url=f"http://127.0.0.1:{port}", process=process)
                 service.sample_memory()
                 yield service
             finally:
                 service.stop()
+
+
+class RunningProcesses:
+    """The commands that threads of this process wait for, so that all of them can be ended at once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pids: set[int] = set()
+        self._ended = False
+
+    @contextmanager
+    def listed(self, pid: int) -> Iterator[None]:
+        """List a process until the block is left; it is killed if all were ended before."""
+        with self._lock:
+            self._pids.add(pid)
+            ended = self._ended
+        if ended:
+            kill_process_tree(pid)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._pids.discard(pid)
+
+    def end_all(self) -> None:
+        """Kill all listed processes, and those that are listed later."""
+        with self._lock:
+            self._ended = True
+            pids = list(self._pids)
+        for pid in pids:
+            kill_process_tree(pid)
 
 
 @dataclass

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -37,12 +39,47 @@ APPROVING_OFFICERS = (StaffMember("officer-b", "数据部 Data"), StaffMember("o
 """The drafter may not approve. Items above a set grade, or without a grade, need two officers of two departments."""
 
 
-def set_up_bureau(deployment: LocalDeployment, parties: PartyNames) -> None:
-    """Make the bureau's home, keys and database."""
-    key_file = deployment.key_file("bureau")
-    deployment.run_command(
-        "bureau", "init", "--name", parties.bureau, "--home", deployment.bureau_home, "--key-file", key_file
+def set_up_bureau(deployment: LocalDeployment, parties: PartyNames) -> dict[str, str]:
+    """Make the bureau's home, keys, database and officers' accounts; returns the one-time passwords by account."""
+    officers = (DRAFTING_OFFICER, *APPROVING_OFFICERS)
+    accounts: list[str | Path] = [
+        word for one in officers for word in ("--account", f"{one.name}:{one.role}:{one.department}")
+    ]
+    made = deployment.run_command(
+        *("bureau", "init", "--name", parties.bureau, "--home", deployment.bureau_home),
+        *("--key-file", deployment.key_file("bureau")),
+        *accounts,
     )
+    return {str(one["account"]): str(one["password"]) for one in made["accounts"]}
+
+
+@dataclass(frozen=True)
+class ReadyParties:
+    """Both parties before a contract: the service runs, the bank has keys, the officers have signed in.
+
+    ``sessions``: the files of the officers' sign-ins, by account.
+    """
+
+    service: ServiceProcess
+    bank_card: Path
+    bank_fingerprint: str
+    sessions: Mapping[str, Path]
+
+
+def ready_parties(
+    deployment: LocalDeployment, parties: PartyNames, passwords: Mapping[str, str], running: ExitStack
+) -> ReadyParties:
+    """Start the service, which ``running`` ends, set up the bank, and sign the officers in.
+
+    ``passwords``: from ``set_up_bureau``.
+    """
+    with ThreadPoolExecutor(4) as pool:
+        bank_set_up = pool.submit(_set_up_bank, deployment, parties)
+        service = running.enter_context(deployment.run_service())
+        signed_in = pool.map(lambda one: sign_in(deployment, service, *one), passwords.items())
+        sessions = dict(zip(passwords, signed_in, strict=True))
+        bank = bank_set_up.result()
+    return ReadyParties(service, Path(str(bank["card"])), str(bank["fingerprint"]), sessions)
 
 
 def import_register(
@@ -72,9 +109,7 @@ def train_model(
     """
     home = ("--home", deployment.bureau_home)
     words = ("--sample", sample, "--id", id_column, "--label", label, "--name", name)
-    trained = deployment.run_command("model", "train", *words, *more, *home)
-    deployment.run_command("model", "publish", f"{name}@1", *home)
-    return trained
+    return deployment.run_command("model", "train", "--publish", *words, *more, *home)
 
 
 _CANARIES = 64
@@ -104,31 +139,25 @@ class ContractTerms:
         return options + (["--consent", "--consent-why", self.consent] if self.consent else [])
 
 
-def conclude_contract(
-    deployment: LocalDeployment, service: ServiceProcess, parties: PartyNames, terms: ContractTerms
-) -> str:
-    """Set up the bank, make the officers' accounts, draft, approve and sign a contract; returns its id."""
-    with ThreadPoolExecutor(3) as pool:
-        bank_set_up = pool.submit(_set_up_bank, deployment, parties)
-        author, approver = pool.map(
-            lambda officer: create_account_session(deployment, service, officer),
-            (DRAFTING_OFFICER, APPROVING_OFFICERS[0]),
-        )
-        bank = bank_set_up.result()
+def conclude_contract(deployment: LocalDeployment, ready: ReadyParties, terms: ContractTerms) -> str:
+    """Draft, approve and sign a contract; returns its id. The bank signs while the officers approve."""
+    sessions = ready.sessions
     # Each side reads its fingerprint out to the other: the bank its own, the officer the bureau's.
     draft = deployment.run_command(
-        *("officer", "draft", "--bank-card", str(bank["card"]), "--submit", "--session", author),
-        *("--fingerprint", str(bank["fingerprint"]), *terms.as_options()),
+        *("officer", "draft", "--bank-card", ready.bank_card, "--submit"),
+        *("--session", sessions[DRAFTING_OFFICER.name], "--fingerprint", ready.bank_fingerprint),
+        *terms.as_options(),
     )
     contract = str(draft["contract"])
-    deployment.run_command("officer", "approve", contract, "--session", approver)
-    if int(draft["officers_needed"]) > 1:
-        second = create_account_session(deployment, service, APPROVING_OFFICERS[1])
-        deployment.run_command("officer", "approve", contract, "--session", second)
-    fingerprint = ("--fingerprint", str(draft["fingerprint"]))
-    deployment.run_command(
-        "bank", "sign", contract, "--bureau", service.url, *fingerprint, "--home", deployment.bank_home
-    )
+    signing = ("bank", "sign", contract, "--bureau", ready.service.url, "--fingerprint", str(draft["fingerprint"]))
+    approvers = APPROVING_OFFICERS[: int(draft["officers_needed"])]
+    with ThreadPoolExecutor(3) as pool:
+        steps = [pool.submit(deployment.run_command, *signing, "--home", deployment.bank_home)]
+        for officer in approvers:
+            words = ("officer", "approve", contract, "--session", sessions[officer.name])
+            steps.append(pool.submit(deployment.run_command, *words))
+        for step in steps:
+            step.result()
     return contract
 
 
@@ -138,10 +167,15 @@ def create_account_session(deployment: LocalDeployment, service: ServiceProcess,
         *("bureau", "account", person.name, "--role", person.role, "--department", person.department),
         *("--home", deployment.bureau_home),
     )
-    session = deployment.sessions / f"{person.name}.json"
+    return sign_in(deployment, service, person.name, str(made["password"]))
+
+
+def sign_in(deployment: LocalDeployment, service: ServiceProcess, account: str, password: str) -> Path:
+    """Sign in with a one-time password, and change it; returns the file of the sign-in."""
+    session = deployment.sessions / f"{account}.json"
     deployment.run_command(
-        *("account", "sign-in", person.name, "--service", service.url, "--session", session),
-        secrets={"SHULAB_PASSWORD": str(made["password"]), "SHULAB_NEW_PASSWORD": secrets.token_urlsafe(18)},
+        *("account", "sign-in", account, "--service", service.url, "--session", session),
+        secrets={"SHULAB_PASSWORD": password, "SHULAB_NEW_PASSWORD": secrets.token_urlsafe(18)},
     )
     return session
 

@@ -54,6 +54,11 @@ def kill_process_tree(pid: int) -> None:
             member.kill()
 
 
+def program_start() -> float:
+    """When this process was started, as ``time.time``."""
+    return psutil.Process().create_time()
+
+
 @contextmanager
 def exit_on_sigterm() -> Iterator[None]:
     """Turn SIGTERM into ``SystemExit``, so that every ``finally`` runs."""

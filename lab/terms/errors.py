@@ -75,6 +75,12 @@ class Busy(Unreachable):
         self.retry_after = retry_after
 
 
+class NoRoom(Unreachable):
+    """The other party's disk is full: it accepts nothing new until somebody there makes room."""
+
+    code = "no-room"
+
+
 class NotAuthentic(ShulabError):
     """A signature, key, passphrase or fingerprint is wrong."""
 
@@ -109,7 +115,7 @@ class MachineFault(ShulabError):
 
 ERROR_FAMILIES: Mapping[str, type[ShulabError]] = {
     family.code: family
-    for family in (InvalidInput, NotAllowed, Unreachable, Busy, NotAuthentic, NotFound, Conflict, MachineFault)
+    for family in (InvalidInput, NotAllowed, Unreachable, Busy, NoRoom, NotAuthentic, NotFound, Conflict, MachineFault)
 }
 """The families by their codes."""
 _PASSING = (408, 429)

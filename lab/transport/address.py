@@ -1,4 +1,4 @@
-"""Addresses of services: which addresses are accepted, which certificate authorities count, what went wrong.
+"""Addresses of services: which addresses are accepted, and what went wrong on the way to one.
 
 The bank's client and the people's client share these rules. Nothing here opens a connection.
 """
@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import ssl
-from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from lab.terms.errors import InvalidInput, NotAllowed
@@ -50,24 +48,6 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def load_ca_file(file: Path) -> ssl.SSLContext:
-    """The certificate authorities in a PEM file; raises ``InvalidInput``."""
-    try:
-        return ssl.create_default_context(cafile=str(file))
-    except OSError:  # ssl.SSLError is one
-        raise InvalidInput(
-            f"Expected {file.name} to hold PEM certificates; it does not.", next_step="check --ca-file"
-        ) from None
-
-
-def is_certificate_error(error: BaseException) -> bool:
-    """Whether a certificate failed to verify, anywhere in the chain of causes."""
-    seen: BaseException | None = error
-    while seen is not None and not isinstance(seen, ssl.SSLCertVerificationError):
-        seen = seen.__cause__ or seen.__context__
-    return seen is not None
 
 
 def describe_transport_error(error: Exception) -> str:

@@ -19,12 +19,14 @@ from lab.disk.private_files import check_private, read_private, replace_private
 from lab.terms.errors import Conflict, InvalidInput, NotFound
 from lab.terms.keys.party import Party
 from lab.terms.keys.sealing import SealKey
+from lab.terms.text.known_names import check_known_names
 from lab.terms.witnessing.checkpoint import ledger_origin, log_key
 from lab.terms.witnessing.signed_note import SIGNATURE_COSIGNATURE, NoteKey, is_key_name
 from lab.witness.keys import WitnessKey
 
 ENVIRONMENT_HOME = "SHULAB_WITNESS_HOME"
 _SETTINGS, _SEAL, _LOG = "witness.toml", "seal.key", "log.json"
+_SETTING_NAMES = ("name", "public_key", "sealed_by")
 
 
 def default_folder() -> Path:
@@ -79,6 +81,7 @@ class WitnessHome:
         check_private(folder)
         try:
             found = tomllib.loads(read_private(folder / _SETTINGS).decode())
+            check_known_names(found, _SETTING_NAMES, where=_SETTINGS, next_step=f"correct {folder / _SETTINGS}")
             sealed_by = str(found["sealed_by"])
             party = Party(name=found["name"], public_key=found["public_key"])
             if sealed_by not in ("file", "passphrase"):

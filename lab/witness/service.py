@@ -18,11 +18,12 @@ from fastapi import FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import PlainTextResponse, Response
 from starlette.requests import ClientDisconnect
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from lab.terms.errors import Conflict, ShulabError
+from lab.terms.errors import ShulabError
 from lab.terms.names import is_hex32
 from lab.terms.witnessing.consistency_proof import MAX_REQUEST_BYTES
+from lab.transport.head_deadline import HeadDeadlineProtocol
+from lab.transport.listening import open_listener
 from lab.witness.cosigning import CheckpointCosigner
 
 SIZE_MEDIA = "text/x.tlog.size"
@@ -72,49 +73,22 @@ async def _read(request: Request) -> bytes | None:
     return bytes(body)
 
 
-class _RequestDeadlineProtocol(H11Protocol):
-    """A connection that is closed when the head of a request is late, or when it is the oldest of too many connections
-    without a complete request."""
+class _RequestDeadlineProtocol(HeadDeadlineProtocol):
+    """It is also closed when it is the oldest of too many connections without a complete request."""
+
+    head_seconds = _HEAD_SECONDS
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._since = self.loop.time()
-        self._late: asyncio.TimerHandle | None = None
-        self._watch()
         waiting = [
             one for one in self.connections if isinstance(one, _RequestDeadlineProtocol) and one._is_unfinished()
         ]
         if len(waiting) > _UNFINISHED:
             min(waiting, key=lambda one: one._since).transport.abort()
 
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        self._watch()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._late is not None:
-            self._late.cancel()
-        super().connection_lost(exc)
-
-    def _is_headless(self) -> bool:
-        return self.cycle is None or self.cycle.response_complete
-
     def _is_unfinished(self) -> bool:
-        return not self.transport.is_closing() and (self._is_headless() or self.cycle.more_body)
-
-    def _watch(self) -> None:
-        """Run the timer for a request's head while the head is incomplete."""
-        if not self._is_headless():
-            if self._late is not None:
-                self._late.cancel()
-                self._late = None
-        elif self._late is None:
-            self._late = self.loop.call_later(_HEAD_SECONDS, self._close_if_headless)
-
-    def _close_if_headless(self) -> None:
-        self._late = None
-        if self._is_headless():
-            self.transport.abort()
+        return not self.transport.is_closing() and (self.is_headless() or self.cycle.more_body)
 
 
 class _WitnessServer(uvicorn.Server):
@@ -165,13 +139,7 @@ def serve(
 
     Raises ``Conflict`` if it cannot listen there.
     """
-    try:
-        listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except (OSError, OverflowError):
-        raise Conflict(
-            f"Expected to listen on port {port} of {host}; it is taken, not allowed, or not of this machine.",
-            next_step="choose another --port (0 takes a free one) or --host",
-        ) from None
+    listening = open_listener(host, port)
     config = server_config(cosigner, certificate=certificate, key=key)
     # uvicorn raises the signal again when it has shut down; with these handlers that means: return.
     for name in (signal.SIGTERM, signal.SIGINT):

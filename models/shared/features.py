@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Literal, cast
 
 import numpy as np
 import polars as pl
@@ -18,13 +18,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from lab.tables.cells.column_kinds import ColumnHint, ColumnSummary, require_decided, summarise_columns
-from lab.tables.cells.reading import COLUMN_KINDS, CellReading, ColumnKind, read_cells
+from lab.tables.cells.reading import CellReading, ColumnKind, read_cells
 from lab.tables.cells.text import apply_to_distinct
 from lab.tables.cells.values.categories import category_keys
-from lab.tables.cells.values.units import COLUMN_UNITS
 from lab.terms.errors import InvalidInput
 from models.shared.canonical_json import STRICT_CONFIG
-from models.shared.dimensions import DEFAULT_DIMENSION, find_dimension
+from models.shared.dimensions import DEFAULT_DIMENSION
 
 LEAST_OF_A_CATEGORY, LEAST_ROWS_OF_A_PILOT = 5, 40
 """A category of fewer rows is "other", in a sample of as many rows as training needs: its name would tell every bank of
@@ -81,57 +80,6 @@ class Feature:
     reading: CellReading = field(default_factory=CellReading)
 
     __pydantic_config__ = STRICT_CONFIG
-
-
-def parse_feature_descriptions(dictionary: Mapping[str, Any]) -> dict[str, FeatureDescription]:
-    """The ``[items.<column>]`` tables of a parsed TOML dictionary; keys as ``FeatureDescription``, ``code`` for item.
-
-    Raises ``InvalidInput`` for an unknown dimension, kind or unit, or an entry that is not a table of strings.
-    """
-    descriptions: dict[str, FeatureDescription] = {}
-    items = dictionary.get("items", {})
-    if not isinstance(items, Mapping):
-        raise InvalidInput("Expected [items.<column>] tables in the dictionary; found something else.")
-    for column, entry in items.items():
-        if not isinstance(entry, Mapping):
-            raise InvalidInput(f"Expected a table at items.{column} in the dictionary; found something else.")
-        keys = ("code", "zh", "en", "dimension", "domain", "grade", "kind", "unit")
-        text = {key: str(entry.get(key, "")) for key in keys}
-        if text["dimension"]:
-            find_dimension(text["dimension"])
-        _check_one_of(text["kind"], COLUMN_KINDS, column, "kind")
-        _check_one_of(text["unit"].lower(), tuple(COLUMN_UNITS), column, "unit")
-        null = _null_words(entry.get("null", ()), column)
-        descriptions[column] = FeatureDescription(
-            item=text["code"],
-            zh=text["zh"],
-            en=text["en"],
-            dimension=text["dimension"],
-            domain=text["domain"],
-            grade=text["grade"],
-            kind=text["kind"],
-            unit=text["unit"],
-            null=null,
-        )
-    return descriptions
-
-
-def _check_one_of(word: str, known: Sequence[str], column: str, key: str) -> None:
-    if word and word not in known:
-        raise InvalidInput(
-            f"Expected {key} at items.{column} to be one of {', '.join(known)}; found another word.",
-            next_step="correct the dictionary",
-        )
-
-
-def _null_words(found: object, column: str) -> tuple[str, ...]:
-    words = [found] if isinstance(found, str | int | float) else found
-    if not isinstance(words, list | tuple) or not all(isinstance(word, str | int | float) for word in words):
-        raise InvalidInput(
-            f"Expected null at items.{column} to be a list of words or numbers; found something else.",
-            next_step='write, for example, null = ["未填", "-999"]',
-        )
-    return tuple(str(word) for word in words)
 
 
 def infer_features(

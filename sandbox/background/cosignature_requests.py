@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import closing
 
 import httpx
 
@@ -20,8 +19,9 @@ from lab.bureau.ledger.cosignatures import CosigningService
 from lab.terms.errors import Conflict, InvalidInput, Unreachable
 from lab.terms.ledger.tree import SignedTreeHead
 from lab.terms.witnessing.signed_note import NoteSignature
-from lab.transport.address import describe_transport_error, load_ca_file
 from lab.transport.back_off import BackOff, BackOffTimer
+from lab.transport.http_client import explain_transport_error, open_http_client
+from lab.transport.proxy.network_settings import NetworkSettings
 
 _POLL_SECONDS, _TIMEOUT_SECONDS, _LONGEST_WAIT = 1.0, 10.0, 60.0
 _MAX_RESPONSE_BYTES = 65_536  # bytes of a response: a few lines
@@ -40,8 +40,10 @@ class CosignatureRequester:
         cosigning: CosigningService,
         on_outcome: Callable[[str, str, Exception | None], None],
         *,
+        network: NetworkSettings | None = None,
         poll_seconds: float = _POLL_SECONDS,
     ) -> None:
+        self._network = network or NetworkSettings()
         self._cosigning, self._on_outcome, self._poll_seconds = cosigning, on_outcome, poll_seconds
         self._back_off = BackOff(first_wait=poll_seconds, longest_wait=_LONGEST_WAIT)
         self._failing: dict[str, tuple[float, BackOffTimer]] = {}  # when each is asked again, by its key
@@ -105,7 +107,8 @@ class CosignatureRequester:
 
     def _add_checkpoint(self, witness: WitnessSetting, head: SignedTreeHead, old: int) -> list[NoteSignature]:
         """POST add-checkpoint; if the witness reports another size, ask once more from that size."""
-        status, media, content = _post(witness, self._cosigning.make_request(head, old).to_bytes())
+        network = self._network.with_ca_file(witness.ca_file, "ca_file of [[witnesses]]")
+        status, media, content = _post(witness, network, self._cosigning.make_request(head, old).to_bytes())
         if status == 409 and media == _SIZE_MEDIA:
             old = _read_size(content)
             if old > head.size:
@@ -114,7 +117,7 @@ class CosignatureRequester:
                     f"{head.size}.",
                     next_step="check whether the database was restored to an earlier state; do not serve until then",
                 )
-            status, media, content = _post(witness, self._cosigning.make_request(head, old).to_bytes())
+            status, media, content = _post(witness, network, self._cosigning.make_request(head, old).to_bytes())
         if status != 200:
             raise Conflict(
                 f"Witness {witness.verifier_key.name} did not cosign: it answered {status}.",
@@ -123,19 +126,15 @@ class CosignatureRequester:
         return [NoteSignature.parse(line) for line in content.decode().split("\n") if line]
 
 
-def _post(witness: WitnessSetting, body: bytes) -> tuple[int, str, bytes]:
-    """Status, media type and body of the response; raises ``Unreachable``."""
+def _post(witness: WitnessSetting, network: NetworkSettings, body: bytes) -> tuple[int, str, bytes]:
+    """Status, media type and body of the response; raises ``Unreachable``, or ``NotAuthentic`` for its certificate."""
     until = time.monotonic() + _TIMEOUT_SECONDS
     try:
         with (
-            closing(
-                httpx.Client(
-                    verify=load_ca_file(witness.ca_file) if witness.ca_file else True,
-                    timeout=httpx.Timeout(_TIMEOUT_SECONDS / 2),
-                    headers={"user-agent": "shulab", "accept-encoding": "identity"},
-                    follow_redirects=False,
-                    trust_env=False,
-                )
+            open_http_client(
+                network,
+                timeout=_TIMEOUT_SECONDS / 2,
+                headers={"user-agent": "shulab", "accept-encoding": "identity"},
             ) as client,
             client.stream("POST", f"{witness.url.rstrip('/')}/add-checkpoint", content=body) as response,
         ):
@@ -146,8 +145,11 @@ def _post(witness: WitnessSetting, body: bytes) -> tuple[int, str, bytes]:
                     raise Unreachable("The witness's response is too long or too slow.", next_step="ask its operator")
             return response.status_code, response.headers.get("content-type", ""), content
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise Unreachable(
-            f"No response from witness {witness.verifier_key.name} ({describe_transport_error(error)}).",
+        raise explain_transport_error(
+            error,
+            witness.url,
+            network,
+            what=f"No response from witness {witness.verifier_key.name} at",
             next_step="check its url and whether it runs",
         ) from None
 

@@ -6,6 +6,7 @@ An unexpected error gets 500 and only the request's id; the log has the error's 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,11 +16,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
+from lab.disk.checked_files import DamagedFile
+from lab.disk.free_space import find_no_room
 from lab.terms.errors import (
     Busy,
     Conflict,
     InvalidInput,
     MachineFault,
+    NoRoom,
     NotAllowed,
     NotAuthentic,
     NotFound,
@@ -27,8 +31,10 @@ from lab.terms.errors import (
     Unreachable,
 )
 from lab.transport.problem_details import TYPE_PREFIX
+from sandbox.monitoring.service_log import LOGGER_NAME, log_event
 
 MEDIA_TYPE = "application/problem+json"
+_DAMAGE_RETRY_AFTER = 2  # seconds: some damage is mended by the next request, the other by a person
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,7 @@ PROBLEM_KINDS: Mapping[str, ProblemKind] = {
         ProblemKind.of(Unreachable, "暂时不可用", "Temporarily unavailable"),
         ProblemKind.of(Busy, "服务繁忙", "Busy"),
         ProblemKind.of(MachineFault, "服务器无法执行", "The server's machine cannot do it"),
+        ProblemKind.of(NoRoom, "数据局磁盘空间不足", "The bureau has no room"),
         ProblemKind("timeout", 408, "请求超时", "Request timed out"),
         ProblemKind("method-not-allowed", 405, "不支持的方法", "Method not allowed"),
         ProblemKind("too-large", 413, "内容过大", "Content too large"),
@@ -128,6 +135,7 @@ def install_error_handlers(app: FastAPI) -> None:
     """Make every error of ``app`` a problem document."""
     app.add_exception_handler(ShulabError, _on_shulab)
     app.add_exception_handler(HttpProblem, _on_problem)
+    app.add_exception_handler(OSError, _on_system)
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_exception_handler(HTTPException, _on_http)
 
@@ -135,9 +143,33 @@ def install_error_handlers(app: FastAPI) -> None:
 async def _on_shulab(request: Request, error: Exception) -> Response:
     if not isinstance(error, ShulabError):
         raise error
+    if isinstance(error, DamagedFile):
+        return _on_damage(request, error)
     kind = PROBLEM_KINDS[error.code]
     headers = {"Retry-After": str(error.retry_after)} if isinstance(error, Unreachable) else {}
     return problem_response(request, kind, error.detail, next_step=error.next_step, headers=headers)
+
+
+def _on_damage(request: Request, error: DamagedFile) -> Response:
+    """A damaged file of the bureau: its log names the file, the caller learns that it is the bureau's to repair."""
+    log_event(logging.getLogger(LOGGER_NAME), "file damaged", error=error, file=error.path.name)
+    return problem_response(
+        request,
+        PROBLEM_KINDS[Unreachable.code],
+        "A file of the bureau is damaged; the request was not answered.",
+        next_step="tell the bureau (its operator runs `lab doctor --deep`), and run the same command again later",
+        headers={"Retry-After": str(_DAMAGE_RETRY_AFTER)},
+    )
+
+
+async def _on_system(request: Request, error: Exception) -> Response:
+    """A full disk is said to be one; any other error of the system is a fault."""
+    full = find_no_room(error)
+    if full is None:
+        raise error
+    logger: logging.Logger = request.app.state.dependencies.logger
+    log_event(logger, "no room", error=error)
+    return await _on_shulab(request, full)
 
 
 async def _on_problem(request: Request, error: Exception) -> Response:

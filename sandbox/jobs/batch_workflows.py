@@ -16,9 +16,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from dbos import DBOS, SetWorkflowID
+from sqlalchemy.exc import DBAPIError
 
 from lab.bureau.bureau import Bureau
 from lab.bureau.exchange import BatchCharge, BatchOutcome
+from lab.bureau.exchange.scoring.own_faults import BureauDataFault
+from lab.bureau.store.outage_reasons import describe_database_error
+from lab.disk.free_space import find_no_room
 from lab.terms.errors import NotFound, ShulabError
 from sandbox.jobs.dbos_config import make_dbos_config
 from sandbox.jobs.executors import ExecutorRegistration
@@ -28,6 +32,7 @@ QUEUE = "batches"
 _POLL_SECONDS = 0.1
 _WATCH_SECONDS = 1.0
 _OUTAGE_SECONDS, _OUTAGE_TRIES = 5.0, 100  # one workflow waits this long for an outage to end; then the next does
+_FAILURE_LOG_SECONDS = 60.0
 _RECOVERIES = 1_000_000  # the library's limit of recoveries; only a batch's outcome ends it
 _WORKFLOW_RETENTION = timedelta(days=1)  # the bureau's tables have all that finished workflows say
 _RUNNING = ["PENDING", "ENQUEUED"]
@@ -47,19 +52,25 @@ class BatchWorkflows:
         self._watcher = threading.Thread(target=self._watch, name="jobs", daemon=True)
         self._counted = threading.Lock()
         self._under_way = 0
+        self.failing: dict[tuple[str, str], float] = {}
+        """Charged batches whose last evaluation failed, and when that was last logged."""
 
     def start(self) -> None:
-        """Start to run waiting batches, and those that dead processes left."""
+        """Start to run waiting batches, and those that dead processes left; raises ``Unreachable`` or ``InvalidInput``
+        if the database of workflows cannot be used."""
         home = self._bureau.home
         self._executor = ExecutorRegistration(home.path("executors"))
         self._workflow = self._declare()
         url = home.settings.database_url or f"sqlite:///{home.path('jobs.db')}"
         workers = self._bureau.workers.batches_at_once()
         DBOS(config=make_dbos_config(url, self._executor.id, threads=workers + 4, logger=self._logger))
-        DBOS.launch()
-        self._queue = DBOS.register_queue(
-            QUEUE, worker_concurrency=workers, polling_interval_sec=_POLL_SECONDS, on_conflict="always_update"
-        )
+        try:
+            DBOS.launch()
+            self._queue = DBOS.register_queue(
+                QUEUE, worker_concurrency=workers, polling_interval_sec=_POLL_SECONDS, on_conflict="always_update"
+            )
+        except DBAPIError as error:
+            raise describe_database_error(error, f"{url.partition(':')[0]} jobs") from None
         self._watcher.start()
 
     def enqueue(self, charge: BatchCharge, past: int = 0) -> None:
@@ -104,24 +115,43 @@ class BatchWorkflows:
             outcome = self._bureau.scoring.evaluate(contract, job, sha256)
         except NotFound:  # the contract or the batch is gone from the tables
             return "gone"
+        except Exception as error:
+            self._log_failure(contract, sha256, error)
+            raise
         finally:
             with self._counted:
                 self._under_way -= 1
+        with self._counted:
+            self.failing.pop((contract, sha256), None)
         self._log_outcome(contract, sha256, outcome, time.monotonic() - begun)
         return outcome.state
 
+    def _log_failure(self, contract: str, sha256: str, error: Exception) -> None:
+        """Keep and log why a batch is still charged and will be tried again: at once, and then every minute."""
+        now = time.monotonic()
+        with self._counted:
+            logged = self.failing.get((contract, sha256), float("-inf"))
+            due = now - logged >= _FAILURE_LOG_SECONDS
+            if due:
+                self.failing[contract, sha256] = now
+        if due:
+            log_event(self._logger, "batch not evaluated", error=error, contract=contract, batch=sha256)
+
     def _log_outcome(self, contract: str, sha256: str, outcome: BatchOutcome, seconds: float) -> None:
         error = outcome.error
-        why = error.code if isinstance(error, ShulabError) else "fault" if error is not None else ""
+        cause = {"cause": error.cause} if isinstance(error, BureauDataFault) else {}
+        known = find_no_room(error) or (error if isinstance(error, ShulabError) else None)
+        why = known.code if known is not None else "fault" if error is not None else ""
         log_event(
             self._logger,
             "batch",
-            error=error if why == "fault" else None,
+            error=error if why in ("fault", "no-room") else None,
             contract=contract,
             batch=sha256,
             state=outcome.state,
             problem=why,
             milliseconds=round(seconds * 1000),
+            **cause,
         )
         self._on_outcome(outcome.state, seconds)
 

@@ -61,6 +61,9 @@ class ServiceMetrics:
             "places": "Free slots for heavy work",
             "uncosigned": "Entries of the newest tree head that some witness has not cosigned",
             "uploads": "Free bytes for bodies that are being received",
+            "disk_free_bytes": "Free bytes on the disk of the bureau's folder",
+            "disk_low": "1 if that is less than disk_alarm_mib, 2 if less than disk_reserve_mib, 3 if the disk is full",
+            "failing": "Batches that are charged and whose last evaluation failed for want of a database or disk",
         }
         for name, figure in figures.items():
             Gauge(f"shulab_{name}", texts[name], registry=self._registry).set_function(_nan_on_error(figure))

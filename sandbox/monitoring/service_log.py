@@ -7,13 +7,16 @@ records the type and the places in the code.
 
 from __future__ import annotations
 
+import errno
 import logging
+import sqlite3
 import traceback
 from datetime import UTC, datetime
 from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
+from lab.disk.free_space import causes
 from lab.disk.private_files import private_opener
 from lab.terms.text.escaping import dump_visible_json
 
@@ -39,12 +42,23 @@ class _JsonLinesFormatter(logging.Formatter):
 
 
 def describe_error(error: BaseException) -> dict[str, object]:
-    """An exception's type and the code locations of its traceback, without its text."""
+    """An exception's type and the code locations of its traceback, without its text; and for a fault of the system,
+    also among its causes, the error's name (such as ``ENOSPC``) and the file's name."""
     frames = traceback.extract_tb(error.__traceback__)
-    return {
+    found: dict[str, object] = {
         "type": type(error).__name__,
         "at": [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames[-12:]],
     }
+    for one in causes(error):
+        if isinstance(one, OSError) and one.errno is not None:
+            found["errno"] = errno.errorcode.get(one.errno, str(one.errno))
+            if isinstance(one.filename, str):
+                found["file"] = Path(one.filename).name
+        elif isinstance(one, sqlite3.Error) and getattr(one, "sqlite_errorname", None):
+            found["database"] = one.sqlite_errorname
+        elif isinstance(getattr(one, "sqlstate", None), str):
+            found["database"] = getattr(one, "sqlstate", None)
+    return found
 
 
 class _PrivateFileHandler(RotatingFileHandler):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import ssl
+import logging
 import time
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,6 +27,10 @@ from joserfc.jwk import KeySet
 
 from lab.bureau.people import OidcSubject
 from lab.terms.errors import InvalidInput, NotAuthentic, Unreachable
+from lab.transport.address import describe_transport_error
+from lab.transport.certificates import find_certificate_error, open_trust_context
+from lab.transport.http_client import find_proxy_failure, open_async_http_client
+from sandbox.monitoring.service_log import LOGGER_NAME, log_event
 from sandbox.oidc.pending_sign_ins import CALLBACK_PATH, AuthorizationRequest
 from sandbox.settings import ServiceSettings
 
@@ -49,9 +53,8 @@ class OidcProvider:
         self._client = settings.oidc_client_id
         self._secret = _secret(settings)
         self._callback = settings.public_url + CALLBACK_PATH
-        self._authorities: ssl.SSLContext | bool = True
-        if settings.oidc_ca_file is not None:
-            self._authorities = _authorities(settings)
+        self._network = settings.network_settings().with_ca_file(settings.oidc_ca_file, "oidc_ca_file")
+        open_trust_context(self._network.ca_file, option=self._network.ca_option)  # refuses a wrong file at the start
         self._metadata: dict[str, Any] = {}
         self._keys: KeySet | None = None
         self._read_at = 0.0
@@ -155,9 +158,7 @@ class OidcProvider:
         """Status and JSON object (empty for anything else); raises ``Unreachable``, also for too large a response."""
         try:
             async with (
-                httpx.AsyncClient(
-                    verify=self._authorities, timeout=_TIMEOUT_SECONDS, follow_redirects=False, trust_env=False
-                ) as client,
+                open_async_http_client(self._network, timeout=_TIMEOUT_SECONDS) as client,
                 client.stream(method, url, headers=headers, content=content) as response,
             ):
                 received = bytearray()
@@ -165,7 +166,8 @@ class OidcProvider:
                     received += piece
                     if len(received) > _MAX_RESPONSE_BYTES:
                         raise _unreachable()
-        except (httpx.TransportError, httpx.InvalidURL):
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            log_event(logging.getLogger(LOGGER_NAME), "OpenID provider unreachable", why=_describe(error))
             raise _unreachable() from None
         try:
             found = json.loads(received)
@@ -185,11 +187,14 @@ def _secret(settings: ServiceSettings) -> str:
         ) from None
 
 
-def _authorities(settings: ServiceSettings) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=settings.oidc_ca_file)
-    except OSError:  # ssl.SSLError is one
-        raise InvalidInput("Expected PEM certificates in oidc_ca_file.", next_step="check the path") from None
+def _describe(error: Exception) -> str:
+    """What went wrong, for the log: the proxy's part, or the certificate's; else the kind of the error."""
+    proxy, certificate = find_proxy_failure(error), find_certificate_error(error)
+    if proxy is not None:
+        return proxy.detail
+    if certificate is not None:
+        return f"its certificate does not verify: {certificate.verify_message}"
+    return describe_transport_error(error)
 
 
 def is_secure_url(url: object) -> bool:

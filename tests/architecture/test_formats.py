@@ -18,7 +18,6 @@ from lab.bank.runs.metadata import read_run_metadata
 from lab.bank.runs.results import RowStatus, match_table
 from lab.bank.runs.store import read_finished_run
 from lab.bureau.configuration import home as bureau_home
-from lab.bureau.configuration.item_grades import GRADE_LABELS, SensitivityGrade, parse_grade
 from lab.bureau.data.catalogue import describe_columns, read_dictionary
 from lab.bureau.data.consents.row_validation import ConsentRejectionReason
 from lab.bureau.data.consents.row_validation import validate_rows as validate_consents
@@ -35,7 +34,9 @@ from lab.terms.ledger.receipt import Receipt, verify_receipt
 from lab.terms.ledger.tree import SignedTreeHead
 from lab.terms.progress import SILENT
 from lab.terms.witnessing.observed_heads import read_heads
+from lab.transport.proxy.network_settings import NETWORK_FILE, read_network_settings
 from models.bureau.serialization import load_model
+from models.shared.catalogue_words import DOMAINS, GRADE_LABELS, SensitivityGrade, parse_grade
 from models.shared.dimensions import DIMENSIONS
 from models.shared.sheet import BankSheet
 from sandbox import settings as service
@@ -125,8 +126,10 @@ def manifest(path: Path) -> None:
 
 
 def label(path: Path) -> None:
-    (path.parent / "label.json").write_bytes(path.read_bytes())
-    found = read_run_metadata(path.parent)
+    folder = path.parent / "20260105T093000-5f2c81aa90be"
+    folder.mkdir()
+    (folder / "label.json").write_bytes(path.read_bytes())
+    found = read_run_metadata(folder)
     assert found is not None and found.can_resume
 
 
@@ -158,6 +161,12 @@ def bank_settings(path: Path) -> None:
     (home / "bank.toml").chmod(0o600)
     (home / "bureaus").mkdir(mode=0o700)
     assert BankHome.open(home).name == "示例银行 Sample Bank"
+
+
+def network_settings(path: Path) -> None:
+    (path.parent / NETWORK_FILE).write_bytes(path.read_bytes())
+    found = read_network_settings(path.parent)
+    assert found.proxy_for("https", "bureau.example", 443) and not found.proxy_for("https", "fd00::1", 443)
 
 
 def settings_of(module: object) -> type[BaseSettings]:
@@ -195,6 +204,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "bureau.toml": lambda path: settings_of(bureau_home).read(path),  # type: ignore[attr-defined]
     "service.toml": lambda path: settings_of(service).read(path),  # type: ignore[attr-defined]
     "bank.toml": bank_settings,
+    "network.toml": network_settings,
 }
 
 
@@ -235,6 +245,7 @@ LISTS: dict[str, list[str]] = {
     "consent reasons": [fault.value for fault in ConsentRejectionReason],
     "dimensions": [dimension.code for dimension in DIMENSIONS],
     "grades": [grade.value for grade in SensitivityGrade],
+    "domains": list(DOMAINS),
     "statuses": [status.value for status in RowStatus],
     "bureau": list(settings_of(bureau_home).model_fields),
     "service": list(settings_of(service).model_fields),

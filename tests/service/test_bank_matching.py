@@ -233,7 +233,7 @@ def test_the_commands_speak_json_and_say_what_went_wrong(bank: Matcher) -> None:
     assert (code, facts["matched"], facts["accepted"]) == (0, 120, 125)
     code, facts = lab("count", portfolio, "--contract", matching)
     assert (code, facts["error"]) == (4, "refused")
-    code, facts = lab("match", portfolio, "--contract", matching, "--out", bank.folder / "x.xlsx")
+    code, facts = lab("match", portfolio, "--contract", matching, "--out", bank.folder / "x.ods")
     assert (code, facts["error"]) == (3, "invalid-input")
     _, facts = lab("runs")
     assert [(one["kind"], one["contract"], one.get("out")) for one in facts["runs"]] == [

@@ -190,8 +190,11 @@ def test_a_stopped_job_goes_on_without_new_charges(bank: Bank, stage: str, after
     receipts = {ScoreReceipt.read(receipt).batch_sha256 for receipt in facts["receipts"]}
     assert {hashlib.sha256(frame).hexdigest() for frame in kept.values()} <= receipts
     assert not list(bank.home.runs.glob("*/batch-*"))
-    # The same call again is a new job: fresh scores, fresh charges.
-    again = bank.score(contract, path)
+    # The same call again charges nothing; only --again is a new job: fresh scores, fresh charges.
+    free = bank.score(contract, path, out=bank.folder / "second.csv")
+    assert free["run"] == facts["run"] and free["charged"] is False and (bank.folder / "second.csv").is_file()
+    assert bank.allowance(contract)["scores"]["used"] == 1
+    again = bank.score(contract, path, again=True)
     assert not again["resumed"] and again["run"] != facts["run"]
     assert bank.allowance(contract)["scores"]["used"] == 2
     assert len(finished_runs(bank.home.runs)) == 2
@@ -285,7 +288,7 @@ def test_more_than_the_ceiling_and_missing_columns_are_refused_before_charging(b
     (bank.folder / "narrow.csv").write_text("id,debt\nfirm-0001,1\n")
     with pytest.raises(InvalidInput, match="balance"):
         bank.score(contract, bank.folder / "narrow.csv")
-    for out in (bank.folder / "scores.xlsx", bank.folder / "absent" / "scores.csv"):
+    for out in (bank.folder / "scores.ods", bank.folder / "absent" / "scores.csv"):
         with pytest.raises((InvalidInput, NotFound)):
             bank.score(contract, bank.portfolio(firms(1)), out=out)
     assert bank.allowance(contract)["identifiers"]["used"] == 0

@@ -42,8 +42,8 @@ def test_the_whole_job(tmp_path: Path):
     assert scores.height == 600
     assert set(scores["status"]) == {"scored", "not-matched", "set-aside"}
     assert not (out / "bureau").exists() and not (out / "bank.key").exists()  # not asked to --keep
-    for step in ("match", "encrypt", "score", "decrypt"):
-        assert f" {step}" in done.stderr
+    assert [f"[{place}/7]" in done.stderr for place in range(1, 8)] == [True] * 7
+    assert "lab bureau import" not in done.stderr, "what a party's command advises next is not advice to this person"
 
 
 @pytest.mark.soak

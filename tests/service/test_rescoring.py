@@ -27,7 +27,7 @@ from lab.terms.progress import SILENT, Progress
 from tests.service.conftest import Pilot, Service, import_public, open_service
 from tests.service.test_bank_session import Bank, Event, Stopper, firms
 from tests.unit.lab.bureau.exchange.test_access import CONSENT
-from tests.unit.lab.cli.bank.test_runs import lab
+from tests.unit.lab.cli.bank.results.test_runs import lab
 
 BATCH = 20
 

@@ -1,7 +1,7 @@
 """A bank that runs many jobs, one after another, in a process that may be killed and started again.
 
 ``python -m tests.support.bank_driver HOME SERVICE CONTRACT PORTFOLIO OUT FIRST LAST``: job N writes ``OUT/N.parquet``.
-A finished job is skipped; an unfinished one is resumed. SERVICE is the file with the service's present
+A job whose file is there is skipped; an unfinished one is resumed. SERVICE is the file with the service's present
 port.
 """
 
@@ -14,7 +14,6 @@ from pathlib import Path
 from lab.bank.connection.client import BureauClient, RetryPolicy
 from lab.bank.home import BankHome
 from lab.bank.runs.job_requests import ScoringRequest
-from lab.bank.runs.store import finished_runs
 from lab.bank.scoring.job import score_portfolio
 from lab.terms.errors import Unreachable
 
@@ -25,14 +24,12 @@ def main(home: Path, service: Path, contract: str, portfolio: Path, out: Path, f
     """Run the jobs that are not finished; wait while the service is down."""
     opened = BankHome.open(home)
     keys = opened.open_keys()
-    done = {Path(run.manifest["out"]).name for run in finished_runs(opened.runs)}
     for number in range(first, last):
         file = out / f"{number}.parquet"
-        while file.name not in done:
+        while not file.exists():
             try:
                 with BureauClient(_address(service), keys, retry_policy=PATIENCE) as client:
-                    score_portfolio(opened, keys, client, ScoringRequest(portfolio, contract, file))
-                done.add(file.name)
+                    score_portfolio(opened, keys, client, ScoringRequest(portfolio, contract, file, again=True))
             except Unreachable:
                 time.sleep(0.2)
 

@@ -5,7 +5,6 @@ It decides nothing and stores nothing; the tests of the real bureau check the co
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +28,7 @@ from lab.terms.contract.document import (
 )
 from lab.terms.errors import NotAuthentic, NotFound
 from lab.terms.keys.party import Party
+from lab.transport.listening import open_listener
 from sandbox.app import create_app, server_config
 from sandbox.monitoring.service_log import open_service_log
 from sandbox.settings import ServiceSettings
@@ -165,7 +165,7 @@ def running(logs: Path, **settings) -> Iterator[Running]:
     bureau = StandIn(key.public_key_hex)
     limits = ServiceSettings(**settings)
     app = create_app(bureau, limits, open_service_log(logs, limits.log_bytes))  # type: ignore[arg-type]
-    listening = socket.create_server(("127.0.0.1", 0))
+    listening = open_listener("127.0.0.1", 0)
     server = uvicorn.Server(server_config(app, limits))
     thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
     thread.start()

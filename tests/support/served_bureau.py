@@ -7,7 +7,6 @@ The service runs in a thread of the test, not in a process of its own, so that a
 from __future__ import annotations
 
 import json
-import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +25,7 @@ from lab.bureau.exchange import BatchCharge
 from lab.bureau.people import NewAccount, OidcSubject, Role
 from lab.bureau.people.passwords import Passwords
 from lab.bureau.store.tables import LedgerEntryRow
+from lab.transport.listening import open_listener
 from protocols.wire.http_signatures import sign_request
 from sandbox.app import create_app, server_config
 from sandbox.monitoring.service_log import open_service_log
@@ -124,7 +124,7 @@ def serving(scene: Scene, *, port: int = 0, **settings: Any) -> Iterator[House]:
             open_service_log(logs, chosen.log_bytes),
             begin=begin,
         )
-        listening = socket.create_server(("127.0.0.1", port))
+        listening = open_listener("127.0.0.1", port)
         server = uvicorn.Server(server_config(app, chosen))
         thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
         thread.start()

@@ -19,7 +19,8 @@ from lab.bank.connection.signed_transport import ResponseLimits, RetryPolicy, Si
 from lab.terms.contract.document import SignedContract, parse_contract
 from lab.terms.errors import InvalidInput, NotAllowed, NotFound, Unreachable
 from lab.terms.keys.key_succession import SignedKeySuccession
-from lab.terms.ledger.tree import Proof
+from lab.terms.ledger.restoration import RestorationStatement, read_statements
+from lab.terms.ledger.tree import Proof, SignedTreeHead
 from lab.terms.names import is_hex64, is_slug
 from protocols.wire.frame import is_frame
 
@@ -190,6 +191,14 @@ class BureauClient(SignedTransport):
         if not isinstance(proof, dict):
             raise Unreachable("Expected a proof from the bureau; found something else.", next_step=CHECK_SERVICE_HINT)
         return proof
+
+    def ledger_head(self) -> SignedTreeHead:
+        """GET the newest signed tree head of the bureau's ledger, unverified. The route is public."""
+        return SignedTreeHead.read(self._request("GET", "/v1/ledger/head", signed=False).content)
+
+    def ledger_restorations(self) -> tuple[RestorationStatement, ...]:
+        """GET the bureau's statements that it restored its ledger, unverified. The route is public."""
+        return read_statements(self._request("GET", "/v1/ledger/restorations", signed=False).json())
 
     def ledger_checkpoint(self, covering: int, witnesses: Sequence[str]) -> bytes:
         """GET the checkpoint (a signed note) of at least ``covering`` entries with the most cosignatures of these

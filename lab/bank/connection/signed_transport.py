@@ -10,7 +10,6 @@ import math
 import threading
 from dataclasses import dataclass
 from enum import Enum, auto
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -18,9 +17,11 @@ import httpx
 
 from lab.bank.connection.responses import CHECK_SERVICE_HINT, BureauResponse, UnverifiedBureauCard, parse_bureau_card
 from lab.bank.keys import BankKeys
-from lab.terms.errors import Busy, InvalidInput, NotAuthentic, ShulabError, Unreachable
-from lab.transport.address import check_address, describe_transport_error, is_certificate_error, load_ca_file
+from lab.terms.errors import Busy, InvalidInput, ShulabError, Unreachable
+from lab.transport.address import check_address
 from lab.transport.back_off import BackOff
+from lab.transport.http_client import explain_transport_error, find_proxy_failure, open_http_client
+from lab.transport.proxy.network_settings import NetworkSettings
 from protocols.wire.frame import is_frame
 from protocols.wire.http_signatures import Signer, sign_request
 
@@ -80,8 +81,9 @@ class _Failure:
 class SignedTransport:
     """A connection to one bureau. Safe to use from several threads.
 
-    ``url`` is the bureau's origin. https is verified against the system's authorities or ``ca_file``; plain http is
-    allowed to this machine only, unless ``insecure_http``. ``bureau_key`` (64 hexadecimal digits) is the pinned key of
+    ``url`` is the bureau's origin. https is verified against the system's authorities or those of ``network``, and
+    goes through the proxy of ``network``; plain http goes directly, and is allowed to this machine only, unless
+    ``insecure_http``. ``bureau_key`` (64 hexadecimal digits) is the pinned key of
     the bureau; without it the first signed request asks the bureau for its key. ``bytes_up`` and ``bytes_down`` count
     bodies exactly and estimate HTTP/1.1 headers; what TLS and TCP add is not counted.
     """
@@ -93,7 +95,7 @@ class SignedTransport:
         *,
         bureau_key: str | None = None,
         insecure_http: bool = False,
-        ca_file: Path | None = None,
+        network: NetworkSettings | None = None,
         caps: ResponseLimits | None = None,
         retry_policy: RetryPolicy | None = None,
     ) -> None:
@@ -105,14 +107,12 @@ class SignedTransport:
         self._limits = caps or ResponseLimits()
         self.retry_policy = retry_policy or RetryPolicy()
         self._count_lock = threading.Lock()
-        # trust_env would take credentials from .netrc and send requests through whatever proxy a variable names.
-        self._client = httpx.Client(
+        self._network = network or NetworkSettings()
+        self._client = open_http_client(
+            self._network,
             base_url=self.url,
-            verify=load_ca_file(ca_file) if ca_file else True,
             timeout=httpx.Timeout(self.retry_policy.read_timeout, connect=self.retry_policy.connect_timeout),
             headers={"accept-encoding": "identity", "user-agent": "shulab"},
-            follow_redirects=False,
-            trust_env=False,
         )
 
     def __enter__(self) -> Self:
@@ -165,21 +165,16 @@ class SignedTransport:
     def _try(
         self, method: str, target: str, body: bytes, bureau_key: str | None, max_bytes: int
     ) -> BureauResponse | _Failure:
-        """Send a request once; raises ``NotAuthentic`` for a certificate that does not verify."""
+        """Send a request once."""
         headers = {"content-type": _media_type(body)} if body else {}
         if bureau_key is not None:
             headers |= sign_request(method, target, body, self._signer(bureau_key), bureau_key=bureau_key)
         try:
             response = self._send(method, target, headers, body, max_bytes)
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            if is_certificate_error(error):
-                raise NotAuthentic(
-                    f"Expected a certificate of {self.url} that verifies; it does not.",
-                    next_step="check the address, or name the bureau's certificate authority with --ca-file",
-                ) from None
-            return _Failure(self._unreachable("No answer from", error), _Repeat.ALWAYS)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
+            return self._no_connection(error)
         except httpx.TransportError as error:
-            return _Failure(self._unreachable("Lost the connection to", error), _Repeat.IF_REPEATABLE)
+            return _Failure(self._explain("Lost the connection to", error), _Repeat.IF_REPEATABLE)
         if response.status < 300:
             return response
         failure = response.to_error()
@@ -221,8 +216,14 @@ class SignedTransport:
             self._bureau_key = self.bureau_card().public_key
         return self._bureau_key
 
-    def _unreachable(self, what: str, error: httpx.TransportError) -> Unreachable:
-        return Unreachable(f"{what} {self.url} ({describe_transport_error(error)}).", next_step=CHECK_SERVICE_HINT)
+    def _no_connection(self, error: httpx.TransportError) -> _Failure:
+        """The request did not reach the bureau. A wrong certificate or a refusing proxy does not pass by itself."""
+        found, proxy = self._explain("No answer from", error), find_proxy_failure(error)
+        passes = proxy.may_pass if proxy is not None else isinstance(found, Unreachable)
+        return _Failure(found, _Repeat.ALWAYS if passes else _Repeat.NEVER)
+
+    def _explain(self, what: str, error: httpx.TransportError) -> ShulabError:
+        return explain_transport_error(error, self.url, self._network, what=what, next_step=CHECK_SERVICE_HINT)
 
 
 def _media_type(body: bytes) -> str:

@@ -78,8 +78,11 @@ def await_cosigned_checkpoint(
 def _heads_to_cover(
     receipts: Sequence[dict[str, Any]], witness: LedgerWitness
 ) -> dict[tuple[int, str], SignedTreeHead]:
-    """The heads of the receipts, by size and root; without receipts, the newest head that was shown."""
-    heads = [Receipt.read(one).head for one in receipts]
+    """The heads of the receipts, by size and root; without receipts, the newest head that was shown.
+
+    A ledger that was lost, as the bank has accepted, cannot be cosigned any more: its receipts stand for themselves.
+    """
+    heads = [head for one in receipts if not witness.is_lost(head := Receipt.read(one).head)]
     stored = witness.stored_head()
     if not heads and stored is not None:
         # A run may use what an unfinished run paid for; this head continues the trees of that run's receipts.

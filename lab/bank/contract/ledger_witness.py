@@ -2,23 +2,26 @@
 
 The newest head that a bureau has shown is kept in the bank's folder. A bureau that rewrites its ledger, or goes back to
 an earlier one, cannot prove that its next head continues the kept one; the bank then stops and has both heads as
-evidence. A bureau that keeps a separate ledger for this bank is not detected here; that takes the witnesses, who see
-what others are shown (``lab.bank.contract.checkpoint_wait``).
+evidence. A bureau that lost its ledger and restored it from a backup says so in a signed entry; a person at the bank
+may then accept it, once (``lab.bank.contract.restoration``). A bureau that keeps a separate ledger for this bank is not
+detected here; that takes the witnesses, who see what others are shown (``lab.bank.contract.checkpoint_wait``).
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from lab.bank.contract import accepted_restorations
 from lab.bank.home import BankHome
 from lab.disk.private_files import read_private, replace_private
-from lab.terms.errors import InvalidInput, NotAuthentic, NotFound
+from lab.terms.errors import InvalidInput, NotAuthentic, NotFound, ShulabError
 from lab.terms.keys.party import Party
 from lab.terms.ledger.receipt import MATCH_ANSWERED, SCORE_ANSWERED, Receipt, verify_receipt
+from lab.terms.ledger.restoration import RestorationStatement, find_explanation
 from lab.terms.ledger.tree import Fact, Proof, SignedTreeHead, verify_consistency
 from lab.terms.names import ModelRef
 from lab.terms.witnessing.checkpoint import SignedCheckpoint
@@ -111,11 +114,19 @@ class LedgerWitness:
     """Watches the ledger of one bureau, whose key is pinned.
 
     ``prove(first, second)`` asks the bureau for the proof that its ledger of ``second`` entries continues that of
-    ``first``; it raises ``NotFound`` when the bureau has no such ledger.
+    ``first``; it raises ``NotFound`` when the bureau has no such ledger. ``statements()`` asks it for its statements of
+    restorations.
     """
 
-    def __init__(self, home: BankHome, bureau: Party, prove: Callable[[int, int], Proof]) -> None:
-        self._bureau, self._prove = bureau, prove
+    def __init__(
+        self,
+        home: BankHome,
+        bureau: Party,
+        prove: Callable[[int, int], Proof],
+        *,
+        statements: Callable[[], Sequence[RestorationStatement]] = tuple,
+    ) -> None:
+        self._home, self._bureau, self._prove, self._statements = home, bureau, prove, statements
         self._file = home.folder / "bureaus" / f"{bureau.fingerprint}.head"
 
     def check_receipt(self, receipt: Mapping[str, Any], exchange: ReceiptedExchange) -> Receipt:
@@ -154,6 +165,7 @@ class LedgerWitness:
                 verify_consistency(older, newer, proof)
             except (NotFound, NotAuthentic):
                 self._keep(head, self._file.with_suffix(".contradiction"))
+                self._report_restoration(kept)
                 raise NotAuthentic(
                     f"The bureau's ledger was rewritten: its tree heads of {older.size} and {newer.size} entries "
                     "belong to two histories.",
@@ -161,6 +173,29 @@ class LedgerWitness:
                 ) from None
         if kept is None or head.size > kept.size:
             self._keep(head, self._file)
+
+    def is_lost(self, head: SignedTreeHead) -> bool:
+        """Whether this head is of a ledger that the bureau lost, as a person at the bank has accepted."""
+        return accepted_restorations.is_lost(self._home, self._bureau, head)
+
+    def replace_head(self, head: SignedTreeHead) -> None:
+        """Go on from this head, which a person has accepted although it does not continue the kept one
+        (``lab.bank.contract.restoration``)."""
+        self._keep(head, self._file)
+
+    def _report_restoration(self, kept: SignedTreeHead) -> None:
+        """Raise ``NotAuthentic`` that names what is lost if the bureau says in its ledger that it restored it."""
+        try:
+            found = find_explanation(self._statements(), kept, self._bureau.public_key)
+        except ShulabError:
+            return  # no answer, or not a list of statements: nothing is explained
+        if found is not None:
+            raise NotAuthentic(
+                f"The bureau restored its ledger from a backup, as it states in entry {found.entry_number}: entries "
+                f"{found.facts.size + 1} to {kept.size}, which it showed this bank, are lost.",
+                next_step="ask the bureau by another channel why; then accept it once with "
+                "`lab bank heads accept-restoration`, which shows what is lost first",
+            )
 
     def stored_head(self) -> SignedTreeHead | None:
         """The newest head that this bureau has shown, or None; raises ``InvalidInput`` for a damaged file."""

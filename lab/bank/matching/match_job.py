@@ -26,13 +26,14 @@ from lab.bank.matching.matcher import (
     intersect_identifiers,
     split_count_requests,
 )
+from lab.bank.matching.unmatched_hints import hint_sentences, require_usable_codes
 from lab.bank.portfolio import read_portfolio
 from lab.bank.runs.job_requests import CountRequest, MatchRequest
 from lab.bank.runs.job_session import JobSession
 from lab.bank.runs.manifest import RunTimer, describe_contract, describe_portfolio, describe_run
 from lab.bank.runs.metadata import RunKind, RunMetadata
-from lab.bank.runs.results import check_output_path, match_table, write_result_table
-from lab.bank.runs.store import Intersection, open_run, run_key
+from lab.bank.runs.results import check_output_path, check_output_rows, match_table, write_result_table
+from lab.bank.runs.store import Intersection, open_run, run_key, translate_disk_errors
 from lab.terms.contract.document import Operation
 from lab.terms.progress import SILENT, Progress
 from protocols.matching.bank import MIN_BITS_PER_ENTRY, TAG_BYTES
@@ -57,6 +58,7 @@ def match_for_scoring(job: JobSession[ActiveContract], codes: Sequence[str], pro
     return kept
 
 
+@translate_disk_errors()
 def match_portfolio(
     home: BankHome, keys: BankKeys, client: BureauClient, request: MatchRequest, *, progress: Progress = SILENT
 ) -> dict[str, Any]:
@@ -70,7 +72,9 @@ def match_portfolio(
     active = verify_active_contract(home, client, request.contract, now=timer.started, operations=(Operation.MATCH,))
     contract = active.contract
     portfolio = read_portfolio(request.portfolio, kind=contract.id_kind, id_column=request.id_column)
-    key = run_key("match", contract.id, portfolio.sha256, portfolio.id_column, str(request.out.absolute()))
+    require_usable_codes(portfolio, contract.id_kind)
+    check_output_rows(request.out, portfolio.rows)
+    key = run_key("match", contract.id, portfolio.sha256, portfolio.id_column)
     metadata = RunMetadata.for_contract(RunKind.MATCH, contract, timer.started)
     with open_run(home.matches, key, metadata, now=timer.started) as run:
         job = JobSession(home, keys, client, active, run, progress)
@@ -85,6 +89,7 @@ def match_portfolio(
         write_result_table(match_table(portfolio, matched), request.out)
         if portfolio.codes:
             warnings += job.end_at_bureau()
+            warnings += [] if len(matched) else hint_sentences(portfolio, contract.id_kind)
         manifest = _describe_matching(job, found) | describe_portfolio(portfolio)
         manifest |= describe_fork_detection(contract, evidence) | {
             "matched": len(matched),
@@ -98,6 +103,7 @@ def match_portfolio(
     return manifest
 
 
+@translate_disk_errors()
 def count_portfolio(
     home: BankHome, keys: BankKeys, client: BureauClient, request: CountRequest, *, progress: Progress = SILENT
 ) -> dict[str, Any]:
@@ -110,6 +116,7 @@ def count_portfolio(
     active = verify_active_contract(home, client, request.contract, now=timer.started, operations=(Operation.COUNT,))
     contract = active.contract
     portfolio = read_portfolio(request.portfolio, kind=contract.id_kind, id_column=request.id_column)
+    require_usable_codes(portfolio, contract.id_kind)
     split_count_requests(len(portfolio.codes), min(contract.ceilings.identifiers_per_match, MAX_REQUEST_ELEMENTS))
     key = run_key("count", contract.id, portfolio.sha256, portfolio.id_column)
     metadata = RunMetadata.for_contract(RunKind.COUNT, contract, timer.started)
@@ -124,6 +131,7 @@ def count_portfolio(
         timer.seconds.update(counted.seconds)
         evidence = job.await_cosigned(run.matching_receipts())
         warnings = [*portfolio.warnings, *job.end_at_bureau()]
+        warnings += [] if counted.matched else hint_sentences(portfolio, contract.id_kind)
         manifest = _describe_matching(job, counted) | describe_portfolio(portfolio)
         manifest |= describe_fork_detection(contract, evidence) | {"matched": counted.matched, "warnings": warnings}
         manifest |= describe_run(job, timer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import polars as pl
@@ -12,6 +13,7 @@ from lab.terms.contract.document import parse_contract
 from lab.terms.errors import InvalidInput, NotFound
 from lab.terms.identifiers import RejectionReason, normalise_identifiers
 from lab.terms.ledger.receipt import ScoreReceipt
+from lab.terms.names import IdKind
 from models.shared.portfolio_scores import PortfolioScores
 from models.shared.portrait import Portrait, PortraitProvenance, build_portrait
 from models.shared.sheet import BankSheet
@@ -73,10 +75,24 @@ class ScoredRun:
             raise NotFound(
                 f"Expected a scored enterprise of run {self.run.folder.name}; {why}.", next_step="check the code"
             )
-        row = self.codes.index(written)
-        return build_portrait(
-            self.sheet, self.outcome, row, enterprise=written, provenance=self.provenance(self._receipt(row))
-        )
+        return self.portrait_at(self.codes.index(written))
+
+    def portrait_at(self, row: int) -> Portrait:
+        """The portrait of the enterprise ``codes[row]``."""
+        provenance = self.provenance(self._receipt(row))
+        return build_portrait(self.sheet, self.outcome, row, enterprise=self.codes[row], provenance=provenance)
+
+    def rows_of(self, codes: Iterable[str]) -> tuple[list[int], int]:
+        """Positions of normalised ``codes`` in ``self.codes``, in their order, and how many of them were not scored."""
+        places = {code: place for place, code in enumerate(self.codes)}
+        wanted = list(dict.fromkeys(codes))
+        found = [places[code] for code in wanted if code in places]
+        return found, len(wanted) - len(found)
+
+    @property
+    def id_kind(self) -> IdKind:
+        """The kind of the run's codes."""
+        return parse_contract(self.run.contract, kept=True).contract.id_kind
 
     def provenance(self, receipt: str = "") -> PortraitProvenance:
         """Where the run's portraits come from, to be shown on them."""

@@ -58,6 +58,8 @@ class ScoringRequest(MatchRequest, ModelChoice):
     """A table of codes to match but not to score."""
     accept_drift: bool = field(default=False, kw_only=True)
     """Score although columns are far from what the model was trained on."""
+    again: bool = field(default=False, kw_only=True)
+    """Score anew, and pay anew, although a finished run has these scores and gave them out."""
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,10 @@ class JobSession(Generic[_ActiveContract_co]):
     @property
     def witness(self) -> LedgerWitness:
         """What checks the bureau's receipts against its ledger."""
-        return LedgerWitness(self.home, self.contract.bureau, self.client.ledger_consistency)
+        client = self.client
+        return LedgerWitness(
+            self.home, self.contract.bureau, client.ledger_consistency, statements=client.ledger_restorations
+        )
 
     def open_at_bureau(self, rows: int) -> int:
         """Open the job at the bureau for at most ``rows`` enterprises, or resume it; returns its key epoch.
@@ -53,9 +56,7 @@ class JobSession(Generic[_ActiveContract_co]):
             state = self.client.open_job(self.contract.id, self.run.id, description)
         except Conflict as error:
             runs = self.run.folder.parent.name
-            raise Conflict(
-                error.detail, next_step=f"remove the folder {self.run.id} of {runs}, or give another --out, and restart"
-            ) from None
+            raise Conflict(error.detail, next_step=f"remove the folder {self.run.id} of {runs}, and restart") from None
         epoch = state.get("epoch")
         if not isinstance(epoch, int) or isinstance(epoch, bool) or epoch < 1:
             raise Unreachable(

@@ -21,14 +21,15 @@ import polars as pl
 from numpy.typing import NDArray
 
 from lab.bank.portfolio import Portfolio
-from lab.disk.private_files import replace_private
+from lab.disk.output_files import check_output_file, write_output_file
 from lab.tables.spreadsheet_csv import write_csv
-from lab.terms.errors import InvalidInput, NotFound
+from lab.tables.workbook.writing import check_rows_fit, workbook_bytes
+from lab.terms.errors import InvalidInput
 from models.shared.dimensions import DIMENSION_CODES
 from models.shared.portfolio_scores import PortfolioScores, interpret_sums
 from models.shared.sheet import BankSheet
 
-OUTPUT_SUFFIXES = (".parquet", ".csv")
+OUTPUT_SUFFIXES = (".parquet", ".csv", ".xlsx")
 _ROW_COLUMNS = ("row", "id", "code", "status", "reason", "counted_row")
 
 
@@ -43,6 +44,8 @@ class RowStatus(StrEnum):
     """Not among the enterprises that the contract allows this bank to match."""
     SKIPPED = "skipped"
     """Matched, but the bank asked not to score it."""
+    NOT_ANSWERED = "not-answered"
+    """Matched, but its batch was not answered before the run was cut short."""
     NOT_RESCORED = "not-rescored"
     """Scored in an earlier run; the bureau did not score it again, or refused its batch."""
     SET_ASIDE = "set-aside"
@@ -84,6 +87,11 @@ def rescored_table(
     # Only the rows that count are joined: a duplicate carries its code too.
     scored = sent.join(results, on="code", how="left", validate="1:1")
     return pl.concat([scored, rows.filter(~was_sent)], how="diagonal").sort("row")
+
+
+def unanswered_table(portfolio: Portfolio, matched: NDArray[np.int64], scored: NDArray[np.int64]) -> pl.DataFrame:
+    """The table of results before any batch is answered: as ``score_table``, without results."""
+    return _rows(portfolio, ((matched, RowStatus.SKIPPED), (scored, RowStatus.NOT_ANSWERED))).sort("row")
 
 
 def match_table(portfolio: Portfolio, matched: NDArray[np.int64]) -> pl.DataFrame:
@@ -151,26 +159,35 @@ def read_outcome(sheet: BankSheet, outputs: pl.DataFrame, *, step: int = 1) -> P
 
 
 def check_output_path(out: Path) -> None:
-    """Raise ``InvalidInput`` unless the file's suffix is a known format, ``NotFound`` if its folder does not exist."""
+    """Raise unless results can be written to ``out``: what ``check_output_file`` raises, and ``InvalidInput`` for a
+    suffix that is no known format."""
     if out.suffix not in OUTPUT_SUFFIXES:
         raise InvalidInput(
-            f"Expected a file of results that ends with {' or '.join(OUTPUT_SUFFIXES)}; found "
-            f"{out.suffix or 'no suffix'}.",
+            f"Expected a file of results that ends with {', '.join(OUTPUT_SUFFIXES[:-1])} or {OUTPUT_SUFFIXES[-1]}; "
+            f"found {out.suffix or 'no suffix'}.",
             next_step="give --out with such a suffix",
         )
-    if not out.absolute().parent.is_dir():
-        raise NotFound(f"The folder for {out.name} does not exist.", next_step="create it, or give another --out")
+    check_output_file(out)
+
+
+def check_output_rows(out: Path, rows: int) -> None:
+    """Raise ``InvalidInput`` if the format of ``out`` does not hold a table of so many rows."""
+    if out.suffix == ".xlsx":
+        check_rows_fit(rows)
 
 
 def write_result_table(scores: pl.DataFrame, out: Path) -> None:
     """Write the table in the format of its suffix, complete or not at all, readable by the owner alone.
 
-    CSV is written for a spreadsheet (``lab.tables.spreadsheet_csv``): no identifier in it becomes a formula.
+    CSV and workbooks are written for a spreadsheet: no identifier in them becomes a formula. Raises what
+    ``check_output_path`` raises, and ``InvalidInput`` for a table that the format does not hold.
     """
     check_output_path(out)
     buffer = io.BytesIO()
     if out.suffix == ".csv":
         write_csv(scores, buffer)
+    elif out.suffix == ".xlsx":
+        buffer.write(workbook_bytes(scores))
     else:
         scores.write_parquet(buffer)
-    replace_private(out.absolute(), buffer.getvalue())
+    write_output_file(out, buffer.getvalue())

@@ -5,7 +5,8 @@
 3. Match the portfolio (``lab.bank.matching.match_job``).
 4. Encrypt the matched rows, have them scored, decrypt the sums (``lab.bank.scoring.batch_sender``).
 5. Wait for the witnesses of the bureau's ledger (``lab.bank.contract.checkpoint_wait``).
-6. Write the table of results (``lab.bank.runs.results``) and the figures (``lab.bank.runs.manifest``), end the job.
+6. End the job, and finish the run: its results (``lab.bank.runs.results``) and figures (``lab.bank.runs.manifest``).
+7. Write the file that was asked for (``lab.bank.runs.delivery``).
 
 Everything paid for is kept, in the run's folder and by contract (``lab.bank.matching.evaluation_store``), so a job that
 was stopped is resumed without new charges. Every row of the portfolio ends in exactly one status: ``scored``,
@@ -14,7 +15,7 @@ was stopped is resumed without new charges. Every row of the portfolio ends in e
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,96 +25,119 @@ from numpy.typing import NDArray
 from lab.bank.connection.client import BureauClient
 from lab.bank.contract.agreement import ActiveScoringContract, verify_scoring_contract
 from lab.bank.contract.checkpoint_wait import describe_fork_detection
-from lab.bank.exclusion_list import read_exclusion_list
 from lab.bank.home import BankHome
 from lab.bank.keys import BankKeys
 from lab.bank.matching.match_job import match_for_scoring
-from lab.bank.portfolio import Portfolio, read_portfolio
+from lab.bank.matching.unmatched_hints import hint_sentences
+from lab.bank.portfolio import Portfolio
+from lab.bank.runs.delivery import describe_given_out, find_paid_run, give_out, was_given_out
 from lab.bank.runs.job_requests import ScoringRequest
 from lab.bank.runs.job_session import JobSession
 from lab.bank.runs.manifest import RunTimer, describe_contract, describe_model, describe_portfolio, describe_run
 from lab.bank.runs.metadata import RunKind, RunMetadata
-from lab.bank.runs.results import check_output_path, output_names, score_table, write_result_table
-from lab.bank.runs.store import Intersection, open_run, run_key, unresumable_run_warnings
-from lab.bank.scoring.batch_sender import BatchSender, PublicContext
+from lab.bank.runs.partial_results import RunPlan, name_what_was_answered, save_plan
+from lab.bank.runs.results import check_output_path, output_names, score_table, unanswered_table
+from lab.bank.runs.store import FinishedRun, Intersection, open_run, translate_disk_errors, unresumable_run_warnings
+from lab.bank.scoring.batch_sender import BatchSender
 from lab.bank.scoring.column_check import check_columns, describe_moved_items
+from lab.bank.scoring.job_inputs import JobInputs, find_waiting_run, read_inputs
 from lab.terms.progress import SILENT, Progress
-
-_TAG_FORMAT = "tags of a key for each contract"
-"""Part of a run's key: a run that was interrupted under tags of another kind is not resumed, for they match nothing."""
+from lab.terms.witnessing.cosignature_evidence import CosignatureEvidence
 
 
+@translate_disk_errors()
 def score_portfolio(
     home: BankHome, keys: BankKeys, client: BureauClient, request: ScoringRequest, *, progress: Progress = SILENT
 ) -> dict[str, Any]:
     """Score a portfolio under a contract; returns the run's manifest.
 
+    A finished run of the same job that was never given out is given out, and nothing is charged (``charged`` False). So
+    is one that was, if it was computed from the present register, unless ``request.again`` asks for new scores.
+
     Raises what ``verify_scoring_contract`` raises, ``InvalidInput`` for a portfolio or a response that does not fit,
-    ``NotAllowed`` beyond a ceiling, ``Unreachable`` when the bureau does not answer. The same call resumes the run.
+    ``NotAllowed`` beyond a ceiling, ``Unreachable`` when the bureau does not answer, ``MachineFault`` when the
+    disk refuses. The same call resumes the run.
     """
     check_output_path(request.out)
     timer = RunTimer()
-    active = verify_scoring_contract(
-        home, client, request.contract, now=timer.started, model=request.model, recipient=request.recipient
-    )
-    contract = active.contract
+    waiting = find_waiting_run(home, keys, request)
+    if waiting is not None:
+        return describe_given_out(waiting, give_out(waiting, request.out))
+    with name_what_was_answered(home.runs, request.contract):
+        active = verify_scoring_contract(
+            home, client, request.contract, now=timer.started, model=request.model, recipient=request.recipient
+        )
     with timer.step("read"):
-        portfolio = read_portfolio(request.portfolio, kind=contract.id_kind, id_column=request.id_column)
-    columns = check_columns(portfolio, active.sheet, accept_drift=request.accept_drift)
-    moved = client.register_state(contract.id, active.model.name, active.model.version)[2]
-    skip = read_exclusion_list(request.skip, kind=contract.id_kind, portfolio=portfolio)
-    context = PublicContext.from_keys(keys, active.params)
-    key = _run_key(active, portfolio, skip.codes, context, request.out)
-    metadata = RunMetadata.for_contract(RunKind.SCORE, contract, timer.started)
-    with open_run(home.runs, key, metadata, now=timer.started) as run:
+        inputs = read_inputs(keys, active.contract, active.model, active.recipient, request)
+    columns = check_columns(inputs.portfolio, active.sheet, accept_drift=request.accept_drift)
+    name, version, moved = client.register_state(active.contract.id, active.model.name, active.model.version)
+    register = f"{name}-{version}"
+    paid = find_paid_run(home.runs, active.contract.id, inputs.key, register=register)
+    if paid is not None and not (request.again and was_given_out(paid)):
+        return describe_given_out(paid, give_out(paid, request.out))
+    metadata = RunMetadata.for_contract(RunKind.SCORE, active.contract, timer.started)
+    with open_run(home.runs, inputs.key, metadata, now=timer.started) as run:
         job = JobSession(home, keys, client, active, run, progress)
-        with timer.step("match"):
-            matched = match_for_scoring(job, portfolio.codes, request.processes)
-        chosen = _select_for_scoring(matched, portfolio, skip.codes)
-        tags, indices = matched.tags[chosen], matched.indices[chosen]
-        sums, receipts = BatchSender(job, context, timer).score(portfolio.frame, tags, indices)
-        match_receipts = run.matching_receipts()
-        evidence = job.await_cosigned([*match_receipts, *receipts])
-        with timer.step("results"):
-            scores = score_table(
-                portfolio, matched.indices, indices, active.sheet, sums, step=contract.ceilings.precision
-            )
-            write_result_table(scores, request.out)
-        warnings = job.end_at_bureau() if portfolio.codes else []
-        manifest = _build_manifest(job, portfolio, matched, len(indices), receipts)
-        manifest |= columns.describe() | describe_fork_detection(contract, evidence) | describe_run(job, timer)
-        manifest |= {"context_sha256": context.sha256, "match_receipts": match_receipts, "out": str(request.out)}
-        manifest["warnings"] += [*skip.warnings, *columns.warnings, *describe_moved_items(moved), *warnings]
-        manifest["warnings"] += unresumable_run_warnings(home.runs, contract.id)
+        done = _match_and_score(job, inputs, request.processes, timer)
+        warnings = job.end_at_bureau() if inputs.portfolio.codes else []
+        manifest = _build_manifest(job, inputs, done, register) | columns.describe() | describe_run(job, timer)
+        manifest["out"] = str(request.out)
+        manifest["warnings"] += [*inputs.skip.warnings, *columns.warnings, *describe_moved_items(moved), *warnings]
+        manifest["warnings"] += unresumable_run_warnings(home.runs, active.contract.id)
         run.finish(
-            scores=scores,
-            outputs=_outputs_table(portfolio, indices, active, sums),
+            scores=done.scores,
+            outputs=_outputs_table(inputs.portfolio, done.indices, active, done.sums),
             sheet=active.sheet.to_json(),
             contract=active.signed.model_dump_json(by_alias=True).encode(),
             manifest=manifest,
         )
-    return manifest
+    return give_out(FinishedRun(run.folder, manifest), request.out)
 
 
-def _run_key(
-    active: ActiveScoringContract, portfolio: Portfolio, skip: frozenset[str], context: PublicContext, out: Path
-) -> str:
-    """What makes two jobs the same job. An amendment of the contract that leaves all of this alone resumes a run."""
-    contract, ceilings = active.contract, active.contract.ceilings
-    return run_key(
-        _TAG_FORMAT,
-        contract.id,
-        active.model.sheet_sha256,
-        contract.engine,
-        contract.parameters,
-        active.recipient,
-        *map(str, (ceilings.identifiers_per_match, ceilings.rows_per_batch, ceilings.precision)),
-        portfolio.sha256,
-        portfolio.id_column,
-        *sorted(skip),
-        context.sha256,
-        str(out.absolute()),
-    )
+@dataclass(frozen=True)
+class _Scored:
+    """What a job found. ``indices``: positions in the portfolio's codes, in the order of ``sums``."""
+
+    matched: Intersection
+    indices: NDArray[np.int64]
+    sums: NDArray[np.int64]
+    receipts: list[dict[str, Any]]
+    match_receipts: list[dict[str, Any]]
+    evidence: CosignatureEvidence | None
+    scores: pl.DataFrame
+
+
+def _match_and_score(
+    job: JobSession[ActiveScoringContract], inputs: JobInputs, processes: int, timer: RunTimer
+) -> _Scored:
+    """Match, encrypt, have scored, decrypt, and wait for the witnesses."""
+    with timer.step("match"):
+        matched = match_for_scoring(job, inputs.portfolio.codes, processes)
+    chosen = _select_for_scoring(matched, inputs.portfolio, inputs.skip.codes)
+    tags, indices = matched.tags[chosen], matched.indices[chosen]
+    sender = BatchSender(job, inputs.context, timer)
+    _save_plan(job, inputs.portfolio, matched.indices, indices, sender.largest_batch)
+    sums, receipts = sender.score(inputs.portfolio.frame, tags, indices)
+    match_receipts = job.run.matching_receipts()
+    evidence = job.await_cosigned([*match_receipts, *receipts])
+    with timer.step("results"):
+        step = job.contract.ceilings.precision
+        scores = score_table(inputs.portfolio, matched.indices, indices, job.active.sheet, sums, step=step)
+    return _Scored(matched, indices, sums, receipts, match_receipts, evidence, scores)
+
+
+def _save_plan(
+    job: JobSession[ActiveScoringContract],
+    portfolio: Portfolio,
+    matched: NDArray[np.int64],
+    indices: NDArray[np.int64],
+    batch_rows: int,
+) -> None:
+    """Keep which rows the batches will hold, so that what is answered can be given out whatever happens then."""
+    rows = unanswered_table(portfolio, matched, indices)
+    plan = RunPlan(rows, portfolio.row_numbers[indices], batch_rows)
+    contract = job.active.signed.model_dump_json(by_alias=True).encode()
+    save_plan(job.run, plan, sheet=job.active.sheet.to_json(), contract=contract)
 
 
 def _select_for_scoring(matched: Intersection, portfolio: Portfolio, skip: frozenset[str]) -> NDArray[np.int64]:
@@ -132,25 +156,28 @@ def _outputs_table(
 
 
 def _build_manifest(
-    job: JobSession[ActiveScoringContract],
-    portfolio: Portfolio,
-    matched: Intersection,
-    scored: int,
-    receipts: list[dict[str, Any]],
+    job: JobSession[ActiveScoringContract], inputs: JobInputs, done: _Scored, register: str
 ) -> dict[str, Any]:
     """The contract, the model and the portfolio, and how many of its rows matched and were scored."""
-    return {
+    facts = {
         "schema": "shulab-run/1",
+        "job": inputs.key,
         **describe_contract(job),
-        **describe_model(job.active, receipts),
+        **describe_model(job.active, done.receipts),
         "engine": job.contract.engine,
         "parameters": job.active.params.name,
         "columns": len(job.active.sheet.columns),
-        **describe_portfolio(portfolio),
-        "matched": len(matched.indices),
-        "false_positive_rate": matched.false_positive_rate,
-        "skipped": len(matched.indices) - scored,
-        "scored": scored,
-        "receipts": receipts,
-        "warnings": list(portfolio.warnings),
+        **describe_portfolio(inputs.portfolio),
+        "matched": len(done.matched.indices),
+        "false_positive_rate": done.matched.false_positive_rate,
+        "skipped": len(done.matched.indices) - len(done.indices),
+        "scored": len(done.indices),
+        "receipts": done.receipts,
+        "match_receipts": done.match_receipts,
+        "context_sha256": inputs.context.sha256,
+        "warnings": list(inputs.portfolio.warnings),
     }
+    if inputs.portfolio.codes and not len(done.matched.indices):
+        facts["warnings"] += hint_sentences(inputs.portfolio, job.contract.id_kind)
+    facts["register"] = facts["register"] or register  # no receipt names one if nobody was scored
+    return facts | describe_fork_detection(job.contract, done.evidence)

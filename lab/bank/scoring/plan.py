@@ -21,6 +21,7 @@ from lab.bank.connection.client import BureauClient
 from lab.bank.home import BankHome
 from lab.bank.keys import BankKeys
 from lab.bank.matching.oprf_client import MAX_REQUEST_ELEMENTS
+from lab.bank.matching.unmatched_hints import require_usable_codes
 from lab.bank.portfolio import Portfolio, read_portfolio
 from lab.bank.runs.job_requests import PlanRequest
 from lab.terms.contract.document import Ceilings, Operation, ResultDetail
@@ -88,6 +89,7 @@ def plan_job(
     engine = _first_common("matching engine", offer.engines, ENGINES)
     params = find_parameters(_first_common("parameter set", offer.parameters, tuple(PARAMETERS)))
     portfolio = read_portfolio(request.portfolio, kind=offer.id_kind, id_column=request.id_column)
+    require_usable_codes(portfolio, offer.id_kind)
     codes = portfolio.codes
     if not codes:
         raise InvalidInput(

@@ -3,7 +3,7 @@
 1. Verify the contract, and ask whether anything is new.
 2. Open a job, and name each batch by its hash: the bureau still has the ciphertexts, by the contract's retention, and
    they are still under the bank's key. Nothing but hashes is sent.
-3. Decrypt the replies, write the table of results, end the job.
+3. Decrypt the replies, end the job, finish the run, write the table of results.
 
 The bureau drops from a batch the enterprises that may not be scored any more. They end as ``not-rescored``, like those
 of a batch that is refused. The result is a run of its own, beside the old one. Each score is charged as in any job. The
@@ -34,6 +34,7 @@ from lab.bank.runs.batch_history import (
     list_batches,
     reuse_batch,
 )
+from lab.bank.runs.delivery import give_out, was_given_out
 from lab.bank.runs.job_requests import RescoringRequest
 from lab.bank.runs.job_session import JobSession
 from lab.bank.runs.manifest import RunTimer, describe_contract, describe_model, describe_run
@@ -43,9 +44,8 @@ from lab.bank.runs.results import (
     check_output_path,
     output_names,
     rescored_table,
-    write_result_table,
 )
-from lab.bank.runs.store import BatchSums, FinishedRun, open_run, run_key
+from lab.bank.runs.store import BatchSums, FinishedRun, open_run, run_key, translate_disk_errors
 from lab.bank.scoring.batch_sender import BatchSender, PublicContext
 from lab.terms.errors import NotAllowed
 from lab.terms.names import ModelRef
@@ -60,11 +60,15 @@ _DROPPED_NOTE = (
 
 @dataclass(frozen=True)
 class RescoringResult:
-    """The new run and its manifest; without a manifest nothing has changed since ``run``, whose scores are current."""
+    """The new run and its manifest; without a manifest nothing has changed since ``run``, whose scores are current.
+
+    ``given_out``: where the results of that run were written then, if they were.
+    """
 
     run: str
     origin: ScoreOrigin
     manifest: dict[str, Any] | None
+    given_out: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,7 @@ class _RescoredBatches:
         return pl.concat(parts)
 
 
+@translate_disk_errors()
 def rescore(
     home: BankHome, keys: BankKeys, client: BureauClient, request: RescoringRequest, *, progress: Progress = SILENT
 ) -> RescoringResult:
@@ -123,7 +128,7 @@ def rescore(
     origin = ScoreOrigin(*client.register_version(contract.id, model.name, model.version), str(model))
     current = find_current_batches(home.runs, contract.id, origin)
     if all(batch.sha256 in current for batch in batches):
-        return RescoringResult(current[batches[-1].sha256].run.folder.name, origin, None)
+        return _give_out_current(current[batches[-1].sha256].run, origin, request.out)
     check_output_path(request.out or _former_output(request.run))
     precision = str(contract.ceilings.precision)
     key = run_key("again", request.run.folder.name, contract.id, model.sheet_sha256, active.recipient, precision)
@@ -135,7 +140,16 @@ def rescore(
         job = JobSession(home, keys, client, active, run, progress)
         rescored = _rescore_batches(job, batches, BatchSender(job, context, timer), request)
         manifest = _finish(job, request, rescored, context, timer)
-    return RescoringResult(run.id, origin, manifest)
+    return RescoringResult(run.id, origin, give_out(FinishedRun(run.folder, manifest), Path(manifest["out"])))
+
+
+def _give_out_current(run: FinishedRun, origin: ScoreOrigin, out: Path | None) -> RescoringResult:
+    """Nothing has changed since ``run``: its results are written where ``out`` says, and where they never were."""
+    if out is None and not was_given_out(run):
+        out = Path(run.manifest["out"])
+    if out is not None:
+        give_out(run, out)
+    return RescoringResult(run.folder.name, origin, None, out)
 
 
 def _rescore_batches(
@@ -169,8 +183,8 @@ def _finish(
     scores = rescored_table(old.scores, scored["code"], sheet, values, step=job.contract.ceilings.precision)
     former = _former_output(old)
     out = request.out or former.with_name(f"{former.stem}-{run.id}{former.suffix}")
-    write_result_table(scores, out)
     manifest = old.manifest | describe_contract(job) | describe_model(job.active, rescored.receipts)
+    manifest.pop("job", None)  # a rescored run is the same job as nothing that `lab bank score` starts
     manifest |= describe_fork_detection(job.contract, evidence) | {
         "rescored_from": old.folder.name,
         "receipts": rescored.receipts,

@@ -27,11 +27,11 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from lab.bureau.configuration.item_grades import SensitivityGrade
 from lab.bureau.configuration.settings import FileSettings, WitnessSetting
 from lab.disk.private_files import replace_private
 from lab.terms.errors import Conflict, InvalidInput, NotFound
 from lab.terms.text.visible_line import VisibleLine, check_visible_line
+from models.shared.catalogue_words import SensitivityGrade
 
 SETTINGS_FILE = "bureau.toml"
 FOLDERS = (
@@ -53,7 +53,7 @@ HOME_VARIABLE = "SHULAB_BUREAU_HOME"
 class BureauSettings(FileSettings):
     """Settings of a bureau. None is a secret, except that ``database_url`` may hold a password."""
 
-    model_config = SettingsConfigDict(env_prefix="SHULAB_BUREAU_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="SHULAB_BUREAU_", extra="forbid", frozen=True)
 
     name: Annotated[VisibleLine, Field(min_length=1, max_length=200)]
     database_url: Annotated[str, Field(repr=False)] = ""
@@ -78,6 +78,10 @@ class BureauSettings(FileSettings):
     """The witnesses that cosign the ledger's heads: ``[[witnesses]]`` with ``key`` and ``url`` (docs/witnesses.md)."""
     processes: Annotated[int, Field(ge=0, le=1024)] = 0
     """Processes that evaluate registers; 0: one a core."""
+    disk_alarm_mib: Annotated[int, Field(ge=0, le=2**30)] = 2048
+    """Free room on the folder's disk below which there is an alarm, in MiB; 0: no alarm."""
+    disk_reserve_mib: Annotated[int, Field(ge=0, le=2**30)] = 256
+    """Free room below which the bureau accepts nothing new, so that what is charged can be answered; 0: no reserve."""
     cluster: str = ""
     """A Dask scheduler's address; then registers and blinded identifiers are evaluated there."""
     worker_memory_mib: Annotated[int, Field(ge=512)] = 8192

@@ -6,9 +6,13 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, TomlConfigSettingsSource
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsError, TomlConfigSettingsSource
 
+from lab.process.environment_names import check_setting_variables
 from lab.terms.errors import InvalidInput
+from lab.terms.text.escaping import escape_hidden
+from lab.terms.text.known_names import describe_unknown_names
 from lab.terms.witnessing.signed_note import SIGNATURE_COSIGNATURE, NoteKey
 
 
@@ -40,7 +44,8 @@ class WitnessSetting(BaseModel):
 
 
 class FileSettings(BaseSettings):
-    """Base of all settings: environment, then file, then defaults; no ``.env`` and no secrets folder."""
+    """Base of all settings: environment, then file, then defaults; no ``.env`` and no secrets folder. Unknown names are
+    refused in both."""
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -49,20 +54,43 @@ class FileSettings(BaseSettings):
             values = TomlConfigSettingsSource(cls, path)()
         except ValueError:  # TOMLDecodeError is one
             raise InvalidInput(f"Expected {path.name} to be TOML; it is not.", next_step=f"correct {path}") from None
+        except OSError as error:
+            raise InvalidInput(
+                f"Expected to read {path.name}; found: {error.strerror}.", next_step=f"check the owner of {path}"
+            ) from None
         return cls.from_values(values, path)
 
     @classmethod
     def from_values(cls, values: dict[str, Any], path: Path) -> Self:
         """Settings from ``values``, those of ``path``; raises ``InvalidInput``, naming no value."""
+        prefix = str(cls.model_config.get("env_prefix", ""))
+        check_setting_variables(prefix, cls.model_fields)
+        next_step = f"correct {path}, or {prefix}<NAME> in the environment"
         try:
             return cls(**values)
-        except ValidationError as error:
-            names = ", ".join(sorted({".".join(str(part) for part in fault["loc"]) for fault in error.errors()}))
-            prefix = cls.model_config.get("env_prefix", "")
+        except SettingsError:  # a list or table in the environment that is not JSON
             raise InvalidInput(
-                f"Expected settings that fit; these of {path.name} do not: {names}.",
-                next_step=f"correct {path}, or {prefix}<NAME> in the environment",
+                f"Expected JSON in {prefix}<NAME> for a setting that is a list or a table; found something else.",
+                next_step="correct the variable, or give the setting in the file",
             ) from None
+        except ValidationError as error:
+            faults = error.errors()
+        unknown = [fault for fault in faults if fault["type"] == "extra_forbidden"]
+        if unknown:
+            words = ", ".join(cls._describe_unknown(fault) for fault in unknown)
+            raise InvalidInput(
+                f"Expected only known settings in {path.name}; found {words}.", next_step=f"correct {path}"
+            )
+        names = ", ".join(sorted({_dotted(fault) for fault in faults}))
+        raise InvalidInput(f"Expected settings that fit; these of {path.name} do not: {names}.", next_step=next_step)
+
+    @classmethod
+    def _describe_unknown(cls, fault: ErrorDetails) -> str:
+        """An unknown setting, with the nearest known one: of the settings, or of the table that holds it."""
+        *table, name = fault["loc"]
+        known = WitnessSetting.model_fields if table else cls.model_fields
+        words = describe_unknown_names([str(name)], known)
+        return f"{words} in [[{table[0]}]]" if table else words
 
     @classmethod
     def settings_customise_sources(
@@ -75,3 +103,8 @@ class FileSettings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Environment before file, whose values arrive as ``init``."""
         return env_settings, init_settings
+
+
+def _dotted(fault: ErrorDetails) -> str:
+    """The place of a fault, as ``witnesses.0.url``."""
+    return str(escape_hidden(".".join(str(part) for part in fault["loc"])[:200]))

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
-from lab.bureau.configuration.item_grades import SensitivityGrade, required_approvals
+from lab.bureau.configuration.item_grades import required_approvals
 from lab.bureau.contracts.banks import register_bank
 from lab.bureau.contracts.draft_clauses import ContractOptions, default_consent, default_operations
 from lab.bureau.contracts.draft_storage import insert_draft
@@ -33,6 +33,7 @@ from lab.terms.contract.document import (
 from lab.terms.errors import InvalidInput, NotAllowed
 from lab.terms.keys.party import Party
 from models.bureau.model import Model
+from models.shared.catalogue_words import SensitivityGrade
 from protocols.matching.bureau import ENGINES, MIN_CANARIES, MIN_COUNT_IDENTIFIERS
 from protocols.scoring.parameters import find_parameters
 

@@ -26,6 +26,7 @@ from lab.terms.ledger.entry_kinds import ENTRY_KINDS
 from lab.terms.ledger.export import encode_export_entry, encode_export_header
 from lab.terms.ledger.receipt import SCHEMA as RECEIPT_SCHEMA
 from lab.terms.ledger.receipt import Receipt
+from lab.terms.ledger.restoration import LEDGER_RESTORED, MAX_STATEMENTS, RestorationStatement
 from lab.terms.ledger.tree import LEAF_BYTES, MerkleTree, Proof, SignedTreeHead, head_signing_input
 from lab.terms.witnessing.consistency_proof import build_consistency_proof
 
@@ -137,6 +138,14 @@ class Ledger:
         """The receipt of this class for entry ``seq``; see ``entry_with_proof``. Raises ``InvalidInput`` for an entry
         of another kind."""
         return of.read({"schema": RECEIPT_SCHEMA} | self.entry_with_proof(seq))
+
+    def restorations(self) -> list[RestorationStatement]:
+        """The statements of the ledger's restorations from backups with their proofs, in order; the newest
+        ``MAX_STATEMENTS``. Call it outside of any transaction."""
+        with self._store.begin_read() as session:
+            query = select(LedgerEntryRow.seq).where(LedgerEntryRow.kind == LEDGER_RESTORED)
+            found = session.scalars(query.order_by(LedgerEntryRow.seq.desc()).limit(MAX_STATEMENTS)).all()
+        return [RestorationStatement.from_entry(self.entry_with_proof(seq)) for seq in reversed(found)]
 
     def entry(self, seq: int) -> dict[str, Any]:
         """The body of entry ``seq``; raises ``NotFound``."""

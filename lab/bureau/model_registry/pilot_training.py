@@ -6,7 +6,7 @@ pilot; scoring never needs it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,8 @@ from lab.tables.table_reader import read_table
 from lab.terms.errors import InvalidInput
 from lab.terms.identifiers import RejectionReason, note_sentences
 from lab.terms.text.bilingual import BilingualText
+from models.shared.dictionary_file import require_described_columns
+from models.shared.features import FeatureDescription
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +82,13 @@ def join_pilot(
     id_column: str,
     label_column: str,
     columns: Sequence[str] = (),
+    descriptions: Mapping[str, FeatureDescription] | None = None,
 ) -> PilotDataset:
     """Read the sample and join it to the register. An enterprise of several rows has the features of its first row,
-    and defaulted if any of its rows did.
+    and defaulted if any of its rows did. ``descriptions``: a dictionary of the sample's columns.
 
-    Raises ``NotFound`` without the file, ``InvalidInput`` for missing columns, an empty join or labels of other words
-    than one pair.
+    Raises ``NotFound`` without the file, ``InvalidInput`` for missing columns, an entry of the dictionary that
+    describes no column of the sample, an empty join or labels of other words than one pair.
     """
     table = read_table(sample)
     if label_column not in table.frame.columns or label_column == id_column:
@@ -99,6 +102,7 @@ def join_pilot(
             "Expected at least one feature column in the sample; found none.", next_step="check the file"
         )
     chosen = choose_columns(table.frame.columns, id_column, wanted)
+    require_described_columns(descriptions or {}, table.frame.columns, what="the sample")
     identified = validate_identifiers(table, id_column, snapshot.id_kind)
     good, reasons = identified.good, identified.reasons
     labels = read_labels(good[label_column], good[ROW].to_numpy())

@@ -19,6 +19,7 @@ from lab.bureau.configuration.home import BureauHome
 from lab.bureau.ledger import LOCAL_ACTOR, Fact, record
 from lab.bureau.store import Database
 from lab.bureau.store.tables import ModelRow
+from lab.disk.checked_files import DamagedFile
 from lab.disk.private_files import replace_private
 from lab.terms.contract.document import ResultDetail
 from lab.terms.errors import Conflict, InvalidInput, NotFound
@@ -155,7 +156,7 @@ def publish_model(store: Database, home: BureauHome, name: str, version: int | N
 
 
 def read_model(home: BureauHome, version: ModelVersion) -> Model:
-    """The model, checked by hash; raises ``InvalidInput`` if its file was altered."""
+    """The model, checked by hash; raises ``DamagedFile`` if its file was altered."""
     return load_model(_checked(home, version.file, version.sha256, f"model {version}"))
 
 
@@ -192,8 +193,8 @@ def _checked(home: BureauHome, file: str, sha256: str, what: str) -> bytes:
     path = home.path(file)
     content = path.read_bytes() if path.is_file() else b""
     if hashlib.sha256(content).hexdigest() != sha256:
-        raise InvalidInput(
-            f"The file of {what} is missing or is not the one kept.", next_step="restore it from a backup"
+        raise DamagedFile(
+            path, detail=f"The file of {what} is missing or is not the one kept.", next_step="restore it from a backup"
         )
     return content
 

@@ -6,6 +6,6 @@ rows of tables when pseudonyms change (``lab.bureau.data.pseudonym_rotation``).
 """
 
 from lab.bureau.store.engine import Database, open_database
-from lab.bureau.store.migrate import migrate, schema_differences
+from lab.bureau.store.migrate import migrate, prepare_tables, schema_differences
 
-__all__ = ["Database", "migrate", "open_database", "schema_differences"]
+__all__ = ["Database", "migrate", "open_database", "prepare_tables", "schema_differences"]

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
+from lab.bureau.store.outage_reasons import describe_database_error
+from lab.disk.free_space import find_no_room
 from lab.terms.errors import InvalidInput, Unreachable
 
 # How long a writer on SQLite waits for another one: longer than any transaction here takes.
@@ -68,7 +70,8 @@ class Database:
 def open_database(url: str) -> Database:
     """Open the database at ``url`` (``sqlite:///FILE`` or ``postgresql+psycopg://...``).
 
-    Raises ``InvalidInput`` for other URLs and ``Unreachable`` when the database does not answer. Runs no migration.
+    Raises ``InvalidInput`` for other URLs and for a damaged file, and ``Unreachable`` with the reason when the database
+    does not answer. Runs no migration.
     """
     try:
         parsed = make_url(url)
@@ -95,22 +98,21 @@ def open_database(url: str) -> Database:
     try:
         with engine.connect() as connection:
             connection.execute(text("SELECT 1"))
-    except OperationalError:
-        raise Unreachable(
-            f"The bureau's {backend} database does not answer.", next_step="start it, or correct database_url"
-        ) from None
+    except DBAPIError as error:
+        engine.dispose()
+        raise describe_database_error(error, backend) from None
     return Database(engine)
 
 
 @contextmanager
 def _outages() -> Iterator[None]:
-    """Raise ``Unreachable`` for a database that is down, full or locked for too long."""
+    """Raise ``Unreachable`` for a database that is down or locked for too long, ``NoRoom`` for one that is full."""
     try:
         yield
-    except (OperationalError, PoolTimeout):
-        raise Unreachable(
+    except (OperationalError, PoolTimeout) as error:  # kept as the cause, for the log alone
+        raise find_no_room(error) or Unreachable(
             "The bureau's database does not answer.", next_step="try again in a minute; its operator finds the reason"
-        ) from None
+        ) from error
 
 
 def _prepare_sqlite(engine: Engine) -> None:

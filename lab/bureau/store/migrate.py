@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy.exc import OperationalError
 
+from lab.bureau.store.outage_reasons import describe_database_error
 from lab.bureau.store.tables import Base
 from lab.terms.errors import Conflict
 
@@ -18,30 +20,72 @@ _FOLDER = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 0x5348554C
 
 
-def migrate(engine: Engine) -> None:
+def migrate(engine: Engine, to: str | None = None) -> None:
     """Run all migrations that the database lacks, in one transaction; there may be none.
 
-    Raises ``Conflict`` for a database that a later version has brought further than this one knows.
+    ``to``: the number of the last one to run; by default the newest. Raises ``Conflict`` for a database that a later
+    version has brought further than this one knows, and ``Unreachable`` with the reason for one that cannot be changed.
     """
+    try:
+        _migrate(engine, to)
+    except OperationalError as error:
+        raise describe_database_error(error, engine.dialect.name) from None
+
+
+def _migrate(engine: Engine, to: str | None) -> None:
     with engine.begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
-        version = _version(connection)
-        if version is not None and version > newest_migration():
-            raise Conflict(
-                f"The database is of a later version of this program: it has migration {version}, this one knows "
-                f"{newest_migration()}.",
-                next_step="run that version or a later one, or restore a copy of the home from before",
-            )
-        if version != newest_migration():
+        version, target = database_version(connection), to or newest_migration()
+        check_not_newer(max(version or "", target))
+        if version is None or version < target:
             from alembic import command  # a quarter of a second to load, and mostly there is nothing to do
 
-            command.upgrade(_config(connection), "head")
+            command.upgrade(_config(connection), target)
+
+
+def prepare_tables(engine: Engine) -> None:
+    """Make the tables of a new database; raises ``Conflict`` for one of another version.
+
+    An existing database is not migrated by the way: there is no way back, so ``lab bureau upgrade`` backs it up first.
+    """
+    try:
+        with engine.connect() as connection:
+            version = database_version(connection)
+    except OperationalError as error:
+        raise describe_database_error(error, engine.dialect.name) from None
+    if version is None:
+        migrate(engine)
+        return
+    check_not_newer(version)
+    if version < newest_migration():
+        raise Conflict(
+            f"The database is of an earlier version of this program: it has migration {version}, this one needs "
+            f"{newest_migration()}.",
+            next_step="stop the service and run `lab bureau upgrade --backup FILE`, which backs it up first",
+        )
+
+
+def check_not_newer(version: str) -> None:
+    """Raise ``Conflict`` for a migration that this program does not know."""
+    if version > newest_migration():
+        raise Conflict(
+            f"The database is of a later version of this program: it has migration {version}, this one knows "
+            f"{newest_migration()}.",
+            next_step="run that version or a later one, or restore the backup that was made before it "
+            "(`lab bureau restore`)",
+        )
 
 
 def newest_migration() -> str:
     """The number of the last migration, by the names of their files."""
     return max(path.stem for path in (_FOLDER / "versions").glob("m[0-9]*.py"))[1:5]
+
+
+def schema_version(engine: Engine) -> str | None:
+    """The number of the last migration that the database has; None for an empty one. Changes nothing."""
+    with engine.connect() as connection:
+        return database_version(connection)
 
 
 def schema_differences(engine: Engine) -> list[Any]:
@@ -54,7 +98,7 @@ def schema_differences(engine: Engine) -> list[Any]:
         return list(compare_metadata(context, Base.metadata))
 
 
-def _version(connection: Connection) -> str | None:
+def database_version(connection: Connection) -> str | None:
     """The number of the last migration of the database; None for an empty one."""
     if not inspect(connection).has_table("alembic_version"):
         return None

@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from lab.terms.errors import InvalidInput
+from lab.terms.text.known_names import check_known_names
 
 
 class RecommendedStep(StrEnum):
@@ -182,12 +182,8 @@ class UsageFinding:
 
 def merge_limits(changed: Mapping[str, int]) -> dict[str, int]:
     """The limit of every rule, with a bureau's changes; raises ``InvalidInput`` for an unknown rule."""
-    unknown = sorted(set(changed) - set(MONITORING_RULES))
-    if unknown:
-        raise InvalidInput(
-            f"Expected rules of the watch in watch_limits; these are none: {', '.join(unknown)}.",
-            next_step=f"name some of {', '.join(MONITORING_RULES)}",
-        )
+    rules = ", ".join(MONITORING_RULES)
+    check_known_names(changed, MONITORING_RULES, where="watch_limits", next_step=f"name rules of the watch: {rules}")
     return {code: changed.get(code, rule.limit) for code, rule in MONITORING_RULES.items()}
 
 

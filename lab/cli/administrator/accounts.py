@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +10,8 @@ import typer
 
 from lab.cli.terminal.command_options import take_options
 from lab.cli.terminal.option_types import JsonOption, RoleOption, ServiceOptions, SessionFileOption
-from lab.cli.terminal.output import CommandOutput, prompt_user
+from lab.cli.terminal.output import CommandOutput
+from lab.cli.terminal.password_prompt import read_password
 from lab.sdk.client import ServiceClient
 from lab.terms.errors import InvalidInput
 
@@ -59,13 +58,13 @@ def sign_in(
     else:
         if name is None:
             raise InvalidInput("Expected an account's name; found none.", next_step="give NAME, or --browser")
-        password = _read_password("SHULAB_PASSWORD", "口令 password")
+        password = read_password("SHULAB_PASSWORD", "口令 password")
         client, facts = ServiceClient.sign_in(service, name, password, session, ca_file=authority)
     with client:
         if facts["must_change"]:
             output.say("一次性口令须更改 This one-time password must be changed now.")
             facts = client.change_password(
-                password, _read_password("SHULAB_NEW_PASSWORD", "新口令 new password", confirm=True)
+                password, read_password("SHULAB_NEW_PASSWORD", "新口令 new password", confirm=True)
             )
     output.say(f"已登录 Signed in: {facts['account']} ({', '.join(facts['roles'])}), {service}")
     output.print_result(facts | {"service": service, "session": str(client.session_file)})
@@ -106,8 +105,8 @@ def password(session: SessionFileOption = None, as_json: JsonOption = False) -> 
     """更改口令 Change your password (SHULAB_PASSWORD and SHULAB_NEW_PASSWORD, or asked for)."""
     output = CommandOutput(as_json)
     with ServiceClient.open(session) as client:
-        old = _read_password("SHULAB_PASSWORD", "口令 password")
-        facts = client.change_password(old, _read_password("SHULAB_NEW_PASSWORD", "新口令 new password", confirm=True))
+        old = read_password("SHULAB_PASSWORD", "口令 password")
+        facts = client.change_password(old, read_password("SHULAB_NEW_PASSWORD", "新口令 new password", confirm=True))
     output.say("口令已更改,其他登录均已结束 The password is changed; every other sign-in has ended.")
     output.print_result({"account": facts["account"], "changed": True})
 
@@ -227,15 +226,3 @@ def _checked_account_name(name: str) -> str:
     if not name.isascii() or not name.replace("-", "").replace(".", "").replace("_", "").isalnum():
         raise InvalidInput("Expected an account's name; found something else.", next_step="see `lab account list`")
     return name
-
-
-def _read_password(variable: str, asked: str, *, confirm: bool = False) -> str:
-    found = os.environ.get(variable)
-    if found:
-        return found
-    if not sys.stdin.isatty():
-        raise InvalidInput(
-            f"Expected a password in {variable}; it is not set, and there is no terminal to ask on.",
-            next_step=f"set {variable}",
-        )
-    return prompt_user(asked, secret=True, confirm=confirm)

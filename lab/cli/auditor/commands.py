@@ -197,6 +197,7 @@ def verify(options: VerifyOptions) -> None:
             "root": found.root,
             "heads": found.head_count,
             "held": len(kept),
+            "lost": [{"size": head.size, "root": head.root, "stated_in": entry} for head, entry in found.lost],
             "cosigned": [{"size": one.size, "by": [witness.name for witness in by]} for one, by in cosigned],
             "kinds": dict(found.kind_counts),
             "first": found.first_time,
@@ -232,6 +233,11 @@ def _show_verified_export(
         f"核验公钥的指纹，请与数据局核对 Verified with this key; compare its fingerprint with the bureau's: "
         f"{key_fingerprint(bureau)}"
     )
+    for head, entry in found.lost:
+        output.alert(
+            f"台账由备份恢复，您保存的树头中的部分条目已丢失 The ledger was restored from a backup, as entry {entry} "
+            f"states: entries {entry} to {head.size} of the head that you kept are lost"
+        )
     for one, by in cosigned:
         show_cosigners(output, one, by)
     if not cosigned:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from lab.bank.home import BankHome, default_home
+from lab.cli.bank import backups
 from lab.cli.bank.contracts import contract, sign
 from lab.cli.bank.match import count, match
 from lab.cli.bank.options import (
@@ -17,18 +18,21 @@ from lab.cli.bank.options import (
     ModelOption,
     PortfolioOptions,
     RecipientOption,
-    RunOption,
     open_keys,
     read_passphrase,
 )
 from lab.cli.bank.plan import plan
 from lab.cli.bank.rescore import drift, rescore
+from lab.cli.bank.results.portrait import portrait
+from lab.cli.bank.results.reporting import require_matches, results_are_kept
+from lab.cli.bank.results.runs import runs, show_run, summarise_manifest
 from lab.cli.bank.rotate_key import rotate_key
-from lab.cli.bank.runs import runs, show_run, show_run_warnings, summarise_manifest
+from lab.cli.bank.status import status
 from lab.cli.bank.tidy import show_expired_reminder, tidy
 from lab.cli.bank.tree_heads import app as heads
 from lab.cli.terminal.command_options import take_options
 from lab.cli.terminal.output import CommandOutput
+from lab.disk.output_files import write_output_file
 from lab.terms.names import ModelRef
 from lab.terms.text.escaping import dump_visible_json
 
@@ -80,7 +84,7 @@ def card(
     output = CommandOutput(as_json)
     output.say_on_stderr(f"指纹 fingerprint: {opened.card.fingerprint}")
     if out is not None:
-        out.write_text(_card_text(opened), encoding="utf-8")
+        write_output_file(out, _card_text(opened).encode())
         output.say(f"已写入 written: {out}")
     elif not as_json:
         output.print_text(_card_text(opened))
@@ -98,7 +102,7 @@ app.command()(count)
 class ScoreOptions(PortfolioOptions):
     """What ``lab bank score`` takes."""
 
-    out: Annotated[Path, typer.Option("--out", help="结果文件 Where results go: .parquet or .csv.")]
+    out: Annotated[Path, typer.Option("--out", help="结果文件 Where results go: .parquet, .csv or .xlsx.")]
     skip: Annotated[
         Path | None,
         typer.Option(
@@ -115,6 +119,10 @@ class ScoreOptions(PortfolioOptions):
             "--accept-drift", help="接受漂移 Score although columns are far from those of the training; recorded."
         ),
     ] = False
+    again: Annotated[
+        bool,
+        typer.Option("--again", help="重新计费评分 Score anew and pay anew, although these scores were given out."),
+    ] = False
 
 
 @app.command()
@@ -123,7 +131,8 @@ def score(options: ScoreOptions) -> None:
     """评分 Match, encrypt, score and decrypt a portfolio under a contract.
 
     Every row ends as scored, not-matched, skipped or set-aside with a reason. The same command resumes a job that was
-    stopped, without new charges.
+    stopped, without new charges. 已评过分的不再计费。 If a finished run has the scores of the same portfolio under the
+    same contract, model and register, it is given out at no charge; --again scores anew.
     """
     from lab.bank.runs.job_requests import ScoringRequest
     from lab.bank.scoring.job import score_portfolio
@@ -140,59 +149,27 @@ def score(options: ScoreOptions) -> None:
         model=ModelRef.parse(options.model) if options.model else None,
         recipient=options.recipient,
         accept_drift=options.accept_drift,
+        again=options.again,
     )
     with options.connect_for(home, keys, home.contract(options.contract)) as client:
         manifest = score_portfolio(home, keys, client, request, progress=output.progress)
-    show_run(output, manifest)
-    show_expired_reminder(output, home)
-    output.print_result(summarise_manifest(manifest))
+    with results_are_kept(manifest["run"]):
+        show_run(output, manifest)
+        show_expired_reminder(output, home)
+        output.print_result(summarise_manifest(manifest))
+    require_matches(manifest)
 
 
-@app.command()
-def portrait(
-    code: Annotated[
-        str | None,
-        typer.Argument(help="统一社会信用代码 The enterprise's code (default: the first scored).", show_default=False),
-    ] = None,
-    html: Annotated[Path | None, typer.Option("--html", help="网页文件 Write a page here.", show_default=False)] = None,
-    lang: Annotated[Literal["zh", "en", "both"], typer.Option("--lang", help="语言 Language of the page.")] = "both",
-    run: RunOption = None,
-    home: BankHomeOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """企业信用画像 Draw one enterprise's portrait, in the terminal and as a page."""
-    from lab.bank.portraits.pages.portrait_page import portrait_page
-    from lab.bank.portraits.pages.terminal_portrait import draw_portrait_panel
-    from lab.bank.portraits.scored_run import ScoredRun
-    from lab.bank.runs.store import find_finished_run
-    from lab.disk.private_files import replace_private
-
-    output = CommandOutput(as_json)
-    opened = BankHome.open(home or default_home())
-    scored_run = ScoredRun.open(find_finished_run(opened.runs, run))
-    drawn = scored_run.portrait(code)
-    output.show(draw_portrait_panel(drawn))
-    show_run_warnings(output, scored_run.run.manifest)
-    if html is not None:
-        page = portrait_page(drawn, scored_run.sheet, lang=lang, warnings=scored_run.warnings)
-        replace_private(html.absolute(), page.encode())
-        output.say(f"画像网页 page: {html}")
-    output.print_result(
-        {
-            "run": scored_run.run.folder.name,
-            "html": str(html) if html else None,
-            "warnings": list(scored_run.warnings),
-            "portrait": drawn.as_dict(),
-        }
-    )
-
-
+app.command()(portrait)
+app.command()(status)
 app.command()(runs)
 app.command()(rescore)
 app.command()(drift)
 app.command()(tidy)
 app.add_typer(heads, name="heads", help="树头 The tree heads that bureaus have shown this bank.")
 app.command("rotate-key")(rotate_key)
+for command in (backups.backup, backups.verify_backup, backups.restore, backups.upgrade, backups.backup_key):
+    app.command(command.__name__.replace("_", "-"))(command)
 
 
 def _card_text(home: BankHome) -> str:

@@ -65,6 +65,8 @@ def sign(options: SignOptions) -> None:
     fingerprint = given if given is not None else lambda: prompt_fingerprint("数据局", "the bureau")
     with options.connect(url, keys) as client:
         signed = countersign(home, keys, client, contract, fingerprint=fingerprint, agree=agree)
+    if options.ca_file is not None:
+        home.pin(signed.contract.bureau, url, ca_file=options.ca_file)
     _report_signed(output, signed, warnings)
 
 

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from lab.cli.bank.options import PortfolioOptions, open_keys
-from lab.cli.bank.runs import show_match, summarise_manifest
+from lab.cli.bank.results.reporting import require_matches, results_are_kept
+from lab.cli.bank.results.runs import show_match, summarise_manifest
 from lab.cli.bank.tidy import show_expired_reminder
 from lab.cli.terminal.command_options import take_options
 from lab.cli.terminal.output import CommandOutput
@@ -19,7 +20,7 @@ from lab.cli.terminal.output import CommandOutput
 class MatchOptions(PortfolioOptions):
     """What ``lab bank match`` takes."""
 
-    out: Annotated[Path, typer.Option("--out", help="结果文件 Where the result goes: .parquet or .csv.")]
+    out: Annotated[Path, typer.Option("--out", help="结果文件 Where the result goes: .parquet, .csv or .xlsx.")]
 
 
 @take_options(MatchOptions)
@@ -40,9 +41,11 @@ def match(options: MatchOptions) -> None:
     )
     with options.connect_for(home, keys, home.contract(options.contract)) as client:
         manifest = match_portfolio(home, keys, client, request, progress=output.progress)
-    show_match(output, manifest)
-    show_expired_reminder(output, home)
-    output.print_result(summarise_manifest(manifest))
+    with results_are_kept(manifest["run"]):
+        show_match(output, manifest)
+        show_expired_reminder(output, home)
+        output.print_result(summarise_manifest(manifest))
+    require_matches(manifest)
 
 
 @take_options(PortfolioOptions)
@@ -62,6 +65,8 @@ def count(options: PortfolioOptions) -> None:
     )
     with options.connect_for(home, keys, home.contract(options.contract)) as client:
         manifest = count_portfolio(home, keys, client, request, progress=output.progress)
-    show_match(output, manifest)
-    show_expired_reminder(output, home)
-    output.print_result(summarise_manifest(manifest))
+    with results_are_kept(manifest["run"]):
+        show_match(output, manifest)
+        show_expired_reminder(output, home)
+        output.print_result(summarise_manifest(manifest))
+    require_matches(manifest)

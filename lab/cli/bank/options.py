@@ -16,6 +16,7 @@ from lab.bank.keys import BankKeys
 from lab.cli.terminal.output import prompt_user
 from lab.terms.contract.document import SignedContract
 from lab.terms.errors import InvalidInput
+from lab.transport.proxy.network_settings import read_network_settings
 from protocols.wire.http_signatures import Signer
 
 BankHomeOption = Annotated[
@@ -33,7 +34,7 @@ CaFileOption = Annotated[
     Path | None,
     typer.Option(
         "--ca-file",
-        help="自有 CA 证书 The certificate authority of the bureau's service, as a PEM file.",
+        help="自有 CA 证书 The certificate authority of the bureau's service, as a PEM file; `sign` remembers it.",
         show_default=False,
     ),
 ]
@@ -128,7 +129,17 @@ class ConnectionOptions(HomeOptions):
 
     def connect(self, url: str, signer: Signer, bureau_key: str | None = None) -> BureauClient:
         """A client of the bureau at ``url``; ``bureau_key``: its public key, hexadecimal, where it is pinned."""
-        return BureauClient(url, signer, bureau_key=bureau_key, ca_file=self.ca_file, insecure_http=self.insecure_http)
+        ca_file = self.ca_file or self._remembered_ca_file(url, bureau_key)
+        network = read_network_settings(self.home or default_home(), ca_file=ca_file)
+        return BureauClient(url, signer, bureau_key=bureau_key, network=network, insecure_http=self.insecure_http)
+
+    def _remembered_ca_file(self, url: str, bureau_key: str | None) -> Path | None:
+        """The certificate authority that `lab bank sign --ca-file` named for the bureau of this key or address."""
+        for pin in self.open_home().pins():
+            same = pin.bureau.public_key == bureau_key or pin.url.rstrip("/") == url.rstrip("/")
+            if same and pin.ca_file is not None:
+                return pin.ca_file
+        return None
 
     def connect_for(self, home: BankHome, keys: BankKeys, signed: SignedContract) -> BureauClient:
         """A client of the bureau of a signed contract, whose key is pinned, at its last address."""

@@ -73,7 +73,7 @@ def plan(options: PlanOptions) -> None:
     from lab.bank.runs.job_requests import PlanRequest
     from lab.bank.runs.manifest import describe_portfolio
     from lab.bank.scoring.plan import plan_job
-    from lab.disk.private_files import replace_private
+    from lab.disk.output_files import write_output_file
 
     output, home = CommandOutput(options.as_json), options.open_home()
     keys = open_keys(home)
@@ -97,7 +97,7 @@ def plan(options: PlanOptions) -> None:
     show_columns(output, "列 Columns", summary_lines(columns))
     _show_portfolio(output, facts, planned.portfolio.warnings)
     if options.out is not None:
-        replace_private(options.out.absolute(), found.to_json().encode())
+        write_output_file(options.out, found.to_json().encode())
         output.say(f"计划 plan: {options.out}")
         output.say(f"请数据局执行 ask the bureau to run: lab officer draft --from {options.out.name}")
     elif not options.as_json:

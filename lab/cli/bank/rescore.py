@@ -17,7 +17,8 @@ from lab.cli.bank.options import (
     RecipientOption,
     open_keys,
 )
-from lab.cli.bank.runs import show_run, summarise_manifest
+from lab.cli.bank.results.reporting import results_are_kept
+from lab.cli.bank.results.runs import show_run, summarise_manifest
 from lab.cli.bank.tidy import show_expired_reminder
 from lab.cli.terminal.command_options import take_options
 from lab.cli.terminal.output import CommandOutput
@@ -25,6 +26,8 @@ from lab.terms.names import ModelRef
 
 if TYPE_CHECKING:
     from lab.bank.portraits.drift import DriftReport
+    from lab.bank.runs.store import FinishedRun
+    from lab.bank.scoring.rescore import RescoringResult
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +41,7 @@ class RescoreOptions(BureauOptions):
         Path | None,
         typer.Option(
             "--out",
-            help="结果文件 Where results go: .parquet or .csv [default: beside the run's, under the new run's name].",
+            help="结果文件 Where results go: .parquet, .csv or .xlsx [default: beside the run's, named by the run].",
             show_default=False,
         ),
     ] = None
@@ -54,8 +57,6 @@ def rescore(options: RescoreOptions) -> None:
     Each score is charged; while nothing has changed, nothing is charged. The same command resumes a job that was
     stopped.
     """
-    from lab.bank.portraits.drift import compare_runs
-    from lab.bank.portraits.scored_run import ScoredRun
     from lab.bank.runs.job_requests import RescoringRequest
     from lab.bank.runs.store import find_finished_run
     from lab.bank.scoring.rescore import rescore as rescore_run
@@ -69,11 +70,23 @@ def rescore(options: RescoreOptions) -> None:
     )
     with options.connect_for(home, keys, signed) as client:
         result = rescore_run(home, keys, client, request, progress=output.progress)
+    with results_are_kept(result.run):
+        _show_rescored(output, home, old, result)
+
+
+def _show_rescored(output: CommandOutput, home: BankHome, old: FinishedRun, result: RescoringResult) -> None:
+    from lab.bank.portraits.drift import compare_runs
+    from lab.bank.portraits.scored_run import ScoredRun
+    from lab.bank.runs.store import find_finished_run
+
     register, model_name = f"{result.origin.register}-{result.origin.version}", result.origin.model
     if result.manifest is None:
         output.say(f"登记与模型均未变动，未计费 nothing has changed, nothing was charged: {register}, {model_name}")
         output.say(f"现行结果 present results: {result.run}")
-        output.print_result({"changed": False, "run": result.run, "register": register, "model": model_name})
+        if result.given_out is not None:
+            output.say(f"结果文件 out: {result.given_out}")
+        facts = {"changed": False, "run": result.run, "register": register, "model": model_name}
+        output.print_result(facts | ({"out": str(result.given_out)} if result.given_out else {}))
         return
     show_run(output, result.manifest)
     moved = compare_runs(ScoredRun.open(old), ScoredRun.open(find_finished_run(home.runs, result.run)))
@@ -95,7 +108,7 @@ def drift(
     from lab.bank.portraits.pages.drift_page import drift_page
     from lab.bank.portraits.scored_run import ScoredRun
     from lab.bank.runs.store import find_finished_run
-    from lab.disk.private_files import replace_private
+    from lab.disk.output_files import write_output_file
 
     output = CommandOutput(as_json)
     opened = BankHome.open(home or default_home())
@@ -103,7 +116,7 @@ def drift(
     moved = compare_runs(*opened_runs)
     _show_drift(output, moved)
     if html is not None:
-        replace_private(html.absolute(), drift_page(moved, bank=opened.name, lang=lang).encode())
+        write_output_file(html, drift_page(moved, bank=opened.name, lang=lang).encode())
         output.say(f"变动网页 page: {html}")
     warnings = [f"{run.run.folder.name}: {warning}" for run in opened_runs for warning in run.warnings]
     for warning in warnings:

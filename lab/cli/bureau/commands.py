@@ -14,12 +14,13 @@ from lab.bureau.data.catalogue import read_dictionary
 from lab.bureau.data.register import DriftPolicy, RegisterImport, RegisterLayout, import_register
 from lab.bureau.key_management.metrics_token import METRICS_TOKEN_FILE, metrics_token, prometheus_configuration
 from lab.bureau.ledger import LOCAL_ACTOR
-from lab.bureau.people import NewAccount, parse_roles, parse_subject
-from lab.cli.bureau import keys
+from lab.cli.bureau import backups, keys
 from lab.cli.bureau import register as bureau_register
+from lab.cli.bureau.accounts import FirstAccountsOption, account, add_account, parse_first_accounts
+from lab.cli.bureau.status import status
 from lab.cli.terminal.column_table import show_columns, summary_lines
 from lab.cli.terminal.command_options import take_options
-from lab.cli.terminal.option_types import BureauHomeOption, JsonOption, RoleOption
+from lab.cli.terminal.option_types import BureauHomeOption, JsonOption
 from lab.cli.terminal.output import CommandOutput
 from lab.terms.names import IdKind
 
@@ -45,15 +46,18 @@ def init(
         typer.Option(help="密钥文件 File whose bytes seal the keys; made if absent [default: HOME/keys/seal.key]."),
     ] = None,
     seal: Annotated[str, typer.Option(help=keys.SEAL_HELP)] = "file",
+    account: FirstAccountsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """建立数据局 Make the bureau's folder (0700), its keys (sealed) and its database."""
+    """建立数据局 Make the bureau's folder (0700), its keys (sealed), its database and its first accounts."""
     out = CommandOutput(as_json)
     folder = home or default_folder()
+    wanted = parse_first_accounts(account or ())
     with Bureau.create(folder, name=name, database_url=database_url, key_file=key_file, seal=seal) as bureau:
         party = bureau.party
         out.say(f"数据局已建立 The bureau is set up: {party.name}, {bureau.home.folder}")
         out.say(f"指纹(请电话告知银行) Fingerprint; read it out to banks: {party.fingerprint}")
+        accounts = [add_account(out, bureau, one) for one in wanted]
         out.say("下一步 Next: lab bureau import REGISTER.csv --id COLUMN")
         out.print_result(
             {
@@ -64,6 +68,7 @@ def init(
                 "database": bureau.store.engine.dialect.name,
                 "seal": bureau.home.settings.seal,
                 "key_file": str(bureau.home.key_file),
+                "accounts": accounts,
             }
         )
 
@@ -167,41 +172,6 @@ def _drift_lines(done: RegisterImport) -> list[str]:
     ]
 
 
-@dataclass(frozen=True, kw_only=True)
-class AccountOptions:
-    """Options of ``lab bureau account``."""
-
-    name: Annotated[str, typer.Argument(metavar="NAME", help="账户名 The account's name, such as li.wei.")]
-    role: RoleOption
-    department: Annotated[str, typer.Option(help="部门 Department; two approvals come from two of them.")]
-    shown_name: Annotated[str, typer.Option(help="显示姓名 Name as people read it [default: NAME].")] = ""
-    issuer: Annotated[str | None, typer.Option(help="身份平台 OpenID provider the person signs in at.")] = None
-    subject: Annotated[str | None, typer.Option(help="平台上的身份 Who the person is there (claim sub).")] = None
-    home: BureauHomeOption = None
-    as_json: JsonOption = False
-
-
-@app.command()
-@take_options(AccountOptions)
-def account(options: AccountOptions) -> None:
-    """新增账户 Make an account here, on the bureau's machine; its one-time password is shown once.
-
-    首个管理员由此产生。 Make the first administrator here; make others with `lab account add`.
-    """
-    out = CommandOutput(options.as_json)
-    name, department = options.name, options.department
-    new = NewAccount(
-        name, department, parse_roles(options.role), options.shown_name, parse_subject(options.issuer, options.subject)
-    )
-    with Bureau.open(options.home or default_folder()) as bureau:
-        password = bureau.accounts.add(new, by="local")
-    out.say(f"已新增 Added {name} ({', '.join(sorted(new.roles))}, {department})")
-    if password is not None:
-        out.say(f"一次性口令(只显示一次) One-time password, shown once: {password}")
-    out.say(f"下一步 Next: lab account sign-in {name if password else '--browser'} --service URL")
-    out.print_result({"account": name, "password": password, "roles": sorted(new.roles), "department": department})
-
-
 @app.command()
 def serve(
     host: Annotated[str, typer.Option(help="监听地址 Address to listen on.")] = "127.0.0.1",
@@ -215,13 +185,27 @@ def serve(
     as_json: JsonOption = False,
 ) -> None:
     """启动服务 Serve banks over HTTP until SIGTERM or Ctrl-C."""
-    from sandbox.app import serve as run  # the web framework is needed by this command alone
+    from sandbox.app import ServiceAddress  # the web framework is needed by this command alone
+    from sandbox.app import serve as run
 
     out = CommandOutput(as_json)
     folder = (home or default_folder()).expanduser().absolute()
-    shown = f"http://{host}:{port}" if port else f"http://{host} (端口见文件 the port goes to the file)"
-    out.say(f"服务启动 Serving {folder} at {shown}; Ctrl-C 结束 ends it")
-    run(folder, host, port, port_file, changes=bureau_register.worker_settings_overrides(processes, cluster))
+
+    def announce(address: ServiceAddress) -> None:
+        every = " (本机所有地址 every address of this machine)" if address.every_address else ""
+        out.say(f"服务就绪 Serving {folder} at {address.origin}{every}; Ctrl-C 结束 ends it")
+        if address.unprotected:
+            out.alert(
+                "警告：其他机器可不加密访问，口令和令牌会在途中泄露 WARNING: other machines reach it without TLS; "
+                "passwords and tokens can be read on the way"
+            )
+            out.alert(
+                "请在 service.toml 设置 tls_certificate 和 tls_key，或由代理终止 TLS 并设置 public_url "
+                "Set tls_certificate and tls_key in service.toml, or let a proxy end TLS and set public_url"
+            )
+
+    changes = bureau_register.worker_settings_overrides(processes, cluster)
+    run(folder, host, port, port_file, changes=changes, on_listening=announce)
     out.say("服务已结束 The service has ended")
     out.print_result({"served": str(folder)})
 
@@ -247,12 +231,19 @@ def metrics(
 
 
 for command in (
+    account,
+    status,
     bureau_register.evaluate,
     keys.rotate_keys,
     keys.rotate_pseudonyms,
     keys.epochs,
     keys.close_epochs,
     keys.reseal,
+    backups.backup,
+    backups.verify_backup,
+    backups.restore,
+    backups.upgrade,
+    backups.backup_key,
 ):
     app.command(command.__name__.replace("_", "-"))(command)
 

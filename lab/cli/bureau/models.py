@@ -71,6 +71,9 @@ class TrainOptions:
         Path | None, typer.Option(help="银行数据项词典 Words for the bank's columns (TOML, [items.COLUMN]).")
     ] = None
     seed: Annotated[int, typer.Option(min=0, help="随机种子 Seed.")] = 0
+    publish: Annotated[
+        bool, typer.Option("--publish", help="随即发布 Publish it at once, as `lab model publish` does.")
+    ] = False
     home: BureauHomeOption = None
     as_json: JsonOption = False
 
@@ -108,6 +111,7 @@ def train(options: TrainOptions) -> None:
             id_column=options.id_column,
             label_column=options.label,
             columns=[part.strip() for part in options.columns.split(",") if part.strip()],
+            descriptions=words,
         )
         trained = train_model(
             pilot.public,
@@ -119,11 +123,13 @@ def train(options: TrainOptions) -> None:
             progress=out.progress,
         )
         saved = save_model(bureau.store, bureau.home, trained.model, options.register)
+        saved, findings = _publish(bureau, saved, accept=False) if options.publish else (saved, ())
     summary = trained.model.summary()
     _show_pilot(out, pilot)
     show_columns(out, "列 Columns", summary_lines(trained.summaries))
     _show_model(out, saved, summary)
-    out.say(f"下一步 Next: lab model publish {saved}")
+    _show_drift(out, findings)
+    _show_next_step(out, saved)
     out.print_result(
         {
             **summary,
@@ -202,17 +208,12 @@ def publish(
     with Bureau.open(home or default_folder()) as bureau:
         if file is not None:
             saved = _save_model_file(bureau, file, register)
-            name, version = saved.name, saved.version
         else:
             name, named = ModelRef.parse(model or "")
-            with bureau.store.begin_read() as session:
-                version = find_model(session, name, named).version
-        findings = _compare(bureau, name, version, accept=accept_drift)
-        published = publish_model(bureau.store, bureau.home, name, version)
-    details = ", ".join(published.sheets)
-    out.say(f"已发布 Published {published}; 可选细度 details: {details}")
+            saved = _find(bureau, name, named)
+        published, findings = _publish(bureau, saved, accept=accept_drift)
     _show_drift(out, findings)
-    out.say(f"下一步 Next: lab officer draft --bank-card CARD.json --model {published}")
+    _show_next_step(out, published)
     out.print_result(
         {
             "name": published.name,
@@ -247,6 +248,25 @@ def compare(
     out.print_result(
         {"model": str(ModelRef(name, version)), "drift": [asdict(one) for one in findings], "accepted": accept_drift}
     )
+
+
+def _publish(bureau: Bureau, saved: ModelVersion, *, accept: bool) -> tuple[ModelVersion, Sequence[DriftFinding]]:
+    """Compare a model with its register as it is now, and publish it; returns it with the differences."""
+    findings = _compare(bureau, saved.name, saved.version, accept=accept)
+    return publish_model(bureau.store, bureau.home, saved.name, saved.version), findings
+
+
+def _find(bureau: Bureau, name: str, version: int | None) -> ModelVersion:
+    with bureau.store.begin_read() as session:
+        return find_model(session, name, version)
+
+
+def _show_next_step(out: CommandOutput, model: ModelVersion) -> None:
+    if not model.sheets:
+        out.say(f"下一步 Next: lab model publish {model}")
+        return
+    out.say(f"已发布 Published {model}; 可选细度 details: {', '.join(model.sheets)}")
+    out.say(f"下一步 Next: lab officer draft --bank-card CARD.json --model {model}")
 
 
 def _compare(bureau: Bureau, name: str, version: int, *, accept: bool) -> Sequence[DriftFinding]:

@@ -11,6 +11,7 @@ import typer
 
 from lab.cli.officer import drafts
 from lab.cli.officer.drafts import BankFingerprintOption, confirm_bank_fingerprint, contract_url_path
+from lab.cli.officer.sign_in import AsOption, ServiceUrlOption, open_client
 from lab.cli.officer.views import (
     label_state,
     show_allowance,
@@ -58,12 +59,14 @@ def approve(
     contract: ContractIdArgument,
     version: VersionOption = None,
     despite_warnings: DespiteWarningsOption = False,
+    account: AsOption = None,
+    service: ServiceUrlOption = None,
     session: SessionFileOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show the warnings of the version to approve, ask, and approve it."""
     out = CommandOutput(as_json)
-    with ServiceClient.open(session) as client:
+    with open_client(out, session, account, service) as client:
         found = client.get(contract_url_path(contract), version=version)
         newest = next((one for one in found["versions"] if one["state"] in _APPROVABLE_STATES), found)
         chosen = newest if version is None else found

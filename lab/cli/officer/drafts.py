@@ -10,10 +10,11 @@ from urllib.parse import quote
 import typer
 
 from lab.cli.officer.draft_options import ClauseOptions, WitnessOptions, parse_draft_options
+from lab.cli.officer.sign_in import SignInOptions, open_client
 from lab.cli.officer.views import show_warnings
 from lab.cli.terminal.command_options import take_options
 from lab.cli.terminal.fingerprint_prompt import prompt_fingerprint
-from lab.cli.terminal.option_types import JsonOption, ServiceOptions, SessionFileOption
+from lab.cli.terminal.option_types import JsonOption, SessionFileOption
 from lab.cli.terminal.output import CommandOutput
 from lab.sdk.client import ServiceClient
 from lab.terms.contract.draft_options import DraftOptions
@@ -43,7 +44,7 @@ class BankKeyOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SubmitOptions(ServiceOptions):
+class SubmitOptions(SignInOptions):
     """Whether the version is submitted at once, and where it is drafted."""
 
     submit: Annotated[
@@ -88,7 +89,7 @@ def draft(options: DraftCommandOptions) -> None:
     if not asked.models:
         raise InvalidInput("Expected a model; found none.", next_step="give --model NAME, or a plan with --from")
     body = {"bank": bank.model_dump(), "clauses": _draft_body(asked), "submit": options.submit}
-    with ServiceClient.open(options.session) as client:
+    with open_client(out, options.session, options.account, options.service) as client:
         confirmed = confirm_bank_fingerprint(client, bank, options.fingerprint)
         drafted = client.post("/v1/desk/contracts", body if confirmed is None else body | {"fingerprint": confirmed})
         own = _fingerprint(client)
@@ -104,7 +105,7 @@ def amend(options: AmendCommandOptions) -> None:
     """
     out = CommandOutput(options.as_json)
     body = {"clauses": _draft_body(parse_draft_options(options, options)), "submit": options.submit}
-    with ServiceClient.open(options.session) as client:
+    with open_client(out, options.session, options.account, options.service) as client:
         drafted = client.post(f"{contract_url_path(options.contract)}/amend", body)
         fingerprint = _fingerprint(client)
     _show_draft(out, drafted, fingerprint)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,8 +14,18 @@ from lab.cli.terminal.command_options import take_options
 from lab.cli.terminal.option_types import InteractionMode, JsonOption, ModelFamily
 from lab.cli.terminal.output import CommandOutput
 from lab.terms.names import IdKind
+from lab.terms.progress import SILENT
+
+if TYPE_CHECKING:
+    from lab.simulation.trial.phases import TrialPhases
+    from lab.simulation.trial.report import TrialReport
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="演示与试算 Demo and trial, on one machine.")
+
+
+VerboseOption = Annotated[
+    bool, typer.Option("--verbose", help="详细 Show also what the parties' commands say, and every figure.")
+]
 
 
 @app.callback()
@@ -23,23 +33,30 @@ def group() -> None:
     """演示与试算 Demo and trial."""
 
 
-@app.command("demo")
-def demo(
-    rows: Annotated[int, typer.Option(min=200, help="登记库企业数 Enterprises in the register.")] = 20_000,
-    portfolio: Annotated[int, typer.Option(min=20, help="银行客户数 Firms in the bank's portfolio.")] = 5_000,
-    seed: Annotated[int, typer.Option(min=0, help="随机种子 Seed of the made-up data.")] = 1,
+@dataclass(frozen=True, kw_only=True)
+class DemoOptions:
+    """Options of ``lab demo``."""
+
+    rows: Annotated[int, typer.Option(min=200, help="登记库企业数 Enterprises in the register.")] = 20_000
+    portfolio: Annotated[int, typer.Option(min=20, help="银行客户数 Firms in the bank's portfolio.")] = 5_000
+    seed: Annotated[int, typer.Option(min=0, help="随机种子 Seed of the made-up data.")] = 1
     out: Annotated[
         Path | None, typer.Option(help="输出文件夹 Folder for results (default: shulab-demo/TIME).", show_default=False)
-    ] = None,
-    as_json: JsonOption = False,
+    ] = None
     keep: Annotated[
         bool,
         typer.Option("--keep", help="保留双方的库与密钥 Keep both parties' homes and keys, not only the results."),
-    ] = False,
+    ] = False
     consent: Annotated[
         bool, typer.Option("--consent", help="合同要求企业授权 The contract requires the enterprises' consent.")
-    ] = False,
-) -> None:
+    ] = False
+    verbose: VerboseOption = False
+    as_json: JsonOption = False
+
+
+@app.command("demo")
+@take_options(DemoOptions)
+def demo(options: DemoOptions) -> None:
     """演示整个流程（虚构数据） The whole job on made-up data: register, contract, matching, scoring, portraits.
 
     双方各为独立进程，经本机 HTTP 往来。 Both parties run as processes of their own and meet over HTTP on this machine.
@@ -47,12 +64,17 @@ def demo(
     from lab.simulation.demo import DemoSettings, run_demo
     from lab.simulation.process_monitor import exit_on_sigterm
 
-    output = CommandOutput(json=as_json)
+    output = CommandOutput(json=options.as_json)
     settings = DemoSettings(
-        rows=rows, portfolio=portfolio, seed=seed, out=_folder(out, "shulab-demo"), keep=keep, consent=consent
+        rows=options.rows,
+        portfolio=options.portfolio,
+        seed=options.seed,
+        out=_folder(options.out, "shulab-demo"),
+        keep=options.keep,
+        consent=options.consent,
     )
     with exit_on_sigterm():
-        facts = run_demo(settings, output)
+        facts = run_demo(settings, output, verbose=options.verbose)
     output.print_result(facts)
 
 
@@ -97,6 +119,7 @@ class TrialOptions:
         Path | None,
         typer.Option(help="输出文件夹 Folder for results (default: shulab-trial/TIME).", show_default=False),
     ] = None
+    verbose: VerboseOption = False
     as_json: JsonOption = False
 
 
@@ -109,8 +132,8 @@ def trial(options: TrialOptions) -> None:
     70 % of the joined rows train a model in clear; the other 30 % are scored by the real encrypted service, and the
     scores are compared with those in clear.
     """
-    from lab.simulation.process_monitor import exit_on_sigterm
-    from lab.simulation.trial.report import draw_report, write_report
+    from lab.simulation.process_monitor import exit_on_sigterm, program_start
+    from lab.simulation.trial.phases import ANNOUNCED, TrialPhases
     from lab.simulation.trial.settings import TrialSettings
     from lab.simulation.trial.trial import run_trial
 
@@ -133,14 +156,19 @@ def trial(options: TrialOptions) -> None:
     )
     output.say("试算：两份文件都在本机，试点样本以明文合并训练。")
     output.say("Trial: both files are on this machine; the pilot sample is joined in clear to train the model.")
+    phases = TrialPhases(
+        program_start(), lambda place, words: output.say(f"[{place}/{len(ANNOUNCED)}] {' · '.join(words)}")
+    )
+    progress = output.progress if options.verbose else SILENT
     with exit_on_sigterm():
-        report = run_trial(settings, progress=output.progress)
-    page = write_report(report, settings.out / "report.html")
-    for zh, en, columns in report.columns.parties:
-        show_columns(output, f"{zh}的列 The {en}'s columns", summary_lines(columns))
-    output.show(draw_report(report))
-    output.say(f"报告 report: {page}")
+        report = run_trial(settings, show=options.verbose, progress=progress, phases=phases)
+    with phases.phase("page"):
+        from lab.simulation.trial.report import write_report
+
+        page = write_report(report, settings.out / "report.html")
+    _show_trial(output, report, phases, page, verbose=options.verbose)
     facts: dict[str, Any] = dict(report.facts) | {
+        "phases": phases.totals(),
         "dimensions": [one.as_dict() for one in report.dimensions],
         "warnings": [{"zh": zh, "en": en} for zh, en in report.warnings],
         "column_report": {en: [one.as_dict() for one in columns] for _, en, columns in report.columns.parties},
@@ -148,6 +176,22 @@ def trial(options: TrialOptions) -> None:
         "out": str(settings.out),
     }
     output.print_result(facts)
+
+
+def _show_trial(output: CommandOutput, report: TrialReport, phases: TrialPhases, page: Path, *, verbose: bool) -> None:
+    """Show the trial in at most thirty lines; with ``verbose``, every column, figure and warning as well."""
+    from lab.simulation.trial.report import draw_report
+    from lab.simulation.trial.terminal_summary import draw_models, summarise_trial
+
+    if verbose:
+        for zh, en, columns in report.columns.parties:
+            show_columns(output, f"{zh}的列 The {en}'s columns", summary_lines(columns))
+        output.show(draw_report(report))
+    else:
+        output.show(draw_models(report))
+    for line in summarise_trial(report, phases.totals()):
+        output.say(line)
+    output.say(f"报告 report: {page}" + ("" if verbose else "（列、维度与全部数字 columns, dimensions, all figures）"))
 
 
 def _folder(out: Path | None, name: str) -> Path:

@@ -13,6 +13,7 @@ import typer
 from lab.cli.terminal.command_options import take_options
 from lab.cli.terminal.option_types import JsonOption, ServiceOptions, SessionFileOption
 from lab.cli.terminal.output import CommandOutput
+from lab.disk.output_files import check_output_file
 from lab.sdk.client import ServiceClient
 from lab.tables.code_list import read_code_list
 from lab.tables.spreadsheet_csv import save_csv
@@ -31,6 +32,11 @@ consent = typer.Typer(
 app.add_typer(consent, name="consent")
 
 IdKindOption = Annotated[IdKind, typer.Option("--id-kind", help="代码类型 Kind of the codes.")]
+_ALL_SET_ASIDE = (
+    "全部搁置，未导入任何授权：请按上述原因改正；代码须按文本导出，类型用 --id-kind 指定（现为 {0}） "
+    "Every row was set aside, and no consent was imported. Correct what the reasons say; export codes as text (no "
+    ".0, no exponent), and name their kind with --id-kind (now {0})."
+)
 _MAX_ROWS_SHOWN = 10  # rejected rows that the terminal shows; --rejected writes them all
 
 
@@ -64,8 +70,13 @@ def import_consents(
     session: SessionFileOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """导入授权 Import consents. Rows that were imported before add nothing."""
+    """导入授权 Import consents. Rows that were imported before add nothing.
+
+    全部搁置时退出码为 3。 If every row is set aside, nothing is imported and the exit code is 3.
+    """
     output = CommandOutput(as_json)
+    if rejected is not None:
+        check_output_file(rejected)
     with ServiceClient.open(session) as client, output.progress.stage("import", 1):
         done = client.upload("/v1/consents", file, "text/csv", id_kind=id_kind)
     output.table(
@@ -89,6 +100,10 @@ def import_consents(
     elif done["aside"]:
         rows = ", ".join(str(one["row"]) for one in done["aside"][:_MAX_ROWS_SHOWN])
         output.say(f"行号 rows: {rows}{' …' if done['set_aside'] > _MAX_ROWS_SHOWN else ''}; 全部 all: --rejected FILE")
+    if done["rows"] and done["set_aside"] == done["rows"]:
+        output.alert(_ALL_SET_ASIDE.format(id_kind))
+        output.print_result(done)
+        raise typer.Exit(InvalidInput.exit_code)
     output.print_result(done)
 
 
@@ -141,6 +156,8 @@ def withdraw(options: WithdrawOptions) -> None:
     for warning in warnings:
         output.say(f"注意 note: {warning}")
     output.print_result(done | {"warnings": warnings})
+    if not done["enterprises"]:
+        raise typer.Exit(InvalidInput.exit_code)  # nothing was withdrawn, which somebody wanted
 
 
 @consent.command("list")

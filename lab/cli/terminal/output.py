@@ -66,6 +66,11 @@ STAGE_LABELS: dict[str, str] = {
     "verify": "核验台账 verify",
     "standing": "查询合同状态 contracts",
     "tidy": "清理 tidy",
+    "read-backup": "读取文件 read files",
+    "encrypt-backup": "加密备份 encrypt backup",
+    "verify-backup": "核验备份 verify backup",
+    "restore": "恢复文件 restore files",
+    "copy-database": "复制数据库 copy database",
 }
 
 

@@ -9,6 +9,7 @@ dimensions of every enterprise) and one portrait drawn as a page.
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from lab.simulation.party_steps import (
     ScoringJob,
     conclude_contract,
     import_register,
+    ready_parties,
     run_scoring_job,
     set_up_bureau,
     train_model,
@@ -67,16 +69,18 @@ def measure(workload: EndToEndWorkload, progress: Progress) -> dict[str, Any]:
     deployment.prepare()
     with progress.stage("measure", 5) as steps:
         files = write_firm_files(workload.folder / "files", workload.register, workload.enterprises, workload.columns)
-        set_up_bureau(deployment, BENCHMARK_PARTIES)
+        passwords = set_up_bureau(deployment, BENCHMARK_PARTIES)
         import_register(deployment, files.register, id_column=ID, id_kind="uscc")
         steps.advance()
         train_model(deployment, files.pilot, id_column=ID, label=LABEL, name="credit")
         steps.advance()
-        with deployment.run_service() as service:
+        with ExitStack() as running:
+            ready = ready_parties(deployment, BENCHMARK_PARTIES, passwords, running)
+            service = ready.service
             terms = ContractTerms(
                 "credit@1", workload.detail, workload.engine, Purpose.CREDIT_APPROVAL, workload.enterprises + 1
             )
-            contract = conclude_contract(deployment, service, BENCHMARK_PARTIES, terms)
+            contract = conclude_contract(deployment, ready, terms)
             _fetch_setup(deployment, service, contract, files.portfolio)
             steps.advance()
             measured = _measure_scoring(workload, deployment, service, contract, files.portfolio)

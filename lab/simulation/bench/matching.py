@@ -9,6 +9,7 @@ the start of commands and the reading of files, as for the peers (``tests/benchm
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,14 @@ from typing import Any
 from lab.simulation.bench.cpu_time import commands_cpu_seconds, process_cpu_seconds
 from lab.simulation.bench.matching_files import ID, LABEL, write_matching_files
 from lab.simulation.local_deployment import LocalDeployment, ServiceProcess
-from lab.simulation.party_steps import BENCHMARK_PARTIES, ContractTerms, conclude_contract, set_up_bureau, train_model
+from lab.simulation.party_steps import (
+    BENCHMARK_PARTIES,
+    ContractTerms,
+    conclude_contract,
+    ready_parties,
+    set_up_bureau,
+    train_model,
+)
 from lab.simulation.process_monitor import MemoryMonitor
 from lab.terms.contract.document import Purpose, ResultDetail
 from lab.terms.errors import ShulabError
@@ -45,7 +53,7 @@ def measure(workload: MatchingWorkload, progress: Progress) -> dict[str, Any]:
     deployment.prepare()
     with progress.stage("measure", 5) as steps:
         files = write_matching_files(workload.folder / "files", workload.register, workload.portfolio)
-        set_up_bureau(deployment, BENCHMARK_PARTIES)
+        passwords = set_up_bureau(deployment, BENCHMARK_PARTIES)
         home = ("--home", deployment.bureau_home)
         importing, begun = MemoryMonitor(), time.perf_counter()
         words = ("bureau", "import", files.register, "--id", ID, "--no-evaluate", *home)
@@ -54,11 +62,13 @@ def measure(workload: MatchingWorkload, progress: Progress) -> dict[str, Any]:
         steps.advance()
         train_model(deployment, files.pilot, "--family", "scorecard", id_column=ID, label=LABEL, name="credit")
         steps.advance()
-        with deployment.run_service() as service:
+        with ExitStack() as running:
+            ready = ready_parties(deployment, BENCHMARK_PARTIES, passwords, running)
+            service = ready.service
             terms = ContractTerms(
                 "credit@1", ResultDetail.TOTAL, workload.engine, Purpose.CREDIT_APPROVAL, workload.portfolio + 1
             )
-            contract = conclude_contract(deployment, service, BENCHMARK_PARTIES, terms)
+            contract = conclude_contract(deployment, ready, terms)
             evaluating, begun_cpu = MemoryMonitor(), commands_cpu_seconds()
             workers = ["--processes", str(workload.processes)]
             workers += ["--cluster", workload.cluster] if workload.cluster else []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from lab.simulation.trial.columns import TrialColumns
 from lab.simulation.trial.dictionaries import TrialDictionaries, dictionary_warnings, list_dimension_inputs
 from lab.simulation.trial.joined_files import JoinedFiles
+from lab.simulation.trial.phases import TrialPhases
 from lab.simulation.trial.report import TrialReport
 from lab.simulation.trial.score_metrics import (
     DiscriminationMetrics,
@@ -38,8 +38,8 @@ from models.shared.features import encode_features
 class TrialResults:
     """What a trial produced.
 
-    ``manifest``: the bank's run. ``peak_bureau``: the bureau's peak memory in bytes. ``imported``: what the bureau's
-    import said.
+    ``plain``: raw scores of the test rows in clear, by model. ``manifest``: the bank's run. ``peak_bureau``: the
+    bureau's peak memory in bytes. ``imported``: what the bureau's import said.
     """
 
     settings: TrialSettings
@@ -50,24 +50,25 @@ class TrialResults:
     words: TrialDictionaries = field(default_factory=TrialDictionaries)
     imported: Mapping[str, Any] = field(default_factory=dict)
     columns: TrialColumns = field(default_factory=TrialColumns)
+    plain: Mapping[str, Floats] = field(default_factory=dict)
 
 
-def build_report(results: TrialResults, seconds: Mapping[str, float], begun: float) -> TrialReport:
-    """Compare encrypted with plain scores; ``begun`` is the start of the trial by ``time.perf_counter``.
+def build_report(results: TrialResults, seconds: Mapping[str, float], phases: TrialPhases) -> TrialReport:
+    """Compare encrypted with plain scores; ``seconds``: of the parties' steps, ``phases``: of the trial so far.
 
     Raises ``ShulabError`` if the bank's result lacks a score.
     """
     joined, trained, manifest = results.joined, results.trained, results.manifest
     raw, points = _read_scores(results.settings.out / "scores.parquet", joined.codes(joined.test))
-    scores = {"encrypted": raw} | _plain_scores(results.settings, joined, trained)
+    scores = {"encrypted": raw} | dict(results.plain)
     labels: NDArray[np.int8] = joined.labels[joined.test]
     metrics = measure_discrimination(labels, scores)
     difference = max_abs_difference(raw, scores["plain"])
     verdict = _verdict(trained.model, labels.astype(np.int64), scores, results.settings.seed)
     facts = _figures(results, metrics, difference) | {
         "verdict": verdict_summary(verdict),
-        "seconds": {step: round(value, 3) for step, value in seconds.items()}
-        | {"total": round(time.perf_counter() - begun, 3)},
+        "seconds": {step: round(value, 3) for step, value in seconds.items()},
+        "phases": phases.totals(),
     }
     return TrialReport(
         facts=facts,
@@ -86,7 +87,7 @@ def build_report(results: TrialResults, seconds: Mapping[str, float], begun: flo
             for side, reasons in (("数据局 bureau", joined.bureau.set_aside), ("银行 bank", joined.bank.set_aside))
             for reason, count in reasons.items()
         ],
-        dimensions=list_dimension_inputs(trained.model.sheet(finest_detail(trained.model))),
+        dimensions=list_dimension_inputs(trained.model.sheet(ResultDetail(manifest["detail"]))),
         columns=results.columns,
         warnings=_warnings(results, metrics.auc["encrypted"], difference),
         verdict=verdict_lines(verdict),
@@ -159,7 +160,7 @@ def _read_scores(path: Path, codes: list[str]) -> tuple[Floats, Floats]:
     return found["raw"].to_numpy().astype(np.float64), found["score"].to_numpy().astype(np.float64)
 
 
-def _plain_scores(settings: TrialSettings, joined: JoinedFiles, trained: TrainingResult) -> dict[str, Floats]:
+def score_in_clear(settings: TrialSettings, joined: JoinedFiles, trained: TrainingResult) -> dict[str, Floats]:
     """Raw scores of the test rows in clear, by model."""
     labels, pilot, rest = joined.labels[joined.pilot], joined.pilot, joined.test
     pilot_data = joined.bureau_features(pilot), joined.bank_features(pilot), labels
@@ -235,8 +236,3 @@ def _command_warnings(results: TrialResults) -> list[BilingualText]:
         for zh, en in map(read_warning, found):
             warnings.append((f"{side_zh}：{zh}", f"{side_en}: {en}"))
     return warnings
-
-
-def finest_detail(model: Model) -> ResultDetail:
-    """The finest detail that the model can give: subtotals by feature need a model without free interactions."""
-    return ResultDetail.DIMENSIONS if model.interactions == "free" else ResultDetail.FULL

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lab.disk.private_files import replace_private
 from lab.simulation.trial.joined_files import PartyFile
 from lab.simulation.trial.settings import TrialSettings
 from lab.terms.text.bilingual import BilingualText
-from models.shared.dictionary_file import read_dictionary
+from models.shared.dictionary_file import read_dictionary, require_described_columns
 from models.shared.dimensions import DIMENSIONS
 from models.shared.features import FeatureDescription
 from models.shared.sheet import BankSheet
@@ -54,32 +56,56 @@ def read_dictionaries(settings: TrialSettings) -> TrialDictionaries:
     return TrialDictionaries(read_dictionary(bureau) if bureau else {}, read_dictionary(bank) if bank else {})
 
 
+def require_trial_columns(
+    settings: TrialSettings, words: TrialDictionaries, bureau: PartyFile, bank: PartyFile
+) -> None:
+    """Check that each entry describes a column of its party's file, or of either file if one dictionary is for both.
+
+    Raises ``InvalidInput``, naming each entry that describes none.
+    """
+    headers = {"bureau": bureau.all_rows.columns, "bank": bank.all_rows.columns}
+    if settings.bureau_dictionary == settings.bank_dictionary:
+        require_described_columns(words.bureau, headers["bureau"], headers["bank"], what="either file")
+        return
+    require_described_columns(words.bureau, headers["bureau"], what="the bureau's file")
+    require_described_columns(words.bank, headers["bank"], what="the bank's file")
+
+
+def write_dictionary(path: Path, words: Descriptions, columns: Sequence[str]) -> Path:
+    """Write the entries of ``columns`` alone as a dictionary, for a command that reads one party's table."""
+    chosen = {column: words[column] for column in columns if column in words}
+    domains = sorted({one.domain for one in chosen.values() if one.domain})
+    lines = [f"domains = {_toml(domains)}"]
+    for column, one in chosen.items():
+        texts = {"code": one.item} | {
+            key: getattr(one, key) for key in ("zh", "en", "dimension", "domain", "grade", "kind", "unit")
+        }
+        lines += [f"[items.{_toml(column)}]", *(f"{key} = {_toml(text)}" for key, text in texts.items() if text)]
+        lines += [f"null = {_toml(list(one.null))}"] if one.null else []
+    replace_private(path, ("\n".join(lines) + "\n").encode())
+    return path
+
+
+def _toml(value: str | list[str]) -> str:
+    """A text or a list of texts in TOML, whose basic strings have JSON's escapes."""
+    return json.dumps(value, ensure_ascii=False)
+
+
 def dictionary_warnings(
     settings: TrialSettings, words: TrialDictionaries, bureau: PartyFile, bank: PartyFile
 ) -> list[BilingualText]:
-    """Entries that describe no column, columns without an entry, and entries that describe a column of each party."""
+    """Columns without an entry, and entries that describe a column of each party."""
     sides = (
         (settings.bureau_dictionary, words.bureau, bureau, "数据局", "bureau"),
         (settings.bank_dictionary, words.bank, bank, "银行", "bank"),
     )
     warnings: list[BilingualText] = []
-    known: dict[Path, tuple[Descriptions, set[str]]] = {}
     for path, described, party, zh, en in sides:
         if path is None:
             continue
-        known.setdefault(path, (described, set()))[1].update(party.all_rows.columns)
         absent = sum(column not in described for column in party.columns)
         if absent:
             warnings.append(_undescribed_warning(absent, len(party.columns), zh, en))
-    for path, (described, columns) in known.items():
-        stray = sum(column not in columns for column in described)
-        if stray:
-            warnings.append(
-                (
-                    f"词典 {path.name} 有 {stray:,} 个条目不对应任何列，未使用",
-                    f"{stray:,} entries of {path.name} describe no column; they were not used",
-                )
-            )
     if settings.bureau_dictionary is not None and settings.bureau_dictionary == settings.bank_dictionary:
         shared = len(set(bureau.columns) & set(bank.columns) & set(words.bank))
         if shared:

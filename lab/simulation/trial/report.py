@@ -29,6 +29,7 @@ from lab.simulation.trial.charts import (
 )
 from lab.simulation.trial.columns import TrialColumns
 from lab.simulation.trial.dictionaries import DimensionInputs
+from lab.simulation.trial.phases import PHASE_LABELS, STEP_LABELS
 from lab.simulation.trial.score_metrics import DiscriminationMetrics
 from lab.tables.cells.reading import KIND_LABELS
 from lab.terms.text.bilingual import BilingualText, join_languages
@@ -40,14 +41,6 @@ MODEL_LABELS: Mapping[str, BilingualText] = {
     "free": ("不受约束的联合模型，明文", "unconstrained joint model, in clear"),
     "bureau_only": ("仅数据局数据", "bureau's data alone"),
     "bank_only": ("仅银行数据", "bank's data alone"),
-}
-STEP_LABELS: Mapping[str, BilingualText] = {
-    "import": ("导入登记库", "import the register"),
-    "train": ("训练模型", "train the model"),
-    "match": ("隐私求交", "match"),
-    "encrypt": ("银行加密", "encrypt"),
-    "score": ("密文评分", "score"),
-    "decrypt": ("银行解密", "decrypt"),
 }
 FIGURE_LABELS: Mapping[str, BilingualText] = {
     "rows_bureau": ("数据局文件行数", "rows of the bureau's file"),
@@ -150,7 +143,7 @@ def _page_values(report: TrialReport) -> dict[str, Any]:
 
 def _page_charts(report: TrialReport) -> dict[str, Any]:
     """The charts of the page and their colours, by their names in the template."""
-    facts, seconds = report.facts, report.facts["seconds"]
+    facts, phases = report.facts, report.facts["phases"]
     return {
         "roc": roc_chart(report.metrics.curves),
         "distribution": score_histogram(report.scores, report.labels) if len(report.scores) else "",
@@ -158,10 +151,16 @@ def _page_charts(report: TrialReport) -> dict[str, Any]:
         "bad": BAD,
         "seconds": bar_chart(
             [
-                (f"{zh} {en}", float(seconds.get(step, 0)), f"{seconds.get(step, 0):.2f} s", "#0b6b63")
-                for step, (zh, en) in STEP_LABELS.items()
-            ]
+                (f"{zh} {en}", float(phases[name]), f"{phases[name]:.2f} s", "#0b6b63")
+                for name, (zh, en) in PHASE_LABELS.items()
+                if name in phases
+            ],
+            label=330,
         ),
+        "steps": [
+            {"zh": STEP_LABELS[step][0], "en": STEP_LABELS[step][1], "seconds": f"{value:.2f} s"}
+            for step, value in facts["seconds"].items()
+        ],
         "volumes": _size_bars(facts, ("bytes_up", "bytes_down"), "#4f7f9b"),
         "memory": _size_bars(facts, ("peak_rss_bureau", "peak_rss_bank"), "#9fb0b7"),
         "flow": stacked_bar(
@@ -191,9 +190,9 @@ def draw_report(report: TrialReport) -> RenderableType:
     for key, (zh, en) in FIGURE_LABELS.items():
         if not key.startswith("auc_"):
             figures.add_row(f"{zh} {en}", Text(escape_hidden(_value(key, facts[key]))))
-    for step, (zh, en) in STEP_LABELS.items():
-        figures.add_row(f"{zh} {en}", f"{facts['seconds'].get(step, 0):.2f} s")
-    figures.add_row("合计 total", f"{facts['seconds']['total']:.1f} s")
+    for step, seconds in facts["seconds"].items():
+        figures.add_row(" ".join(STEP_LABELS[step]), f"{seconds:.2f} s")
+    figures.add_row("合计 total", f"{facts['phases']['total']:.1f} s")
     notes = [
         Text(escape_hidden(f"搁置 set aside · {side}: {count:,} 行 rows: {zh} {en}"))
         for side, zh, en, count in report.set_aside
@@ -271,7 +270,7 @@ def _headline_figures(facts: Mapping[str, Any]) -> list[dict[str, str]]:
         {"value": format_rate(joint), "zh": "密文评分 AUC", "en": "AUC, encrypted scores"},
         {"value": gain, "zh": "较仅用银行数据", "en": "compared with the bank's data alone"},
         {"value": f"{facts['matched']:,}", "zh": "求交命中企业", "en": "enterprises matched"},
-        {"value": f"{facts['seconds']['total']:.0f} s", "zh": "全程用时", "en": "total time"},
+        {"value": f"{facts['phases']['total']:.0f} s", "zh": "全程用时", "en": "total time"},
     ]
 
 

@@ -22,6 +22,7 @@ import rfc8785
 
 from lab.terms.errors import InvalidInput, NotAuthentic, NotFound
 from lab.terms.keys.party import Party
+from lab.terms.ledger.restoration import LEDGER_RESTORED, RestorationNote
 from lab.terms.ledger.tampering import EntryLine, LedgerFault, LedgerFaultKind, find_ledger_fault
 from lab.terms.ledger.tree import MerkleTree, SignedTreeHead, VerifiableTreeHead, format_ledger_time, hash_leaf
 from lab.terms.progress import SILENT, Progress, ProgressStage
@@ -32,7 +33,11 @@ _STEP = 4096
 
 @dataclass(frozen=True, slots=True)
 class ExportVerification:
-    """A verified export: number of entries, root over them, signed heads, entries by kind, first and last time."""
+    """A verified export: number of entries, root over them, signed heads, entries by kind, first and last time.
+
+    ``lost``: heads that were kept and that the ledger does not continue, each with the number of the entry in which the
+    bureau states that it restored the ledger from a backup (``lab.terms.ledger.restoration``).
+    """
 
     size: int
     root: str
@@ -40,6 +45,7 @@ class ExportVerification:
     kind_counts: Mapping[str, int]
     first_time: str
     last_time: str
+    lost: tuple[tuple[SignedTreeHead, int], ...] = ()
 
 
 @dataclass
@@ -49,6 +55,7 @@ class _ExportScan:
     tree: MerkleTree = field(default_factory=MerkleTree)
     kinds: Counter[str] = field(default_factory=Counter)
     heads: list[SignedTreeHead] = field(default_factory=list)
+    restorations: list[RestorationNote] = field(default_factory=list)
     first_odd_entry: int | None = None
     first: str = ""
     last: str = ""
@@ -87,7 +94,9 @@ def verify_export(
     with progress.stage("verify", path.stat().st_size) as stage:
         found = _read(path, stage)
     size = len(found.tree)
-    heads: list[VerifiableTreeHead] = sorted([*found.heads, *known_heads], key=lambda head: head.size)
+    lost = _find_lost(found, known_heads, bureau_key)
+    kept = [head for head in known_heads if head not in lost]
+    heads: list[VerifiableTreeHead] = sorted([*found.heads, *kept], key=lambda head: head.size)
     good, fault = _check_heads(found.tree, heads, bureau_key)
     if fault is None and size not in {head.size for head in found.heads}:
         fault = LedgerFault(
@@ -101,7 +110,24 @@ def verify_export(
     if fault is not None:
         raise fault
     root: str = found.tree.get_root().hex()
-    return ExportVerification(size, root, len(found.heads), dict(found.kinds), found.first, found.last)
+    kinds = dict(found.kinds)
+    return ExportVerification(size, root, len(found.heads), kinds, found.first, found.last, tuple(lost.items()))
+
+
+def _find_lost(
+    found: _ExportScan, known_heads: Sequence[VerifiableTreeHead], bureau_key: str
+) -> dict[SignedTreeHead, int]:
+    """The bureau's own heads that do not fit the tree, and that a statement of a restoration explains."""
+    lost = {}
+    for head in known_heads:
+        if not isinstance(head, SignedTreeHead):
+            continue  # a checkpoint has no time, so that no statement can be later than it
+        fits = head.size <= len(found.tree) and found.tree.get_root(head.size).hex() == head.root
+        note = next((one for one in found.restorations if one.explains(head)), None)
+        if note is not None and not fits:
+            head.verify(bureau_key)
+            lost[head] = note.entry
+    return lost
 
 
 def _first_doubtful_entry(found: _ExportScan, good: int, fault: LedgerFault | None, thorough: bool) -> int | None:
@@ -169,6 +195,8 @@ def _read(path: Path, stage: ProgressStage) -> _ExportScan:
             found.first_odd_entry = found.first_odd_entry or count
         else:
             found.kinds[str(body.get("kind"))] += 1
+            if body.get("kind") == LEDGER_RESTORED:
+                found.restorations += RestorationNote.of_entry(body)
             found.last = str(body.get("time"))
             found.first = found.first or found.last
         if count % _STEP == 0:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from lab.tables.cells.column_kinds import ColumnSummary, require_decided
 from lab.terms.errors import InvalidInput
 from models.bureau.model import MAX_FEATURES
-from models.bureau.training.measurement import validate_label
+from models.bureau.training.label import validate_label
 from models.bureau.training.settings import TrainingSettings
 from models.bureau.training_verdict import FeatureRemark
 from models.shared.features import Feature, FeatureCells, describe_columns, infer_features, read_features

@@ -23,6 +23,9 @@ class TrainingSettings:
     """A scorecard is always ``one``."""
     seed: int = 0
     trees: int = DEFAULT_TREE_COUNT
+    compared: bool = True
+    """Whether the joint model is compared with those of each party alone and without constraint; else the card's
+    verdict has no comparison."""
     value_limit: int = VALUE_LIMIT
     """The largest absolute value of an output, in quanta: it decides the quantum."""
     name: str = "credit"

@@ -22,7 +22,8 @@ from models.bureau.model import Model, choose_quantum
 from models.bureau.model_card import ModelCard
 from models.bureau.training import boosted_trees
 from models.bureau.training.card_entries import collect_warnings, learner_settings, training_libraries
-from models.bureau.training.measurement import auc, calibrate, ks_statistic, validate_label
+from models.bureau.training.label import validate_label
+from models.bureau.training.measurement import auc, calibrate, ks_statistic
 from models.bureau.training.pilot_sample import PilotSample, encode_both, read_sample
 from models.bureau.training.scorecard import ScorecardLearner
 from models.bureau.training.settings import DEFAULT_TREE_COUNT, TrainingSettings
@@ -176,9 +177,11 @@ def _models(settings: TrainingSettings, cards: ScorecardLearner) -> dict[str, Co
     constraint.
     """
     family, seed, trees = settings.family, settings.seed, settings.trees
+    joint = {JOINT: ComparedFitter(_fitter(family, settings.interactions, cards, seed, trees))}
+    if not settings.compared:
+        return joint
     alone = _fitter(family, "free", cards, seed, trees)
-    return {
-        JOINT: ComparedFitter(_fitter(family, settings.interactions, cards, seed, trees)),
+    return joint | {
         "bank_only": ComparedFitter(alone, "bank"),
         "bureau_only": ComparedFitter(alone, "bureau"),
         "free": ComparedFitter(_fitter("boosted", "free", cards, seed, trees)),
@@ -221,7 +224,7 @@ def _draft_card(
     outcomes = cards.binnings(sample.values, sample.label, sample.features) if settings.family == "scorecard" else ()
     joint_auc = auc(measured.unseen.label, joint)
     if settings.family == "boosted" and settings.interactions == "free":
-        del scores["free"]  # it is the joint model
+        scores.pop("free", None)  # it is the joint model
     others: dict[ComparedModel, NDArray[np.float64]] = {
         name: scores[name] for name in get_args(ComparedModel) if name in scores
     }

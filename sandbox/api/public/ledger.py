@@ -86,6 +86,14 @@ class LedgerEntryList(BaseModel):
     entries: list[dict[str, Any]]
 
 
+class RestorationList(BaseModel):
+    """Statements that the ledger was restored from a backup (``shulab-restoration/1``), each with its proof."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"restorations": []}]})
+
+    restorations: list[dict[str, Any]]
+
+
 class InclusionProofView(BaseModel):
     """An entry, the proof that it is in the tree, and the tree's head."""
 
@@ -180,6 +188,19 @@ async def get_consistency_proof(
     """Between any two sizes of this ledger; hashes only."""
     proof = await run_in_threadpool(service.bureau.ledger.prove_consistency, first, second)
     return {"from": first, "to": second, "proof": proof}
+
+
+@router.get(
+    "/ledger/restorations",
+    operation_id="ledger_restorations",
+    summary="台账恢复声明 / Statements that the ledger was restored from a backup",
+    response_model=RestorationList,
+    responses=PUBLIC_PROBLEMS,
+)
+async def get_restorations(service: Dependencies) -> Any:
+    """Signed entries with their proofs: what was kept, and which later head is lost. Public, as heads are."""
+    found = await run_in_threadpool(service.bureau.ledger.restorations)
+    return {"restorations": [one.as_dict() for one in found]}
 
 
 @router.get(

@@ -6,6 +6,13 @@ they describe.
 
 from lab.bureau.data.catalogue.dictionary import CatalogueItem, describe_columns
 from lab.bureau.data.catalogue.repository import load_items, save_items
-from models.shared.dictionary_file import read_dictionary
+from models.shared.dictionary_file import read_dictionary, require_described_columns
 
-__all__ = ["CatalogueItem", "describe_columns", "load_items", "read_dictionary", "save_items"]
+__all__ = [
+    "CatalogueItem",
+    "describe_columns",
+    "load_items",
+    "read_dictionary",
+    "require_described_columns",
+    "save_items",
+]

@@ -20,7 +20,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
 from lab.bureau.configuration.home import BureauHome
-from lab.bureau.data.catalogue import describe_columns
+from lab.bureau.data.catalogue import describe_columns, require_described_columns
 from lab.bureau.data.quality import DriftFinding, column_report_file, dump_column_reports
 from lab.bureau.data.register.comparison import (
     DriftPolicy,
@@ -93,9 +93,10 @@ def import_register(
         )
     table = open_table(source, max_bytes=MAX_BYTES)
     chosen = choose_columns(table.columns, layout.id_column, layout.columns)
+    require_described_columns(layout.descriptions, table.columns, what="the register's file")
+    items = describe_columns(name, chosen, layout.descriptions)
     with _import_folder(home, name) as folder:
         found = prepare_register(table, folder, layout, chosen, progress)
-        items = describe_columns(name, chosen, layout.descriptions)
         comparison = compare_register(store, home, name, found, items, policy or DriftPolicy())
         row, rejected = _store(store, home, name, layout, found, comparison, source)
     return RegisterImport(

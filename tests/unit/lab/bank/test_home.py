@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lab.bank.home import BankHome
+from lab.cli.bank.options import ConnectionOptions
 from lab.terms.errors import Conflict, InvalidInput, NotAllowed, NotAuthentic, NotFound
 from lab.terms.keys.party import Party
 
@@ -84,6 +85,18 @@ def test_a_pinned_bureau_does_not_take_the_name_of_another(tmp_path: Path) -> No
         home.find_pin(Party(name=BUREAU.name, public_key=other.public_key))
     renamed = home.find_pin(Party(name="a third name", public_key=other.public_key))
     assert renamed is not None and renamed.bureau == other
+
+
+def test_the_certificate_authority_of_a_bureau_is_remembered_with_its_pin(tmp_path: Path) -> None:
+    home, _ = BankHome.create(tmp_path / "bank", name="A", passphrase=WORDS)
+    home.pin(BUREAU, "https://bureau.example", ca_file=tmp_path / "ca.pem")
+    home.pin(BUREAU, "https://bureau.example:8443")
+    (pin,) = BankHome.open(home.folder).pins()
+    assert (pin.url, pin.ca_file) == ("https://bureau.example:8443", tmp_path / "ca.pem")
+    options = ConnectionOptions(home=home.folder)
+    assert options._remembered_ca_file("https://another.example", BUREAU.public_key) == tmp_path / "ca.pem"
+    assert options._remembered_ca_file("https://bureau.example:8443/", None) == tmp_path / "ca.pem"
+    assert options._remembered_ca_file("https://another.example", "cd" * 32) is None
 
 
 def test_a_contract_never_signed_is_not_found_and_its_id_is_no_path(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.bureau.configuration.item_grades import SensitivityGrade, parse_grade, required_approvals
+from lab.bureau.configuration.item_grades import required_approvals
 from lab.bureau.contracts import AccessRequest, policy
 from lab.bureau.contracts.draft_clauses import ContractOptions
 from lab.bureau.contracts.workflow import (
@@ -25,6 +25,7 @@ from lab.terms.contract.draft_options import DraftOptions
 from lab.terms.contract.proposal import ContractProposal
 from lab.terms.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from lab.terms.keys.party_card import read_party_card
+from models.shared.catalogue_words import SensitivityGrade, parse_grade
 from tests.support.bureau_scene import START
 from tests.support.contract_papers import BUREAU, DAYS, PARTY, TRANSITIONS, contract, sign_both
 

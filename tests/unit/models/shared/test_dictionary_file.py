@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from lab.terms.errors import InvalidInput, NotFound
-from models.shared.dictionary_file import read_dictionary
+from models.shared.dictionary_file import read_dictionary, require_described_columns
+from models.shared.features import FeatureDescription
 
 
 def test_dictionaries_are_read_strictly(tmp_path: Path) -> None:
@@ -27,3 +28,12 @@ def test_words_and_dimensions_are_kept(tmp_path: Path) -> None:
     path.write_text('[items.a]\nzh = "a\\u202eb"\n', encoding="utf-8")
     with pytest.raises(InvalidInput):
         read_dictionary(path)
+
+
+def test_each_entry_describes_a_column() -> None:
+    words = dict.fromkeys(("NAICSX", "a", "elsewhere"), FeatureDescription())
+    require_described_columns(words, ["a", "NAICSX"], ["elsewhere"])
+    with pytest.raises(InvalidInput, match=r"the table; 2 describe none: NAICSX \(nearest: NAICS\), elsewhere"):
+        require_described_columns(words, ["id", "NAICS", "a"])
+    with pytest.raises(InvalidInput, match="and 10 more"):
+        require_described_columns(dict.fromkeys((f"x{i}" for i in range(30)), FeatureDescription()), ["a"])

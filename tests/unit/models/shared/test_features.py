@@ -7,11 +7,11 @@ import polars as pl
 import pytest
 
 from lab.terms.errors import InvalidInput
+from models.shared.dictionary_entries import parse_dictionary
 from models.shared.features import (
     FeatureDescription,
     encode_features,
     infer_features,
-    parse_feature_descriptions,
     read_features,
 )
 
@@ -96,12 +96,8 @@ def test_an_empty_table_has_no_rows_and_its_features() -> None:
 
 
 def test_words_come_from_the_dictionary() -> None:
-    words = parse_feature_descriptions(
-        {"items": {"a": {"code": "TAX-1", "zh": "纳税额", "en": "Tax paid", "dimension": "tax"}}}
-    )
+    words = parse_dictionary({"items": {"a": {"code": "TAX-1", "zh": "纳税额", "en": "Tax paid", "dimension": "tax"}}})
     assert words == {"a": FeatureDescription(item="TAX-1", zh="纳税额", en="Tax paid", dimension="tax")}
     (described, bare) = infer_features(text(a=["1"], b=["1"]), "bureau", words)
     assert (described.label_zh, described.item, described.dimension) == ("纳税额", "TAX-1", "tax")
     assert (bare.label_zh, bare.label_en, bare.item, bare.dimension) == ("b", "b", "", "operations")
-    with pytest.raises(InvalidInput, match="dimensions"):
-        parse_feature_descriptions({"items": {"a": {"dimension": "luck"}}})

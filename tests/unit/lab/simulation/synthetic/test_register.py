@@ -19,7 +19,7 @@ from lab.simulation.synthetic.register import (
 )
 from lab.terms.identifiers import RejectionReason, normalise_identifiers
 from models.bureau.training.trainer import fit_baseline
-from models.shared.features import parse_feature_descriptions
+from models.shared.dictionary_entries import parse_dictionary
 
 
 def test_codes_are_valid_distinct_and_of_no_region():
@@ -57,16 +57,11 @@ def test_dictionaries_describe_every_column():
     town = make_synthetic_register(300, 1)
     clients = make_synthetic_portfolio(town, 100, 1)
     for name, frame in (("register", town.register), ("portfolio", clients.clients)):
-        words = parse_feature_descriptions(tomllib.loads(read_bundled_dictionary(name)))
+        words = parse_dictionary(tomllib.loads(read_bundled_dictionary(name)))
         assert set(words) == set(frame.columns) - {ID}
         assert all(word.zh and word.en and word.dimension and word.item for word in words.values())
     assert (
-        len(
-            {
-                word.dimension
-                for word in parse_feature_descriptions(tomllib.loads(read_bundled_dictionary("register"))).values()
-            }
-        )
+        len({word.dimension for word in parse_dictionary(tomllib.loads(read_bundled_dictionary("register"))).values()})
         == 5
     )
 

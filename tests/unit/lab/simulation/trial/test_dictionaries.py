@@ -6,7 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from lab.simulation.trial.dictionaries import dictionary_warnings, list_dimension_inputs, read_dictionaries
+from lab.simulation.trial.dictionaries import (
+    dictionary_warnings,
+    list_dimension_inputs,
+    read_dictionaries,
+    require_trial_columns,
+)
 from lab.simulation.trial.joined_files import JoinOptions, read_joined_files
 from lab.simulation.trial.settings import TrialSettings
 from lab.terms.contract.document import ResultDetail
@@ -58,12 +63,24 @@ def test_each_party_has_its_own_words_for_a_column_of_one_name(tmp_path: Path) -
     ]
 
 
-def test_entries_without_a_column_and_shared_names_are_counted(tmp_path: Path) -> None:
-    text = "".join(entry(column, column, "tax") for column in ("a", "b", "c", "typo", "id"))
-    found = warned(made(tmp_path, text, None, one_file=True))
-    assert len(found) == 2
-    assert found[0] == "1 entries of bureau.toml describe no column; they were not used"
-    assert found[1].startswith("1 columns have one name in both files")
+def checked(settings: TrialSettings) -> None:
+    joined = read_joined_files(settings.bureau, settings.bank, JoinOptions("id", "y", "opaque"))
+    require_trial_columns(settings, read_dictionaries(settings), joined.bureau, joined.bank)
+
+
+def test_shared_names_are_counted(tmp_path: Path) -> None:
+    text = "".join(entry(column, column, "tax") for column in ("a", "b", "c", "id"))
+    settings = made(tmp_path, text, None, one_file=True)
+    checked(settings)
+    (found,) = warned(settings)
+    assert found.startswith("1 columns have one name in both files")
+
+
+def test_an_entry_without_a_column_stops_the_trial(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="either file; 1 describe none: typo"):
+        checked(made(tmp_path, entry("a", "纳税", "tax") + entry("typo", "误", "tax"), None, one_file=True))
+    with pytest.raises(InvalidInput, match=r"the bank's file; 1 describe none: b[.]"):
+        checked(made(tmp_path, None, entry("b", "年限", "existence")))
 
 
 def test_without_a_dictionary_nothing_is_warned_of(tmp_path: Path) -> None:

@@ -14,40 +14,12 @@ from sklearn.metrics import roc_auc_score
 from lab.simulation.trial.report import (
     FIGURE_LABELS,
     MODEL_LABELS,
-    STEP_LABELS,
-    TrialReport,
     draw_report,
     format_bytes,
     write_report,
 )
 from lab.simulation.trial.score_metrics import max_abs_difference, measure_discrimination
-
-
-def made(count: int = 400) -> TrialReport:
-    rng = np.random.default_rng(0)
-    labels = (rng.random(count) < 0.3).astype(np.int8)
-    scores = {name: labels * 1.2 + rng.normal(size=count) for name in MODEL_LABELS}
-    verdict = measure_discrimination(labels, scores)
-    facts = dict.fromkeys(FIGURE_LABELS, 7) | {
-        "bureau_file": "<script>alert(1)</script>.csv",
-        "bank_file": "bank.csv",
-        "auc_encrypted": verdict.auc["encrypted"],
-        "auc_plain": verdict.auc["plain"],
-        "auc_bank_only": verdict.auc["bank_only"],
-        "max_abs_score_error": 1e-6,
-        "engine": "openmined",
-        "seed": 1,
-        "seconds": dict.fromkeys([*STEP_LABELS, "total"], 1.5),
-    }
-    return TrialReport(
-        facts=facts,
-        metrics=verdict,
-        scores=600 - 40 * scores["encrypted"],
-        labels=labels,
-        row_outcomes=[("评分 scored", count), ("搁置 set aside", 3)],
-        set_aside=[("银行 bank", "空", "empty", 3)],
-        warnings=[("注意", "beware")],
-    )
+from tests.support.trial_reports import make_trial_report
 
 
 def test_auc_and_ks_agree_with_scikit_learn():
@@ -69,7 +41,7 @@ def test_one_class_gives_no_figure_rather_than_a_wrong_one(labels):
 
 
 def test_report_is_self_contained_and_escaped(tmp_path):
-    page = write_report(made(), tmp_path / "report.html").read_text(encoding="utf-8")
+    page = write_report(make_trial_report(), tmp_path / "report.html").read_text(encoding="utf-8")
     assert "<script" not in page
     assert not re.findall(r"(?:src|href)\s*=", page)
     assert set(re.findall(r"https?://[^\"' <]+", page)) <= {"http://www.w3.org/2000/svg"}
@@ -80,18 +52,19 @@ def test_report_is_self_contained_and_escaped(tmp_path):
 
 def test_report_without_any_score(tmp_path):
     nothing = replace(
-        made(),
+        make_trial_report(),
         scores=np.zeros(0),
         labels=np.zeros(0, np.int8),
         metrics=measure_discrimination(np.zeros(0, np.int8), dict.fromkeys(MODEL_LABELS, np.zeros(0))),
-        facts=dict(made().facts) | {"auc_encrypted": None, "auc_bank_only": None, "max_abs_score_error": None},
+        facts=dict(make_trial_report().facts)
+        | {"auc_encrypted": None, "auc_bank_only": None, "max_abs_score_error": None},
     )
     assert "–" in write_report(nothing, tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_terminal_table_names_every_model():
     console = Console(width=140, record=True, file=io.StringIO())
-    console.print(draw_report(made()))
+    console.print(draw_report(make_trial_report()))
     text = console.export_text()
     assert all(en in text for _, en in MODEL_LABELS.values())
 
@@ -101,7 +74,7 @@ def test_the_verdict_is_on_the_page_and_the_terminal_and_a_leak_stands_out(tmp_p
         ("可能泄露结果：银行列 <b>", "Possible leak: bank column <b>"),
         ("联合模型优于", "The joint model is better"),
     )
-    report = replace(made(), verdict=[calm, leak], warnings=[leak, ("注意", "beware")])
+    report = replace(make_trial_report(), verdict=[calm, leak], warnings=[leak, ("注意", "beware")])
     page = write_report(report, tmp_path / "report.html").read_text(encoding="utf-8")
     assert (
         "结论<small>Verdict" in page
@@ -125,7 +98,9 @@ def test_the_verdict_is_on_the_page_and_the_terminal_and_a_leak_stands_out(tmp_p
     ],
 )
 def test_aucs_are_called_equal_only_as_far_as_they_are(tmp_path, encrypted, plain, words):
-    report = replace(made(), facts=dict(made().facts) | {"auc_encrypted": encrypted, "auc_plain": plain})
+    report = replace(
+        make_trial_report(), facts=dict(make_trial_report().facts) | {"auc_encrypted": encrypted, "auc_plain": plain}
+    )
     assert words in write_report(report, tmp_path / "report.html").read_text(encoding="utf-8")
 
 

@@ -120,7 +120,7 @@ def test_every_row_is_evaluated_whatever_the_shards(room: Room, engine: str, row
     snapshot = room.bring(reversed(codes))
     assert room.snapshots.identifiers(snapshot) == codes
     found = room.evaluated.get_or_evaluate(replace(USE, engine=engine), RowSelection(snapshot))
-    assert found.evaluations.tolist() == room.directly(codes, engine).tolist()
+    assert found.evaluations.read(0, 10**6).tolist() == room.directly(codes, engine).tolist()
     assert found.folder.joinpath("values").stat().st_mode & 0o777 == 0o600
 
 
@@ -135,7 +135,7 @@ def test_what_changed_alone_is_evaluated_and_the_ledger_counts_it(room: Room) ->
     assert set(crew.asked) == new and len(crew.asked) == len(new)
     assert done == EvaluationSummary(rows=207, computed=17, reused=190, resumed=0)
     assert (
-        room.evaluated.get_or_evaluate(USE, RowSelection(second)).evaluations.tolist()
+        room.evaluated.get_or_evaluate(USE, RowSelection(second)).evaluations.read(0, 10**6).tolist()
         == room.directly(sorted(left)).tolist()
     )
     assert [(one["rows"], one["computed"], one["carried"]) for one in room.told()] == [(200, 200, 0), (207, 17, 190)]
@@ -187,12 +187,13 @@ def test_killed_it_goes_on_and_does_no_finished_shard_again(room: Room, shards: 
     assert crew.asked == codes[shards * SHARD :]
     assert done == EvaluationSummary(len(codes), len(codes) - shards * SHARD, 0, shards * SHARD)
     assert (
-        room.evaluated.get_or_evaluate(USE, RowSelection(snapshot)).evaluations.tolist()
+        room.evaluated.get_or_evaluate(USE, RowSelection(snapshot)).evaluations.read(0, 10**6).tolist()
         == room.directly(codes).tolist()
     )
     assert sorted(path.name for path in room.evaluated.folder(USE, RowSelection(snapshot)).iterdir()) == [
         "lock",
         "values",
+        "values.digests",
     ]
 
 
@@ -220,7 +221,8 @@ def test_what_an_interrupted_evaluation_has_done_is_taken_over_by_the_next_versi
     assert crew.asked == [code for code in left if code not in known]
     assert done == EvaluationSummary(len(left), len(crew.asked), len(left) - len(crew.asked), resumed=0)
     assert (
-        room.evaluated.get_or_evaluate(USE, RowSelection(newest)).evaluations.tolist() == room.directly(left).tolist()
+        room.evaluated.get_or_evaluate(USE, RowSelection(newest)).evaluations.read(0, 10**6).tolist()
+        == room.directly(left).tolist()
     )
 
 
@@ -231,7 +233,7 @@ def test_a_file_of_the_wrong_length_is_not_believed(room: Room) -> None:
     values.write_bytes(values.read_bytes()[:-1])
     assert not room.evaluated.is_evaluated(USE, RowSelection(snapshot))
     assert (
-        room.evaluated.get_or_evaluate(USE, RowSelection(snapshot)).evaluations.tolist()
+        room.evaluated.get_or_evaluate(USE, RowSelection(snapshot)).evaluations.read(0, 10**6).tolist()
         == room.directly(codes).tolist()
     )
 
@@ -266,12 +268,15 @@ def test_admitted_rows_alone_are_evaluated_and_taken_over_when_consents_come(roo
     some = RowSelection(snapshot, admitted(list(range(0, 6 * SHARD, 5))))
     assert room.evaluated.evaluate(USE, some, pool=crew) == EvaluationSummary(77, 77, 0, 0)
     assert crew.asked == codes[::5]
-    assert room.evaluated.get_or_evaluate(USE, some).evaluations.tolist() == room.directly(codes[::5]).tolist()
+    assert (
+        room.evaluated.get_or_evaluate(USE, some).evaluations.read(0, 10**6).tolist()
+        == room.directly(codes[::5]).tolist()
+    )
     more, crew = RowSelection(snapshot, admitted(sorted({*range(5, 6 * SHARD, 5), 7, 300}))), Watching()
     room.evaluated.evaluate(USE, more, pool=crew)
     assert crew.asked == [codes[7]]  # 300 had consented before; the withdrawn first one is left out
     left = [codes[row] for row in sorted({*range(5, 6 * SHARD, 5), 7, 300})]
-    assert room.evaluated.get_or_evaluate(USE, more).evaluations.tolist() == room.directly(left).tolist()
+    assert room.evaluated.get_or_evaluate(USE, more).evaluations.read(0, 10**6).tolist() == room.directly(left).tolist()
     # Another version of the register, with other rows admitted: taken over by identifier.
     later, crew = room.bring([*codes[100:], "zzz"]), Watching()
     next_ = RowSelection(later, admitted([0, 3, len(codes) - 100]))
@@ -283,7 +288,7 @@ def test_each_contract_and_operation_has_values_of_its_own(room: Room) -> None:
     codes = codes_of(range(20))
     extent = RowSelection(room.bring(codes))
     uses = [USE, replace(USE, contract="c-0002"), replace(USE, operation="count")]
-    found = [room.evaluated.get_or_evaluate(use, extent).evaluations for use in uses]
+    found = [room.evaluated.get_or_evaluate(use, extent).evaluations.read(0, 20) for use in uses]
     for use, values in zip(uses, found, strict=True):
         assert values.tolist() == room.directly(codes, use=use).tolist()
     joined = np.concatenate(found)
@@ -313,6 +318,16 @@ class Listed:
         return self.codes[first:][:count]
 
 
+class InMemory:
+    """Evaluations from memory, as ``Evaluations`` reads them from a file."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        self.values = values
+
+    def find(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return np.ones(len(rows), dtype=bool), self.values[rows]
+
+
 @settings(max_examples=200, deadline=None)
 @given(old=st.sets(st.text("abc", max_size=4)), new=st.sets(st.text("abc", max_size=4)), data=st.data())
 def test_merging_finds_what_both_have_in_any_windows(old: set[str], new: set[str], data: st.DataObject) -> None:
@@ -322,7 +337,7 @@ def test_merging_finds_what_both_have_in_any_windows(old: set[str], new: set[str
     window = data.draw(st.integers(1, 5))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("lab.bureau.exchange.matching.evaluation_reuse._WINDOW", window)
-        carried = EarlierEvaluations(Listed(had), RowSelection(snapshot), values)  # type: ignore[arg-type]
+        carried = EarlierEvaluations(Listed(had), RowSelection(snapshot), InMemory(values))  # type: ignore[arg-type]
         found: dict[str, list[int]] = {}
         while asked:
             count = data.draw(st.integers(1, 4))

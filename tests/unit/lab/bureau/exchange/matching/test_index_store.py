@@ -113,7 +113,9 @@ def test_an_index_holds_every_enterprise_and_nothing_else(
     assert index.find(strange).tolist() == [-1] * rows
     assert index.find(wanted[:0, :16]).tolist() == []
     assert index.find(np.full((1, 16), 255, dtype=np.uint8)).tolist() == [-1]
-    assert sorted(path.name for path in index.folder.iterdir()) == sorted([BUCKETS_FILE, MANIFEST_FILE, TAGS_FILE])
+    assert sorted(path.name for path in index.folder.iterdir()) == sorted(
+        [BUCKETS_FILE, MANIFEST_FILE, TAGS_FILE, f"{TAGS_FILE}.digests"]
+    )
 
 
 def test_tags_that_begin_alike_are_told_apart(

@@ -8,26 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lab.bank.home import BankHome, default_home
-from lab.bank.runs.metadata import RunKind, read_run_metadata
+from lab.bank.runs.metadata import RunKind
 from lab.cli.bank.options import BankHomeOption, JsonOption
+from lab.cli.bank.results.unfinished_runs import RUN_KIND_LABELS, show_unfinished
 from lab.cli.terminal.column_table import ColumnLine, show_columns
 from lab.cli.terminal.output import CommandOutput
 from lab.terms.errors import InvalidInput
 
 if TYPE_CHECKING:
     from lab.bank.runs.store import FinishedRun
-
-_FORMER_VERSION_NOTE = (
-    "由旧版本开始，无法继续；重新执行即为新作业，另行计费 "
-    "begun by a former version and cannot be resumed: the same command starts a new job, which is charged again"
-)
-RUN_KIND_LABELS = {
-    RunKind.SCORE: "评分 score",
-    RunKind.RESCORE: "重新评分 rescore",
-    RunKind.MATCH: "隐私求交 match",
-    RunKind.COUNT: "隐私计数 count",
-}
-
 
 LONG_FIELDS = ("receipts", "match_receipts", "cosigned", "schema")
 """Fields of a manifest that are long, or say nothing about the run."""
@@ -39,38 +28,76 @@ def runs(
         Path | None,
         typer.Option("--html", help="总览网页 Write an overview page of a scoring run here.", show_default=False),
     ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help="结果文件 Write the results of a scoring run here once more, at no charge: .parquet, .csv or .xlsx.",
+            show_default=False,
+        ),
+    ] = None,
     home: BankHomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """历次运行 List the bank's runs, newest first; or show one, and write an overview page of a scoring run."""
+    """历次运行 List the bank's runs, newest first; or show one, and write its results or an overview page.
+
+    未完成的运行也可查看。 Of a run that was stopped, it shows what was paid for and answered.
+    """
     from lab.bank.portraits.pages.overview_page import overview_page
     from lab.bank.portraits.scored_run import ScoredRun
+    from lab.bank.runs.delivery import give_out
     from lab.bank.runs.store import find_finished_run
-    from lab.disk.private_files import replace_private
+    from lab.disk.output_files import write_output_file
 
     output = CommandOutput(as_json)
     opened = BankHome.open(home or default_home())
-    if run is None and html is None:
+    if run is None and html is None and out is None:
         _list(output, opened)
+        return
+    unfinished = _find_unfinished(opened, run)
+    if unfinished is not None and html is None:
+        facts = show_unfinished(output, unfinished)
+        if out is not None:
+            facts |= _write_partial(output, unfinished, out)
+        output.print_result(facts)
         return
     is_match = run is not None and (opened.matches / Path(run).name).is_dir()
     found = find_finished_run(opened.matches if is_match else opened.runs, run)
-    if html is not None:
+    if html is not None or out is not None:
         _require_scoring_run(found, is_match)
+    manifest = found.manifest if out is None else give_out(found, out)
     show = show_match if is_match else show_run
-    show(output, found.manifest)
+    show(output, manifest)
     if html is not None:
-        replace_private(html.absolute(), overview_page(ScoredRun.open(found)).encode())
+        write_output_file(html, overview_page(ScoredRun.open(found)).encode())
         output.say(f"总览网页 page: {html}")
-    output.print_result(found.manifest | {"html": str(html) if html else None})
+    output.print_result(manifest | {"html": str(html) if html else None})
+
+
+def _write_partial(output: CommandOutput, folder: Path, out: Path) -> dict[str, Any]:
+    """Write the scores that an unfinished run was answered; returns the file, for programs."""
+    from lab.bank.runs.partial_results import read_partial_results
+    from lab.bank.runs.results import write_result_table
+
+    write_result_table(read_partial_results(folder), out)
+    output.say(f"已写入已答复部分 Written, with the enterprises that were answered alone scored: {out}")
+    return {"out": str(out)}
 
 
 def _require_scoring_run(found: FinishedRun, is_match: bool) -> None:
     if is_match:
         raise InvalidInput(
-            f"Expected a scoring run for an overview page; run {found.folder.name} did not score.",
-            next_step="see `lab bank runs` without --html, or name a scoring run",
+            f"Expected a scoring run; run {found.folder.name} did not score.",
+            next_step="see `lab bank runs` without --html and --out, or name a scoring run",
         )
+
+
+def _find_unfinished(home: BankHome, run: str | None) -> Path | None:
+    """The folder of the unfinished run of this name; None if there is none."""
+    from lab.bank.runs.store import unfinished_run_folders
+
+    folders = unfinished_run_folders(home.runs, home.matches) if run is not None else ()
+    return next((folder for folder in folders if folder.name == Path(str(run)).name), None)
 
 
 def _list(output: CommandOutput, home: BankHome) -> None:
@@ -83,7 +110,7 @@ def _list(output: CommandOutput, home: BankHome) -> None:
         [_run_row(manifest) for manifest in manifests],
         whole="运行 run",
     )
-    unfinished = [_show_unfinished(output, folder) for folder in unfinished_run_folders(home.runs, home.matches)]
+    unfinished = [show_unfinished(output, folder) for folder in unfinished_run_folders(home.runs, home.matches)]
     output.print_result({"runs": [summarise_manifest(one) for one in manifests], "unfinished": unfinished})
 
 
@@ -97,21 +124,6 @@ def _run_row(manifest: dict[str, Any]) -> list[str]:
         f"{manifest['scored']:,}" if "scored" in manifest else "",
         str(manifest["finished"])[:16].replace("T", " "),
     ]
-
-
-def _show_unfinished(output: CommandOutput, folder: Path) -> dict[str, Any]:
-    """Say that a run is unfinished and what to do; returns its facts."""
-    metadata = read_run_metadata(folder)
-    can_resume = metadata is None or metadata.can_resume
-    words = f"{RUN_KIND_LABELS[metadata.kind]} · {metadata.contract} · " if metadata else ""
-    how = "重新执行同一命令即可继续 the same command resumes it" if can_resume else _FORMER_VERSION_NOTE
-    output.say(f"未完成 unfinished: {words}{folder.name} ({how})")
-    facts = {
-        "run": folder.name,
-        "kind": metadata and metadata.kind.value,
-        "contract": metadata and metadata.contract,
-    }
-    return facts if can_resume else facts | {"goes_on": False}
 
 
 def show_match(output: CommandOutput, manifest: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from lab.bank.home import BankHome
 from lab.terms.contract.document import ResultDetail
 from tests.support.finished_run import make_run
 
-ROOT = Path(__file__).resolve().parents[5]
+ROOT = Path(__file__).resolve().parents[6]
 WORDS = "correct horse battery"
 
 

@@ -1,0 +1,1 @@
+"""What a bank has of its runs: listed, shown, drawn as portraits, written once more."""

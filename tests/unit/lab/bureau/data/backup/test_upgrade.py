@@ -1,0 +1,61 @@
+"""Upgrades: backed up, migrated, checked; a database of another version is an error with a next step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import sqlalchemy
+
+from lab.bureau.bureau import Bureau
+from lab.bureau.data.backup.home_restore import RestoreOptions, restore_bureau
+from lab.bureau.data.backup.upgrade import find_upgrade, upgrade_bureau
+from lab.bureau.store import open_database
+from lab.bureau.store.migrate import newest_migration
+from lab.disk.backup.backup_keys import BackupKey, BackupRecipient
+from lab.terms.errors import Conflict
+
+KEY = BackupKey.generate()
+RECIPIENTS = [BackupRecipient(KEY.recipient)]
+FORMER = "0010"
+
+
+def set_version(url: str, version: str, *, drop: str = "") -> None:
+    store = open_database(url)
+    with store.engine.begin() as connection:
+        if drop:
+            connection.execute(sqlalchemy.text(f"DROP TABLE {drop}"))
+        connection.execute(sqlalchemy.text("UPDATE alembic_version SET version_num = :version"), {"version": version})
+    store.close()
+
+
+@pytest.fixture
+def former(tmp_path: Path, database_url: str) -> Path:
+    """A bureau of the version before the last migration."""
+    Bureau.create(tmp_path / "home", name="某局", database_url=database_url).close()
+    set_version(database_url, FORMER, drop="write_checks")
+    return tmp_path / "home"
+
+
+def test_an_older_database_is_upgraded_after_a_backup_that_restores(former: Path, tmp_path: Path) -> None:
+    with pytest.raises(Conflict, match=f"migration {FORMER}, this one needs {newest_migration()}.*lab bureau upgrade"):
+        Bureau.open(former)
+    assert find_upgrade(former) == (FORMER, newest_migration())
+    done = upgrade_bureau(former, tmp_path / "b.age", RECIPIENTS)
+    assert (done.before, done.after) == (FORMER, newest_migration())
+    assert done.backup.backup.manifest.facts["migration"] == FORMER
+    with Bureau.open(former) as bureau:
+        assert bureau.readiness()["ready"]
+    assert find_upgrade(former)[0] == newest_migration()
+    restored = restore_bureau(tmp_path / "b.age", KEY, tmp_path / "new", RestoreOptions(database_url="sqlite"))
+    assert restored.statement.facts.size == done.backup.snapshot.size
+    with Bureau.open(tmp_path / "new"):
+        pass
+
+
+def test_a_newer_database_is_refused_by_a_next_step(former: Path, tmp_path: Path, database_url: str) -> None:
+    set_version(database_url, "9999")
+    for call in (lambda: Bureau.open(former), lambda: upgrade_bureau(former, tmp_path / "b.age", RECIPIENTS)):
+        with pytest.raises(Conflict, match="later version of this program: it has migration 9999"):
+            call()
+    assert not (tmp_path / "b.age").exists()
