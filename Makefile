@@ -60,10 +60,11 @@ format: setup-dev  ## put the code into its form
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
 
-pages: setup-dev  ## docs/commands.md anew from the command line itself, docs/formats/reading.md from the reader, deploy/settings from the code
+pages: setup-dev  ## the pages and examples that are made from the code: commands, reading, settings, errors without Chinese
 	@$(PY) -m tests.support.command_page
 	@$(PY) -m tests.support.reading_page
 	@$(PY) -m tests.support.setting_examples
+	@$(PY) -m tests.support.error_messages
 
 docs: setup-dev  ## the documentation as a site, in build/site; no network is used
 	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet && echo "written: build/site/index.html"

@@ -18,15 +18,16 @@ import typer
 from typer.exceptions import TyperException
 
 from lab.cli.terminal.completion import VARIABLE, find_called_group
+from lab.cli.terminal.error_language import check_language
 from lab.cli.terminal.help_formatting import disable_help_truncation
 from lab.cli.terminal.output import (
+    install_hooks,
     report_error,
     report_lost_output,
     report_unexpected_error,
     report_usage_error,
 )
 from lab.cli.terminal.standard_streams import install_tolerant_streams
-from lab.cli.terminal.unexpected_errors import install_hooks
 from lab.process.environment_names import check_command_variables
 from lab.process.file_modes import keep_new_files_private
 from lab.process.garbage_collection import tune_garbage_collection
@@ -158,6 +159,7 @@ def _run(called: str | None) -> int:
     try:
         if not {"-h", "--help", "--version"} & set(sys.argv):
             check_command_variables()
+        check_language(os.environ)
         return build_app(called)(standalone_mode=False) or 0
     except ShulabError as error:
         return report_error(error, as_json=as_json)

@@ -45,7 +45,7 @@ class SavedSession:
         try:
             found = json.loads(content)
             return cls(**{name: str(found.get(name, "")) for name in cls.__dataclass_fields__})
-        except (ValueError, AttributeError):
+        except (ValueError, AttributeError, RecursionError):
             raise InvalidInput(f"Expected a sign-in in {file}; found something else.", next_step=_NEXT) from None
 
 

@@ -16,6 +16,7 @@ TEMPLATES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.j2"
 DRAW = {
     "lab/cli/terminal/output.py",
     "lab/cli/terminal/help_formatting.py",
+    "lab/cli/terminal/text_table.py",
     "lab/bank/portraits/pages/terminal_portrait.py",
     "lab/simulation/trial/report.py",
     "lab/simulation/demo.py",

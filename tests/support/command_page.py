@@ -19,14 +19,26 @@ _HEAD = """\
 
 This page is generated from the command line (`make pages`). Every command has `--help` (`-h`), and `--json` for one
 JSON object on stdout; messages and progress go to stderr. With `--json` an error is an object too: `error` (the word
-below), `detail` and `next_step`.
+below), `detail` and `next_step`, in English.
+
+**语言 Language.** 错误以中文和英文显示。`SHULAB_LANG=zh` 只显示中文（无译文时显示英文），`SHULAB_LANG=en` 只显示英文。
+People read errors in Chinese and English; `SHULAB_LANG=zh` or `SHULAB_LANG=en` shows one of them. A message without a
+translation is shown in English.
+
+**补全 Completion.** 在 bash、zsh 或 fish 中运行 `lab --install-completion`，重开终端后按 Tab 补全命令和选项。
+Run `lab --install-completion` in bash, zsh or fish and open a new terminal: the tabulator then completes commands and
+options. `lab --show-completion` prints the script without installing it.
+
+**终端 Terminals.** 终端编码缺少的字符以转义显示。 A character that the encoding lacks is printed as an escape
+(`\\u753b`), and `--json` is then plain ASCII. If the reader of a pipe leaves, the command still finishes its work. If a
+disk is full under `>`, the command finishes its work and ends with exit code 9: do not repeat a charged job.
 """
 _EXIT_CODES = """\
 | exit code | `error` | meaning |
 |---|---|---|
 | 0 | | success |
 | 1 | `fault` | a fault in Shulab itself; also a question answered with no, and a failed check of `lab doctor` |
-| 2 | | the command line is wrong: an unknown option, a missing argument |
+| 2 | `usage` | the command line is wrong: an unknown option, a missing argument |
 """
 
 

@@ -138,9 +138,12 @@ def officers_screen(monkeypatch: pytest.MonkeyPatch, client: Answering, act: Cal
 
 
 def unwrapped(screen: str) -> str:
-    """The cells of the tables on a screen, each joined from its lines, without spaces."""
+    """The cells of the tables on a screen, each joined from its lines, and the text outside of tables; without spaces.
+
+    A table that is too wide for the screen is a list, which is text outside of tables.
+    """
     cells: list[list[str]] = []
-    found = []
+    found, outside = [], []
     for line in screen.split("\n"):
         if line[:1] in _BARS and line[:1]:
             parts = line.replace("┃", "│").split("│")[1:-1]
@@ -150,8 +153,9 @@ def unwrapped(screen: str) -> str:
         else:
             found += ["".join(cell) for cell in cells]
             cells = []
+            outside.append(line)
     # Rows without a rule between them are joined, so a test searches the text of a whole column.
-    return "\n".join(bare(cell) for cell in found)
+    return "\n".join(bare(cell) for cell in [*found, "".join(outside)])
 
 
 def bare(text: str) -> str:

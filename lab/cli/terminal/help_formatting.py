@@ -8,8 +8,9 @@ names and values leave too little room for their help are drawn as a list: names
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.console import ConsoleOptions, Group, RenderableType, RenderResult
 from rich.measure import Measurement
 from rich.padding import Padding
 from rich.style import StyleType
@@ -36,14 +37,14 @@ class _FoldingTable(Table):
 class _OptionTable(_FoldingTable):
     """A table of options or commands as typer makes it; on a narrow screen one of options becomes a list."""
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+    def __rich_console__(self, console: Any, options: ConsoleOptions) -> RenderResult:
         if len(self.columns) < _OPTION_COLUMNS or self._help_fits(console, options):
             yield from super().__rich_console__(console, options)
             return
         rows = zip(*(column.cells for column in self.columns), strict=True)
         yield Group(*(line for row in rows for line in _list_lines(row, options.max_width)))
 
-    def _help_fits(self, console: Console, options: ConsoleOptions) -> bool:
+    def _help_fits(self, console: Any, options: ConsoleOptions) -> bool:
         widths = [
             max((Measurement.get(console, options, cell).maximum for cell in column.cells), default=0)
             for column in self.columns[:-1]

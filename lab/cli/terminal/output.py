@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -30,12 +31,14 @@ from rich.segment import Segment
 from rich.text import Text
 from typer.exceptions import TyperException
 
+from lab.cli.terminal.error_language import ErrorLanguage, find_language
 from lab.cli.terminal.standard_streams import encode_json_for, find_lost_output
 from lab.cli.terminal.text_table import make_terminal_table
 from lab.cli.terminal.unexpected_errors import describe_errno, describe_fault, explain_error, fault_error
 from lab.terms.errors import MachineFault, NotAllowed, ShulabError
 from lab.terms.progress import ProgressStage
 from lab.terms.text.escaping import VisibleText, dump_visible_json, escape_hidden
+from lab.terms.text.translation import translate_message
 
 if TYPE_CHECKING:
     from lab.terms.contract.name_warnings import NameWarning
@@ -209,8 +212,16 @@ def report_usage_error(error: TyperException, *, as_json: bool = False) -> int:
     if context is not None:
         notes.print(Text(VisibleText(context.get_usage())), soft_wrap=True)
         notes.print(Text(escape_hidden(f"帮助 help: {help_command}")), soft_wrap=True)
-    notes.print(Text(VisibleText(f"错误 error (usage): {error.format_message()}"), style="red"), soft_wrap=True)
+    for line in _in_both_languages("错误 error (usage): ", VisibleText(error.format_message())):
+        notes.print(Text(line, style="red"), soft_wrap=True)
     return error.exit_code
+
+
+def install_hooks() -> None:
+    """Describe errors without their text where Python prints them by itself: at the top, in threads, in destructors."""
+    sys.excepthook = lambda _kind, error, _trace: _report_loose_error(error)
+    threading.excepthook = lambda raised: _report_loose_error(raised.exc_value)
+    sys.unraisablehook = lambda raised: _report_loose_error(raised.exc_value)
 
 
 def report_unexpected_error(error: BaseException, *, as_json: bool) -> int:
@@ -243,16 +254,41 @@ def report_error(error: ShulabError, *, as_json: bool) -> int:
     if as_json:
         _write_json(error.as_dict())
     notes = SafeConsole(stderr=True)
-    notes.print(Text(_visible_error_text(f"错误 error ({error.code}): ", error.detail), style="red"), soft_wrap=True)
+    for line in _in_both_languages(f"错误 error ({error.code}): ", error.detail):
+        notes.print(Text(line, style="red"), soft_wrap=True)
     if error.next_step:
-        notes.print(Text(_visible_error_text("下一步 next: ", error.next_step)), soft_wrap=True)
+        for line in _in_both_languages("下一步 next: ", error.next_step):
+            notes.print(Text(line), soft_wrap=True)
     return error.exit_code
+
+
+def _can_print(text: str) -> bool:
+    """Whether stderr's encoding has all characters of ``text``, so that none becomes an escape."""
+    try:
+        text.encode(getattr(sys.stderr, "encoding", None) or "utf-8")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def _report_loose_error(error: BaseException | None) -> None:
+    if error is not None and not isinstance(error, SystemExit | KeyboardInterrupt):
+        sys.stderr.write(describe_fault(error))
 
 
 def _write_json(facts: Mapping[str, Any]) -> None:
     sys.stdout.write(encode_json_for(sys.stdout, dump_visible_json(facts)) + "\n")
 
 
-def _visible_error_text(before: str, text: str) -> VisibleText:
-    """An error's text after our prefix. The other party's text was already escaped when it was read."""
-    return VisibleText(before + escape_hidden(text))
+def _in_both_languages(before: str, text: str) -> list[VisibleText]:
+    """The lines of an error's text after our prefix, in the languages of ``SHULAB_LANG``.
+
+    The other party's text was already escaped when it was read. Without a translation there is the English alone.
+    """
+    language = find_language(os.environ)
+    chinese = None if language is ErrorLanguage.ENGLISH else translate_message(text)
+    if language is ErrorLanguage.BOTH and chinese is not None and not _can_print(chinese):
+        chinese = None
+    texts = [text] if chinese is None else [chinese] if language is ErrorLanguage.CHINESE else [chinese, text]
+    prefixes = (before, " " * 4)
+    return [VisibleText(prefix + escape_hidden(one)) for prefix, one in zip(prefixes, texts, strict=False)]

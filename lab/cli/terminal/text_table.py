@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from typing import Any
 
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -34,7 +35,7 @@ class TerminalTable:
             for row in rows
         ]
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+    def __rich_console__(self, console: Any, options: ConsoleOptions) -> RenderResult:
         room = options.max_width - 3 * len(self._columns) - 1  # without frames and padding
         least = [self._least_width(position) for position in range(len(self._columns))]
         if room < sum(least):

@@ -2,7 +2,7 @@
 
 The text of such an error may carry a cell, a code or a statement with its parameters, so it is never shown. Shown are
 the kind of the error, the operating system's own word for it, the file's name and the place in the code: none of these
-comes from the data. ``explain_error`` makes an expected error of it; ``install_hooks`` does the same for threads.
+comes from the data.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import sys
-import threading
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -92,18 +90,6 @@ def fault_error(error: BaseException) -> ShulabError:
         f"Expected no fault in Shulab; found {_kind(error)}. Its text is not shown, since it may carry data.",
         next_step=_REPORT,
     )
-
-
-def install_hooks() -> None:
-    """Describe errors without their text where Python prints them by itself: at the top, in threads, in destructors."""
-    sys.excepthook = lambda _kind, error, _trace: _print(error)
-    threading.excepthook = lambda raised: _print(raised.exc_value)
-    sys.unraisablehook = lambda raised: _print(raised.exc_value)
-
-
-def _print(error: BaseException | None) -> None:
-    if error is not None and not isinstance(error, SystemExit | KeyboardInterrupt):
-        sys.stderr.write(describe_fault(error))
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

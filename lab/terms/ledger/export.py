@@ -146,7 +146,7 @@ def _check_header(path: Path, bureau_key: str) -> None:
         try:
             header = json.loads(file.readline())
             fits = header["schema"] == SCHEMA and isinstance(header["bureau"]["public_key"], str)
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             fits = False
     if not fits:
         raise InvalidInput(f"Expected a ledger export ({SCHEMA}); found another file.", next_step="check the path")

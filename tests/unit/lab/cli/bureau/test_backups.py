@@ -65,9 +65,13 @@ def test_without_key_passphrase_or_terminal_the_next_step_is_named(
 ) -> None:
     monkeypatch.delenv("SHULAB_BACKUP_PASSPHRASE", raising=False)
     monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
-    with pytest.raises(InvalidInput, match="no terminal to ask on") as raised:
+    with pytest.raises(InvalidInput, match="public key") as raised:
         run(capfd, "backup", tmp_path / "b.age", "--home", bureau)
     assert "--recipient" in raised.value.next_step
+    with pytest.raises(InvalidInput, match="no terminal to ask on"):
+        run(capfd, "backup-key", tmp_path / "operator.key", "--passphrase")
     monkeypatch.setenv("SHULAB_BACKUP_PASSPHRASE", "five random words are enough")
-    run(capfd, "backup", tmp_path / "b.age", "--home", bureau)
-    assert run(capfd, "verify-backup", tmp_path / "b.age")["party"] == "bureau"
+    made = run(capfd, "backup-key", tmp_path / "operator.key", "--passphrase")
+    run(capfd, "backup", tmp_path / "b.age", "--recipient", made["recipient"], "--home", bureau)
+    found = run(capfd, "verify-backup", tmp_path / "b.age", "--identity", tmp_path / "operator.key")
+    assert found["party"] == "bureau"

@@ -47,6 +47,14 @@ def test_json_is_the_same_object_in_every_encoding(encoding: str) -> None:
     assert json.loads(lab("bank scroe --json").stdout)["error"] == "usage"
 
 
+@pytest.mark.parametrize(("encoding", "chinese"), [("latin-1", False), ("gbk", True), ("utf-8", True)])
+def test_an_error_is_english_where_chinese_would_be_escapes(encoding: str, chinese: bool) -> None:
+    done = lab("bank runs --home /nowhere", PYTHONIOENCODING=encoding)
+    told = done.stderr.decode(encoding)
+    assert "Expected a bank's folder" in told and ("应为银行目录" in told) is chinese
+    assert r"\u5e94" not in told
+
+
 @pytest.mark.parametrize("text", ["登记", "é", "𠮷", "a"])
 @pytest.mark.parametrize("encoding", ["gbk", "latin-1", "ascii", "utf-8", "UTF-8"])
 def test_json_is_escaped_only_where_it_must_be(text: str, encoding: str) -> None:

@@ -150,7 +150,7 @@ def test_no_error_of_the_system_prints_its_text(value: str, number: int | None) 
 def test_threads_and_destructors_print_no_text_either() -> None:
     script = f"""
 import threading
-from lab.cli.terminal.unexpected_errors import install_hooks
+from lab.cli.terminal.output import install_hooks
 install_hooks()
 class Falls:
     def __del__(self): raise ValueError({SECRET!r})
