@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.bank.keys import BankKeys
+from lab.disk.checked_files import DamagedFile, file_identity, read_sealed_json, seal_json
 from lab.disk.private_files import check_private, read_private, replace_private, sync_folder, write_private
 from lab.terms.contract.document import SignedContract, parse_contract
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound
@@ -28,6 +29,8 @@ from lab.terms.text.visible_line import check_visible_line
 
 _SETTINGS = "bank.toml"
 _KEY_FILE_BYTES = 32
+_PINS = "bureaus"
+"""The identity of a pin: its folder alone, because its name follows from its bureau's key (``_rename_pins``)."""
 
 
 def default_home() -> Path:
@@ -203,8 +206,8 @@ class BankHome:
         ca_file = ca_file or next(remembered, None)
         facts = {"name": bureau.name, "public_key": bureau.public_key, "url": url, "pinned": _now()}
         facts |= {"ca_file": str(ca_file.absolute())} if ca_file is not None else {}
-        text = json.dumps(facts, ensure_ascii=False, indent=1)
-        replace_private(self.folder / "bureaus" / f"{bureau.fingerprint}.json", text.encode())
+        path = self.folder / "bureaus" / f"{bureau.fingerprint}.json"
+        replace_private(path, json.dumps(seal_json(facts, _PINS), ensure_ascii=False, indent=1).encode())
 
     def _rename_pins(self) -> None:
         """Rename files that have a bureau's former fingerprint (64 bits) in their names.
@@ -235,17 +238,17 @@ class BankHome:
 
     def _read_pin(self, path: Path) -> PinnedBureau:
         try:
-            facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            facts = read_sealed_json(path, identity=_PINS)
             party, ca_file = Party(name=facts["name"], public_key=facts["public_key"]), facts.get("ca_file")
             return PinnedBureau(party, facts["url"], facts["pinned"], Path(ca_file) if ca_file else None)
-        except (KeyError, TypeError, ValueError):
+        except (DamagedFile, KeyError, TypeError, ValueError):
             raise InvalidInput(
                 f"Expected a pinned bureau in {path.name}; found something else.",
                 next_step="delete it and pin the bureau again",
             ) from None
 
     def contract(self, contract: str, version: int | None = None) -> SignedContract:
-        """A stored version of a contract, or the newest; raises ``NotFound``."""
+        """A stored version of a contract, or the newest; raises ``NotFound``, ``DamagedFile``."""
         stored = self.versions(contract)
         wanted = version if version is not None else max(stored, default=0)
         if wanted not in stored:
@@ -254,7 +257,10 @@ class BankHome:
                 f"Expected a contract that this bank signed; there is none with {which}.",
                 next_step="run `lab bank sign ID --bureau URL`",
             )
-        return parse_contract(self._contract_file(contract, wanted).read_bytes(), kept=True)
+        path = self._contract_file(contract, wanted)
+        hint = "restore the folder contracts/ from a backup, or run `lab bank sign ID --bureau URL` again"
+        facts = read_sealed_json(path, identity=file_identity(path, 2), next_step=hint)
+        return parse_contract(json.dumps(facts), kept=True)
 
     def versions(self, contract: str) -> tuple[int, ...]:
         """The versions of a contract that this bank has signed, ascending."""
@@ -263,8 +269,9 @@ class BankHome:
 
     def store_contract(self, signed: SignedContract) -> None:
         """Store the contract in a file named by its id and version."""
-        text = signed.model_dump_json(by_alias=True, indent=1)
-        replace_private(self._contract_file(signed.contract.id, signed.contract.version), text.encode())
+        path = self._contract_file(signed.contract.id, signed.contract.version)
+        sealed = seal_json(json.loads(signed.model_dump_json(by_alias=True)), file_identity(path, 2))
+        replace_private(path, json.dumps(sealed, ensure_ascii=False, indent=1).encode())
 
     def _contract_file(self, contract: str, version: int) -> Path:
         return self.folder / "contracts" / f"{Path(contract).name}.v{version}.json"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from lab.disk.checked_files import DamagedFile
 from lab.disk.locks import exclusive_lock
 from lab.disk.private_files import read_private, replace_private
 from lab.terms.errors import InvalidInput, NotAuthentic
@@ -85,6 +86,8 @@ class CheckpointCosigner:
 
     def _cosign(self, folder: Path, request: AddCheckpointRequest, log: NoteKey) -> WitnessResponse:
         last, new = self.last_checkpoint(folder), request.checkpoint
+        if last is not None:
+            _check_own(last, log, folder / _COSIGNED)
         size, root = (last.size, bytes.fromhex(last.root)) if last is not None else (0, EMPTY_ROOT)
         if request.old_size != size:
             return WitnessResponse(409, f"{size}\n", is_size=True)
@@ -116,6 +119,15 @@ class CheckpointCosigner:
             replace_private(folder / f"{stem}-{len(kept) + 1}", content)
         elif not contradicts:
             replace_private(kept[0], content)
+
+
+def _check_own(last: SignedCheckpoint, log: NoteKey, path: Path) -> None:
+    """Raise ``DamagedFile`` unless the log's signature of the last checkpoint still verifies: a changed root would make
+    the log look like one that was rewritten."""
+    try:
+        last.note.verify(log)
+    except NotAuthentic:
+        raise DamagedFile(path) from None
 
 
 def _own(signed: SignedCheckpoint, log: NoteKey) -> tuple[NoteSignature, ...]:

@@ -6,6 +6,7 @@ An unexpected error gets 500 and only the request's id; the log has the error's 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,6 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
+from lab.disk.checked_files import DamagedFile
 from lab.terms.errors import (
     Busy,
     Conflict,
@@ -27,8 +29,10 @@ from lab.terms.errors import (
     Unreachable,
 )
 from lab.transport.problem_details import TYPE_PREFIX
+from sandbox.monitoring.service_log import LOGGER_NAME, log_event
 
 MEDIA_TYPE = "application/problem+json"
+_DAMAGE_RETRY_AFTER = 2  # seconds: some damage is mended by the next request, the other by a person
 
 
 @dataclass(frozen=True)
@@ -135,9 +139,23 @@ def install_error_handlers(app: FastAPI) -> None:
 async def _on_shulab(request: Request, error: Exception) -> Response:
     if not isinstance(error, ShulabError):
         raise error
+    if isinstance(error, DamagedFile):
+        return _on_damage(request, error)
     kind = PROBLEM_KINDS[error.code]
     headers = {"Retry-After": str(error.retry_after)} if isinstance(error, Unreachable) else {}
     return problem_response(request, kind, error.detail, next_step=error.next_step, headers=headers)
+
+
+def _on_damage(request: Request, error: DamagedFile) -> Response:
+    """A damaged file of the bureau: its log names the file, the caller learns that it is the bureau's to repair."""
+    log_event(logging.getLogger(LOGGER_NAME), "file damaged", error=error, file=error.path.name)
+    return problem_response(
+        request,
+        PROBLEM_KINDS[Unreachable.code],
+        "A file of the bureau is damaged; the request was not answered.",
+        next_step="tell the bureau (its operator runs `lab doctor --deep`), and run the same command again later",
+        headers={"Retry-After": str(_DAMAGE_RETRY_AFTER)},
+    )
 
 
 async def _on_problem(request: Request, error: Exception) -> Response:

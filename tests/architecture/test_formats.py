@@ -125,8 +125,10 @@ def manifest(path: Path) -> None:
 
 
 def label(path: Path) -> None:
-    (path.parent / "label.json").write_bytes(path.read_bytes())
-    found = read_run_metadata(path.parent)
+    folder = path.parent / "20260105T093000-5f2c81aa90be"
+    folder.mkdir()
+    (folder / "label.json").write_bytes(path.read_bytes())
+    found = read_run_metadata(folder)
     assert found is not None and found.can_resume
 
 

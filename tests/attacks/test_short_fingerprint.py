@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lab.bank.contract.ledger_witness import LedgerWitness
 from lab.bank.home import BankHome
+from lab.disk.checked_files import seal_json
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic
 from lab.terms.keys.fingerprint import FINGERPRINT_DIGITS, check_fingerprint, key_fingerprint, legacy_fingerprint
 from lab.terms.keys.party import Party
@@ -137,6 +138,6 @@ def test_two_heads_of_one_bureau_are_refused_and_neither_is_lost(home_of_before:
 def test_a_pin_under_a_name_that_is_neither_is_refused(home_of_before: tuple[BankHome, Party], tmp_path: Path) -> None:
     home, _ = home_of_before
     facts = {"name": "Other", "public_key": generate(), "url": "https://x.example", "pinned": "2026-01-01T00:00:00Z"}
-    (home.folder / "bureaus" / f"{legacy_fingerprint(HONEST)}.json").write_text(json.dumps(facts))
+    (home.folder / "bureaus" / f"{legacy_fingerprint(HONEST)}.json").write_text(json.dumps(seal_json(facts, "bureaus")))
     with pytest.raises(InvalidInput, match="has another name"):
         BankHome.open(home.folder)

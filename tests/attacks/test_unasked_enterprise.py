@@ -101,9 +101,9 @@ def test_without_one_refusal_the_words_tell(scene: Scene, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(batch_validation, "find_known", frank)
     validator = scene.bureau.scoring._validator
-    get_or_make = validator._indexes.get_or_make
+    find_rows = validator._indexes.find_rows
     everybody = SimpleNamespace(
-        get_or_make=lambda key: get_or_make(replace(key, selection=replace(key.selection, consenting=None)))
+        find_rows=lambda key, tags: find_rows(replace(key, selection=replace(key.selection, consenting=None)), tags)
     )
     monkeypatch.setattr(validator, "_indexes", everybody)
     silent, nowhere = compare(scene)

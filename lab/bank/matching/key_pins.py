@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from lab.bank.connection.responses import translate_protocol_errors
-from lab.disk.private_files import check_private, read_private, replace_private, write_private
+from lab.disk.checked_files import DamagedFile, file_identity, read_sealed_json, seal_json
+from lab.disk.private_files import check_private, replace_private, write_private
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic
 from lab.terms.keys.matching_key_statement import MatchingKeyStatement
 from protocols.matching.bank import CanaryMismatch, SetupManifest, check_public_key, matching_operation
@@ -87,16 +88,17 @@ class MatchingKeyPins:
         path = self._path(setup, "key")
         self._make_folder()
         with suppress(Conflict):  # the statement that was written first counts, by whichever process
-            write_private(path, _text(shown))
+            write_private(path, _text(seal_json(shown, file_identity(path, 2))))
         try:
-            known = _key_of(json.loads(read_private(path)))
-        except (ValueError, KeyError, TypeError):
+            known = _key_of(read_sealed_json(path, identity=file_identity(path, 2)))
+        except (DamagedFile, ValueError, KeyError, TypeError):
             raise InvalidInput(
                 f"Expected the first statement of a matching key in {path.name}; found something else.",
                 next_step="restore the folder matching-keys from a backup",
             ) from None
         if known != _key_of(shown):
-            replace_private(self._path(setup, "other-key"), _text(shown))
+            other = self._path(setup, "other-key")
+            replace_private(other, _text(seal_json(shown, file_identity(other, 2))))
             raise NotAuthentic(
                 f"The bureau shows another matching key for contract {self.contract} in epoch {setup.epoch} than "
                 f"before. Both signed statements are kept in {self.folder}.",

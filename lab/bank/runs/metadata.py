@@ -5,13 +5,13 @@ It is written to the run's folder before anything is sent, so that an unfinished
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 
-from lab.disk.private_files import replace_private
+from lab.bank.runs.run_files import read_run_facts, write_run_facts
+from lab.disk.checked_files import DamagedFile
 from lab.terms.contract.document import Contract
 
 METADATA_FILE = "label.json"
@@ -53,14 +53,14 @@ class RunMetadata:
 
     def write(self, folder: Path) -> None:
         """Write the metadata to a run's folder."""
-        replace_private(folder / METADATA_FILE, json.dumps(asdict(self), default=str, ensure_ascii=False).encode())
+        write_run_facts(folder, METADATA_FILE, asdict(self))
 
 
 def read_run_metadata(folder: Path) -> RunMetadata | None:
     """A run's metadata, or None if there is none that can be read."""
     try:
-        found = json.loads((folder / METADATA_FILE).read_bytes())
+        found = read_run_facts(folder, METADATA_FILE)
         until, form = date.fromisoformat(found["delete_after"]), int(found.get("form", 1))
         return RunMetadata(RunKind(found["kind"]), str(found["contract"]), until, form)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, DamagedFile, ValueError, KeyError, TypeError):
         return None

@@ -20,14 +20,24 @@ from numpy.typing import NDArray
 
 from lab.bank.runs.metadata import read_run_metadata
 from lab.bank.runs.results import RowStatus, outcome_table
+from lab.bank.runs.run_files import (
+    DIGESTS,
+    digest_result,
+    read_result,
+    read_run_facts,
+    read_run_file,
+    write_run_facts,
+    write_run_file,
+)
 from lab.bank.runs.store import CONTRACT, SHEET, Run, unfinished_run_folders
+from lab.disk.checked_files import DamagedFile
 from lab.disk.private_files import replace_private
 from lab.terms.contract.document import parse_contract
 from lab.terms.errors import NotAllowed, NotFound
 from models.shared.portfolio_scores import interpret_sums
 from models.shared.sheet import BankSheet
 
-PLAN_ROWS, PLAN_ORDER = "plan.parquet", "plan.npz"
+PLAN_ROWS, PLAN_ORDER, PLAN_DIGESTS = "plan.parquet", "plan.npz", "plan.json"
 
 
 @dataclass(frozen=True)
@@ -59,9 +69,12 @@ def save_plan(run: Run, plan: RunPlan, *, sheet: bytes, contract: bytes) -> None
     table, order = io.BytesIO(), io.BytesIO()
     plan.rows.write_parquet(table)
     np.savez(order, order=plan.order, batch_rows=np.int64(plan.batch_rows))
-    for name, content in ((SHEET, sheet), (CONTRACT, contract), (PLAN_ROWS, table.getvalue())):
+    used = {SHEET: sheet, CONTRACT: contract}
+    for name, content in used.items():
         replace_private(run.folder / name, content)
-    replace_private(run.folder / PLAN_ORDER, order.getvalue())
+    write_run_facts(run.folder, PLAN_DIGESTS, {DIGESTS: {name: digest_result(used[name]) for name in used}})
+    write_run_file(run.folder, PLAN_ROWS, table.getvalue())
+    write_run_file(run.folder, PLAN_ORDER, order.getvalue())
 
 
 def read_progress(folder: Path) -> RunProgress:
@@ -80,25 +93,27 @@ def read_partial_results(folder: Path) -> pl.DataFrame:
     """The table of results of an unfinished scoring run: enterprises whose batch was answered are ``scored``, the
     others ``not-answered``. Raises ``NotFound`` if no batch was answered."""
     answered = sorted(path for path in folder.glob("batch-*.receipt.json") if _sums_file(path).is_file())
-    if not answered or not (folder / PLAN_ORDER).is_file():
+    plan, planned = read_run_file(folder, PLAN_ORDER), read_run_file(folder, PLAN_ROWS)
+    if not answered or plan is None or planned is None:
         raise NotFound(
             f"Expected batches of run {folder.name} that were answered; there are none.",
             next_step="run the command that began it again",
         )
-    with np.load(io.BytesIO((folder / PLAN_ORDER).read_bytes()), allow_pickle=False) as arrays:
+    with np.load(io.BytesIO(plan), allow_pickle=False) as arrays:
         order, batch_rows = arrays["order"], int(arrays["batch_rows"])
-    sheet = BankSheet.from_json((folder / SHEET).read_bytes())
-    contract = parse_contract((folder / CONTRACT).read_bytes(), kept=True).contract
+    digests = read_run_facts(folder, PLAN_DIGESTS)[DIGESTS]
+    sheet = BankSheet.from_json(read_result(folder, SHEET, digests))
+    contract = parse_contract(read_result(folder, CONTRACT, digests), kept=True).contract
     rows, values = [], []
     for path in answered:
-        with np.load(io.BytesIO(_sums_file(path).read_bytes()), allow_pickle=False) as arrays:
+        with np.load(io.BytesIO(read_run_file(folder, _sums_file(path).name) or b""), allow_pickle=False) as arrays:
             start = int(path.name.split("-")[1].split(".")[0]) * batch_rows
             rows.append(order[start : start + batch_rows][arrays["places"]])
             values.append(arrays["values"])
     outcome = interpret_sums(sheet, np.concatenate(values, axis=1), step=contract.ceilings.precision)
     scored = np.concatenate(rows)
     results = outcome_table(outcome, sheet).with_columns(row=pl.Series(scored, dtype=pl.Int64))
-    table = pl.read_parquet(folder / PLAN_ROWS)
+    table = pl.read_parquet(io.BytesIO(planned))
     now = pl.when(pl.col("row").is_in(scored.tolist())).then(pl.lit(RowStatus.SCORED.value)).otherwise(pl.col("status"))
     return table.with_columns(status=now).join(results, on="row", how="left").sort("row")
 
@@ -124,7 +139,7 @@ def _sums_file(receipt: Path) -> Path:
 def _facts(path: Path) -> dict[str, Any]:
     """The facts of a receipt that the run keeps; it was verified before it was kept."""
     try:
-        found = json.loads(path.read_bytes())["entry"]["facts"]
-    except (OSError, ValueError, KeyError, TypeError):
+        found = json.loads(read_run_file(path.parent, path.name) or b"")["entry"]["facts"]
+    except (OSError, DamagedFile, ValueError, KeyError, TypeError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -24,10 +24,20 @@ import polars as pl
 from numpy.typing import NDArray
 
 from lab.bank.runs.metadata import RunMetadata, read_run_metadata
+from lab.bank.runs.run_files import (
+    DIGESTS,
+    digest_result,
+    lost_run_file,
+    read_result,
+    read_run_facts,
+    read_run_file,
+    write_run_facts,
+    write_run_file,
+)
 from lab.disk.locks import lock_or_refuse
 from lab.disk.output_files import describe_disk_error
 from lab.disk.private_files import replace_private
-from lab.terms.errors import Conflict, InvalidInput, MachineFault, NotFound
+from lab.terms.errors import Conflict, MachineFault, NotFound
 
 MANIFEST = "manifest.json"
 SCORES = "scores.parquet"
@@ -74,9 +84,12 @@ class Run:
         return self.folder.name
 
     def intersection(self) -> Intersection | None:
-        """The saved match, or None. Batches are built in its order, so a run never changes it."""
+        """The saved match, or None. Batches are built in its order, so a run never changes it. Raises
+        ``DamagedFile``, as all that reads a run's files."""
         kept = self._read("match.npz")
         if kept is None:
+            if any(self.folder.glob("batch-*")):
+                raise lost_run_file(self.folder, "match.npz")  # another match would give its batches to other rows
             return None
         with np.load(io.BytesIO(kept), allow_pickle=False) as arrays:
             return Intersection(arrays["indices"], arrays["tags"], float(arrays["rate"]))
@@ -99,6 +112,10 @@ class Run:
         """The saved sums of a batch; or None."""
         kept, receipt = self._read(f"batch-{number:05d}.npz"), self._read(f"batch-{number:05d}.receipt.json")
         if kept is None or receipt is None:
+            if kept is not None:
+                raise lost_run_file(self.folder, f"batch-{number:05d}.receipt.json")
+            if receipt is not None and not (self.folder / f"batch-{number:05d}.frame").is_file():
+                raise lost_run_file(self.folder, f"batch-{number:05d}.npz")
             return None
         with np.load(io.BytesIO(kept), allow_pickle=False) as arrays:
             return BatchSums(arrays["places"], arrays["values"], json.loads(receipt))
@@ -113,8 +130,8 @@ class Run:
 
     def matching_receipts(self) -> list[dict[str, Any]]:
         """The saved receipts of matching requests, in the order of their hashes."""
-        found = sorted(self.folder.glob("match-*.receipt.json"))
-        return [json.loads(path.read_bytes()) for path in found]
+        found = (self._read(path.name) for path in sorted(self.folder.glob("match-*.receipt.json")))
+        return [json.loads(receipt) for receipt in found if receipt is not None]
 
     def save_matching_receipt(self, request: str, receipt: Mapping[str, Any]) -> None:
         """Save the receipt for a matching request, by the request's SHA-256; a later one replaces it."""
@@ -122,20 +139,22 @@ class Run:
 
     def finish_without_scores(self, manifest: Mapping[str, Any]) -> None:
         """Write the manifest of a run that does not score, and remove everything else of it."""
-        self._write(MANIFEST, json.dumps(dict(manifest), ensure_ascii=False, indent=1).encode())
+        write_run_facts(self.folder, MANIFEST, manifest)
         self._drop("match.npz", "match-*.receipt.json")
 
     def finish(
         self, *, scores: pl.DataFrame, outputs: pl.DataFrame, sheet: bytes, contract: bytes, manifest: Mapping[str, Any]
     ) -> None:
         """Write the results, the manifest last, and remove what was kept to resume the run."""
+        results = {SHEET: sheet, CONTRACT: contract}
         for name, frame in ((SCORES, scores), (OUTPUTS, outputs)):
             buffer = io.BytesIO()
             frame.write_parquet(buffer)
-            self._write(name, buffer.getvalue())
-        self._write(SHEET, sheet)
-        self._write(CONTRACT, contract)
-        self._write(MANIFEST, json.dumps(dict(manifest), ensure_ascii=False, indent=1).encode())
+            results[name] = buffer.getvalue()
+        for name, content in results.items():
+            replace_private(self.folder / name, content)
+        digests = {name: digest_result(content) for name, content in results.items()}
+        write_run_facts(self.folder, MANIFEST, {**manifest, DIGESTS: digests})
         self._drop(
             "match.npz", "match-*.receipt.json", "batch-*.npz", "batch-*.receipt.json", "batch-*.frame", "plan.*"
         )
@@ -146,11 +165,10 @@ class Run:
                 path.unlink(missing_ok=True)
 
     def _read(self, name: str) -> bytes | None:
-        path = self.folder / name
-        return path.read_bytes() if path.is_file() else None
+        return read_run_file(self.folder, name)
 
     def _write(self, name: str, content: bytes) -> None:
-        replace_private(self.folder / name, content)
+        write_run_file(self.folder, name, content)
 
 
 def run_key(*parts: str) -> str:
@@ -237,14 +255,14 @@ class FinishedRun:
 
     @property
     def scores(self) -> pl.DataFrame:
-        """One row for each row of the portfolio."""
-        return pl.read_parquet(self.folder / SCORES)
+        """One row for each row of the portfolio. Raises ``DamagedFile``, as all results do."""
+        return pl.read_parquet(io.BytesIO(self._read(SCORES)))
 
     @property
     def batch_rows(self) -> pl.DataFrame:
         """One row for each enterprise of the run's batches, in their order: ``code``, and one column for each output
         with the decrypted sums in quanta; null for one that the bureau dropped from a batch named again."""
-        return pl.read_parquet(self.folder / OUTPUTS)
+        return pl.read_parquet(io.BytesIO(self._read(OUTPUTS)))
 
     @property
     def outputs(self) -> pl.DataFrame:
@@ -254,12 +272,15 @@ class FinishedRun:
     @property
     def sheet(self) -> bytes:
         """The model's sheet that the run used."""
-        return (self.folder / SHEET).read_bytes()
+        return self._read(SHEET)
 
     @property
     def contract(self) -> bytes:
         """The signed contract that the run was made under."""
-        return (self.folder / CONTRACT).read_bytes()
+        return self._read(CONTRACT)
+
+    def _read(self, name: str) -> bytes:
+        return read_result(self.folder, name, self.manifest.get(DIGESTS) or {})
 
 
 def finished_runs(*folders: Path) -> tuple[FinishedRun, ...]:
@@ -305,11 +326,5 @@ def find_finished_run(runs: Path, name: str | None) -> FinishedRun:
 
 
 def read_finished_run(folder: Path) -> FinishedRun:
-    """Read a run's manifest; raises ``InvalidInput`` if it is damaged."""
-    try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
-    except ValueError:
-        manifest = None
-    if not isinstance(manifest, dict):
-        raise InvalidInput(f"The manifest of run {folder.name} cannot be read.", next_step="delete the run's folder")
-    return FinishedRun(folder, manifest)
+    """Read a run's manifest; raises ``DamagedFile`` if it is damaged."""
+    return FinishedRun(folder, read_run_facts(folder, MANIFEST))

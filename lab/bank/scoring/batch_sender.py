@@ -27,7 +27,7 @@ from lab.bank.runs.job_session import JobSession
 from lab.bank.runs.manifest import RunTimer
 from lab.bank.runs.store import BatchSums
 from lab.bank.scoring.batch_transfer import request_reevaluation, submit_batch
-from lab.terms.errors import InvalidInput, NotAllowed
+from lab.terms.errors import InvalidInput, NotAllowed, NotFound
 from lab.terms.progress import ProgressStage
 from protocols.scoring.parameters import ParameterSet
 
@@ -86,7 +86,9 @@ class BatchSender:
                 batch = self._encrypt(number, frame[indices[part]], tags[part], stage)
                 sha256 = hashlib.sha256(batch).hexdigest()
                 reply = sender.send(
-                    lambda: submit_batch(self._job.client, self._contract, self._job.run.id, batch, sha256=sha256)
+                    lambda: self._send_again_if_lost(
+                        lambda: submit_batch(self._job.client, self._contract, self._job.run.id, batch, sha256=sha256)
+                    )
                 )
                 return _SentBatch(number, sha256, reply)
 
@@ -108,7 +110,9 @@ class BatchSender:
             def send_hash(number: int) -> _SentBatch:
                 sha256 = hashes[number]
                 reply = sender.send(
-                    lambda: request_reevaluation(self._job.client, self._contract, self._job.run.id, sha256)
+                    lambda: self._send_again_if_lost(
+                        lambda: request_reevaluation(self._job.client, self._contract, self._job.run.id, sha256)
+                    )
                 )
                 return _SentBatch(number, sha256, reply)
 
@@ -161,6 +165,14 @@ class BatchSender:
                 receive_first()
         kept = {number: self._job.run.batch_sums(number) for number in range(len(sizes))}
         return {number: sums for number, sums in kept.items() if sums is not None}
+
+    def _send_again_if_lost(self, send: Callable[[], _Reply]) -> _Reply:
+        """Send a batch; once more, with the context, if the bureau has lost either meanwhile. It is charged once."""
+        try:
+            return send()
+        except NotFound:
+            self._upload_context()
+            return send()
 
     def _upload_context(self) -> None:
         """Send the public context, unless the bureau has it."""

@@ -37,7 +37,13 @@ from lab.bank.runs.manifest import RunTimer, describe_contract, describe_model, 
 from lab.bank.runs.metadata import RunKind, RunMetadata
 from lab.bank.runs.partial_results import RunPlan, name_what_was_answered, save_plan
 from lab.bank.runs.results import check_output_path, output_names, score_table, unanswered_table
-from lab.bank.runs.store import FinishedRun, Intersection, open_run, translate_disk_errors, unresumable_run_warnings
+from lab.bank.runs.store import (
+    Intersection,
+    open_run,
+    read_finished_run,
+    translate_disk_errors,
+    unresumable_run_warnings,
+)
 from lab.bank.scoring.batch_sender import BatchSender
 from lab.bank.scoring.column_check import check_columns, describe_moved_items
 from lab.bank.scoring.job_inputs import JobInputs, find_waiting_run, read_inputs
@@ -91,7 +97,7 @@ def score_portfolio(
             contract=active.signed.model_dump_json(by_alias=True).encode(),
             manifest=manifest,
         )
-    return give_out(FinishedRun(run.folder, manifest), request.out)
+    return give_out(read_finished_run(run.folder), request.out)
 
 
 @dataclass(frozen=True)

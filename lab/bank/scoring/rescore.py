@@ -45,7 +45,7 @@ from lab.bank.runs.results import (
     output_names,
     rescored_table,
 )
-from lab.bank.runs.store import BatchSums, FinishedRun, open_run, run_key, translate_disk_errors
+from lab.bank.runs.store import BatchSums, FinishedRun, open_run, read_finished_run, run_key, translate_disk_errors
 from lab.bank.scoring.batch_sender import BatchSender, PublicContext
 from lab.terms.errors import NotAllowed
 from lab.terms.names import ModelRef
@@ -140,7 +140,7 @@ def rescore(
         job = JobSession(home, keys, client, active, run, progress)
         rescored = _rescore_batches(job, batches, BatchSender(job, context, timer), request)
         manifest = _finish(job, request, rescored, context, timer)
-    return RescoringResult(run.id, origin, give_out(FinishedRun(run.folder, manifest), Path(manifest["out"])))
+    return RescoringResult(run.id, origin, give_out(read_finished_run(run.folder), Path(manifest["out"])))
 
 
 def _give_out_current(run: FinishedRun, origin: ScoreOrigin, out: Path | None) -> RescoringResult:

@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.exchange.access import AccessGrant
-from lab.bureau.ledger import Fact, record
+from lab.bureau.ledger import BUREAU_ACTOR, Fact, record
 from lab.bureau.store.tables import BatchRow, JobRow
 from lab.terms.errors import ERROR_FAMILIES, Busy, Conflict, InvalidInput, NotFound, ShulabError
 from lab.terms.names import ModelRef
@@ -220,7 +220,7 @@ class BatchRepository:
             row = BatchRow(contract_id=contract_id, job_id=facts.job, sha256=facts.sha256)
             session.add(row)
         row.rows, row.register_version = facts.scored, facts.register_version
-        row.spent = charge.spent
+        row.spent = max(row.spent or 0.0, charge.spent)  # more after a reply was lost: both count
         row.file, row.sent_in = charge.location.file, charge.location.job
         row.state, row.charged_at, row.failure = CHARGED, now, None
         session.flush()
@@ -247,23 +247,48 @@ class BatchRepository:
         return self.find_reply(session, contract_id, facts.job, facts.sha256)
 
     def find_reply(self, session: Session, contract_id: str, job_id: str, sha256: str) -> RecordedReply | None:
-        """The stored reply, or None; raises ``InvalidInput`` if it was lost, altered, or removed after retention."""
+        """The stored reply, or None; raises ``NotFound`` if its file is lost or damaged, ``InvalidInput`` if it was
+        removed after retention."""
         row = session.get(BatchRow, (contract_id, job_id, sha256), populate_existing=True)
         if row is None or row.state != ANSWERED or row.entry_seq is None:
             return None
-        path = self._home.path(row.reply_file) if row.reply_file is not None else None
-        reply = path.read_bytes() if path is not None and path.is_file() else b""
-        if hashlib.sha256(reply).hexdigest() != row.reply_sha256:
-            why = (
-                "its file is lost"
-                if path is not None
-                else "it was removed after the agreed retention (term: retention_days)"
-            )
+        if row.reply_file is None:
             raise InvalidInput(
-                f"This batch was answered before, but its reply cannot be sent again: {why}.",
+                "This batch was answered before, but its reply cannot be sent again: it was removed after the agreed "
+                "retention (term: retention_days).",
                 next_step="encrypt the batch afresh",
             )
+        reply = self._read_reply(row)
+        if reply is None:
+            raise NotFound(
+                "This batch was answered before, but its reply is damaged on the bureau's disk.",
+                next_step="send the batch again: it is evaluated again at no charge",
+            )
         return RecordedReply(reply, row.entry_seq)
+
+    def find_damaged_reply(self, session: Session, contract_id: str, job_id: str, sha256: str) -> BatchRow | None:
+        """The row, locked, of a batch that was answered by a reply whose file is lost or damaged; else None."""
+        row = session.get(BatchRow, (contract_id, job_id, sha256), with_for_update=True, populate_existing=True)
+        if row is None or row.state != ANSWERED or row.reply_file is None or self._read_reply(row) is not None:
+            return None
+        return row
+
+    def reopen(self, session: Session, row: BatchRow, spent: float) -> None:
+        """Have an answered batch evaluated again in its job, at no charge, because its reply is lost.
+
+        ``spent``: the share of the leakage budget that the second reply uses beside the first.
+        """
+        lost = row.reply_sha256 or ""
+        row.state, row.reply_file, row.reply_sha256, row.entry_seq, row.answered_at = CHARGED, None, None, None, None
+        row.spent += spent
+        session.flush()
+        facts: dict[str, Fact] = {"job": row.job_id, "batch_sha256": row.sha256, "rows": row.rows, "reply_sha256": lost}
+        record(session, "score.reply-lost", row.contract_id, facts, by=BUREAU_ACTOR)
+
+    def _read_reply(self, row: BatchRow) -> bytes | None:
+        path = self._home.path(row.reply_file or "")
+        reply = path.read_bytes() if path.is_file() else b""
+        return reply if hashlib.sha256(reply).hexdigest() == row.reply_sha256 else None
 
     def mark_returned(
         self, session: Session, contract_id: str, job_id: str, sha256: str, failure: Mapping[str, str]

@@ -19,6 +19,8 @@ from lab.bureau.configuration.home import BureauHome
 from lab.bureau.ledger import LOCAL_ACTOR, Fact, record
 from lab.bureau.store import Database
 from lab.bureau.store.tables import ModelRow
+from lab.disk.checked_blocks import write_digests
+from lab.disk.checked_files import DamagedFile
 from lab.disk.private_files import replace_private
 from lab.terms.contract.document import ResultDetail
 from lab.terms.errors import Conflict, InvalidInput, NotFound
@@ -110,6 +112,7 @@ def save_model(store: Database, home: BureauHome, model: Model, register: str) -
         session.add(row)
         session.flush()
         replace_private(home.path(row.file), content)
+        write_digests(home.path(row.file), identity=row.file)
         facts: dict[str, Fact] = {"model": row.name, "version": row.version, "register": register, "sha256": row.sha256}
         record(session, "model.kept", None, facts, by=LOCAL_ACTOR)
     return _read_row(row)
@@ -147,7 +150,9 @@ def publish_model(store: Database, home: BureauHome, name: str, version: int | N
         row.state, row.sheets, row.published_at = PUBLISHED, json.dumps(hashes), datetime.now(UTC)
         session.flush()
         for name_of, content in sheets.items():
-            replace_private(home.path(_sheet_file(found, name_of)), content)
+            file = _sheet_file(found, name_of)
+            replace_private(home.path(file), content)
+            write_digests(home.path(file), identity=file)
         facts: dict[str, Fact] = {"model": row.name, "version": row.version, "sha256": row.sha256}
         facts |= {f"sheet.{detail}": sha for detail, sha in hashes.items()}
         record(session, "model.published", None, facts, by=LOCAL_ACTOR)
@@ -155,7 +160,7 @@ def publish_model(store: Database, home: BureauHome, name: str, version: int | N
 
 
 def read_model(home: BureauHome, version: ModelVersion) -> Model:
-    """The model, checked by hash; raises ``InvalidInput`` if its file was altered."""
+    """The model, checked by hash; raises ``DamagedFile`` if its file was altered."""
     return load_model(_checked(home, version.file, version.sha256, f"model {version}"))
 
 
@@ -192,8 +197,8 @@ def _checked(home: BureauHome, file: str, sha256: str, what: str) -> bytes:
     path = home.path(file)
     content = path.read_bytes() if path.is_file() else b""
     if hashlib.sha256(content).hexdigest() != sha256:
-        raise InvalidInput(
-            f"The file of {what} is missing or is not the one kept.", next_step="restore it from a backup"
+        raise DamagedFile(
+            path, detail=f"The file of {what} is missing or is not the one kept.", next_step="restore it from a backup"
         )
     return content
 

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from lab.cli.doctor.confinement import check_confinement
+from lab.cli.doctor.digests import check_digests
 from lab.cli.doctor.findings import VERDICT_LABELS, DoctorFinding, DoctorVerdict
 from lab.cli.doctor.homes import BANK_HOME, BUREAU_HOME, check_home
 from lab.cli.doctor.installation import check_installation
@@ -43,6 +44,9 @@ def doctor(
             show_default=False,
         ),
     ] = None,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="读取并核对每个文件的摘要 Read every file and compare its digest.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """体检 Check this machine and this installation: a verdict and a next step for each check.
@@ -57,12 +61,15 @@ def doctor(
     findings = check_machine(homes) + check_installation()
     findings += check_confinement(serves=(homes[BUREAU_HOME.check] / BUREAU_HOME.settings_file).is_file())
     findings += [check_home(party, homes[party.check]) for party in (BANK_HOME, BUREAU_HOME)]
+    if deep:
+        findings += check_digests(homes, out.progress)
     wrong = [finding for finding in findings if finding.verdict is DoctorVerdict.WRONG]
     out.table(
         "体检 Doctor", ("检查 check", "结论 verdict", "情况 found", "下一步 next step"), [*map(_finding_row, findings)]
     )
     if wrong:
-        out.say(f"有 {len(wrong)} 项需要处理 To be corrected: {', '.join(finding.check for finding in wrong)}")
+        named = ", ".join(dict.fromkeys(finding.check for finding in wrong))
+        out.say(f"有 {len(wrong)} 项需要处理 To be corrected: {named}")
     else:
         out.say("需要的都正常 Everything that is needed works")
     out.print_result({"ok": not wrong, "findings": [finding.as_dict() for finding in findings]})

@@ -51,6 +51,7 @@ ENTRY_KINDS: Mapping[str, EntryKind] = {
         EntryKind("context.kept", "公开上下文存入", "public context stored"),
         EntryKind("score.charged", "评分计数", "score batch charged"),
         EntryKind("score.answered", "评分答复", "score batch answered"),
+        EntryKind("score.reply-lost", "评分答复丢失，免费重算", "reply lost, score batch evaluated again at no charge"),
         EntryKind("score.returned", "评分计数退回", "score batch not answered, charge returned"),
         EntryKind("consent.imported", "授权导入", "consents imported"),
         EntryKind("consent.withdrawn", "授权撤回", "consents withdrawn"),

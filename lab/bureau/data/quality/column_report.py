@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session
 
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.store.tables import RegisterRow
+from lab.disk.checked_files import DamagedFile
 from lab.tables.cells.column_kinds import ColumnSummary
-from lab.terms.errors import InvalidInput
 from models.shared.canonical_json import STRICT_CONFIG
 from models.shared.drift.column_profiles import ColumnProfile, measure_profile
 from models.shared.features import Feature, FeatureDescription, encode_features, infer_features
@@ -65,7 +65,7 @@ def load_column_reports(
 ) -> dict[str, ColumnReport]:
     """The reports of a register version (None: the newest) by column; none for one imported before there were any.
 
-    Raises ``InvalidInput`` if the file is not the one that was written.
+    Raises ``DamagedFile`` if the file is not the one that was written.
     """
     query = select(RegisterRow).where(RegisterRow.name == register)
     if version is not None:
@@ -76,8 +76,9 @@ def load_column_reports(
     path = home.path(column_report_file(register, row.version))
     content = path.read_bytes() if path.is_file() else b""
     if hashlib.sha256(content).hexdigest() != row.columns_sha256:
-        raise InvalidInput(
-            f"The report on the columns of register {register} version {row.version} is missing or was altered.",
+        raise DamagedFile(
+            path,
+            detail=f"The report on the columns of register {register} version {row.version} is missing or was altered.",
             next_step="bring the file back from a copy, or import the register again",
         )
     return {report.feature.name: report for report in TypeAdapter(tuple[ColumnReport, ...]).validate_json(content)}

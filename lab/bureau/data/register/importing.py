@@ -35,6 +35,7 @@ from lab.bureau.data.register.row_validation import (
 from lab.bureau.ledger import LOCAL_ACTOR, Fact, record
 from lab.bureau.store import Database
 from lab.bureau.store.tables import RegisterRow
+from lab.disk.checked_blocks import write_digests
 from lab.disk.locks import lock_folder
 from lab.disk.private_files import move_private, replace_private
 from lab.tables.cells.column_kinds import ColumnSummary
@@ -163,6 +164,8 @@ def _store(
         save_comparison(session, name, version, comparison)
         move_private(found.file, home.path(file))
         replace_private(home.path(column_report_file(name, version)), reports)
+        for written in (file, column_report_file(name, version)):
+            write_digests(home.path(written), identity=written)
         rejected = None
         if found.rejected is not None:
             rejected = home.path(f"registers/{name}-{version}.rejected.csv")

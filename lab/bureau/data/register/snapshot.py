@@ -1,9 +1,14 @@
-"""Immutable versions of a register: finding them in the store and reading their Parquet files, checked by hash."""
+"""Immutable versions of a register: finding them in the store and reading their Parquet files, checked by hash.
+
+A file is hashed before rows are read from it. While identifiers are read in parts, it is hashed again only when its
+status has changed, or ``_RECHECK_SECONDS`` have passed.
+"""
 
 from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +20,14 @@ from sqlalchemy.orm import Session
 
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.store.tables import RegisterRow
+from lab.disk.checked_files import DamagedFile
 from lab.tables.table_reader import hash_file
-from lab.terms.errors import InvalidInput, NotFound
+from lab.terms.errors import NotFound
 from lab.terms.names import IdKind, as_id_kind
 
 _MAX_CACHED_FRAMES = 2
+_RECHECK_SECONDS = 60.0
+_REPAIR_HINT = "bring the file back from a copy, or import the register again"
 ROW_GROUP = 65_536
 """Rows of a Parquet row group: what one reading of identifiers touches."""
 
@@ -63,12 +71,12 @@ class SnapshotReader:
         self._home = home
         self._lock = threading.Lock()
         self._frames: dict[tuple[str, int], pl.DataFrame] = {}
-        self._checked: set[str] = set()
+        self._checked: dict[str, tuple[tuple[int, ...], float]] = {}
 
     def frame(self, snapshot: Snapshot, columns: Sequence[str] | None = None) -> pl.DataFrame:
         """The table, all text, the identifier first; or those of ``columns`` that it has.
 
-        Only the columns that were asked for stay in memory. Raises ``InvalidInput`` if the file is not the one
+        Only the columns that were asked for stay in memory. Raises ``DamagedFile`` if the file is not the one
         imported.
         """
         key, every = (snapshot.name, snapshot.version), (snapshot.id_column, *snapshot.columns)
@@ -98,7 +106,7 @@ class SnapshotReader:
         try:
             rows = pl.scan_parquet(path).select(snapshot.id_column).slice(first, count).collect()
         except (OSError, PolarsError):
-            raise _unreadable(snapshot) from None
+            raise _unreadable(self._home, snapshot) from None
         return [str(code) for code in rows[snapshot.id_column].to_list()]
 
     def sample(self, snapshot: Snapshot, columns: Sequence[str], rows: int) -> pl.DataFrame:
@@ -108,29 +116,34 @@ class SnapshotReader:
         try:
             return spread_rows(path, [column for column in columns if column in snapshot.columns], rows)
         except (OSError, PolarsError):
-            raise _unreadable(snapshot) from None
+            raise _unreadable(self._home, snapshot) from None
 
     def _read(self, snapshot: Snapshot, columns: Sequence[str]) -> pl.DataFrame:
         try:
-            return pl.read_parquet(self._check(snapshot), columns=list(columns))
+            return pl.read_parquet(self._check(snapshot, again=True), columns=list(columns))
         except (OSError, PolarsError):
-            raise _unreadable(snapshot) from None
+            raise _unreadable(self._home, snapshot) from None
 
-    def _check(self, snapshot: Snapshot) -> Path:
-        """The snapshot's file, after its hash was compared (once a process); raises ``InvalidInput``."""
-        path = self._home.path(snapshot.file)
-        if snapshot.sha256 in self._checked:
-            return path
+    def _check(self, snapshot: Snapshot, *, again: bool = False) -> Path:
+        """The snapshot's file, after its hash was compared: ``again``, or unless that was just now and the file is the
+        same. Raises ``DamagedFile``."""
+        path, now = self._home.path(snapshot.file), time.monotonic()
         try:
+            status = path.stat()
+            same = (status.st_ino, status.st_size, status.st_mtime_ns)
+            checked, at = self._checked.get(snapshot.sha256, ((), 0.0))
+            if not again and checked == same and now - at < _RECHECK_SECONDS:
+                return path
             found = hash_file(path)
         except OSError:
-            raise _unreadable(snapshot) from None
+            raise _unreadable(self._home, snapshot) from None
         if found != snapshot.sha256:
-            raise InvalidInput(
-                f"The file of register {snapshot.name} version {snapshot.version} is not the one imported.",
-                next_step="bring the file back from a copy, or import the register again",
+            raise DamagedFile(
+                path,
+                detail=f"The file of register {snapshot.name} version {snapshot.version} is not the one imported.",
+                next_step=_REPAIR_HINT,
             )
-        self._checked.add(snapshot.sha256)
+        self._checked[snapshot.sha256] = (same, now)
         return path
 
 
@@ -147,10 +160,11 @@ def spread_rows(path: Path, columns: Sequence[str], rows: int) -> pl.DataFrame:
     return pl.concat(parts)
 
 
-def _unreadable(snapshot: Snapshot) -> InvalidInput:
-    return InvalidInput(
-        f"The file of register {snapshot.name} version {snapshot.version} cannot be read.",
-        next_step="bring the file back from a copy, or import the register again",
+def _unreadable(home: BureauHome, snapshot: Snapshot) -> DamagedFile:
+    return DamagedFile(
+        home.path(snapshot.file),
+        detail=f"The file of register {snapshot.name} version {snapshot.version} cannot be read.",
+        next_step=_REPAIR_HINT,
     )
 
 

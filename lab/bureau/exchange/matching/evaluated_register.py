@@ -1,10 +1,11 @@
 """The evaluated register: F(x) of every enterprise that a contract may use, under its key for an operation.
 
 It is computed once for a register version and a key epoch, and where the contract requires consent, for the consenting
-rows only. It is one file of 32 bytes a row, in row order, read by memory map. It is made in shards, each stored as soon
-as it is done, so that a process that is killed loses only the shards in progress. Values evaluated before for the same
-contract and operation are reused, also the shards of an interrupted evaluation, so that only new rows are computed. The
-file never leaves the bureau: whoever has it could find the enterprise of each of the contract's marks.
+rows only. It is one file of 32 bytes a row, in row order. It is made in shards, each stored with its digest as soon as
+it is done, so that a process that is killed loses only the shards in progress. Values evaluated before for the same
+contract and operation are reused, also the shards of an interrupted evaluation, so that only new rows are computed.
+Shards are checked when they are read (``evaluation_file``): a damaged one is never reused, and ``mend`` has it computed
+again. The file never leaves the bureau: whoever has it could find the enterprise of each of the contract's marks.
 """
 
 from __future__ import annotations
@@ -25,11 +26,22 @@ from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.consents import ConsentingRows
 from lab.bureau.data.register import Snapshot, SnapshotReader
 from lab.bureau.data.register.snapshot import list_snapshots
+from lab.bureau.exchange.matching.evaluation_file import (
+    EVALUATIONS_FILE,
+    NOT_DONE,
+    Evaluations,
+    evaluations_identity,
+    find_done_shards,
+    open_evaluations,
+    open_partial_evaluations,
+)
 from lab.bureau.exchange.matching.evaluation_reuse import EarlierEvaluations
 from lab.bureau.exchange.matching.row_selection import MatchingKeyScope, RowSelection
 from lab.bureau.key_management.keys import BureauKeys
 from lab.bureau.ledger import BUREAU_ACTOR, Fact, record
 from lab.bureau.store import Database
+from lab.disk.checked_blocks import DIGEST_BYTES, BlockTable, digest_block, table_path, write_table
+from lab.disk.checked_files import DamagedFile, file_identity, read_checked, write_checked
 from lab.disk.locks import lock_folder
 from lab.disk.private_files import replace_private, sync_folder
 from lab.terms.errors import Unreachable
@@ -37,10 +49,10 @@ from lab.terms.progress import SILENT, Progress
 from protocols.compute_pool import ComputePool, ComputePoolError, SerialComputePool
 from protocols.matching.bureau import EVALUATION_BYTES, REGISTER_CHUNK_ROWS, evaluate_register
 
-EVALUATIONS_FILE = "values"
 EVALUATIONS_ROOT = "evaluated/by-contract"
 """An earlier version of this program stored beside it the evaluations that all contracts shared (``remove_legacy``)."""
 _PARTIAL, _ROWS, _DONE = "partial", "rows", f"done-{REGISTER_CHUNK_ROWS}"
+_ROWS_IDENTITY_COMPONENTS = 7
 _MAX_VERSIONS = 3
 _MAX_SELECTIONS = 4  # consenting rows change with each consent
 _MAX_SERIAL_ROWS = 2 * REGISTER_CHUNK_ROWS  # up to so many rows, starting a pool would take longer than the work
@@ -48,12 +60,12 @@ _MAX_SERIAL_ROWS = 2 * REGISTER_CHUNK_ROWS  # up to so many rows, starting a poo
 
 @dataclass(frozen=True, slots=True)
 class EvaluatedRegister:
-    """One evaluated register: ``evaluations`` uint8 [rows, 32], memory-mapped, in row order."""
+    """One evaluated register: its ``evaluations`` in row order."""
 
     key_scope: MatchingKeyScope
     selection: RowSelection
     folder: Path
-    evaluations: NDArray[np.uint8]
+    evaluations: Evaluations
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +95,12 @@ class EvaluatedRegisterStore:
         self._store, self._home, self._keys, self._snapshots, self._open_pool = store, home, keys, snapshots, open_pool
 
     def find(self, scope: MatchingKeyScope, selection: RowSelection) -> EvaluatedRegister | None:
-        """The evaluated register, or None if it does not exist."""
+        """The evaluated register, or None if it does not exist, or if its digests are lost."""
         folder = self.folder(scope, selection)
-        path = folder / EVALUATIONS_FILE
-        if not path.is_file() or path.stat().st_size != selection.count * EVALUATION_BYTES:
+        try:
+            return EvaluatedRegister(scope, selection, folder, Evaluations(open_evaluations(folder, selection.count)))
+        except (OSError, DamagedFile):
             return None
-        return EvaluatedRegister(scope, selection, folder, _mapped(path, selection.count))
 
     def is_evaluated(self, scope: MatchingKeyScope, selection: RowSelection) -> bool:
         """Whether it is evaluated."""
@@ -141,6 +153,26 @@ class EvaluatedRegisterStore:
         self._prune(scope, selection)
         return done
 
+    def mend(self, scope: MatchingKeyScope, selection: RowSelection) -> int:
+        """Have the damaged shards of an evaluated register made again at the next ``evaluate``; the others are kept.
+        Returns the number of damaged shards."""
+        with lock_folder(self.folder(scope, selection)) as folder:
+            path = folder / EVALUATIONS_FILE
+            try:
+                blocks = open_evaluations(folder, selection.count)
+            except (OSError, DamagedFile):
+                return 0  # ``evaluate`` makes it from the beginning
+            damaged = list(blocks.damaged_blocks())
+            if damaged:
+                digests = bytearray(blocks.table.digests)
+                for shard in damaged:
+                    digests[shard * DIGEST_BYTES : (shard + 1) * DIGEST_BYTES] = NOT_DONE
+                replace_private(folder / _DONE, bytes(digests))
+                os.replace(path, folder / _PARTIAL)
+                table_path(path).unlink(missing_ok=True)
+                sync_folder(folder)
+        return len(damaged)
+
     def remove_epoch(self, epoch: int) -> None:
         """Remove everything made under the keys of ``epoch``: evaluated registers, set-ups, indexes."""
         shutil.rmtree(self._home.path(f"{EVALUATIONS_ROOT}/{epoch}"), ignore_errors=True)
@@ -180,12 +212,18 @@ class EvaluatedRegisterStore:
     ) -> EvaluationSummary:
         shards = -(-selection.count // REGISTER_CHUNK_ROWS)
         if selection.consenting is not None:
-            replace_private(folder / _ROWS, selection.consenting.rows.astype("<i8").tobytes())
+            rows_file = folder / _ROWS
+            write_checked(rows_file, selection.consenting.rows.astype("<i8").tobytes(), identity=_rows_identity(folder))
+        identity = evaluations_identity(folder)
         data = os.open(folder / _PARTIAL, os.O_RDWR | os.O_CREAT, 0o600)
         marks = os.open(folder / _DONE, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             os.truncate(data, selection.count * EVALUATION_BYTES)
-            kept = {place for place, mark in enumerate(os.pread(marks, shards, 0)) if mark}
+            os.truncate(marks, shards * DIGEST_BYTES)
+            done = os.pread(marks, shards * DIGEST_BYTES, 0)
+            kept = find_done_shards(
+                open_partial_evaluations(folder / _PARTIAL, done, selection.count, REGISTER_CHUNK_ROWS)
+            )
             in_progress: deque[tuple[int, NDArray[np.uint8], NDArray[np.bool_]]] = deque()
             reused = computed = 0
 
@@ -209,9 +247,10 @@ class EvaluatedRegisterStore:
                 for found in pool.map(evaluate_register, rows()):
                     shard, values, fresh = in_progress.popleft()
                     values[fresh] = found
-                    os.pwrite(data, values.tobytes(), shard * REGISTER_CHUNK_ROWS * EVALUATION_BYTES)
+                    written = values.tobytes()
+                    os.pwrite(data, written, shard * REGISTER_CHUNK_ROWS * EVALUATION_BYTES)
                     os.fdatasync(data)  # the shard is on the disk before it is marked as done
-                    os.pwrite(marks, b"\x01", shard)
+                    os.pwrite(marks, digest_block(identity, shard, written), shard * DIGEST_BYTES)
                     computed, reused = computed + len(found), reused + len(values) - len(found)
                     stage.advance(len(values))
         finally:
@@ -239,22 +278,17 @@ class EvaluatedRegisterStore:
         try:
             selection = RowSelection(snapshot)
             if folder.name != selection.folder_name:
-                selection = RowSelection(
-                    snapshot, ConsentingRows(folder.name, np.fromfile(folder / _ROWS, dtype="<i8"))
-                )
+                rows = np.frombuffer(read_checked(folder / _ROWS, identity=_rows_identity(folder)), dtype="<i8")
+                selection = RowSelection(snapshot, ConsentingRows(folder.name, rows))
             if (folder / EVALUATIONS_FILE).exists():
-                return EarlierEvaluations(
-                    self._snapshots, selection, _mapped(folder / EVALUATIONS_FILE, selection.count)
-                )
-            done, values = (folder / _DONE).read_bytes(), _mapped(folder / _PARTIAL, selection.count)
-        except (OSError, ValueError):
+                blocks = open_evaluations(folder, selection.count)
+            else:
+                done = (folder / _DONE).read_bytes()
+                blocks = open_partial_evaluations(folder / _PARTIAL, done, selection.count, REGISTER_CHUNK_ROWS)
+        except (OSError, ValueError, DamagedFile):
             return None
-        marks = frozenset(place for place, mark in enumerate(done) if mark)
-        return (
-            EarlierEvaluations(self._snapshots, selection, values, lambda place: place // REGISTER_CHUNK_ROWS in marks)
-            if marks
-            else None
-        )
+        made = any(blocks.table.digests)
+        return EarlierEvaluations(self._snapshots, selection, Evaluations(blocks)) if made else None
 
     def _finish(
         self, folder: Path, scope: MatchingKeyScope, selection: RowSelection, done: EvaluationSummary, by: str
@@ -273,6 +307,9 @@ class EvaluatedRegisterStore:
                 "resumed": done.resumed,
             }
             record(session, "register.evaluated", scope.contract, facts, by=by)
+            size, shard_bytes = selection.count * EVALUATION_BYTES, REGISTER_CHUNK_ROWS * EVALUATION_BYTES
+            table = BlockTable(size, shard_bytes, (folder / _DONE).read_bytes())
+            write_table(folder / EVALUATIONS_FILE, table, identity=evaluations_identity(folder))
             os.replace(folder / _PARTIAL, folder / EVALUATIONS_FILE)
             sync_folder(folder)
         (folder / _DONE).unlink(missing_ok=True)
@@ -298,8 +335,5 @@ def _newest_first(folder: Path) -> list[Path]:
     return [path for _, path in sorted(dated, reverse=True)]
 
 
-def _mapped(path: Path, rows: int) -> NDArray[np.uint8]:
-    """A file of evaluations, uint8 [rows, 32], memory-mapped."""
-    if not rows:
-        return np.zeros((0, EVALUATION_BYTES), dtype=np.uint8)
-    return np.memmap(path, dtype=np.uint8, mode="r", shape=(rows, EVALUATION_BYTES))
+def _rows_identity(folder: Path) -> str:
+    return file_identity(folder / _ROWS, _ROWS_IDENTITY_COMPONENTS)

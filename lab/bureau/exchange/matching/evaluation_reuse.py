@@ -7,7 +7,8 @@ with the register.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,13 @@ from lab.bureau.exchange.matching.row_selection import RowSelection
 _WINDOW = 65_536
 
 
+class EvaluationSource(Protocol):
+    """Evaluations by row (``evaluation_file.Evaluations``)."""
+
+    def find(self, rows: NDArray[np.int64], /) -> tuple[NDArray[np.bool_], NDArray[np.uint8]]:
+        """Which of ``rows`` are evaluated, bool [n], and the evaluations of those, uint8 [m, 32]."""
+
+
 class EarlierEvaluations:
     """Evaluations of another version or selection of rows, looked up in ascending order of identifiers."""
 
@@ -25,12 +33,10 @@ class EarlierEvaluations:
         self,
         snapshots: SnapshotReader,
         selection: RowSelection,
-        values: NDArray[np.uint8],
-        made: Callable[[int], bool] = lambda row: True,
+        values: EvaluationSource,
     ) -> None:
-        """``values``: the evaluations of ``selection``, uint8 [rows, 32], memory-mapped; ``made``: whether a row is
-        evaluated, for an interrupted evaluation."""
-        self._snapshots, self._extent, self._values, self._made = snapshots, selection, values, made
+        """``values``: the evaluations of ``selection``; a damaged one is as one that was never made."""
+        self._snapshots, self._extent, self._values = snapshots, selection, values
         self._next = 0
         self._window: dict[str, int] = {}
         self._last = ""
@@ -49,11 +55,12 @@ class EarlierEvaluations:
                 continue
             while waiting < len(identifiers) and identifiers[waiting] <= self._last:
                 row = self._window.get(identifiers[waiting])
-                if row is not None and self._made(row):
+                if row is not None:
                     found.append((waiting, row))
                 waiting += 1
         places = np.array(found, dtype=np.int64).reshape(-1, 2)
-        return places[:, 0], self._values[places[:, 1]]
+        known, values = self._values.find(places[:, 1])
+        return places[known, 0], values
 
     def _read(self) -> bool:
         """Read the next window; False at the end."""

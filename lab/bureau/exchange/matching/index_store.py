@@ -1,5 +1,8 @@
 """The indexes of all contracts: made on demand, stored, and found again by the hash of their set-up.
 
+An index in which a damaged block is found is removed and made again, from the evaluated register; if that is damaged,
+its damaged shards are computed again first. So a reader gets what was written, or waits, or is refused.
+
 A contract's set-up keeps its geometry from one register version to the next while it fits, so that a delta between two
 of them is small. The newest few of a contract are kept as starting points of deltas.
 """
@@ -8,11 +11,12 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +35,8 @@ from lab.bureau.exchange.matching.index import (
 )
 from lab.bureau.exchange.matching.key_statements import KeyStatements
 from lab.bureau.exchange.matching.row_selection import MatchingKeyScope, RowSelection
+from lab.disk.checked_files import DamagedFile, file_identity, read_checked, write_checked
 from lab.disk.locks import lock_folder
-from lab.disk.private_files import replace_private
 from lab.terms.errors import NotFound
 from lab.terms.progress import Progress
 from protocols.matching.bureau import (
@@ -48,6 +52,9 @@ from protocols.matching.bureau import (
 _MAX_STORED_INDEXES = 4
 _SETS, _MATCH, _COUNT, _DELTA = "sets", "match", "count-", "delta-"
 _MAX_OPEN_INDEXES = 16
+_Result = TypeVar("_Result")
+_DELTA_IDENTITY_COMPONENTS = 9
+"""Epoch, engine, contract, operation, register version, rows, ``sets``, ``match``, the delta."""
 _QUICK_INDEX_ROWS = 200_000
 """Up to so many rows, an index is made while the bank waits: about a second's work."""
 _QUICK_COMPARISON_ENTRIES = 4_000_000
@@ -83,6 +90,44 @@ class ContractIndexes:
 
     def get_or_make(self, key: IndexKey) -> ContractIndex:
         """The index, made if it does not exist. Raises ``Busy`` while a large register is evaluated or indexed."""
+        try:
+            return self._find_or_make(key)
+        except DamagedFile:  # of the evaluated register, found as the index was made of it
+            self._evaluated.mend(key.key_scope, key.selection)
+            return self._find_or_make(key)
+
+    def find_rows(self, key: IndexKey, tags: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """As ``ContractIndex.find``, in the index ``key``, made if it does not exist or is damaged. Raises ``Busy``."""
+        return self._use(key, lambda index: index.find(tags))
+
+    def read_buckets(self, key: IndexKey, sha256: str, first: int, count: int) -> list[bytes]:
+        """As ``ContractIndex.buckets``, of the set-up with this hash; an index that is damaged is made again. Raises
+        ``NotFound`` if that has another hash, ``Busy``."""
+
+        def read(index: ContractIndex) -> list[bytes]:
+            if index.setup.sha256 != sha256:
+                raise NotFound(
+                    "The set-up of this name is not the present one: the bureau has made it again.",
+                    next_step="fetch the manifest again",
+                )
+            return index.buckets(first, count)
+
+        return self._use(key, read)
+
+    def _use(self, key: IndexKey, read: Callable[[ContractIndex], _Result]) -> _Result:
+        """What ``read`` finds in an index, or in the one that is made again because it is damaged."""
+        try:
+            return read(self.get_or_make(key))
+        except DamagedFile:
+            self._remove(self._folder(key))
+            return read(self.get_or_make(key))
+
+    def _remove(self, folder: Path) -> None:
+        with lock_folder(folder.parent), self._lock:
+            self._open.pop(folder, None)
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _find_or_make(self, key: IndexKey) -> ContractIndex:
         kept = self.find(key)
         if kept is not None:
             return kept
@@ -121,13 +166,15 @@ class ContractIndexes:
         if old.setup.geometry != setup.geometry:
             raise _no_delta()
         kept = new.folder / f"{_DELTA}{old.setup.sha256}"
+        with suppress(FileNotFoundError, DamagedFile):
+            return read_checked(kept, identity=file_identity(kept, _DELTA_IDENTITY_COMPONENTS))
+        entries = old.setup.entries + setup.entries
         try:
-            return kept.read_bytes()
-        except FileNotFoundError:
-            entries = old.setup.entries + setup.entries
             return self._background.get_result(
                 kept, entries <= _QUICK_COMPARISON_ENTRIES, partial(_compare, old, new, kept)
             )
+        except DamagedFile:
+            raise _no_delta() from None
 
     def _make(self, key: IndexKey, register: EvaluatedRegister, progress: Progress) -> ContractIndex:
         with lock_folder(self._folder(key).parent):
@@ -163,7 +210,7 @@ class ContractIndexes:
         for start in range(0, selection.count, CHUNK_ROWS):
             rows = np.array(selection.rows(start, CHUNK_ROWS), dtype=np.int64)
             names = selection.identifiers(self._snapshots, start, CHUNK_ROWS)
-            yield rows, names, np.asarray(register.evaluations[start : start + len(rows)])
+            yield rows, names, register.evaluations.read(start, len(rows))
 
     def _kept(self, folder: Path) -> ContractIndex | None:
         """The index in ``folder``, or None if it was removed."""
@@ -207,7 +254,7 @@ def _compare(old: ContractIndex, new: ContractIndex, kept: Path, progress: Progr
             stage.advance()
     delta = pack_delta(old.setup.sha256, new.setup.sha256, added, removed)
     with suppress(FileNotFoundError):  # the index may have been removed meanwhile
-        replace_private(kept, delta)
+        write_checked(kept, delta, identity=file_identity(kept, _DELTA_IDENTITY_COMPONENTS))
     return delta
 
 

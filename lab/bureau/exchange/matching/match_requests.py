@@ -105,19 +105,19 @@ class MatchingService:
         Raises ``NotFound`` when the set-up is not the present one any more (register or consents have changed), and
         ``InvalidInput`` for buckets that it does not have.
         """
-        index = self._find_index(contract_id, job_id, sha256)
+        key, index = self._find_index(contract_id, job_id, sha256)
         if first >= index.setup.geometry.buckets or not 1 <= count <= MAX_SHARD_BUCKETS:
             raise InvalidInput(
                 f"Expected 1 to {MAX_SHARD_BUCKETS} buckets of a set-up of {index.setup.geometry.buckets}; "
                 "found other numbers.",
                 next_step="ask for buckets that the manifest names",
             )
-        return pack_shard(sha256, first, index.buckets(first, count))
+        return pack_shard(sha256, first, self._indexes.read_buckets(key, sha256, first, count))
 
     @records_refusals("matching-setup")
     def delta(self, contract_id: str, job_id: str, sha256: str, since: str) -> bytes:
         """What turns the set-up ``since`` into the present one, as a frame; raises ``NotFound`` if nothing does."""
-        return self._indexes.delta(self._find_index(contract_id, job_id, sha256), since, contract_id)
+        return self._indexes.delta(self._find_index(contract_id, job_id, sha256)[1], since, contract_id)
 
     @records_refusals("match")
     def match(self, contract_id: str, job_id: str, request: bytes) -> tuple[bytes, MatchReceipt]:
@@ -211,7 +211,7 @@ class MatchingService:
                 count_refund(session, contract_id, error, now)
                 record(session, "match.returned", contract_id, facts, by=BUREAU_ACTOR)
 
-    def _find_index(self, contract_id: str, job_id: str, sha256: str) -> ContractIndex:
+    def _find_index(self, contract_id: str, job_id: str, sha256: str) -> tuple[IndexKey, ContractIndex]:
         """The present index of that name, for matching or for counting, whichever the contract allows."""
         refusals = []
         for counting in (False, True):
@@ -222,7 +222,7 @@ class MatchingService:
                 continue
             index = self._indexes.find(key)
             if index is not None and index.setup.sha256 == sha256:
-                return index
+                return key, index
         if len(refusals) == 2:
             raise refusals[0]
         raise NotFound(

@@ -5,7 +5,9 @@ in the transaction of its ledger entry. ``evaluate``, at any later time and in a
 again, computes the model's weights, has a worker evaluate it, authorises it once more, and stores and records the
 reply. ``reply`` authorises and returns the reply. If the contract was suspended or ended meanwhile, there is no
 reply, and the charge is refunded. The same bytes again get the same reply at no charge, also after a restart: replies
-are random, and two replies to one batch would reveal more than one. Each step can be repeated after an interruption.
+are random, and two replies to one batch would reveal more than one. Only a reply that the disk lost is made a second
+time, at no charge; it counts a second time in the leakage budget. A batch that the disk lost is taken again from the
+bank, at no charge. Each step can be repeated after an interruption.
 ``receive_rescoring`` replaces ``receive`` for a batch that an earlier job sent, when the register or the model has
 changed since: a new evaluation, charged like any other. It leaves out enterprises that may not be scored any more
 (``dropped_rows``); a first evaluation is refused for one of them.
@@ -28,6 +30,7 @@ from lab.bureau.exchange.access import AccessGrant
 from lab.bureau.exchange.batches import (
     ANSWERED,
     CHARGED,
+    RESCORE_HINT,
     RETURNED,
     BatchCharge,
     BatchLocation,
@@ -44,14 +47,17 @@ from lab.bureau.exchange.scoring.batch_validation import BatchValidator, Validat
 from lab.bureau.exchange.scoring.dropped_rows import ChargedEnterprises
 from lab.bureau.exchange.scoring.evaluation import BatchEvaluator
 from lab.bureau.exchange.scoring.leakage_budget import check_fresh_ciphertexts, check_leakage_budget
+from lab.bureau.exchange.scoring.lost_files import LostFiles, describe_failure
+from lab.bureau.exchange.scoring.own_faults import BureauDataFault
 from lab.bureau.exchange.scoring.reevaluation import check_rescorable
 from lab.bureau.ledger import BUREAU_ACTOR, Fact, record
 from lab.bureau.ledger.rate_limited_entries import check_refund_limit
 from lab.bureau.store.tables import BatchRow
 from lab.bureau.workers.pool import TaskExecutor
+from lab.disk.checked_files import DamagedFile
 from lab.disk.private_files import replace_private
 from lab.terms.contract.document import Operation
-from lab.terms.errors import Busy, Conflict, NotAllowed, ShulabError, Unreachable
+from lab.terms.errors import Busy, NotAllowed, NotFound, Unreachable
 from lab.terms.ledger.receipt import ScoreReceipt
 from protocols.scoring.parameters import find_parameters
 
@@ -71,6 +77,7 @@ class ScoringService:
         self._resources, self._store, self._home = resources, resources.store, resources.home
         self._access, self._now, self.refusals = resources.access, resources.clock, resources.refusals
         self._batches = BatchRepository(resources.home)
+        self._lost = LostFiles(resources, self._batches)
         self._validator = BatchValidator(resources, indexes, self._batches)
         self._evaluator, self._enterprises = BatchEvaluator(resources, workers), ChargedEnterprises(resources)
         self._lock = threading.Lock()
@@ -112,7 +119,9 @@ class ScoringService:
                     self._batches.check_not_sent_before(session, contract_id, job_id, digest)
                     self._charge(session, validated, access, BatchLocation(file=file), now)
                     named = True
-                self._batches.find_reply(session, contract_id, job_id, digest)  # raises if its reply is lost
+                else:
+                    self._lost.restore(session, access, digest, batch)
+                self._batches.find_reply(session, contract_id, job_id, digest)  # raises if it was removed
                 return self._batches.find_charge(session, contract_id, job_id, digest)
         finally:
             if not named:
@@ -129,18 +138,30 @@ class ScoringService:
         now = self._now()
         with self._store.begin_read() as session:
             access = self._access.authorise_request(session, contract_id, Operation.SCORE, job_id, now)
-            if self._batches.is_charged(session, contract_id, job_id, sha256):
-                return self._batches.find_charge(session, contract_id, job_id, sha256)
+            is_charged = self._batches.is_charged(session, contract_id, job_id, sha256)
             snapshot = find_snapshot(session, access.model_version.register)
-            sent = self._check_rescorable(session, access, sha256, snapshot.version, now)
-            file = sent.file
-        batch = self._read_batch(file, sha256)
+            file = None
+            if not is_charged:
+                file = self._check_rescorable(session, access, sha256, snapshot.version, now).file
+        if is_charged:
+            return self._repeat_rescoring(contract_id, job_id, sha256, now)
+        try:
+            batch = self._lost.read_batch(file, sha256)
+        except NotFound as lost:
+            raise NotAllowed(lost.detail, next_step=RESCORE_HINT) from None
         validated = self._validator.validate(contract_id, job_id, batch, sha256, now, named_again=True)
         with self._store.begin() as session:
             access = self._validator.revalidate(session, validated, now)
             if not self._batches.is_charged(session, contract_id, job_id, sha256):
                 sent = self._check_rescorable(session, access, sha256, validated.snapshot.version, now)
                 self._charge(session, validated, access, BatchLocation(job=sent.job_id), now)
+            return self._batches.find_charge(session, contract_id, job_id, sha256)
+
+    def _repeat_rescoring(self, contract_id: str, job_id: str, sha256: str, now: datetime) -> BatchCharge:
+        """The charge of a batch that was named before in this job; a reply that was lost is made again."""
+        with self._store.begin() as session:
+            access = self._access.authorise_request(session, contract_id, Operation.SCORE, job_id, now, lock=True)
+            self._lost.reopen_reply(session, access, sha256)
             return self._batches.find_charge(session, contract_id, job_id, sha256)
 
     def evaluate(self, contract_id: str, job_id: str, sha256: str) -> BatchOutcome:
@@ -177,7 +198,7 @@ class ScoringService:
             )
             file, named_again, scored = self._batches.find_file(session, row), row.sent_in is not None, row.rows
         if consenting is not None:
-            batch = self._read_batch(file, sha256)
+            batch = self._lost.read_batch(file, sha256)
             left = len(self._validate_charged(contract_id, job_id, batch, sha256, now, named_again=named_again).places)
             if left < scored:
                 raise refuse_unknown(scored - left, scored)
@@ -203,7 +224,7 @@ class ScoringService:
             if state != CHARGED:
                 return BatchOutcome(state)
             try:
-                batch = self._read_batch(batch_file, sha256)
+                batch = self._lost.read_batch(batch_file, sha256)
                 try:
                     answered = self._answer(contract_id, job_id, batch, sha256, now, named_again=named_again)
                 except NotAllowed:
@@ -254,15 +275,6 @@ class ScoringService:
         with self._store.begin_read() as session:
             return self._enterprises.keep_charged(session, validated)
 
-    def _read_batch(self, file: str | None, sha256: str) -> bytes:
-        path = self._home.path(file) if file is not None else None
-        batch = path.read_bytes() if path is not None and path.is_file() else b""
-        if hashlib.sha256(batch).hexdigest() != sha256:
-            raise Conflict(
-                "The bureau does not have the bytes of this batch any more.", next_step="encrypt it afresh and send it"
-            )
-        return batch
-
     def _check_rescorable(
         self, session: Session, access: AccessGrant, sha256: str, version: int, now: datetime
     ) -> BatchRow:
@@ -271,14 +283,13 @@ class ScoringService:
     def _charge(
         self, session: Session, validated: ValidatedBatch, access: AccessGrant, location: BatchLocation, now: datetime
     ) -> None:
-        resources = self._resources
         self._batches.check_queue_capacity(session, access.contract.id)
         check_refund_limit(session, access.contract.id, now)
         if location.job is not None:
             validated = self._enterprises.drop_at_ceiling(session, validated, access, now)
         enterprises = self._enterprises.pseudonyms(session, validated)
         params = find_parameters(access.contract.parameters)
-        spent = params.leakage_share(resources.models.load(access.model_version).weight_counts(access.detail))
+        spent = self._lost.leakage_share(access)
         check_leakage_budget(session, access, params, spent)
         check_fresh_ciphertexts(session, access.contract_version.bank_id, validated.head)
         charge_rows(session, access.job, len(validated.places))
@@ -298,7 +309,7 @@ class ScoringService:
     def _refund(self, contract_id: str, job_id: str, sha256: str, error: Exception) -> None:
         """Undo the charge after an evaluation that failed or whose contract was stopped; the batch's file is
         removed."""
-        why = error.as_dict() if isinstance(error, ShulabError) else {"error": "fault"}
+        why = describe_failure(error)
         with self._store.begin() as session:
             lock_contract(session, contract_id)
             returned = self._batches.mark_returned(session, contract_id, job_id, sha256, why)
@@ -307,7 +318,10 @@ class ScoringService:
             row, file = returned
             refund_scores(session, contract_id, job_id, row.sha256)
             refund_rows(session, contract_id, job_id, row.rows)
-            count_refund(session, contract_id, error, self._now())
+            if not isinstance(
+                error, (DamagedFile, BureauDataFault, NotFound)
+            ):  # a loss of the bureau's disk is not the bank's doing
+                count_refund(session, contract_id, error, self._now())
             facts: dict[str, Fact] = {
                 "job": job_id,
                 "batch_sha256": row.sha256,

@@ -23,9 +23,9 @@ from lab.bureau.exchange.batches import BatchFacts, BatchRepository
 from lab.bureau.exchange.matching.index_store import ContractIndexes, IndexKey
 from lab.bureau.exchange.matching.row_selection import MatchingKeyScope, RowSelection
 from lab.bureau.exchange.resources import ExchangeResources
-from lab.bureau.exchange.scoring.public_contexts import find_context
+from lab.bureau.exchange.scoring.public_contexts import context_not_stored, find_context, read_context
 from lab.terms.contract.document import Operation
-from lab.terms.errors import InvalidInput, NotAllowed, NotFound
+from lab.terms.errors import InvalidInput, NotAllowed
 from protocols.scoring.bureau import ParsedBatch, read_batch
 from protocols.scoring.parameters import ParameterSet, find_parameters
 
@@ -69,7 +69,8 @@ class BatchValidator:
     """Validates batches. Safe to use from several threads."""
 
     def __init__(self, resources: ExchangeResources, indexes: ContractIndexes, batches: BatchRepository) -> None:
-        self._store, self._access, self._consents = resources.store, resources.access, resources.consents
+        self._store, self._home = resources.store, resources.home
+        self._access, self._consents = resources.access, resources.consents
         self._models, self._indexes, self._batches = resources.models, indexes, batches
         self._drift = resources.drift
 
@@ -94,15 +95,15 @@ class BatchValidator:
             contract = access.contract
             context = find_context(session, contract_id, head.context)
             if context is None:
-                raise NotFound(
-                    "The batch names a context that the bureau does not have.", next_step="send the context first"
-                )
+                raise context_not_stored()
             version = self._batches.register_version(session, contract_id, job_id, head.sha256)
             snapshot = find_snapshot(session, access.model_version.register, version)
             consenting = self._consents.consenting_rows(
                 session, snapshot, contract, access.contract_version.bank_id, now
             )
             file = context.file
+        if read_context(self._home, file, head.context) is None:
+            raise context_not_stored()
         self._drift.require(access.model_version, snapshot)
         model = self._models.load(access.model_version)
         if head.column_count != model.column_count:
@@ -111,8 +112,7 @@ class BatchValidator:
                 next_step="encrypt the columns of the job's sheet",
             )
         scope = MatchingKeyScope(contract_id, "match", contract.engine, access.job.epoch)
-        index = self._indexes.get_or_make(IndexKey(scope, RowSelection(snapshot, consenting)))
-        rows = index.find(head.tags)
+        rows = self._indexes.find_rows(IndexKey(scope, RowSelection(snapshot, consenting)), head.tags)
         known = find_known(rows)
         if not known.all() and not (named_again and known.any()):
             raise refuse_unknown(int((~known).sum()), len(known))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from lab.bureau.exchange.resources import ExchangeResources
 from lab.bureau.exchange.scoring.batch_validation import ValidatedBatch
 from lab.bureau.exchange.scoring.own_faults import hide_own_faults
+from lab.bureau.exchange.scoring.public_contexts import context_not_stored, read_context
 from lab.bureau.exchange.scoring.weight_cache import WeightCache, WeightCacheKey
 from lab.bureau.workers.pool import TaskExecutor
 from lab.terms.errors import InvalidInput, ShulabError
@@ -23,7 +24,7 @@ class BatchEvaluator:
         """The reply frame to a batch frame.
 
         Raises ``InvalidInput`` if the ciphertexts do not evaluate, ``BureauDataFault`` if the register does not fit the
-        model, ``Unreachable`` if the workers do not answer.
+        model, ``Unreachable`` if the workers do not answer, ``NotFound`` if the context was lost.
         """
         access, snapshot = validated.access, validated.snapshot
         version, step = access.model_version, access.contract.ceilings.precision
@@ -34,7 +35,9 @@ class BatchEvaluator:
             columns = [snapshot.id_column, *(feature.name for feature in model.public_features)]
             table = self._snapshots.frame(snapshot, columns)
             weights = self._weights.weights(key, model, validated.rows, lambda rows: table[rows])
-        context = self._home.path(validated.context_file).read_bytes()
+        context = read_context(self._home, validated.context_file, validated.head.context)
+        if context is None:
+            raise context_not_stored()
         try:
             return self._workers.run(
                 evaluate_batch,

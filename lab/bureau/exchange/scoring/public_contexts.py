@@ -1,6 +1,7 @@
 """Public contexts of banks: parsed in a worker, stored in a file named by their hash, under the contract they are for.
 
-A context that was checked by earlier rules counts as not stored: the bank sends it again, and it is checked again.
+A context that was checked by earlier rules counts as not stored: the bank sends it again, and it is checked again. So
+does one whose file is lost or damaged, whatever the database says of it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import hashlib
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from lab.bureau.configuration.home import BureauHome
 from lab.bureau.exchange.refusals import records_refusals
 from lab.bureau.exchange.resources import ExchangeResources
 from lab.bureau.ledger import Fact, record
@@ -17,7 +19,7 @@ from lab.bureau.store.tables import ContextRow
 from lab.bureau.workers.pool import WorkerPool
 from lab.disk.private_files import replace_private
 from lab.terms.contract.document import Operation
-from lab.terms.errors import InvalidInput, NotAllowed
+from lab.terms.errors import InvalidInput, NotAllowed, NotFound
 from protocols.scoring.bureau import CONTEXT_RULES_VERSION, SecretKeyInContext, check_context
 from protocols.scoring.parameters import find_parameters
 
@@ -38,7 +40,7 @@ class ContextStore:
         """Whether this context is stored under the contract. Raises what ``AccessControl.authorise_request`` raises."""
         with self._store.begin_read() as session:
             self._access.authorise_request(session, contract_id, Operation.SCORE, job_id, self._now())
-            return find_context(session, contract_id, sha256) is not None
+            return has_intact_context(self._home, session, contract_id, sha256)
 
     @records_refusals("put-context")
     def put(self, contract_id: str, job_id: str, sha256: str, frame: bytes) -> bool:
@@ -53,7 +55,7 @@ class ContextStore:
             contract = self._access.authorise_request(
                 session, contract_id, Operation.SCORE, job_id, self._now()
             ).contract
-            if find_context(session, contract_id, sha256) is not None:
+            if has_intact_context(self._home, session, contract_id, sha256):
                 return False
         if hashlib.sha256(frame).hexdigest() != sha256:
             raise InvalidInput("The context's hash is not the one it was sent under.", next_step="send it again")
@@ -71,16 +73,17 @@ class ContextStore:
         file = f"contexts/{sha256}.frame"
         with self._store.begin() as session:
             access = self._access.authorise_request(session, contract_id, Operation.SCORE, job_id, now, lock=True)
-            if find_context(session, contract_id, sha256) is not None:
+            if has_intact_context(self._home, session, contract_id, sha256):
                 return False
-            _check_number(session, contract_id)
+            if find_context(session, contract_id, sha256) is None:
+                _check_number(session, contract_id)
             # Written under the lock, so that a sweep that removes the same file for its age runs before or after.
             replace_private(self._home.path(file), frame)
             row = ContextRow(
                 contract_id=contract_id, sha256=sha256, file=file, size=len(frame), rules=CONTEXT_RULES_VERSION
             )
             row.received_at = now
-            session.merge(row)  # replaces one that earlier rules accepted
+            session.merge(row)  # replaces one that earlier rules accepted, or whose file was damaged
             session.flush()
             facts: dict[str, Fact] = {"job": job_id, "context_sha256": sha256, "bytes": len(frame)}
             record(session, "context.kept", contract_id, facts, by=access.actor)
@@ -91,6 +94,24 @@ def find_context(session: Session, contract_id: str, sha256: str) -> ContextRow 
     """A context that the present rules accepted, or None."""
     row = session.get(ContextRow, (contract_id, sha256))
     return row if row is not None and row.rules == CONTEXT_RULES_VERSION else None
+
+
+def has_intact_context(home: BureauHome, session: Session, contract_id: str, sha256: str) -> bool:
+    """Whether a context that the present rules accepted is stored, and its file is as it was sent."""
+    row = find_context(session, contract_id, sha256)
+    return row is not None and read_context(home, row.file, sha256) is not None
+
+
+def read_context(home: BureauHome, file: str, sha256: str) -> bytes | None:
+    """The frame of a context; None if its file is lost or damaged."""
+    path = home.path(file)
+    frame = path.read_bytes() if path.is_file() else b""
+    return frame if hashlib.sha256(frame).hexdigest() == sha256 else None
+
+
+def context_not_stored() -> NotFound:
+    """The error for a batch under a context that is not stored."""
+    return NotFound("The batch names a context that the bureau does not have.", next_step="send the context first")
 
 
 def _check_number(session: Session, contract_id: str) -> None:

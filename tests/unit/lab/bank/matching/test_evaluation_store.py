@@ -18,7 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.bank.matching.evaluation_store import open_evaluation_store, stored_epochs
-from lab.terms.errors import InvalidInput, NotAllowed, NotAuthentic
+from lab.disk.checked_files import DamagedFile
+from lab.terms.errors import InvalidInput, NotAllowed, NotAuthentic, ShulabError
 
 ROOT = Path(__file__).resolve().parents[5]
 OF = ("c-0001", 1, "x25519")
@@ -193,13 +194,64 @@ def test_a_process_that_is_killed_leaves_values_or_the_request(tmp_path: Path) -
 
 
 def test_a_store_of_the_former_kind_is_emptied_and_never_read(tmp_path: Path) -> None:
-    """Its values are of a key that all contracts shared: under a contract's own they would name nobody."""
-    with open_evaluation_store(tmp_path / "e", *OF) as store:
-        store.record_evaluations(store.record_request(["a"]), ["a"], np.ones((1, 32), dtype=np.uint8))
-        store.record_request(["b"])
+    """Its values have no digests, or are of a key that all contracts shared."""
+    with open_evaluation_store(tmp_path / "e", *OF):
+        pass
     (path,) = (tmp_path / "e").glob("*.sqlite")
-    with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE about SET schema = 'shulab-evaluations/1'")
-    connection.close()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for table in ("store", "evaluations", "requests"):
+            connection.execute(f"DROP TABLE {table}")
+        connection.execute("CREATE TABLE about (schema TEXT, contract TEXT, epoch INTEGER, engine TEXT)")
+        connection.execute("CREATE TABLE evaluated (code TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID")
+        connection.execute("INSERT INTO evaluated VALUES ('a', zeroblob(32))")
     with open_evaluation_store(tmp_path / "e", *OF) as store:
-        assert len(store) == 0 and store.pending_requests() == []
+        assert len(store) == 0 and store.pending_requests() == [] and store.missing(["a"]) == ["a"]
+
+
+def filled(folder: Path) -> Path:
+    """A store of 50 rows and a request without a response."""
+    codes = [f"code-{number:02d}" for number in range(50)]
+    with open_evaluation_store(folder, *OF) as store:
+        store.record_evaluations(store.record_request(codes), codes, values_of(codes))
+        store.record_request(["waits"])
+    (path,) = folder.glob("*.sqlite")
+    return path
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE evaluations SET value = zeroblob(48) WHERE code = 'code-07'",
+        "UPDATE evaluations SET value = (SELECT value FROM evaluations WHERE code = 'code-08') WHERE code = 'code-07'",
+        "UPDATE evaluations SET value = zeroblob(32) WHERE code = 'code-07'",
+        "DELETE FROM evaluations WHERE code = 'code-07'",
+        "DELETE FROM store",
+        "UPDATE requests SET codes = '[\"wants\"]'",
+    ],
+)
+def test_a_changed_or_lost_row_stops_the_bank_and_is_neither_used_nor_paid_again(tmp_path: Path, damage: str) -> None:
+    with closing(sqlite3.connect(filled(tmp_path))) as connection, connection:
+        connection.execute(damage)
+    with (
+        pytest.raises(DamagedFile, match=r"c-0001\.e1\.x25519\.sqlite") as found,
+        open_evaluation_store(tmp_path, *OF) as store,
+    ):
+        store.look_up([f"code-{number:02d}" for number in range(50)])
+        store.pending_requests()
+    assert "backup" in found.value.next_step and "code-" not in str(found.value)
+
+
+def test_no_flipped_bit_changes_a_value_in_silence(tmp_path: Path) -> None:
+    """Bits all over the file: what is found is right or refused; what is not found would be asked again."""
+    path = filled(tmp_path)
+    whole, codes = path.read_bytes(), [f"code-{number:02d}" for number in range(50)]
+    refused = 0
+    for at in range(0, len(whole), 37):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        try:
+            with open_evaluation_store(tmp_path, *OF) as store:
+                values, held = store.look_up(codes)
+                assert np.array_equal(values[held], values_of(codes)[held])
+        except ShulabError:
+            refused += 1
+    assert refused > 20

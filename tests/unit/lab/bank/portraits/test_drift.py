@@ -13,10 +13,9 @@ from lab.bank.home import BankHome
 from lab.bank.portraits.drift import DECILES, DriftReport, compare_runs, measure_stability, stability_index
 from lab.bank.portraits.pages.drift_page import drift_page
 from lab.bank.portraits.scored_run import ScoredRun
-from lab.bank.runs.store import OUTPUTS
 from lab.terms.contract.document import ResultDetail
 from lab.terms.errors import NotAllowed
-from tests.support.finished_run import make_run
+from tests.support.finished_run import make_run, replace_outputs
 from tests.unit.lab.cli.bank.results.test_runs import lab
 
 
@@ -71,7 +70,7 @@ def moved(home: BankHome, trained) -> tuple[ScoredRun, ScoredRun]:
     new = make_run(home, trained, ResultDetail.FULL)
     outputs = new.outputs
     rows = list(range(40, 100)) + list(range(40, 80))
-    outputs[rows].with_columns(outputs["code"]).write_parquet(new.folder / OUTPUTS)
+    replace_outputs(new, outputs[rows].with_columns(outputs["code"]))
     return ScoredRun.open(old), ScoredRun.open(new)
 
 

@@ -39,6 +39,7 @@ from lab.bureau.contracts import workflow
 from lab.cli.bank.commands import app
 from lab.cli.bank.tidy import show_expired_reminder
 from lab.cli.terminal.output import CommandOutput
+from lab.disk.checked_files import seal_json
 from lab.terms.contract.document import Contract, ResultDetail, SignedContract
 from lab.terms.errors import InvalidInput, NotFound, Unreachable
 from tests.support.finished_run import make_contract
@@ -297,7 +298,7 @@ def test_a_run_of_a_former_version_is_said_to_end_there(home: BankHome, contract
     assert unresumable_run_warnings(home.runs, contract.id) == []
     former = json.loads((run.folder / METADATA_FILE).read_bytes())
     del former["form"]  # as it was before labels said it
-    (run.folder / METADATA_FILE).write_text(json.dumps(former))
+    (run.folder / METADATA_FILE).write_text(json.dumps(seal_json(former, f"{run.id}/{METADATA_FILE}")))
     (warning,) = unresumable_run_warnings(home.runs, contract.id)
     assert run.id in warning
     assert "its charges remain" in warning

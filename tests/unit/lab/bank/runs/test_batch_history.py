@@ -13,12 +13,12 @@ from lab.bank.portraits.scored_run import ScoredRun
 from lab.bank.runs.batch_history import list_batches, reuse_batch
 from lab.bank.runs.metadata import RunKind, RunMetadata
 from lab.bank.runs.results import RowStatus, output_names, rescored_table
-from lab.bank.runs.store import OUTPUTS, FinishedRun, open_run, run_key
+from lab.bank.runs.store import FinishedRun, open_run, run_key
 from lab.terms.contract.document import ResultDetail, parse_contract
 from lab.terms.errors import InvalidInput, NotFound
 from models.bureau.model import Model
 from models.shared.sheet import BankSheet
-from tests.support.finished_run import home, make_run, trained
+from tests.support.finished_run import home, make_run, replace_outputs, trained
 
 __all__ = ["home", "trained"]
 
@@ -33,8 +33,8 @@ def run(home: BankHome, trained: Trained) -> FinishedRun:
     rows = made.batch_rows
     kept = ~pl.int_range(pl.len()).is_in(list(GONE))
     rows = rows.with_columns(pl.when(kept).then(pl.col(name)) for name in rows.columns if name != "code")
-    rows.write_parquet(made.folder / OUTPUTS)
     made.manifest["receipts"][0]["entry"]["facts"]["scored"] = 8
+    replace_outputs(made, rows)
     return made
 
 
@@ -49,7 +49,7 @@ def test_only_who_was_scored_has_outputs_and_everybody_a_row(run: FinishedRun) -
 
 
 def test_rows_that_do_not_fit_the_receipts_are_refused(run: FinishedRun) -> None:
-    run.batch_rows[1:].write_parquet(run.folder / OUTPUTS)
+    replace_outputs(run, run.batch_rows[1:])
     with pytest.raises(InvalidInput, match="do not fit"):
         list_batches(run)
 

@@ -48,7 +48,7 @@ def tag_of(scene: Scene, contract: str, row: int) -> np.ndarray:
     with bureau.store.begin_read() as session:
         snapshot = find_snapshot(session, "main")
     (code,) = bureau.snapshots.identifiers(snapshot, row, 1)
-    return derive_tags_and_marks(contract, [code], everyone(scene, contract).evaluations[[row]])[:, :16]
+    return derive_tags_and_marks(contract, [code], everyone(scene, contract).evaluations.read(row, 1))[:, :16]
 
 
 def everyone(scene: Scene, contract: str) -> EvaluatedRegister:

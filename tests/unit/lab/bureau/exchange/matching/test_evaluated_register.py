@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -35,6 +36,7 @@ from lab.bureau.exchange.matching.row_selection import MatchingKeyScope, RowSele
 from lab.bureau.key_management.keys import BureauKeys
 from lab.bureau.store import Database, migrate, open_database
 from lab.bureau.store.tables import LedgerEntryRow
+from lab.disk.checked_files import DamagedFile
 from lab.terms.errors import NotAllowed, Unreachable
 from protocols.compute_pool import ComputePoolError, SerialComputePool
 from protocols.matching.bureau import evaluate_register
@@ -120,7 +122,7 @@ def test_every_row_is_evaluated_whatever_the_shards(room: Room, engine: str, row
     snapshot = room.bring(reversed(codes))
     assert room.snapshots.identifiers(snapshot) == codes
     found = room.evaluated.get_or_evaluate(replace(USE, engine=engine), RowSelection(snapshot))
-    assert found.evaluations.tolist() == room.directly(codes, engine).tolist()
+    assert found.evaluations.read(0, 10**6).tolist() == room.directly(codes, engine).tolist()
     assert found.folder.joinpath("values").stat().st_mode & 0o777 == 0o600
 
 
@@ -135,7 +137,7 @@ def test_what_changed_alone_is_evaluated_and_the_ledger_counts_it(room: Room) ->
     assert set(crew.asked) == new and len(crew.asked) == len(new)
     assert done == EvaluationSummary(rows=207, computed=17, reused=190, resumed=0)
     assert (
-        room.evaluated.get_or_evaluate(USE, RowSelection(second)).evaluations.tolist()
+        room.evaluated.get_or_evaluate(USE, RowSelection(second)).evaluations.read(0, 10**6).tolist()
         == room.directly(sorted(left)).tolist()
     )
     assert [(one["rows"], one["computed"], one["carried"]) for one in room.told()] == [(200, 200, 0), (207, 17, 190)]
@@ -187,12 +189,13 @@ def test_killed_it_goes_on_and_does_no_finished_shard_again(room: Room, shards: 
     assert crew.asked == codes[shards * SHARD :]
     assert done == EvaluationSummary(len(codes), len(codes) - shards * SHARD, 0, shards * SHARD)
     assert (
-        room.evaluated.get_or_evaluate(USE, RowSelection(snapshot)).evaluations.tolist()
+        room.evaluated.get_or_evaluate(USE, RowSelection(snapshot)).evaluations.read(0, 10**6).tolist()
         == room.directly(codes).tolist()
     )
     assert sorted(path.name for path in room.evaluated.folder(USE, RowSelection(snapshot)).iterdir()) == [
         "lock",
         "values",
+        "values.digests",
     ]
 
 
@@ -220,7 +223,8 @@ def test_what_an_interrupted_evaluation_has_done_is_taken_over_by_the_next_versi
     assert crew.asked == [code for code in left if code not in known]
     assert done == EvaluationSummary(len(left), len(crew.asked), len(left) - len(crew.asked), resumed=0)
     assert (
-        room.evaluated.get_or_evaluate(USE, RowSelection(newest)).evaluations.tolist() == room.directly(left).tolist()
+        room.evaluated.get_or_evaluate(USE, RowSelection(newest)).evaluations.read(0, 10**6).tolist()
+        == room.directly(left).tolist()
     )
 
 
@@ -231,7 +235,7 @@ def test_a_file_of_the_wrong_length_is_not_believed(room: Room) -> None:
     values.write_bytes(values.read_bytes()[:-1])
     assert not room.evaluated.is_evaluated(USE, RowSelection(snapshot))
     assert (
-        room.evaluated.get_or_evaluate(USE, RowSelection(snapshot)).evaluations.tolist()
+        room.evaluated.get_or_evaluate(USE, RowSelection(snapshot)).evaluations.read(0, 10**6).tolist()
         == room.directly(codes).tolist()
     )
 
@@ -266,12 +270,15 @@ def test_admitted_rows_alone_are_evaluated_and_taken_over_when_consents_come(roo
     some = RowSelection(snapshot, admitted(list(range(0, 6 * SHARD, 5))))
     assert room.evaluated.evaluate(USE, some, pool=crew) == EvaluationSummary(77, 77, 0, 0)
     assert crew.asked == codes[::5]
-    assert room.evaluated.get_or_evaluate(USE, some).evaluations.tolist() == room.directly(codes[::5]).tolist()
+    assert (
+        room.evaluated.get_or_evaluate(USE, some).evaluations.read(0, 10**6).tolist()
+        == room.directly(codes[::5]).tolist()
+    )
     more, crew = RowSelection(snapshot, admitted(sorted({*range(5, 6 * SHARD, 5), 7, 300}))), Watching()
     room.evaluated.evaluate(USE, more, pool=crew)
     assert crew.asked == [codes[7]]  # 300 had consented before; the withdrawn first one is left out
     left = [codes[row] for row in sorted({*range(5, 6 * SHARD, 5), 7, 300})]
-    assert room.evaluated.get_or_evaluate(USE, more).evaluations.tolist() == room.directly(left).tolist()
+    assert room.evaluated.get_or_evaluate(USE, more).evaluations.read(0, 10**6).tolist() == room.directly(left).tolist()
     # Another version of the register, with other rows admitted: taken over by identifier.
     later, crew = room.bring([*codes[100:], "zzz"]), Watching()
     next_ = RowSelection(later, admitted([0, 3, len(codes) - 100]))
@@ -283,7 +290,7 @@ def test_each_contract_and_operation_has_values_of_its_own(room: Room) -> None:
     codes = codes_of(range(20))
     extent = RowSelection(room.bring(codes))
     uses = [USE, replace(USE, contract="c-0002"), replace(USE, operation="count")]
-    found = [room.evaluated.get_or_evaluate(use, extent).evaluations for use in uses]
+    found = [room.evaluated.get_or_evaluate(use, extent).evaluations.read(0, 20) for use in uses]
     for use, values in zip(uses, found, strict=True):
         assert values.tolist() == room.directly(codes, use=use).tolist()
     joined = np.concatenate(found)
@@ -313,6 +320,16 @@ class Listed:
         return self.codes[first:][:count]
 
 
+class InMemory:
+    """Evaluations from memory, as ``Evaluations`` reads them from a file."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        self.values = values
+
+    def find(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return np.ones(len(rows), dtype=bool), self.values[rows]
+
+
 @settings(max_examples=200, deadline=None)
 @given(old=st.sets(st.text("abc", max_size=4)), new=st.sets(st.text("abc", max_size=4)), data=st.data())
 def test_merging_finds_what_both_have_in_any_windows(old: set[str], new: set[str], data: st.DataObject) -> None:
@@ -322,7 +339,7 @@ def test_merging_finds_what_both_have_in_any_windows(old: set[str], new: set[str
     window = data.draw(st.integers(1, 5))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("lab.bureau.exchange.matching.evaluation_reuse._WINDOW", window)
-        carried = EarlierEvaluations(Listed(had), RowSelection(snapshot), values)  # type: ignore[arg-type]
+        carried = EarlierEvaluations(Listed(had), RowSelection(snapshot), InMemory(values))  # type: ignore[arg-type]
         found: dict[str, list[int]] = {}
         while asked:
             count = data.draw(st.integers(1, 4))
@@ -330,3 +347,72 @@ def test_merging_finds_what_both_have_in_any_windows(old: set[str], new: set[str
             places, known = carried.find_evaluations(part)
             found |= {part[place]: value.tolist() for place, value in zip(places, known, strict=True)}
     assert found == {code: values[had.index(code)].tolist() for code in sorted(old & new)}
+
+
+def flip(path: Path, at: int) -> None:
+    """Change one bit of a file."""
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(bytes(data))
+
+
+def test_a_damaged_shard_is_never_read_and_is_made_again_alone(room: Room) -> None:
+    codes = codes_of(range(4 * SHARD + 3))
+    selection = RowSelection(room.bring(codes))
+    found = room.evaluated.get_or_evaluate(USE, selection)
+    flip(found.folder / "values", (2 * SHARD + 5) * 32)
+    assert found.evaluations.read(0, SHARD).tolist() == room.directly(codes[:SHARD]).tolist()
+    with pytest.raises(DamagedFile):
+        found.evaluations.read(0, len(codes))
+    assert room.evaluated.mend(USE, selection) == 1 and not room.evaluated.is_evaluated(USE, selection)
+    crew = Watching()
+    done = room.evaluated.evaluate(USE, selection, pool=crew)
+    assert crew.asked == codes[2 * SHARD : 3 * SHARD]
+    assert done == EvaluationSummary(len(codes), SHARD, 0, len(codes) - SHARD)
+    again = room.evaluated.get_or_evaluate(USE, selection).evaluations.read(0, 10**6)
+    assert again.tolist() == room.directly(codes).tolist() and room.evaluated.mend(USE, selection) == 0
+
+
+def test_a_damaged_shard_does_not_pass_into_the_next_version(room: Room) -> None:
+    codes = codes_of(range(3 * SHARD))
+    first = room.evaluated.get_or_evaluate(USE, RowSelection(room.bring(codes)))
+    flip(first.folder / "values", SHARD * 32)
+    second, crew = RowSelection(room.bring([*codes, "zzz"])), Watching()
+    room.evaluated.evaluate(USE, second, pool=crew)
+    assert crew.asked == [*codes[SHARD : 2 * SHARD], "zzz"]
+    found = room.evaluated.get_or_evaluate(USE, second).evaluations.read(0, 10**6)
+    assert found.tolist() == room.directly([*codes, "zzz"]).tolist()
+
+
+def test_a_damaged_finished_shard_of_an_interrupted_evaluation_is_made_again(room: Room) -> None:
+    codes = codes_of(range(5 * SHARD))
+    selection = RowSelection(room.bring(codes))
+    with pytest.raises(Unreachable):
+        room.evaluated.evaluate(USE, selection, pool=Lost())
+    flip(room.evaluated.folder(USE, selection) / "partial", 3)
+    crew = Watching()
+    room.evaluated.evaluate(USE, selection, pool=crew)
+    assert crew.asked == [*codes[:SHARD], *codes[2 * SHARD :]]
+
+
+@pytest.mark.parametrize("other", [replace(USE, contract="c-0002"), replace(USE, epoch=1, operation="count")])
+def test_the_files_of_another_key_are_not_taken(room: Room, other: MatchingKeyScope) -> None:
+    codes = codes_of(range(20))
+    selection = RowSelection(room.bring(codes))
+    mine = room.evaluated.get_or_evaluate(USE, selection).folder
+    theirs = room.evaluated.get_or_evaluate(other, selection).folder
+    for name in ("values", "values.digests"):
+        shutil.copyfile(theirs / name, mine / name)
+    assert not room.evaluated.is_evaluated(USE, selection)
+    found = room.evaluated.get_or_evaluate(USE, selection).evaluations.read(0, 20)
+    assert found.tolist() == room.directly(codes).tolist()
+
+
+def test_damaged_consenting_rows_are_not_reused(room: Room) -> None:
+    codes = codes_of(range(100))
+    snapshot = room.bring(codes)
+    some = RowSelection(snapshot, admitted(list(range(0, 100, 5))))
+    flip(room.evaluated.get_or_evaluate(USE, some).folder / "rows", -8)
+    more, crew = RowSelection(snapshot, admitted(list(range(0, 100, 4)))), Watching()
+    room.evaluated.evaluate(USE, more, pool=crew)
+    assert crew.asked == codes[::4]

@@ -113,7 +113,9 @@ def test_an_index_holds_every_enterprise_and_nothing_else(
     assert index.find(strange).tolist() == [-1] * rows
     assert index.find(wanted[:0, :16]).tolist() == []
     assert index.find(np.full((1, 16), 255, dtype=np.uint8)).tolist() == [-1]
-    assert sorted(path.name for path in index.folder.iterdir()) == sorted([BUCKETS_FILE, MANIFEST_FILE, TAGS_FILE])
+    assert sorted(path.name for path in index.folder.iterdir()) == sorted(
+        [BUCKETS_FILE, f"{BUCKETS_FILE}.digests", MANIFEST_FILE, TAGS_FILE, f"{TAGS_FILE}.digests"]
+    )
 
 
 def test_tags_that_begin_alike_are_told_apart(
@@ -345,3 +347,60 @@ def test_a_bureau_that_ends_does_not_wait_for_the_whole_work() -> None:
     ended.start()
     ended.join(10)
     assert not ended.is_alive()
+
+
+def flip(path: Path) -> None:
+    """Change one bit in the middle of a file."""
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+
+
+@pytest.mark.parametrize("name", [TAGS_FILE, f"{TAGS_FILE}.digests", BUCKETS_FILE, MANIFEST_FILE])
+@pytest.mark.parametrize("is_open", [True, False])
+def test_a_damaged_index_is_made_again_before_anything_is_read_of_it(
+    room: Room, indexes: ContractIndexes, name: str, is_open: bool
+) -> None:
+    codes = codes_of(range(500))
+    wanted = which(room.bring(codes))
+    made = indexes.get_or_make(wanted)
+    tags = derive_tags_and_marks(CONTRACT, codes, room.directly(codes, use=MATCH))[:, :16]
+    whole = (made.folder / name).read_bytes()
+    flip(made.folder / name)
+    reading = indexes if is_open else opened(room, BackgroundWork())
+    assert reading.find_rows(wanted, tags).tolist() == list(range(500))
+    count = made.setup.geometry.buckets
+    coded = reading.read_buckets(wanted, made.setup.sha256, 0, count)
+    assert [hashlib.sha256(one).digest() for one in coded] == list(made.setup.bucket_hashes)
+    if not (is_open and name in (f"{TAGS_FILE}.digests", MANIFEST_FILE)):  # those are in memory
+        assert (made.folder / name).read_bytes() == whole
+
+
+def test_a_damaged_evaluated_register_is_mended_before_an_index_is_made_of_it(
+    room: Room, indexes: ContractIndexes
+) -> None:
+    codes = codes_of(range(50))
+    wanted = which(room.bring(codes))
+    register = room.evaluated.get_or_evaluate(wanted.key_scope, wanted.selection)
+    flip(register.folder / "values")
+    tags = derive_tags_and_marks(CONTRACT, codes, room.directly(codes, use=MATCH))[:, :16]
+    assert indexes.find_rows(wanted, tags).tolist() == list(range(50))
+
+
+def test_the_index_of_another_version_is_not_taken(room: Room, indexes: ContractIndexes) -> None:
+    codes = codes_of(range(100))
+    old, new = which(room.bring(codes)), which(room.bring(codes[5:]))
+    folders = [indexes.get_or_make(key).folder for key in (old, new)]
+    for path in folders[0].iterdir():
+        (folders[1] / path.name).write_bytes(path.read_bytes())
+    fresh = opened(room, BackgroundWork())
+    tags = derive_tags_and_marks(CONTRACT, codes, room.directly(codes, use=MATCH))[:, :16]
+    assert fresh.find_rows(new, tags).tolist() == [-1] * 5 + list(range(95))
+
+
+def test_a_damaged_delta_is_made_again(room: Room, indexes: ContractIndexes) -> None:
+    old = indexes.get_or_make(which(room.bring(codes_of(range(100)))))
+    new = indexes.get_or_make(which(room.bring(codes_of(range(5, 105)))))
+    first = indexes.delta(new, old.setup.sha256, CONTRACT)
+    flip(new.folder / f"delta-{old.setup.sha256}")
+    assert indexes.delta(new, old.setup.sha256, CONTRACT) == first
