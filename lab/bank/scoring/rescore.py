@@ -45,14 +45,7 @@ from lab.bank.runs.results import (
     output_names,
     rescored_table,
 )
-from lab.bank.runs.store import (
-    BatchSums,
-    FinishedRun,
-    open_run,
-    read_finished_run,
-    run_key,
-    translate_disk_errors,
-)
+from lab.bank.runs.store import BatchSums, FinishedRun, open_run, read_finished_run, run_key, translate_disk_errors
 from lab.bank.scoring.batch_sender import BatchSender, PublicContext
 from lab.terms.errors import NotAllowed
 from lab.terms.names import ModelRef

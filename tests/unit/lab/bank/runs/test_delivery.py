@@ -52,6 +52,6 @@ def test_a_file_that_cannot_be_written_leaves_the_run_to_be_given_out(run: Finis
 def test_a_damaged_run_of_another_contract_stops_nobody(home: BankHome, run: FinishedRun) -> None:
     contract = str(run.manifest["contract"])
     (run.folder / "manifest.json").write_text("{")
-    with pytest.raises(InvalidInput, match="cannot be read"):
+    with pytest.raises(InvalidInput):
         find_paid_run(home.runs, contract, JOB, register=None)
     assert find_paid_run(home.runs, "c-other", JOB, register=None) is None

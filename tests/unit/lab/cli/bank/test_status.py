@@ -12,7 +12,7 @@ from typing import Any
 from lab.bank.home import BankHome
 from lab.bank.runs.delivery import give_out
 from lab.bank.runs.run_files import write_run_facts
-from lab.bank.runs.store import read_finished_run
+from lab.bank.runs.store import MANIFEST, read_finished_run
 from lab.terms.contract.document import ResultDetail
 from lab.terms.keys.party import Party
 from tests.support.finished_run import make_run
@@ -40,8 +40,7 @@ def test_a_new_bank_is_told_what_comes_next_and_a_lost_key_file(home: BankHome, 
 def test_results_that_were_paid_for_and_not_given_out_wait(home: BankHome, trained, tmp_path: Path) -> None:
     run = make_run(home, trained, ResultDetail.TOTAL)
     assert "not-given-out" not in status(home)["waiting"]  # a run of a former version does not say
-    manifest = json.loads((run.folder / "manifest.json").read_text()) | {"job": "12" * 32}
-    write_run_facts(run.folder, "manifest.json", manifest)
+    write_run_facts(run.folder, MANIFEST, run.manifest | {"job": "12" * 32})
     (home.runs / "20260101T000000-abcdef123456").mkdir()
     found = status(home)
     assert set(found["waiting"]) >= {"not-given-out", "unfinished"}
