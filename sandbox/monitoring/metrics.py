@@ -60,6 +60,7 @@ class ServiceMetrics:
             "waiting": "Batches that are charged and not yet evaluated",
             "places": "Free slots for heavy work",
             "uncosigned": "Entries of the newest tree head that some witness has not cosigned",
+            "arithmetic": "Processor seconds of matching's arithmetic for requests",
             "uploads": "Free bytes for bodies that are being received",
         }
         for name, figure in figures.items():
