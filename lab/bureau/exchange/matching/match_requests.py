@@ -55,9 +55,9 @@ from protocols.matching.bureau import MatchingOperation as Kind
 MAX_ANSWERING_JOBS = 32
 """Jobs in which one request is answered. It is charged once, but each job in which it is answered has an entry of its
 own for the receipt: without a bound a bank could repeat all its requests in every job, and grow the ledger for free."""
-_MIN_CHUNK, _MAX_CHUNK = 4_096, 16_384
-"""Elements that one worker takes at a time: two tenths to seven tenths of a second's work. Each chunk has a process of
-its own, which costs some hundredths, and a request from another bank waits for at most one chunk."""
+_MIN_CHUNK, _MAX_CHUNK = 4_096, 25_000
+"""Elements that one worker takes at a time: two tenths of a second to a second's work. Each chunk has a process of its
+own, which costs a hundredth, and another bank's request waits for at most one chunk a worker."""
 _RequestKey = tuple[str, int, str, bool]
 """Contract, epoch, hash of the request, and whether it counts."""
 
@@ -198,7 +198,7 @@ class MatchingService:
 
         def evaluate(key: bytes) -> list[NDArray[np.uint8]]:
             with self._compute_pool(len(blinded)) as pool:
-                size = min(max(-(-len(blinded) // pool.size), _MIN_CHUNK), _MAX_CHUNK)
+                size = chunk_size(len(blinded), pool.size)
                 rows = ((engine, key, blinded[start : start + size]) for start in range(0, len(blinded), size))
                 found = list(pool.map(partial(timed, evaluate_elements), rows))
             self._count_arithmetic(sum(seconds for _, seconds in found))
@@ -273,6 +273,12 @@ class MatchingService:
         return self._access.authorise_request(
             session, contract_id, operation, job_id, now, AccessRequest(identifiers=identifiers), lock=lock
         )
+
+
+def chunk_size(elements: int, workers: int) -> int:
+    """How many of ``elements`` one worker takes at a time: all take as many, in as few chunks as keep them busy."""
+    chunks = max(min(workers, elements // _MIN_CHUNK), -(-elements // _MAX_CHUNK), 1)
+    return max(-(-elements // chunks), 1)
 
 
 def _count_identifiers(request: bytes, counting: bool) -> int:
