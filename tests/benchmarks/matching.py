@@ -103,8 +103,8 @@ def _report(options: argparse.Namespace, rows: list[tuple[str, dict[str, Any]]])
             f"{ours['bound_bits_an_entry']}.",
             f"Importing the file beforehand took {ours['seconds_import']:.1f} s and "
             f"{ours['peak_rss_import'] / 2**20:,.0f} MiB, which are in no figure above.",
-            f"Beside the arithmetic, ours: {_rest(ours, 'setup')} processor seconds in setting up, {_rest(ours, 'online')} "
-            "online (`lab bench matching` shows each process).",
+            f"Beside the arithmetic, ours: {_rest(ours, 'setup')} processor seconds of the set-up, "
+            f"{_rest(ours, 'online')} online (`lab bench matching` shows each process).",
             "CPU s: processor seconds of both parties; ours hold the starts of our commands, theirs their calls alone.",
         ]
     return "\n".join(lines) + "\n"
