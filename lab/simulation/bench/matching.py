@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from lab.simulation.bench.cpu_time import commands_cpu_seconds, process_cpu_seconds
 from lab.simulation.bench.matching_files import ID, LABEL, write_matching_files
@@ -28,6 +28,9 @@ from lab.simulation.process_monitor import MemoryMonitor
 from lab.terms.contract.document import Purpose, ResultDetail
 from lab.terms.errors import ShulabError
 from lab.terms.progress import Progress
+
+_Reading: TypeAlias = tuple[float, float, float]
+"""Processor seconds so far: of the bureau's service, of the commands that ended, and of the service's arithmetic."""
 
 
 @dataclass(frozen=True)
@@ -85,25 +88,43 @@ def measure(workload: MatchingWorkload, progress: Progress) -> dict[str, Any]:
         raise ShulabError(
             f"Expected {files.common} matches; found {found['matched']}.", next_step="report this as a fault"
         )
+    evaluate = ProcessorTime(cpu_evaluate, evaluated["arithmetic_seconds"])
+    processor = _processor_figures(evaluate, (cpu_before, cpu_first, cpu_online), first, found)
+    return (
+        _matching_figures(workload, evaluated, first, found)
+        | processor
+        | {
+            "seconds_import": round(seconds_import, 3),
+            "peak_rss_bureau": max(evaluating.peak_bytes, service.peak_rss),
+            "peak_rss_bank": matching.peak_bytes,
+            "peak_rss_import": importing.peak_bytes,
+        }
+    )
+
+
+def _processor_figures(
+    evaluate: ProcessorTime,
+    readings: tuple[_Reading, _Reading, _Reading],
+    first: dict[str, Any],
+    found: dict[str, Any],
+) -> dict[str, Any]:
+    """Processor seconds by phase and process, from readings before and after the first match, and after the timed one."""
+    before, between, after = readings
     setup = {
-        "bureau, lab bureau evaluate": ProcessorTime(cpu_evaluate, evaluated["arithmetic_seconds"]),
-        "bureau, service": _service_time(cpu_before, cpu_first),
-        "bank, first lab bank match": ProcessorTime(cpu_first[1] - cpu_before[1], first["arithmetic_seconds"]),
+        "bureau, lab bureau evaluate": evaluate,
+        "bureau, service": _service_time(before, between),
+        "bank, first lab bank match": ProcessorTime(between[1] - before[1], first["arithmetic_seconds"]),
     }
     online = {
-        "bureau, service": _service_time(cpu_first, cpu_online),
-        "bank, lab bank match": ProcessorTime(cpu_online[1] - cpu_first[1], found["arithmetic_seconds"]),
+        "bureau, service": _service_time(between, after),
+        "bank, lab bank match": ProcessorTime(after[1] - between[1], found["arithmetic_seconds"]),
     }
-    return _matching_figures(workload, evaluated, first, found) | {
-        "seconds_import": round(seconds_import, 3),
+    return {
         "cpu_setup": round(add_up(setup).total, 3),
-        "cpu_online_bureau": round(cpu_online[0] - cpu_first[0], 3),
-        "cpu_online_bank": round(cpu_online[1] - cpu_first[1], 3),
+        "cpu_online_bureau": round(online["bureau, service"].total, 3),
+        "cpu_online_bank": round(online["bank, lab bank match"].total, 3),
         "processor": {"setup": describe_phase(setup), "online": describe_phase(online)},
         "start_seconds_bank": found["start_seconds"],
-        "peak_rss_bureau": max(evaluating.peak_bytes, service.peak_rss),
-        "peak_rss_bank": matching.peak_bytes,
-        "peak_rss_import": importing.peak_bytes,
     }
 
 
@@ -132,14 +153,12 @@ def _matching_figures(
     }
 
 
-def _cpu_seconds(deployment: LocalDeployment, service: ServiceProcess) -> tuple[float, float, float]:
-    """Processor seconds so far: of the bureau's service, of the commands that have ended, and of the service's
-    arithmetic."""
+def _cpu_seconds(deployment: LocalDeployment, service: ServiceProcess) -> _Reading:
     arithmetic = service_arithmetic_seconds(service.url, deployment.bureau_home)
     return process_cpu_seconds(service.process.pid), commands_cpu_seconds(), arithmetic
 
 
-def _service_time(before: tuple[float, float, float], after: tuple[float, float, float]) -> ProcessorTime:
+def _service_time(before: _Reading, after: _Reading) -> ProcessorTime:
     return ProcessorTime(after[0] - before[0], after[2] - before[2])
 
 
