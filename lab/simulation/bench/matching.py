@@ -108,7 +108,7 @@ def _processor_figures(
     first: dict[str, Any],
     found: dict[str, Any],
 ) -> dict[str, Any]:
-    """Processor seconds by phase and process, from readings before the first match, after it and after the timed one."""
+    """Processor seconds by phase and process; readings are before the first match, after it, and at the end."""
     before, between, after = readings
     setup = {
         "bureau, lab bureau evaluate": evaluate,
