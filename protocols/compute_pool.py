@@ -9,18 +9,15 @@ connections must be encrypted (TLS in Dask's own settings).
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
-import threading
-import time
+import queue
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from multiprocessing.connection import Connection
+from typing import Any, Protocol, TypeVar, cast
 
-from lab.process.memory_protection import disable_core_dumps
+from protocols.compute_worker import WorkerGroup
 
 Result = TypeVar("Result")
 _AHEAD = 2  # rows of arguments for each process: one in progress, one waiting
@@ -65,46 +62,63 @@ class SerialComputePool:
 
 
 class ProcessComputePool:
-    """Processes of this machine, which end with this one. They are spawned: a fork would copy locks and secrets."""
+    """Processes of this machine, which end with this one (``protocols.compute_worker``). None is a fork of this
+    process, which would copy locks and secrets.
 
-    def __init__(self, processes: int) -> None:
+    ``modules`` are loaded once, for all of them. A thread for each process sends it tasks.
+    """
+
+    def __init__(self, processes: int, modules: Sequence[str] = ()) -> None:
         if processes < 1:
             raise ValueError(f"wanted at least one process; found {processes}")
-        self.size = processes
-        self._pool = self._open()
+        self.size, self._modules = processes, tuple(modules)
+        self._groups = [WorkerGroup(processes, self._modules)]
+        self._free: queue.SimpleQueue[Connection] = queue.SimpleQueue()
+        for connection in self._groups[0].connections:
+            self._free.put(connection)
+        self._threads = ThreadPoolExecutor(processes, thread_name_prefix="compute-pool")
 
     def map(self, function: Callable[..., Result], rows: Iterable[tuple[Any, ...]]) -> Iterator[Result]:
-        """See ``ComputePool``. If a process dies, a new pool computes again what was in progress."""
+        """See ``ComputePool``. If a process dies, a new one computes its row again."""
         waiting = iter(rows)
-        in_progress: deque[tuple[tuple[Any, ...], Future[Result]]] = deque()
-        failures = 0
+        in_progress: deque[Future[Result]] = deque()
         while True:
-            try:
-                while len(in_progress) < _AHEAD * self.size and (row := next(waiting, None)) is not None:
-                    in_progress.append((row, Future()))  # kept before it is submitted, so a broken pool loses none
-                    in_progress[-1] = (row, self._pool.submit(function, *row))
-                if not in_progress:
-                    return
-                result = in_progress[0][1].result()
-            except BrokenProcessPool:
-                failures += 1
-                if failures == _TRIES:
-                    raise WorkersKilledByTask(f"The worker processes died {failures} times on the same work.") from None
-                self._pool.shutdown(wait=False, cancel_futures=True)
-                self._pool = self._open()
-                in_progress = deque((row, self._pool.submit(function, *row)) for row, _ in in_progress)
-                continue
-            in_progress.popleft()
-            failures = 0
-            yield result
+            while len(in_progress) < _AHEAD * self.size and (row := next(waiting, None)) is not None:
+                in_progress.append(self._threads.submit(self._run, function, row))
+            if not in_progress:
+                return
+            yield in_progress.popleft().result()
 
     def close(self) -> None:
         """End the processes."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        for group in self._groups:
+            group.close()
 
-    def _open(self) -> ProcessPoolExecutor:
-        context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(self.size, mp_context=context, initializer=_start_worker, initargs=(os.getpid(),))
+    def _run(self, function: Callable[..., Result], row: tuple[Any, ...]) -> Result:
+        """``function(*row)`` in a free process; raises ``WorkersKilledByTask``, and what the function raises."""
+        connection = self._free.get()
+        try:
+            for _ in range(_TRIES):
+                try:
+                    connection.send((function, row))
+                    done, result = connection.recv()
+                except (EOFError, OSError):
+                    connection = self._replace(connection)
+                    continue
+                if not done:
+                    raise result
+                return cast(Result, result)
+            raise WorkersKilledByTask(f"The worker processes died {_TRIES} times on the same work.")
+        finally:
+            self._free.put(connection)
+
+    def _replace(self, lost: Connection) -> Connection:
+        """A new process in place of one that died."""
+        lost.close()
+        group = WorkerGroup(1, self._modules)
+        self._groups.append(group)
+        return group.connections[0]
 
 
 class DaskComputePool:
@@ -155,27 +169,12 @@ class DaskComputePool:
         self._client.close()
 
 
-def open_compute_pool(processes: int = 0, cluster: str = "") -> ComputePool:
-    """The cluster, if one is named; else ``processes`` of this machine (0: one for each core this process may use)."""
+def open_compute_pool(processes: int = 0, cluster: str = "", modules: Sequence[str] = ()) -> ComputePool:
+    """The cluster, if one is named; else ``processes`` of this machine (0: one for each core this process may use).
+
+    Processes of this machine load ``modules`` when they start, instead of at their first tasks.
+    """
     if cluster:
         return DaskComputePool(cluster)
     count = processes or len(os.sched_getaffinity(0))
-    return ProcessComputePool(count) if count > 1 else SerialComputePool()
-
-
-def _start_worker(parent: int) -> None:
-    """A worker's first steps: no dumps of its keys, Ctrl-C is left to the parent, and it ends with the parent."""
-    disable_core_dumps()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    exit_with_parent(parent)
-
-
-def exit_with_parent(parent: int) -> None:
-    """End this process when its parent ends, whatever it is doing."""
-    threading.Thread(target=_watch_parent, args=(parent,), daemon=True).start()
-
-
-def _watch_parent(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os._exit(1)
+    return ProcessComputePool(count, modules) if count > 1 else SerialComputePool()

@@ -90,6 +90,7 @@ def create_app(
         places=lambda: dependencies.heavy_work_limit.free_slots,
         uploads=lambda: dependencies.uploads.free,
         uncosigned=lambda: bureau.cosignatures.witness_lag(),
+        arithmetic=lambda: bureau.matching.arithmetic_seconds,
     )
     for module in _ROUTE_MODULES:
         app.include_router(module.router)

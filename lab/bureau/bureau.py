@@ -49,7 +49,7 @@ from lab.bureau.watch import UsageMonitor
 from lab.bureau.workers.pools import WorkerPools
 from lab.terms.keys.party import Party
 from protocols.compute_pool import open_compute_pool
-from protocols.matching.bureau import ENGINES
+from protocols.matching.bureau import ENGINES, WORKER_MODULES
 from protocols.scoring.parameters import PARAMETERS
 
 API_VERSION = "1"
@@ -81,7 +81,11 @@ class Bureau:
         self.bank_contracts, self.nonces = BankContracts(store, clock), NonceStore(store)
         self.refusals, self.workers = RefusalLog(store, clock), WorkerPools(settings)
         self.evaluated_registers = EvaluatedRegisterStore(
-            store, home, keys, self.snapshots, lambda: open_compute_pool(settings.processes, settings.cluster)
+            store,
+            home,
+            keys,
+            self.snapshots,
+            lambda: open_compute_pool(settings.processes, settings.cluster, WORKER_MODULES),
         )
         self.evaluation_planner = EvaluationPlanner(store, self.consents, self.evaluated_registers, clock)
         self.epochs = Epochs(store, keys, self.evaluation_planner, clock)

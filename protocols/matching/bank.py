@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NoReturn, TypeVar
+from functools import partial
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from protocols.compute_pool import ComputePool
-from protocols.matching.engines import DEFAULT_ENGINE, ENGINES, bank_engine
+from protocols.matching.arithmetic_time import timed
+from protocols.matching.engines import DEFAULT_ENGINE, ENGINES, bank_engine, engine_module
 from protocols.matching.golomb_sets import MIN_BITS_PER_ENTRY, BucketGeometry, locate_marks
 from protocols.matching.messages import (
     EVALUATION_BYTES,
@@ -83,6 +85,7 @@ __all__ = [
     "request_seed",
     "request_sizes",
     "secret_permutation",
+    "worker_modules",
 ]
 
 _Rows = TypeVar("_Rows", Sequence[str], NDArray[np.uint8])
@@ -91,6 +94,11 @@ _CHUNK = 2048  # rows that one process of a pool takes at a time: about a tenth 
 
 class CanaryMismatch(Exception):
     """A response in which canaries were not evaluated under the published key. The message says how many."""
+
+
+def worker_modules(engine: str) -> tuple[str, ...]:
+    """The modules that blind and unblind under ``engine``, for a pool that loads them; raises ``UnknownEngine``."""
+    return __name__, engine_module(engine, "bank")
 
 
 def check_public_key(engine: str, public_key: bytes) -> None:
@@ -108,12 +116,14 @@ class Blinding:
     A seed belongs to one list of identifiers (``request_composition.request_seed``).
     """
 
-    __slots__ = ("_blinding", "_engine", "_half", "_seed", "_unblinding")
+    __slots__ = ("_blinding", "_engine", "_half", "_seed", "_unblinding", "arithmetic_seconds")
 
     def __init__(self, engine: str, seed: bytes) -> None:
         """``seed``: 32 uniform bytes. Raises ``UnknownEngine``."""
         self._engine, self._half, self._seed = engine, bank_engine(engine), seed
         self._blinding, self._unblinding = self._half.derive_blinding_keys(seed)
+        self.arithmetic_seconds = 0.0
+        """Processor seconds of the engine's arithmetic so far, of all processes."""
 
     def build_request(self, identifiers: Sequence[str], pool: ComputePool | None = None) -> bytes:
         """The request frame: a blinded element for each identifier, in order, and canaries at secret positions.
@@ -123,7 +133,7 @@ class Blinding:
         """
         if len(set(identifiers)) != len(identifiers):
             raise ValueError("wanted unique identifiers; at least one is repeated")
-        elements = _map_chunks(self._half.blind, self._blinding, identifiers, self._half.ELEMENT_BYTES, pool)
+        elements = self._map_chunks(self._half.blind, self._blinding, identifiers, self._half.ELEMENT_BYTES, pool)
         if len(elements):
             elements = self._with_canaries(elements)
         return pack_elements(FrameKind.MATCH_REQUEST, self._engine, elements)
@@ -132,7 +142,7 @@ class Blinding:
         positions = canary_positions(self._seed, len(blinded))
         elements = np.empty((len(blinded) + len(positions), self._half.ELEMENT_BYTES), dtype=np.uint8)
         elements[_complement(positions, len(elements))] = blinded
-        elements[positions] = self._half.canary_elements(self._material(len(positions)))
+        elements[positions] = self._timed(self._half.canary_elements, self._material(len(positions)))
         return elements
 
     def finalize(
@@ -151,7 +161,7 @@ class Blinding:
             self._half.check_elements(evaluated)
             # Canaries are unblinded too, because that refuses elements outside the group. If canaries were compared
             # first, the kind of failure would tell the bureau whether a position holds a canary.
-            evaluations = _map_chunks(self._half.unblind, self._unblinding, evaluated, EVALUATION_BYTES, pool)
+            evaluations = self._map_chunks(self._half.unblind, self._unblinding, evaluated, EVALUATION_BYTES, pool)
             if not canaries:
                 return evaluations
             return evaluations[self._identifier_positions(evaluated, count, public_key, counting)]
@@ -163,7 +173,7 @@ class Blinding:
     ) -> NDArray[np.int64]:
         """The positions of the identifiers in a response, int64 [count]; raises ``CanaryMismatch``."""
         positions = canary_positions(self._seed, count)
-        expected = self._half.expected_canaries(self._material(len(positions)), public_key)
+        expected = self._timed(self._half.expected_canaries, self._material(len(positions)), public_key)
         received = self._half.comparable_bytes(evaluated)
         if counting:
             positions = np.flatnonzero(np.isin(_as_items(received), _as_items(expected)))
@@ -176,6 +186,29 @@ class Blinding:
 
     def _material(self, count: int) -> list[bytes]:
         return canary_scalar_material(self._seed, count, self._half.SCALAR_MATERIAL_BYTES)
+
+    def _timed(self, work: Callable[..., NDArray[np.uint8]], *arguments: Any) -> NDArray[np.uint8]:
+        result, seconds = timed(work, *arguments)
+        self.arithmetic_seconds += seconds
+        return result
+
+    def _map_chunks(
+        self,
+        work: Callable[[bytes, _Rows], NDArray[np.uint8]],
+        key: bytes,
+        rows: _Rows,
+        width: int,
+        pool: ComputePool | None,
+    ) -> NDArray[np.uint8]:
+        """``work`` over all rows, uint8 [n, width], in chunks over the processes of ``pool`` if there are many."""
+        if not len(rows):
+            return np.zeros((0, width), dtype=np.uint8)
+        if pool is None or len(rows) <= _CHUNK:
+            return self._timed(work, key, rows)
+        chunks = ((key, rows[start : start + _CHUNK]) for start in range(0, len(rows), _CHUNK))
+        parts = list(pool.map(partial(timed, work), chunks))
+        self.arithmetic_seconds += sum(seconds for _, seconds in parts)
+        return np.concatenate([part for part, _ in parts])
 
     def __repr__(self) -> str:
         return f"Blinding({self._engine}, hidden)"
@@ -194,15 +227,3 @@ def _complement(positions: NDArray[np.int64], count: int) -> NDArray[np.int64]:
 def _as_items(rows: NDArray[np.uint8]) -> NDArray[np.void]:
     """uint8 [n, 32] as n items that compare as wholes."""
     return np.ascontiguousarray(rows).view(np.dtype((np.void, rows.shape[1]))).reshape(-1)
-
-
-def _map_chunks(
-    work: Callable[[bytes, _Rows], NDArray[np.uint8]], key: bytes, rows: _Rows, width: int, pool: ComputePool | None
-) -> NDArray[np.uint8]:
-    """``work`` over all rows, uint8 [n, width], in chunks over the processes of ``pool`` if there are many."""
-    if not len(rows):
-        return np.zeros((0, width), dtype=np.uint8)
-    if pool is None or len(rows) <= _CHUNK:
-        return work(key, rows)
-    chunks = ((key, rows[start : start + _CHUNK]) for start in range(0, len(rows), _CHUNK))
-    return np.concatenate(list(pool.map(work, chunks)))

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from protocols.matching.engines import DEFAULT_ENGINE, ENGINES, bureau_engine
+from protocols.matching.arithmetic_time import timed
+from protocols.matching.engines import DEFAULT_ENGINE, ENGINES, bureau_engine, engine_module
 from protocols.matching.golomb_sets import (
     BUCKET_ENTRIES,
     MIN_BITS_PER_ENTRY,
@@ -62,6 +63,7 @@ __all__ = [
     "MIN_COUNT_IDENTIFIERS",
     "REGISTER_CHUNK_ROWS",
     "TAG_BYTES",
+    "WORKER_MODULES",
     "BucketGeometry",
     "MatchingOperation",
     "SetupContents",
@@ -87,10 +89,13 @@ __all__ = [
     "pack_shard",
     "read_request",
     "read_setup",
+    "timed",
 ]
 
 REGISTER_CHUNK_ROWS = 8_192
 """Register rows that are evaluated and stored together: less than half a second's work of one core."""
+WORKER_MODULES = (__name__, engine_module(DEFAULT_ENGINE, "bureau"))
+"""The modules that evaluate under the default engine, for a pool that loads them."""
 
 
 def generate_key(engine: str) -> bytes:

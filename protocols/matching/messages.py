@@ -32,7 +32,7 @@ _COUNT_DOMAIN = b"shulab count v1\x00"
 
 def encode_fields(*values: bytes) -> bytes:
     """Values one after another, each after its length in 4 bytes (big-endian), so the encoding is unambiguous."""
-    return b"".join(len(value).to_bytes(4, "big") + value for value in values)
+    return b"".join([len(value).to_bytes(4, "big") + value for value in values])
 
 
 def matching_operation(counting: bool) -> MatchingOperation:

@@ -31,6 +31,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 import numpy as np
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -45,6 +46,7 @@ ELEMENTS_PER_CANARY = 100
 """At least one element in this many is a canary."""
 SEED_BYTES = 32
 _WORD = 16
+_CHUNK = 65_536  # identifiers encoded and hashed together
 _REQUEST, _ORDER = b"shulab request v2\x00", b"shulab order v1\x00"
 _PLACES, _SCALARS = b"shulab canary places v1\x00", b"shulab canary scalars v1\x00"
 
@@ -72,9 +74,9 @@ def _seed(
     epoch: int,
     identifiers: Iterable[str],
 ) -> bytes:
-    digest = hashlib.sha256()
-    for identifier in identifiers:
-        digest.update(encode_fields(identifier.encode()))
+    digest, names = hashlib.sha256(), iter(identifiers)
+    while chunk := [name.encode() for name in islice(names, _CHUNK)]:
+        digest.update(encode_fields(*chunk))
     fields = encode_fields(operation.encode(), engine.encode(), contract.encode(), str(epoch).encode(), digest.digest())
     return HKDF(algorithm=SHA256(), length=SEED_BYTES, salt=None, info=domain + fields).derive(secret)
 

@@ -60,6 +60,7 @@ class ServiceMetrics:
             "waiting": "Batches that are charged and not yet evaluated",
             "places": "Free slots for heavy work",
             "uncosigned": "Entries of the newest tree head that some witness has not cosigned",
+            "arithmetic": "Processor seconds of matching's arithmetic for requests",
             "uploads": "Free bytes for bodies that are being received",
             "disk_free_bytes": "Free bytes on the disk of the bureau's folder",
             "disk_low": "1 if that is less than disk_alarm_mib, 2 if less than disk_reserve_mib, 3 if the disk is full",

@@ -40,9 +40,9 @@ def main() -> None:
         response = bureau.pack_response(engine, bureau.evaluate_elements(engine, key, elements))
         steps: list[Callable[[], object]] = [
             lambda e=engine, k=key: bureau.evaluate_register(e, k, names),  # type: ignore[misc]
-            lambda b=blinding: b.request(names),  # type: ignore[misc]
+            lambda b=blinding: b.build_request(names),  # type: ignore[misc]
             lambda e=engine, k=key, s=elements: bureau.evaluate_elements(e, k, s),  # type: ignore[misc]
-            lambda b=blinding, r=response, p=public: b.finish(r, ROWS, p),  # type: ignore[misc]
+            lambda b=blinding, r=response, p=public: b.finalize(r, ROWS, p),  # type: ignore[misc]
         ]
         print(
             f"| {engine} | {bureau.arithmetic_library(engine)} | "

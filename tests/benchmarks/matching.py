@@ -103,6 +103,8 @@ def _report(options: argparse.Namespace, rows: list[tuple[str, dict[str, Any]]])
             f"{ours['bound_bits_an_entry']}.",
             f"Importing the file beforehand took {ours['seconds_import']:.1f} s and "
             f"{ours['peak_rss_import'] / 2**20:,.0f} MiB, which are in no figure above.",
+            f"Beside the arithmetic, ours: {_rest(ours, 'setup')} processor seconds of the set-up, "
+            f"{_rest(ours, 'online')} online (`lab bench matching` shows each process).",
             "CPU s: processor seconds of both parties; ours hold the starts of our commands, theirs their calls alone.",
         ]
     return "\n".join(lines) + "\n"
@@ -119,6 +121,10 @@ def _times(facts: dict[str, Any]) -> dict[str, float]:
 
 def _cpu_online(facts: dict[str, Any]) -> float:
     return float(facts["cpu_online_bureau"] + facts["cpu_online_bank"])
+
+
+def _rest(facts: dict[str, Any], phase: str) -> str:
+    return f"{facts['processor'][phase]['all']['rest']:.1f}"
 
 
 def _ratio(ours: float, theirs: float) -> str:

@@ -37,6 +37,24 @@ def test_the_figures_of_a_small_run(engine, tmp_path):
     assert 0 < facts["seconds_evaluate"] < facts["seconds_setup"]
     for name in ("cpu_setup", "cpu_online_bureau", "cpu_online_bank", "peak_rss_import", "seconds_import"):
         assert facts[name] > 0
+    check_processor_split(facts)
+
+
+def check_processor_split(facts):
+    """Arithmetic and the rest add up to the processor seconds, in each process, in each phase and in all."""
+    for phase, total in (
+        ("setup", facts["cpu_setup"]),
+        ("online", facts["cpu_online_bureau"] + facts["cpu_online_bank"]),
+    ):
+        processes = dict(facts["processor"][phase])
+        for split in processes.values():
+            assert split["arithmetic"] > 0 and split["rest"] > 0
+            assert split["arithmetic"] + split["rest"] == pytest.approx(split["total"], abs=1e-6)
+        everything = processes.pop("all")
+        assert everything["total"] == pytest.approx(total, abs=0.01)
+        for part in ("arithmetic", "rest", "total"):
+            assert everything[part] == pytest.approx(sum(split[part] for split in processes.values()), abs=0.01)
+    assert 0 < facts["start_seconds_bank"] < facts["processor"]["online"]["bank, lab bank match"]["rest"]
 
 
 @pytest.mark.parametrize("parameters", PARAMETERS)

@@ -7,6 +7,7 @@ Counting needs a contract that allows it, and gives both sides a number alone.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -68,7 +69,7 @@ def match_portfolio(
     new charges.
     """
     check_output_path(request.out)
-    timer = RunTimer({})
+    timer, start_seconds = RunTimer({}), time.process_time()
     active = verify_active_contract(home, client, request.contract, now=timer.started, operations=(Operation.MATCH,))
     contract = active.contract
     portfolio = read_portfolio(request.portfolio, kind=contract.id_kind, id_column=request.id_column)
@@ -97,6 +98,7 @@ def match_portfolio(
             "false_positive_rate": found.intersection.false_positive_rate if found else 0.0,
             "warnings": warnings,
             "out": str(request.out),
+            "start_seconds": round(start_seconds, 3),
         }
         manifest |= describe_run(job, timer)
         run.finish_without_scores(manifest)
@@ -151,4 +153,5 @@ def _describe_matching(job: JobSession[ActiveContract], found: MatchResult | Cou
         "setup_bytes": found.setup_bytes if found else 0,
         "setup_bytes_an_entry": round(found.setup_bytes / entries, 4) if found and entries else 0.0,
         "least_bytes_an_entry": MIN_BITS_PER_ENTRY / 8,
+        "arithmetic_seconds": round(found.arithmetic_seconds, 3) if found else 0.0,
     }

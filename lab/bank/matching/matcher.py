@@ -13,10 +13,9 @@ response, so neither side learns which identifiers match, and no evaluation is s
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +34,6 @@ from lab.terms.errors import Conflict, InvalidInput, NotAllowed
 from lab.terms.progress import SILENT, Progress
 from protocols.compute_pool import ComputePool, ComputePoolError, open_compute_pool
 from protocols.matching.bank import (
-    EVALUATION_BYTES,
     MIN_CANARIES,
     MIN_COUNT_IDENTIFIERS,
     TAG_BYTES,
@@ -45,6 +43,7 @@ from protocols.matching.bank import (
     locate_marks,
     max_identifiers,
     request_sizes,
+    worker_modules,
 )
 
 __all__ = [
@@ -59,30 +58,34 @@ __all__ = [
 ]
 
 MIN_IDENTIFIERS_FOR_POOL = 20_000
-"""From so many identifiers to send, several processes are worth the second that they take to start."""
+"""From so many identifiers to send, several processes are worth their start: a third of a processor second in all."""
 _SAMPLE = 1_000  # identifiers looked up to estimate how many must be sent
 
 
 @dataclass(frozen=True)
 class MatchResult:
-    """A match, the set-up it was made against and its size in bytes, identifiers sent, and seconds by step."""
+    """A match, the set-up it was made against and its size in bytes, identifiers sent, seconds by step, and processor
+    seconds of the engine's arithmetic."""
 
     intersection: Intersection
     setup: SetupManifest
     setup_bytes: int
     identifiers_sent: int
     seconds: dict[str, float]
+    arithmetic_seconds: float
 
 
 @dataclass(frozen=True)
 class CountResult:
-    """How many of ``asked`` identifiers match, the set-up made for this count alone, and seconds by step."""
+    """How many of ``asked`` identifiers match, the set-up made for this count alone, seconds by step, and processor
+    seconds of the engine's arithmetic."""
 
     asked: int
     matched: int
     setup: SetupManifest
     setup_bytes: int
     seconds: dict[str, float]
+    arithmetic_seconds: float
 
 
 def intersect_identifiers(
@@ -107,7 +110,7 @@ def intersect_identifiers(
         store = stack.enter_context(
             open_evaluation_store(home.evaluations, client.contract, parameters.epoch, parameters.engine)
         )
-        pool = stack.enter_context(closing(_LazyPool(parameters, _estimate_unsent(store, codes))))
+        pool = stack.enter_context(_open_pool(parameters, _estimate_unsent(store, codes)))
         folder = home.setups / client.contract
         stored = stack.enter_context(
             open_current_setup(
@@ -134,6 +137,7 @@ def intersect_identifiers(
         stored.setup.total_bytes + stored.manifest_bytes,
         evaluation.identifiers_sent,
         _step_seconds(times),
+        evaluation.arithmetic_seconds,
     )
 
 
@@ -154,7 +158,7 @@ def count_matching_identifiers(
     identifiers than may be counted, and what the routes raise.
     """
     buckets, places = np.zeros(len(codes), dtype=np.uint32), np.zeros(len(codes), dtype=np.uint64)
-    done, times = 0, [time.perf_counter()]
+    done, arithmetic, times = 0, 0.0, [time.perf_counter()]
     pins = MatchingKeyPins(home.matching_keys, client.contract, parameters.bureau_key, parameters.register_size_stated)
     with ExitStack() as stack:
         sizes = split_count_requests(len(codes), parameters.request_elements)
@@ -165,7 +169,7 @@ def count_matching_identifiers(
         )
         times.append(time.perf_counter())
         pinned = PinnedSetup(pins, stored.setup)
-        pool = stack.enter_context(closing(_LazyPool(parameters, len(codes))))
+        pool = stack.enter_context(_open_pool(parameters, len(codes)))
         ordered = sorted(codes)
         order = keys.request_order(parameters.engine, client.contract, parameters.epoch, ordered, counting=True)
         with progress.stage("count", len(codes)) as stage, _translate_pool_errors():
@@ -173,20 +177,25 @@ def count_matching_identifiers(
                 part = slice(done, done + size)
                 chunk = [ordered[index] for index in order[part].tolist()]
                 blinding = keys.blinding(parameters.engine, client.contract, parameters.epoch, chunk, counting=True)
-                request = blinding.build_request(chunk, pool())
+                request = blinding.build_request(chunk, pool)
                 pinned.check_no_canary_failure()
                 response = client.count(request)
-                values = unblind_response(blinding, request, response, size, pinned, pool())
+                values = unblind_response(blinding, request, response, size, pinned, pool)
                 marks = derive_counting_marks(client.contract, client.job, values)
                 buckets[part], places[part] = locate_marks(stored.setup.geometry, marks)
-                done += size
+                done, arithmetic = done + size, arithmetic + blinding.arithmetic_seconds
                 stage.advance(size)
         times.append(time.perf_counter())
         matched = len(_look_up(stored, buckets, places, progress))
     remove_setup(folder, stored.setup.sha256)
     times.append(time.perf_counter())
     return CountResult(
-        len(codes), matched, stored.setup, stored.setup.total_bytes + stored.manifest_bytes, _step_seconds(times)
+        len(codes),
+        matched,
+        stored.setup,
+        stored.setup.total_bytes + stored.manifest_bytes,
+        _step_seconds(times),
+        arithmetic,
     )
 
 
@@ -216,33 +225,14 @@ def _step_seconds(times: list[float]) -> dict[str, float]:
     return {name: times[step + 1] - times[step] for step, name in enumerate(("setup", "match", "look-up"))}
 
 
-class _LazyPool:
-    """A pool of processes, if there are enough identifiers for it; the processes start in the background."""
-
-    def __init__(self, parameters: MatchingParameters, codes: int) -> None:
-        self._pool = (
-            open_compute_pool(parameters.processes)
-            if codes >= MIN_IDENTIFIERS_FOR_POOL and parameters.processes != 1
-            else None
-        )
-        self._starting = threading.Thread(target=self._start, daemon=True)
-        self._starting.start()
-
-    def __call__(self) -> ComputePool | None:
-        self._starting.join()
-        return self._pool
-
-    def close(self) -> None:
-        """End the processes."""
-        self._starting.join()
-        if self._pool is not None:
-            self._pool.close()
-
-    def _start(self) -> None:
-        if self._pool is not None:
-            nothing = ("", (), np.zeros((0, EVALUATION_BYTES), dtype=np.uint8))
-            with suppress(ComputePoolError):  # it is reported when there is work
-                list(self._pool.map(derive_tags_and_marks, [nothing] * self._pool.size))
+@contextmanager
+def _open_pool(parameters: MatchingParameters, codes: int) -> Iterator[ComputePool | None]:
+    """A pool of processes, if there are enough identifiers for it; they start while this process goes on."""
+    if codes < MIN_IDENTIFIERS_FOR_POOL or parameters.processes == 1:
+        yield None
+        return
+    with closing(open_compute_pool(parameters.processes, modules=worker_modules(parameters.engine))) as pool:
+        yield pool
 
 
 @contextmanager

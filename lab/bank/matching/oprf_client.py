@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -78,7 +78,7 @@ class _PendingRequest:
 class OprfClient:
     """Evaluates a portfolio under one contract and epoch, against one set-up. For one thread.
 
-    ``pool`` gives the processes to blind and unblind with, or None.
+    ``pool``: the processes to blind and unblind with; None: this one.
     """
 
     def __init__(
@@ -88,13 +88,15 @@ class OprfClient:
         parameters: MatchingParameters,
         store: EvaluationStore,
         pinned: PinnedSetup,
-        pool: Callable[[], ComputePool | None],
+        pool: ComputePool | None,
         progress: Progress,
     ) -> None:
         self._keys, self._client, self._parameters, self._store = keys, client, parameters, store
         self._pinned, self._pool, self._progress = pinned, pool, progress
         self.identifiers_sent = 0
         """Identifiers sent, without canaries."""
+        self.arithmetic_seconds = 0.0
+        """Processor seconds of the engine's arithmetic for them, of all processes."""
 
     def evaluate(self, codes: Sequence[str]) -> Generator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
         """Yields ``codes`` part by part: positions, int64 [m], and evaluations, uint8 [m, 32]; each position once.
@@ -162,7 +164,7 @@ class OprfClient:
     ) -> _PendingRequest:
         """Blind and send a request; its identifiers are stored before."""
         blinding = self._keys.blinding(self._parameters.engine, self._client.contract, self._parameters.epoch, codes)
-        request = blinding.build_request(codes, self._pool())
+        request = blinding.build_request(codes, self._pool)
         if number is None:
             number = self._store.record_request(codes)
 
@@ -183,9 +185,10 @@ class OprfClient:
             if self._client.is_open():
                 self._store.discard_request(part.number)
             raise
-        fresh = unblind_response(part.blinding, part.request, response, len(part.codes), self._pinned, self._pool())
+        fresh = unblind_response(part.blinding, part.request, response, len(part.codes), self._pinned, self._pool)
         self._store.record_evaluations(part.number, part.codes, fresh)
         self.identifiers_sent += len(part.codes)
+        self.arithmetic_seconds += part.blinding.arithmetic_seconds
         return part.positions, fresh
 
 

@@ -17,6 +17,7 @@ import signal
 import socket
 import sys
 from multiprocessing.reduction import ForkingPickler
+from types import FrameType
 
 from lab.bureau.workers import results
 from lab.bureau.workers.settings import ROLE_MODULES, WorkerSettings
@@ -35,7 +36,7 @@ def serve_forks(descriptor: int, settings: WorkerSettings) -> None:
     disable_core_dumps()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the service, which ends its workers in order
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps children
+    signal.signal(signal.SIGCHLD, _reap)
     preload_modules(settings)
     confinement = Confinement(required=settings.confinement_required)
     gc.collect()
@@ -61,6 +62,13 @@ def serve_forks(descriptor: int, settings: WorkerSettings) -> None:
             os.close(process)
 
 
+def _reap(number: int, frame: FrameType | None) -> None:
+    """Wait for the forks that have ended: only then does the kernel add their processor time to this process's."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
 def preload_modules(settings: WorkerSettings) -> None:
     """Load and try everything that the jobs of a role use: a confined process can load nothing any more."""
     for codec in _CODECS:
@@ -83,6 +91,7 @@ def preload_modules(settings: WorkerSettings) -> None:
 def _work(job: int, result: int, settings: WorkerSettings, confinement: Confinement, parent: int) -> None:
     """The work of a fork: confine itself and report it, read the job, run it, send the result, and exit."""
     try:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         _keep(job, result)
         _end_with(parent)
         try:

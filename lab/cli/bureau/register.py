@@ -100,5 +100,6 @@ def _evaluation_counts(made: Sequence[_Evaluation]) -> dict[str, object]:
         "computed": sum(done.computed for done in new),
         "carried": sum(done.reused for done in new),
         "resumed": sum(done.resumed for done in new),
+        "arithmetic_seconds": round(sum(done.arithmetic_seconds for done in new), 3),
         "path": {engine: arithmetic_library(engine) for engine in sorted({use.engine for use, _, _ in made})},
     }

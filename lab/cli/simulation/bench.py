@@ -54,6 +54,11 @@ def matching(
         ("项目 item", "结果 result"),
         _rows(facts),
     )
+    output.table(
+        "处理器时间(秒) Processor seconds",
+        ("阶段 phase", "进程 process", "运算 arithmetic", "其余 rest", "合计 total"),
+        _processor_rows(facts["processor"]),
+    )
     output.print_result(facts)
 
 
@@ -159,6 +164,15 @@ def _scores(facts: dict[str, Any]) -> list[tuple[str, str]]:
             "Concrete-ML（秒/户） seconds each",
             "- (make peers)" if seconds is None else f"{seconds:,.1f} (× {facts['concrete_ml_over_ours']:,})",
         ),
+    ]
+
+
+def _processor_rows(phases: dict[str, dict[str, dict[str, float]]]) -> list[tuple[str, ...]]:
+    names = {"setup": "准备 set-up", "online": "在线 online"}
+    return [
+        (names[phase], process, *(f"{split[column]:.2f}" for column in ("arithmetic", "rest", "total")))
+        for phase, processes in phases.items()
+        for process, split in processes.items()
     ]
 
 

@@ -3,7 +3,8 @@
 Set-up is needed once for a contract and register version: evaluate the register under the contract's key, index it, and
 download the set-up to the bank. Online is needed for each portfolio: blind, evaluate, unblind, look up. Both exclude
 the start of commands and the reading of files, as for the peers (``tests/benchmarks/peers``); the processor seconds
-(``cpu_*``) include them. The import is separate: its memory is not part of ``peak_rss_bureau``.
+(``cpu_*``, ``processor``) include them. ``processor`` splits them by phase and process into arithmetic and the rest.
+The import is separate: its memory is not part of ``peak_rss_bureau``.
 """
 
 from __future__ import annotations
@@ -12,10 +13,16 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from lab.simulation.bench.cpu_time import commands_cpu_seconds, process_cpu_seconds
 from lab.simulation.bench.matching_files import ID, LABEL, write_matching_files
+from lab.simulation.bench.processor_time import (
+    ProcessorTime,
+    add_up,
+    describe_phase,
+    service_arithmetic_seconds,
+)
 from lab.simulation.local_deployment import LocalDeployment, ServiceProcess
 from lab.simulation.party_steps import (
     BENCHMARK_PARTIES,
@@ -29,6 +36,9 @@ from lab.simulation.process_monitor import MemoryMonitor
 from lab.terms.contract.document import Purpose, ResultDetail
 from lab.terms.errors import ShulabError
 from lab.terms.progress import Progress
+
+_Reading: TypeAlias = tuple[float, float, float]
+"""Processor seconds so far: of the bureau's service, of the commands that ended, and of the service's arithmetic."""
 
 
 @dataclass(frozen=True)
@@ -77,25 +87,54 @@ def measure(workload: MatchingWorkload, progress: Progress) -> dict[str, Any]:
             steps.advance()
             matching, one = MemoryMonitor(), workload.folder / "files" / "one.csv"
             one.write_text("\n".join(files.portfolio.read_text().splitlines()[:2]) + "\n")
-            cpu_before = _cpu_seconds(service)
+            cpu_before = _cpu_seconds(deployment, service)
             first = _match(deployment, service, workload, contract, one, matching)
-            cpu_first = _cpu_seconds(service)
+            cpu_first = _cpu_seconds(deployment, service)
             steps.advance()
             found = _match(deployment, service, workload, contract, files.portfolio, matching)
-            cpu_online = _cpu_seconds(service)
+            cpu_online = _cpu_seconds(deployment, service)
             steps.advance()
     if found["matched"] != files.common:
         raise ShulabError(
             f"Expected {files.common} matches; found {found['matched']}.", next_step="report this as a fault"
         )
-    return _matching_figures(workload, evaluated, first, found) | {
-        "seconds_import": round(seconds_import, 3),
-        "cpu_setup": round(cpu_evaluate + sum(cpu_first) - sum(cpu_before), 3),
-        "cpu_online_bureau": round(cpu_online[0] - cpu_first[0], 3),
-        "cpu_online_bank": round(cpu_online[1] - cpu_first[1], 3),
-        "peak_rss_bureau": max(evaluating.peak_bytes, service.peak_rss),
-        "peak_rss_bank": matching.peak_bytes,
-        "peak_rss_import": importing.peak_bytes,
+    evaluate = ProcessorTime(cpu_evaluate, evaluated["arithmetic_seconds"])
+    processor = _processor_figures(evaluate, (cpu_before, cpu_first, cpu_online), first, found)
+    return (
+        _matching_figures(workload, evaluated, first, found)
+        | processor
+        | {
+            "seconds_import": round(seconds_import, 3),
+            "peak_rss_bureau": max(evaluating.peak_bytes, service.peak_rss),
+            "peak_rss_bank": matching.peak_bytes,
+            "peak_rss_import": importing.peak_bytes,
+        }
+    )
+
+
+def _processor_figures(
+    evaluate: ProcessorTime,
+    readings: tuple[_Reading, _Reading, _Reading],
+    first: dict[str, Any],
+    found: dict[str, Any],
+) -> dict[str, Any]:
+    """Processor seconds by phase and process; readings are before the first match, after it, and at the end."""
+    before, between, after = readings
+    setup = {
+        "bureau, lab bureau evaluate": evaluate,
+        "bureau, service": _service_time(before, between),
+        "bank, first lab bank match": ProcessorTime(between[1] - before[1], first["arithmetic_seconds"]),
+    }
+    online = {
+        "bureau, service": _service_time(between, after),
+        "bank, lab bank match": ProcessorTime(after[1] - between[1], found["arithmetic_seconds"]),
+    }
+    return {
+        "cpu_setup": round(add_up(setup).total, 3),
+        "cpu_online_bureau": round(online["bureau, service"].total, 3),
+        "cpu_online_bank": round(online["bank, lab bank match"].total, 3),
+        "processor": {"setup": describe_phase(setup), "online": describe_phase(online)},
+        "start_seconds_bank": found["start_seconds"],
     }
 
 
@@ -124,9 +163,13 @@ def _matching_figures(
     }
 
 
-def _cpu_seconds(service: ServiceProcess) -> tuple[float, float]:
-    """Processor seconds so far: of the bureau's service, and of the commands that have ended."""
-    return process_cpu_seconds(service.process.pid), commands_cpu_seconds()
+def _cpu_seconds(deployment: LocalDeployment, service: ServiceProcess) -> _Reading:
+    arithmetic = service_arithmetic_seconds(service.url, deployment.bureau_home)
+    return process_cpu_seconds(service.process.pid), commands_cpu_seconds(), arithmetic
+
+
+def _service_time(before: _Reading, after: _Reading) -> ProcessorTime:
+    return ProcessorTime(after[0] - before[0], after[2] - before[2])
 
 
 def _match(

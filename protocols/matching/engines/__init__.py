@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
-from typing import Protocol, cast
+from typing import Literal, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,15 +92,16 @@ class BureauEngine(Protocol):
 
 def bank_engine(name: str) -> BankEngine:
     """The bank's half of engine ``name``; raises ``UnknownEngine``."""
-    return cast(BankEngine, _half(name, "bank"))
+    return cast(BankEngine, importlib.import_module(engine_module(name, "bank")))
 
 
 def bureau_engine(name: str) -> BureauEngine:
     """The bureau's half of engine ``name``; raises ``UnknownEngine``."""
-    return cast(BureauEngine, _half(name, "bureau"))
+    return cast(BureauEngine, importlib.import_module(engine_module(name, "bureau")))
 
 
-def _half(name: str, side: str) -> object:
+def engine_module(name: str, side: Literal["bank", "bureau"]) -> str:
+    """The module with a half of engine ``name``; raises ``UnknownEngine``."""
     if name not in ENGINES:
         raise UnknownEngine(f"wanted one of the engines {', '.join(ENGINES)}; found another name")
-    return importlib.import_module(f"{__name__}.{name}.{side}")
+    return f"{__name__}.{name}.{side}"

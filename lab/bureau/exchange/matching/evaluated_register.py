@@ -15,7 +15,8 @@ import shutil
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ from lab.disk.private_files import replace_private, sync_folder
 from lab.terms.errors import Unreachable
 from lab.terms.progress import SILENT, Progress
 from protocols.compute_pool import ComputePool, ComputePoolError, SerialComputePool
-from protocols.matching.bureau import EVALUATION_BYTES, REGISTER_CHUNK_ROWS, evaluate_register
+from protocols.matching.bureau import EVALUATION_BYTES, REGISTER_CHUNK_ROWS, evaluate_register, timed
 
 EVALUATIONS_ROOT = "evaluated/by-contract"
 """An earlier version of this program stored beside it the evaluations that all contracts shared (``remove_legacy``)."""
@@ -70,12 +71,14 @@ class EvaluatedRegister:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationSummary:
-    """The rows of an evaluation: in all, computed now, reused, and resumed from an interrupted run."""
+    """The rows of an evaluation: in all, computed now, reused, and resumed from an interrupted run; and the processor
+    seconds of the engine's arithmetic."""
 
     rows: int
     computed: int
     reused: int
     resumed: int
+    arithmetic_seconds: float = field(default=0.0, compare=False)
 
 
 class EvaluatedRegisterStore:
@@ -226,6 +229,7 @@ class EvaluatedRegisterStore:
             )
             in_progress: deque[tuple[int, NDArray[np.uint8], NDArray[np.bool_]]] = deque()
             reused = computed = 0
+            arithmetic = 0.0
 
             def rows() -> Iterator[tuple[Any, ...]]:
                 earlier_evaluations = self._list_earlier(folder, scope, selection)
@@ -244,19 +248,20 @@ class EvaluatedRegisterStore:
                 stage.advance(
                     sum(min(REGISTER_CHUNK_ROWS, selection.count - shard * REGISTER_CHUNK_ROWS) for shard in kept)
                 )
-                for found in pool.map(evaluate_register, rows()):
+                for found, seconds in pool.map(partial(timed, evaluate_register), rows()):
                     shard, values, fresh = in_progress.popleft()
                     values[fresh] = found
                     written = values.tobytes()
                     os.pwrite(data, written, shard * REGISTER_CHUNK_ROWS * EVALUATION_BYTES)
                     os.fdatasync(data)  # the shard is on the disk before it is marked as done
                     os.pwrite(marks, digest_block(identity, shard, written), shard * DIGEST_BYTES)
+                    arithmetic += seconds
                     computed, reused = computed + len(found), reused + len(values) - len(found)
                     stage.advance(len(values))
         finally:
             os.close(data)
             os.close(marks)
-        return EvaluationSummary(selection.count, computed, reused, selection.count - computed - reused)
+        return EvaluationSummary(selection.count, computed, reused, selection.count - computed - reused, arithmetic)
 
     def _list_earlier(self, own: Path, scope: MatchingKeyScope, selection: RowSelection) -> list[EarlierEvaluations]:
         """The evaluations to reuse: the newest finished one, and unfinished ones that are newer."""

@@ -9,9 +9,11 @@ sorted, so that their order reveals nothing.
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import datetime
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,13 +48,16 @@ from protocols.matching.bureau import (
     pack_response,
     pack_shard,
     read_request,
+    timed,
 )
 from protocols.matching.bureau import MatchingOperation as Kind
 
 MAX_ANSWERING_JOBS = 32
 """Jobs in which one request is answered. It is charged once, but each job in which it is answered has an entry of its
 own for the receipt: without a bound a bank could repeat all its requests in every job, and grow the ledger for free."""
-_CHUNK = 4_096  # elements that one worker takes at a time: about a fifth of a second's work
+_MIN_CHUNK, _MAX_CHUNK = 4_096, 25_000
+"""Elements that one worker takes at a time: two tenths of a second to a second's work. Each chunk has a process of its
+own, which costs a hundredth, and another bank's request waits for at most one chunk a worker."""
 _RequestKey = tuple[str, int, str, bool]
 """Contract, epoch, hash of the request, and whether it counts."""
 
@@ -72,6 +77,9 @@ class MatchingService:
         self._store, self._keys, self._ledger = resources.store, resources.keys, resources.ledger
         self._access, self._consents, self._now = resources.access, resources.consents, resources.clock
         self._indexes, self._compute_pool, self.refusals = indexes, compute_pool, resources.refusals
+        self._lock = threading.Lock()
+        self.arithmetic_seconds = 0.0
+        """Processor seconds of the engines' arithmetic for requests, since this process started."""
 
     @records_refusals("matching-setup")
     def setup(self, contract_id: str, job_id: str, *, counting: bool = False) -> bytes:
@@ -189,15 +197,22 @@ class MatchingService:
         blinded = read_request(engine, request, ceiling=access.contract.ceilings.identifiers_per_match)
 
         def evaluate(key: bytes) -> list[NDArray[np.uint8]]:
-            rows = ((engine, key, blinded[start : start + _CHUNK]) for start in range(0, len(blinded), _CHUNK))
             with self._compute_pool(len(blinded)) as pool:
-                return list(pool.map(evaluate_elements, rows))
+                size = chunk_size(len(blinded), pool.size)
+                rows = ((engine, key, blinded[start : start + size]) for start in range(0, len(blinded), size))
+                found = list(pool.map(partial(timed, evaluate_elements), rows))
+            self._count_arithmetic(sum(seconds for _, seconds in found))
+            return [part for part, _ in found]
 
         try:
             parts = self._keys.with_matching_key(engine, epoch, contract, operation, evaluate)
             return np.concatenate([blinded[:0], *parts])
         except ComputePoolError as error:
             raise Unreachable(str(error), next_step="send it again; the bureau's operator has to look") from None
+
+    def _count_arithmetic(self, seconds: float) -> None:
+        with self._lock:
+            self.arithmetic_seconds += seconds
 
     def _refund(self, key: _RequestKey, facts: dict[str, Fact], error: Exception, now: datetime) -> None:
         contract_id = key[0]
@@ -258,6 +273,12 @@ class MatchingService:
         return self._access.authorise_request(
             session, contract_id, operation, job_id, now, AccessRequest(identifiers=identifiers), lock=lock
         )
+
+
+def chunk_size(elements: int, workers: int) -> int:
+    """How many of ``elements`` one worker takes at a time: all take as many, in as few chunks as keep them busy."""
+    chunks = max(min(workers, elements // _MIN_CHUNK), -(-elements // _MAX_CHUNK), 1)
+    return max(-(-elements // chunks), 1)
 
 
 def _count_identifiers(request: bytes, counting: bool) -> int:

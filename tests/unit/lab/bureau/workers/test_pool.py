@@ -55,6 +55,17 @@ def test_a_job_that_does_harm_ends_alone(pool: WorkerPool, harm: str) -> None:
     assert pool.run(divmod, 17, 5) == (3, 2)
 
 
+def test_the_processor_time_of_jobs_is_counted_with_the_fork_server(pool: WorkerPool) -> None:
+    """A job's process has ended when its result is there, but its end may be a moment later."""
+    pool.run(exec, "n = sum(range(20_000_000))")
+    server, waited = psutil.Process(pool.fork_server_pid), 0.0
+    while not server.cpu_times().children_user > 0.1 and waited < 20:
+        time.sleep(0.05)
+        waited += 0.05
+    assert server.cpu_times().children_user > 0.1
+    assert not server.children()
+
+
 @pytest.mark.parametrize("said", ["half", "nonsense", "pickle", "too much", "deep"])
 def test_an_answer_that_is_none_is_noticed(pool: WorkerPool, said: str) -> None:
     with pytest.raises(InvalidInput, match="evaluation failed"):

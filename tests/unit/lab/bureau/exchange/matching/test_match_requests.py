@@ -13,6 +13,7 @@ import pytest
 from lab.bureau.bureau import Bureau
 from lab.bureau.exchange import MatchingService
 from lab.bureau.exchange.delivered_results import list_deliveries
+from lab.bureau.exchange.matching.match_requests import chunk_size
 from lab.bureau.store.tables import MatchRequestRow
 from lab.terms.errors import ShulabError, Unreachable
 from protocols.matching.bureau import MIN_CANARIES
@@ -144,3 +145,14 @@ def test_a_lost_cluster_costs_nothing_and_is_told(scene: Scene, opened_on: Calla
             contract, JOB, bank_matching.request(scene.tables.codes[:5])
         )
     assert scene.bureau.bank_contracts.allowance(contract)["identifiers"]["used"] == 0
+
+
+@pytest.mark.parametrize("workers", [1, 2, 8, 64])
+@pytest.mark.parametrize("elements", [0, 1, 4_095, 8_192, 33_671, 50_000, 1_000_000])
+def test_chunks_keep_the_workers_busy_and_are_not_too_large(elements: int, workers: int) -> None:
+    size = chunk_size(elements, workers)
+    chunks = -(-elements // size)
+    assert 1 <= size <= 25_000
+    assert chunks <= max(workers, -(-elements // 25_000))
+    if elements >= 4_096 * workers:
+        assert chunks >= workers
