@@ -158,7 +158,8 @@ def targets(path: str, operation: dict[str, Any], contract: str) -> Iterator[str
 
     yield write(inside, query)
     for name, one in given.items():
-        for value in (*TEXTS, *NUMBERS):
+        numeric = "integer" in json.dumps(one["schema"])
+        for value in [*NUMBERS, "a\0b"] if numeric else [*TEXTS, 2**63]:
             if one["in"] == "path":
                 yield write(inside | {name: value}, query)
             elif one["in"] == "query":
@@ -182,7 +183,7 @@ def test_no_hostile_parameter_makes_the_service_fail(sender: Sender, document: d
         if who != "stranger":
             sender.send("stranger", method, target, body)
     assert sender.faults == []
-    assert sender.sent > 500
+    assert sender.sent > 300
 
 
 def test_no_hostile_body_makes_the_service_fail(sender: Sender, document: dict[str, Any]) -> None:
@@ -201,7 +202,7 @@ def test_no_hostile_body_makes_the_service_fail(sender: Sender, document: dict[s
         for wrong in (b"\0", b"[" * 5000, b"\xff", b"NaN"):
             sender.send(who, method, target, wrong)
     assert sender.faults == []
-    assert sender.sent > 500
+    assert sender.sent > 300
 
 
 def test_no_hostile_header_makes_the_service_fail(sender: Sender, document: dict[str, Any]) -> None:
@@ -218,7 +219,7 @@ def test_no_hostile_consent_makes_the_service_fail(sender: Sender) -> None:
     fitting = ["firm-0001", sender.service.name, "credit-approval", "2026-01-01", "2027-01-01", "ref", "", ""]
     names = "code,bank,purpose,starts,expires,evidence,public_key,signature"
     for place in range(len(fitting)):
-        for value in (*TEXTS, *NUMBERS, *DATES):
+        for value in (*TEXTS, 2**63, *DATES):
             row = [str(value).replace('"', '""') if at == place else cell for at, cell in enumerate(fitting)]
             text = names + "\n" + ",".join(f'"{cell}"' for cell in row) + "\n"
             content = text.encode("utf-8", "surrogatepass")

@@ -20,6 +20,7 @@ from hypothesis.errors import Unsatisfiable
 from lab.bureau.contracts.banks import register_bank
 from lab.bureau.people import Role
 from lab.terms.keys.party import Party
+from tests.service.conftest import _new_database
 from tests.service.test_fuzz import built
 from tests.support.bureau_standin import Key
 from tests.support.people_front import Front, close_front, open_front
@@ -37,9 +38,10 @@ ABLE = {"accounts": Role.ADMINISTRATOR, "banks": Role.ADMINISTRATOR, "audit": Ro
 FITTING, UNFITTING = schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE
 
 
-@pytest.fixture(scope="module")
-def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
-    opened = open_front(tmp_path_factory.mktemp("bureau"))
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def front(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+    database = "" if request.param == "sqlite" else _new_database(request.getfixturevalue("postgres_url"))
+    opened = open_front(tmp_path_factory.mktemp("bureau"), database)
     try:
         yield opened
     finally:

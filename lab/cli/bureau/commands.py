@@ -15,6 +15,7 @@ from lab.bureau.data.register import DriftPolicy, RegisterImport, RegisterLayout
 from lab.bureau.key_management.metrics_token import METRICS_TOKEN_FILE, metrics_token, prometheus_configuration
 from lab.bureau.ledger import LOCAL_ACTOR
 from lab.bureau.people import NewAccount, parse_roles, parse_subject
+from lab.cli.bureau import jobs as bureau_jobs
 from lab.cli.bureau import keys
 from lab.cli.bureau import register as bureau_register
 from lab.cli.terminal.column_table import show_columns, summary_lines
@@ -262,6 +263,7 @@ def metrics(
 
 for command in (
     bureau_register.evaluate,
+    bureau_jobs.jobs,
     keys.rotate_keys,
     keys.rotate_pseudonyms,
     keys.epochs,
