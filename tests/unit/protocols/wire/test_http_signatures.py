@@ -68,23 +68,6 @@ def test_header_names_may_come_in_any_case(headers):
     code=["protocols.wire.http_signatures", "sandbox.auth.bank"],
 )
 @pytest.mark.parametrize(
-    ("later", "said"),
-    [
-        (timedelta(minutes=12, seconds=5), "the sender's clock is 12 minutes 5 seconds behind the bureau's"),
-        (timedelta(hours=-8), "the sender's clock is 8 hours ahead of the bureau's"),
-        (timedelta(days=365, seconds=1), "the sender's clock is 365 days 1 seconds behind the bureau's"),
-    ],
-)
-def test_a_clock_that_is_off_is_said_to_be_one_with_both_times(headers, later, said):
-    """And not called a wrong signature: it is right."""
-    with pytest.raises(ClocksDiffer) as caught:
-        verify(headers, now=NOW + later)
-    assert said in str(caught.value)
-    assert "2026-03-01 12:00:00 UTC by the sender's clock" in str(caught.value)
-    assert f"{NOW + later:%Y-%m-%d %H:%M:%S} UTC by the bureau's" in str(caught.value)
-
-
-@pytest.mark.parametrize(
     ("changed", "match"),
     [
         ({"method": "PUT"}, "does not verify"),
@@ -100,6 +83,23 @@ def test_a_clock_that_is_off_is_said_to_be_one_with_both_times(headers, later, s
 def test_anything_else_than_what_was_signed_is_rejected(headers, changed, match):
     with pytest.raises(SignatureRejected, match=match):
         verify(headers, **changed)
+
+
+@pytest.mark.parametrize(
+    ("later", "said"),
+    [
+        (timedelta(minutes=12, seconds=5), "the sender's clock is 12 minutes 5 seconds behind the bureau's"),
+        (timedelta(hours=-8), "the sender's clock is 8 hours ahead of the bureau's"),
+        (timedelta(days=365, seconds=1), "the sender's clock is 365 days 1 seconds behind the bureau's"),
+    ],
+)
+def test_a_clock_that_is_off_is_said_to_be_one_with_both_times(headers, later, said):
+    """And not called a wrong signature: it is right."""
+    with pytest.raises(ClocksDiffer) as caught:
+        verify(headers, now=NOW + later)
+    assert said in str(caught.value)
+    assert "2026-03-01 12:00:00 UTC by the sender's clock" in str(caught.value)
+    assert f"{NOW + later:%Y-%m-%d %H:%M:%S} UTC by the bureau's" in str(caught.value)
 
 
 @pytest.mark.parametrize("now", [NOW + MAX_AGE, NOW - MAX_AGE])
