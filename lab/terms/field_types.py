@@ -12,9 +12,7 @@ Hex32 = Annotated[str, Field(pattern=HEX32_PATTERN)]
 """A SHA-256 hash or an Ed25519 public key."""
 Hex64 = Annotated[str, Field(pattern=HEX64_PATTERN)]
 """An Ed25519 signature."""
-Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
-"""A name as a document holds it. It may hold characters that are not shown as they are, so that a reader of an old
-document sees them escaped (``lab.terms.text.escaping``), but no NUL, which no database holds."""
+Name = Annotated[str, Field(min_length=1, max_length=200)]
 PositiveCount = Annotated[int, Field(ge=1, le=2**53 - 1)]
 """A number from 1 to the largest that canonical JSON holds exactly (RFC 8785, section 3.2.2.3)."""
 Slug = Annotated[str, Field(pattern=SLUG_PATTERN)]

@@ -91,7 +91,7 @@ class ReleaseForm(StrEnum):
 class ContractItem(FrozenDocument):
     """A catalogue item (by code) and the form in which it may be used."""
 
-    code: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00]*$")]
+    code: Annotated[str, Field(min_length=1, max_length=100)]
     form: ReleaseForm = ReleaseForm.MODEL_INPUT_ONLY
 
 
@@ -118,7 +118,7 @@ class ConsentClause(FrozenDocument):
     """Whether each enterprise must have agreed, and the reason."""
 
     required: bool = False
-    why: Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00]*$")] = "公共记录 public records"
+    why: Annotated[str, Field(min_length=1, max_length=1000)] = "公共记录 public records"
     """The default means that nobody gave a reason; a draft then derives one from the operations."""
 
 

@@ -16,6 +16,7 @@ from lab.terms.errors import NotAuthentic
 from lab.terms.keys.key_succession import SignedKeySuccession, parse_key_succession
 from lab.terms.keys.party import Party
 from lab.terms.names import HEX32_PATTERN
+from lab.terms.text.visible_line import VisibleName
 from sandbox.api.openapi import SIGNED_IN_PROBLEMS, SIGNED_REQUEST_PROBLEMS, problem_responses
 from sandbox.api.pages import PAGE_LIMIT, NextCursor, PageCursor, PageLimit, page_of, page_view
 from sandbox.api.request_body import JSON_MEDIA, json_body, openapi_json_body, read_signed_body, require_empty_body
@@ -105,6 +106,7 @@ class NewBankKeyForm(Party):
         }
     )
 
+    name: VisibleName
     stated_fingerprint: Annotated[Line, Field(alias="fingerprint", max_length=100)]
 
 

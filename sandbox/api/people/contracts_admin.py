@@ -24,6 +24,7 @@ from lab.terms.contract_steps import officer_steps
 from lab.terms.errors import InvalidInput
 from lab.terms.field_types import ContractId
 from lab.terms.keys.party import Party
+from lab.terms.text.visible_line import VisibleName
 from sandbox.api.openapi import SIGNED_IN_PROBLEMS, problem_responses
 from sandbox.api.pages import PAGE_LIMIT, PageCursor, PageLimit, page_of, page_view
 from sandbox.api.people.contract_examples import (
@@ -95,16 +96,27 @@ class _ClausesForm(_StrictForm):
         return body
 
 
+class BankCardForm(Party):
+    """A bank's card, whose name shows all that it holds."""
+
+    name: VisibleName
+
+    @property
+    def party(self) -> Party:
+        """The bank as a party of contracts."""
+        return Party(name=self.name, public_key=self.public_key)
+
+
 class ContractDraftForm(_ClausesForm):
     """A contract to draft: with which bank, its clauses, and whether to submit it at once."""
 
-    bank: Party
+    bank: BankCardForm
     clauses: DraftOptions
     fingerprint: FingerprintField = None
     submit: bool = False
 
 
-class BankRegistrationForm(Party):
+class BankRegistrationForm(BankCardForm):
     """A bank's card, and the fingerprint of its key if the key is new here."""
 
     stated_fingerprint: Annotated[FingerprintField, Field(alias="fingerprint")] = None
@@ -159,7 +171,7 @@ async def draft_contract(
     draft = service.bureau.contracts.draft
     submit, fingerprint = form.submit, form.fingerprint
     return view_contract_summary(
-        await run_in_threadpool(draft, person, form.bank, form.clauses, submit=submit, fingerprint=fingerprint)
+        await run_in_threadpool(draft, person, form.bank.party, form.clauses, submit=submit, fingerprint=fingerprint)
     )
 
 
@@ -350,7 +362,7 @@ async def register_bank(
     form: Annotated[BankRegistrationForm, Depends(json_body(BankRegistrationForm, DOCUMENT_BYTES))],
 ) -> Any:
     """Registering the same card again changes nothing."""
-    card, register = Party(name=form.name, public_key=form.public_key), service.bureau.contracts.register_bank
+    card, register = form.party, service.bureau.contracts.register_bank
     return {"bank": await run_in_threadpool(register, person, card, fingerprint=form.stated_fingerprint)}
 
 

@@ -70,8 +70,9 @@ def test_behind_others_it_says_how_many(scene: Scene) -> None:
         causes = [one.why for one in listed(scene)[0].waiting]
     finally:
         service.release()
-    assert "being evaluated" in causes[0] and "being evaluated" in causes[1]  # by two workers
-    assert [cause.rpartition(" ")[2] for cause in causes[2:]] == ["2", "3"]
+    workers = scene.bureau.home.settings.workers
+    assert all("being evaluated" in cause for cause in causes[:workers])
+    assert [cause.rpartition(" ")[2] for cause in causes[workers:]] == [str(place) for place in range(workers, 4)]
 
 
 def test_the_list_has_pages(scene_on_both: Scene) -> None:
