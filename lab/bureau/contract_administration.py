@@ -189,10 +189,13 @@ class ContractAdministration:
             moved = lifecycle.take_step(session, contract_id, action, person, now, version, reason)
             return self._stop(session, moved, person) if rule.stops_jobs else ContractStepResult(moved)
 
-    def list_contracts(self, person: AccountHolder) -> Sequence[tuple[ContractVersion, ContractState]]:
-        """Every contract, newest first, with its state now."""
+    def list_contracts(
+        self, person: AccountHolder, *, after: str | None = None, limit: int | None = None
+    ) -> Sequence[tuple[ContractVersion, ContractState]]:
+        """Contracts, newest first, with their states now; ``after`` and ``limit`` as ``repository.list_contracts``."""
         with self._read(person, Permission.READ_CONTRACTS, "list") as session:
-            return [(held, current_state(held, self._now())) for held in list_contracts(session)]
+            found = list_contracts(session, after=after, limit=limit)
+            return [(held, current_state(held, self._now())) for held in found]
 
     def contract_overview(
         self, person: AccountHolder, contract_id: str, version: int | None = None
@@ -222,11 +225,14 @@ class ContractAdministration:
             record(session, "contract.exported", contract_id, facts, by=person.actor)
             return held.signed
 
-    def list_deliveries(self, person: AccountHolder, contract_id: str) -> Sequence[Delivery]:
-        """What left the bureau under a contract, over all versions, oldest first."""
+    def list_deliveries(
+        self, person: AccountHolder, contract_id: str, *, after: int = 0, limit: int | None = None
+    ) -> Sequence[Delivery]:
+        """What left the bureau under a contract, over all versions, oldest first: after entry ``after``, at most
+        ``limit``."""
         with self._read(person, Permission.READ_CONTRACTS, "delivered", contract_id) as session:
             find_version(session, contract_id)
-            return list_deliveries(session, contract_id)
+            return [one for one in list_deliveries(session, contract_id) if one.entry > after][:limit]
 
     def monitoring_report(self, person: AccountHolder) -> tuple[Sequence[UsageFinding], Sequence[dict[str, Any]]]:
         """What looks like probing now, and the rules with this bureau's limits. Only an officer stops a contract."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import uuid
 from typing import Any
 
-from lab.terms.errors import ERROR_FAMILIES, ShulabError, find_family
+from lab.terms.errors import ERROR_FAMILIES, ShulabError, Unreachable, find_family
 from lab.terms.text.escaping import escape_hidden
 
 TYPE_PREFIX = "urn:shulab:error:"
@@ -32,7 +33,19 @@ def problem_to_error(status: int, content: bytes) -> ShulabError:
     family = ERROR_FAMILIES.get(problem_kind(content)) or find_family(status)
     detail = _printable(problem.get("detail")) or f"The bureau answered with HTTP status {status}."
     step = _printable(problem.get("next_step")) or "ask the bureau; its log has the reason"
+    instance = problem_instance(problem)
+    if status >= 500 and family is Unreachable and problem_kind(content) not in ERROR_FAMILIES and instance:
+        # A fault: only the bureau's log says more, and it is found there by this number.
+        detail, step = f"{detail} Instance: {instance}.", f"report the instance {instance} to the bureau"
     return family(detail, next_step=step)
+
+
+def problem_instance(problem: dict[str, Any]) -> str:
+    """The id of the request in a problem document, as the service's log has it; empty for anything but a UUID."""
+    try:
+        return str(uuid.UUID(str(problem.get("instance", "")).removeprefix("urn:uuid:")))
+    except ValueError:
+        return ""
 
 
 def _printable(text: object) -> str:

@@ -43,6 +43,19 @@ class SignatureRejected(ValueError):
     """The signature is missing, wrong, too old or covers too little. The message names the rule, never a value."""
 
 
+class ClocksDiffer(SignatureRejected):
+    """The signature is right, and was made too long before or after ``now`` by the verifier's clock."""
+
+    def __init__(self, created: datetime, now: datetime, max_age: timedelta) -> None:
+        apart = abs(now - created)
+        way = "behind" if created < now else "ahead of"
+        super().__init__(
+            f"it was signed at {_format_time(created)} by the sender's clock and came at {_format_time(now)} by the "
+            f"bureau's: the sender's clock is {_format_difference(apart)} {way} the bureau's, or the request was under "
+            f"way for longer than the {int(max_age.total_seconds())} seconds allowed"
+        )
+
+
 class Signer(Protocol):
     """The holder of an Ed25519 key, who signs with it."""
 
@@ -179,10 +192,23 @@ def verify_request(
     created = _read_time(parameters.get("created"))
     now = now or datetime.now(UTC)
     if abs(now - created) > max_age:
-        raise SignatureRejected(f"the signature was not made within the last {int(max_age.total_seconds())} seconds")
+        raise ClocksDiffer(created, now, max_age)
     if "expires" in parameters and _read_time(parameters["expires"]) < now:
         raise SignatureRejected("the signature has expired")
     return VerifiedRequest(str(parameters["keyid"]), nonce, created, message.headers["content-digest"])
+
+
+def _format_time(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _format_difference(apart: timedelta) -> str:
+    """The two largest units: ``2 days 3 hours``."""
+    seconds = int(apart.total_seconds())
+    counts = {"days": seconds // 86_400, "hours": seconds // 3600 % 24, "minutes": seconds // 60 % 60}
+    counts["seconds"] = seconds % 60
+    shown = [f"{count} {unit}" for unit, count in counts.items() if count]
+    return " ".join(shown[:2])
 
 
 def _read_time(seconds: object) -> datetime:

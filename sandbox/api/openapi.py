@@ -93,7 +93,7 @@ _PROBLEM_EXAMPLES = {
         "send smaller requests",
     ),
     "not-authentic": (
-        "The request is not accepted: the signature is not of the last 300 seconds.",
+        "The request is not accepted: its key is not that of a contract with this id.",
         "sign the request with the key of the bank that the contract names (RFC 9421)",
     ),
     "not-found": ("The bureau has no context with this hash.", "send it with PUT"),
@@ -200,6 +200,7 @@ def install_openapi(app: FastAPI) -> None:
 
     app.openapi = document  # type: ignore[method-assign]
 
+    @app.head("/v1/openapi.json", include_in_schema=False)
     @app.get("/v1/openapi.json", include_in_schema=False)
     def openapi_document() -> JSONResponse:
         """Runs in a thread, since it takes a third of a second: FastAPI's own route would block all other requests."""

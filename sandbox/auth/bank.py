@@ -18,7 +18,7 @@ from lab.bureau.contracts.banks import BankKey
 from lab.terms.contract.document import SignedContract
 from lab.terms.errors import NotAuthentic
 from lab.terms.names import CONTRACT_ID_PATTERN
-from protocols.wire.http_signatures import SignatureRejected, VerifiedRequest, verify_request
+from protocols.wire.http_signatures import ClocksDiffer, SignatureRejected, VerifiedRequest, verify_request
 from sandbox.dependencies import ServiceDependencies, get_dependencies
 
 ContractId = Annotated[
@@ -30,6 +30,10 @@ ContractId = Annotated[
     ),
 ]
 _NEXT_STEP = "sign the request with the key of the bank that the contract names (RFC 9421)"
+_CLOCK_STEP = (
+    "校准本机时钟后重试 compare both clocks with another one, set the wrong one (`timedatectl` shows whether it is "
+    "synchronised), and send the request again"
+)
 SIGNATURE_SECURITY: dict[str, Any] = {"security": [{"signature": []}]}
 """For OpenAPI: a route that needs a bank's signature but names no contract."""
 
@@ -99,6 +103,8 @@ async def _require_signature(request: Request, service: ServiceDependencies) -> 
     now = datetime.now(UTC)
     try:
         return await run_in_threadpool(_verify, request, service.bureau_key, now), now
+    except ClocksDiffer as error:
+        raise NotAuthentic(f"The request is not accepted: {error}.", next_step=_CLOCK_STEP) from None
     except SignatureRejected as error:
         raise NotAuthentic(f"The request is not accepted: {error}.", next_step=_NEXT_STEP) from None
 

@@ -55,7 +55,9 @@ class RequestMiddleware:
         except Exception as error:  # the last catch; see the module docstring
             log_event(self._logger, "fault", error=error, request=exchange.id)
             await exchange.send_problem(
-                PROBLEM_KINDS["fault"], "The service failed on this request.", "report the instance id to the bureau"
+                PROBLEM_KINDS["fault"],
+                "The service failed on this request.",
+                f"report the instance {exchange.id} to the bureau, whose log has the reason under it",
             )
         finally:
             exchange.write_access_log(self._logger, self._metrics)

@@ -65,7 +65,10 @@ serve(Path(sys.argv[1]), "127.0.0.1", int(sys.argv[2]), Path(sys.argv[3]))
 """The service without the command line around it: home, port, port file."""
 
 
-BOTH_DATABASES = ("ceiling", "parallel", "charged", "killed", "kills", "suspended")
+BOTH_DATABASES = (
+    *("ceiling", "parallel", "charged", "killed", "kills", "suspended"),
+    *("hostile", "named_nul", "makes_the_service_fail"),
+)
 """What runs on PostgreSQL each time, by words in its name; the others do so with `make soak`."""
 ON_POSTGRESQL_ALONE = "survives_kills"
 """What takes a minute, and runs on SQLite with `make soak`."""

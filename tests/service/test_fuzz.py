@@ -1,5 +1,6 @@
 """Made-up requests of every shape that the OpenAPI document allows, and some it does not: never a fault of the service.
 
+On both databases: what SQLite takes as a text or a number, PostgreSQL may not.
 Once as strangers send them, once signed under a contract, so that they reach what lies behind the signature.
 """
 
@@ -17,8 +18,6 @@ from protocols.wire.http_signatures import sign_request
 from tests.service.conftest import JOB
 from tests.service.test_openapi import BANKS, PEOPLE, PUBLIC
 
-# Once is enough here: which database lies behind makes no difference to how a request is read.
-pytestmark = pytest.mark.parametrize("service", ["sqlite"], indirect=True, scope="session")
 EXAMPLES = 8
 OPERATIONS = [*PUBLIC, *BANKS]
 FITTING, UNFITTING = schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE

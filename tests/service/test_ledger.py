@@ -149,9 +149,7 @@ def test_lab_audit_reads_exports_and_verifies(
     card.write_text(httpx.get(f"{front.url}/v1/bureau", timeout=60).text)
     offline = tmp_path / "nobody" / "session.json"
     offline.parent.mkdir()
-    checked = front.ok(
-        "audit", "verify", export, "--card", card, "--head", head, "--head", kept, "--thorough", session=offline
-    )
+    checked = front.ok("audit", "verify", export, "--card", card, "--head", head, "--head", kept, session=offline)
     with service.bureau.store.begin_read() as session:
         kinds = list(session.scalars(select(LedgerEntryRow.kind).where(LedgerEntryRow.seq <= checked["entries"])))
     assert checked["entries"] == len(kinds) and sum(checked["kinds"].values()) == len(kinds)

@@ -6,6 +6,7 @@ import json
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 import httpx
@@ -195,6 +196,41 @@ def test_a_fault_answers_500_and_neither_answer_nor_log_repeat_its_text(tmp_path
         assert "ZeroDivisionError" in log
         assert "test_limits.py" in log
         assert CANARY not in answer.text + log + "".join(capfd.readouterr())
+
+
+def test_the_bank_is_told_the_number_of_a_fault(tmp_path):
+    def fail(body: bytes) -> bytes:
+        raise ZeroDivisionError(CANARY)
+
+    with running(tmp_path) as service:
+        service.bureau.work = fail
+        with pytest.raises(Unreachable, match=r"The service failed on this request\. Instance: ") as caught:
+            service.outlet().match(CONTRACT, JOB, FRAME)
+        number = caught.value.next_step.split()[3]
+        assert f'"request": "{number}"' in service.log()
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/health", "/v1/ready", "/v1/bureau", "/v1/openapi.json", "/v1/ledger/head?size=x"]
+)
+def test_public_routes_answer_head_as_get_without_the_body(tmp_path, path):
+    with running(tmp_path) as service:
+        asked, headed = (httpx.request(method, service.url + path, timeout=60) for method in ("GET", "HEAD"))
+    assert headed.status_code == asked.status_code != 405
+    assert headed.content == b""
+    assert headed.headers["content-length"] == asked.headers["content-length"] or "ledger" in path
+
+
+def test_a_bank_whose_clock_is_off_is_told_so(tmp_path):
+    with running(tmp_path) as service:
+        target = f"{CONTRACT_PATH}/sheet"
+        then = datetime.now(UTC) - timedelta(minutes=20)
+        headers = sign_request("GET", target, b"", service.key, bureau_key=BUREAU_KEY, created=then)
+        answer = httpx.get(service.url + target, headers=headers, timeout=60)
+    assert answer.status_code == 401
+    assert f"signed at {then:%Y-%m-%d %H:%M:%S} UTC by the sender's clock" in answer.json()["detail"]
+    assert "the sender's clock is 20 minutes" in answer.json()["detail"]
+    assert "clock" in answer.json()["next_step"]
 
 
 def test_readiness_says_no_without_saying_why(tmp_path):

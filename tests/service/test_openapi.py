@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -163,6 +164,66 @@ def test_frames_are_declared_as_bytes(document):
         assert "frame" in body["description"], name
     for name, operation in found.items():
         assert "application/octet-stream" not in operation.get("requestBody", {}).get("content", {}), name
+
+
+def inputs(document):
+    """Every parameter, and every field of a JSON body, with its schema."""
+    for name, operation in operations(document):
+        for one in operation.get("parameters", ()):
+            yield f"{name} {one['in']}.{one['name']}", one["schema"]
+        for content in operation.get("requestBody", {}).get("content", {}).values():
+            yield f"{name} body", content["schema"]
+
+
+def parts(where, schema, known):
+    """A schema's texts and numbers, with their places."""
+    if "$ref" in schema:
+        schema = known[schema["$ref"].rpartition("/")[2]]
+    for key in ("anyOf", "oneOf", "allOf", "prefixItems"):
+        for one in schema.get(key, ()):
+            yield from parts(where, one, known)
+    for name, one in schema.get("properties", {}).items():
+        yield from parts(f"{where}.{name}", one, known)
+    for key in ("items", "additionalProperties", "propertyNames"):
+        if isinstance(schema.get(key), dict):
+            yield from parts(f"{where}.{key}", schema[key], known)
+    if schema.get("type") in ("string", "integer", "number"):
+        yield where, schema
+
+
+READ_BY_THEIR_OWN_RULES = (
+    *("password", "new_password", "verifier", ".ceilings.additionalProperties"),
+    *(".consent.why", ".witnesses.parties.items.name"),
+)
+"""Passwords and PKCE verifiers are only hashed; ceilings have each their own bounds (`Ceilings`); a contract's texts
+are stored as JSON, and a draft with a hidden character in one is refused (`Contract.check_free_texts`)."""
+
+
+def test_every_text_and_number_that_enters_is_bounded(document):
+    """So that none reaches a database that cannot hold it. See `lab.terms.bounded_types`."""
+    known, unbounded, seen = document["components"]["schemas"], [], 0
+    for place, given in inputs(document):
+        for where, schema in parts(place, given, known):
+            seen += 1
+            if {"enum", "const", "format"} & set(schema) or where.endswith(READ_BY_THEIR_OWN_RULES):
+                continue
+            if schema["type"] == "string":
+                bounded = refuses_nul(schema.get("pattern", "")) and is_short(schema)
+            else:
+                bounded = "minimum" in schema and schema.get("maximum", 2**31) <= 2**31 - 1
+            if not bounded:
+                unbounded.append(where)
+    assert unbounded == []
+    assert seen > 100
+
+
+def refuses_nul(pattern):
+    return bool(pattern) and re.search(pattern, "\0") is None and re.search(pattern, "a\0b") is None
+
+
+def is_short(schema):
+    """By its length, or by a pattern of a fixed length."""
+    return "maxLength" in schema or re.search(schema["pattern"], "a" * 5000) is None
 
 
 def test_nothing_of_fastapis_own_error_shape_is_left(document):

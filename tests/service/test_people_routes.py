@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -16,8 +17,12 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
 
+from lab.bureau.contracts.banks import register_bank
 from lab.bureau.people import Role
+from lab.terms.keys.party import Party
+from tests.service.conftest import _new_database
 from tests.service.test_fuzz import built
+from tests.support.bureau_standin import Key
 from tests.support.people_front import Front, close_front, open_front
 
 EXAMPLES = 4
@@ -33,9 +38,10 @@ ABLE = {"accounts": Role.ADMINISTRATOR, "banks": Role.ADMINISTRATOR, "audit": Ro
 FITTING, UNFITTING = schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE
 
 
-@pytest.fixture(scope="module")
-def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
-    opened = open_front(tmp_path_factory.mktemp("bureau"))
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def front(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+    database = "" if request.param == "sqlite" else _new_database(request.getfixturevalue("postgres_url"))
+    opened = open_front(tmp_path_factory.mktemp("bureau"), database)
     try:
         yield opened
     finally:
@@ -94,6 +100,31 @@ def test_a_role_without_permissions_opens_no_route(front: Front, document: dict[
     refused = [label for label, answer in answers.items() if answer.status_code == 403]
     written = [body for body in front.entries("refused") if body["by"] == "person:mei"]
     assert len(written) == len(refused) > len(answers) / 2
+
+
+def test_lists_have_pages_that_together_are_the_list(front: Front) -> None:
+    for number in range(5):
+        front.account(f"paged-{number}", Role.OFFICER)
+        party = Party(name=f"Bank {number}", public_key=Key().public_key_hex)
+        with front.bureau.store.begin() as session:
+            register_bank(session, party, by="local", now=datetime.now(UTC), fingerprint=party.fingerprint)
+    with front.client(front.settle("pager", Role.AUDITOR)) as client:
+        for path, name in (("/v1/accounts", "accounts"), ("/v1/banks", "banks"), ("/v1/audit/entries", "entries")):
+            whole = client.get(path, params={"limit": 1000}).json()
+            assert whole["next"] is None and len(whole[name]) >= 5
+            found: list[Any] = []
+            following = None
+            while following is not None or not found:
+                asked: dict[str, Any] = {"limit": 2}
+                asked |= {"after" if name == "entries" else "cursor": following} if following else {}
+                page = client.get(path, params=asked).json()
+                assert 1 <= len(page[name]) <= 2
+                found += page[name]
+                following = page["next"]
+            assert found == whole[name]
+            assert client.get(path, params={"limit": 0}).status_code == 422
+        assert client.get("/v1/banks", params={"cursor": "b-unknown"}).status_code == 404
+        assert client.get("/v1/desk/contracts", params={"limit": 1}).json() == {"contracts": [], "next": None}
 
 
 def test_no_request_of_a_person_makes_the_service_fail(front: Front, document: dict[str, Any]) -> None:

@@ -32,6 +32,7 @@ LINES = st.text(st.characters(exclude_categories=["C", "Z", "M"]) | st.just(" ")
 ``test_everything_is_seen``.
 """
 SLUGS = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,20}", fullmatch=True)
+VERSIONS = st.one_of(st.integers(1, 20), st.integers(1, 2**31 - 1))
 COUNTS = st.one_of(st.integers(1, 20), st.integers(1, 2**53 - 1))
 HASHES = st.binary(min_size=32, max_size=32).map(bytes.hex)
 ZONES = st.one_of(st.just(UTC), st.integers(-14 * 60, 14 * 60).map(lambda m: timezone(timedelta(minutes=m))))
@@ -50,7 +51,7 @@ ITEMS = st.lists(
     unique_by=lambda item: item.code,
 ).map(tuple)
 MODELS = st.lists(
-    st.builds(PinnedModel, name=SLUGS, version=COUNTS, sheet_sha256=HASHES), min_size=1, max_size=4, unique_by=str
+    st.builds(PinnedModel, name=SLUGS, version=VERSIONS, sheet_sha256=HASHES), min_size=1, max_size=4, unique_by=str
 ).map(tuple)
 CEILINGS = st.builds(
     Ceilings,
@@ -88,7 +89,7 @@ def contracts(draw: st.DrawFn) -> Contract:
     starts = draw(MOMENTS)
     return Contract(
         id=draw(st.from_regex(r"[a-z0-9][a-z0-9-]{3,40}", fullmatch=True)),
-        version=draw(COUNTS),
+        version=draw(VERSIONS),
         bureau=draw(parties()),
         bank=draw(parties()),
         purpose=draw(st.sampled_from(Purpose)),

@@ -58,10 +58,10 @@ class BankRegistry:
         with self._store.begin() as session:
             record(session, "refused", contract_id, facts, by=f"bank:{bank_id}")
 
-    def list_banks(self) -> list[RegisteredBank]:
-        """All banks, by name."""
+    def list_banks(self, *, after: str | None = None, limit: int | None = None) -> list[RegisteredBank]:
+        """Banks, by name; ``after`` and ``limit`` as ``lab.bureau.contracts.banks.list_banks``."""
         with self._store.begin_read() as session:
-            return list_banks(session)
+            return list_banks(session, after=after, limit=limit)
 
     def find(self, bank_id: str) -> RegisteredBank:
         """One bank; raises ``NotFound``."""

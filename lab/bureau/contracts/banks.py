@@ -146,9 +146,12 @@ def find_bank(session: Session, bank_id: str) -> RegisteredBank:
     return RegisteredBank(bank.id, bank.name, bank.registered_at, tuple(_key(row) for row in rows))
 
 
-def list_banks(session: Session) -> list[RegisteredBank]:
-    """All banks, by name."""
-    return [find_bank(session, bank_id) for bank_id in session.scalars(select(BankRow.id).order_by(BankRow.name))]
+def list_banks(session: Session, *, after: str | None = None, limit: int | None = None) -> list[RegisteredBank]:
+    """Banks, by name: at most ``limit``, and only those after the bank with the id ``after`` (raises ``NotFound``)."""
+    query = select(BankRow.id).order_by(BankRow.name).limit(limit)
+    if after is not None:
+        query = query.where(BankRow.name > _bank(session, after).name)
+    return [find_bank(session, bank_id) for bank_id in session.scalars(query)]
 
 
 def replace_key(session: Session, bank_id: str, signed: SignedKeySuccession, *, now: datetime) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
 from lab.bureau.contracts.workflow import FINAL_STATES, ContractState
@@ -107,23 +107,32 @@ def list_versions(session: Session, contract_id: str) -> list[ContractVersion]:
     return [record.read(row) for row in record.versions]
 
 
-def list_contracts(session: Session) -> list[ContractVersion]:
-    """Every contract, newest first, by its version in force, or its newest if none was ever in force."""
-    newest_of: dict[str, ContractVersionRow] = {}
-    in_force: dict[str, ContractVersionRow] = {}
-    contracts = {row.id: row for row in session.scalars(select(ContractRow))}
-    for row in session.scalars(select(ContractVersionRow).order_by(ContractVersionRow.version)):
-        newest_of[row.contract_id] = row
-        if row.version == contracts[row.contract_id].in_force:
-            in_force[row.contract_id] = row
-    approvals = list(session.scalars(select(ApprovalRow).order_by(ApprovalRow.approved_at)))
-    found = [
-        _build_version(
-            contracts[name], chosen, _parse_document(chosen), (one for one in approvals if one.contract_id == name)
-        )
-        for name, chosen in (newest_of | in_force).items()
+def list_contracts(session: Session, *, after: str | None = None, limit: int | None = None) -> list[ContractVersion]:
+    """Contracts, the newest first, each by its version in force, or its newest if none was ever in force.
+
+    ``after``: only those after this one in the list; raises ``NotFound`` for an unknown one. ``limit``: at most so
+    many.
+    """
+    query = select(ContractRow).order_by(ContractRow.created_at.desc(), ContractRow.id.desc()).limit(limit)
+    if after is not None:
+        last = contract_row(session, after)
+        earlier = and_(ContractRow.created_at == last.created_at, ContractRow.id < last.id)
+        query = query.where(or_(ContractRow.created_at < last.created_at, earlier))
+    contracts = {row.id: row for row in session.scalars(query)}
+    chosen: dict[str, ContractVersionRow] = {}
+    versions = select(ContractVersionRow).where(ContractVersionRow.contract_id.in_(contracts))
+    for row in session.scalars(versions.order_by(ContractVersionRow.version)):
+        before = chosen.get(row.contract_id)
+        if before is None or before.version != contracts[row.contract_id].in_force:
+            chosen[row.contract_id] = row
+    approvals: dict[str, list[ApprovalRow]] = {}
+    given = select(ApprovalRow).where(ApprovalRow.contract_id.in_(contracts)).order_by(ApprovalRow.approved_at)
+    for approval in session.scalars(given):
+        approvals.setdefault(approval.contract_id, []).append(approval)
+    return [
+        _build_version(row, chosen[name], _parse_document(chosen[name]), approvals.get(name, ()))
+        for name, row in contracts.items()
     ]
-    return sorted(found, key=lambda one: (one.drafted_at, one.contract.id), reverse=True)
 
 
 def current_state(version: ContractVersion, now: datetime) -> ContractState:

@@ -52,12 +52,11 @@ class AccountService:
         self._now = clock
         self._passwords = passwords or Passwords()
 
-    def list_accounts(self) -> tuple[Account, ...]:
-        """All accounts, by name."""
+    def list_accounts(self, *, after: str = "", limit: int | None = None) -> tuple[Account, ...]:
+        """The accounts after the name ``after``, by name; at most ``limit``."""
+        query = select(AccountRow).where(AccountRow.name > after).order_by(AccountRow.name).limit(limit)
         with self._store.begin_read() as session:
-            return tuple(
-                accounts.read_account(row) for row in session.scalars(select(AccountRow).order_by(AccountRow.name))
-            )
+            return tuple(accounts.read_account(row) for row in session.scalars(query))
 
     def find(self, name: str) -> Account:
         """One account; raises ``NotFound``."""

@@ -13,6 +13,7 @@ from lab.cli.terminal.option_types import JsonOption, RoleOption, ServiceOptions
 from lab.cli.terminal.output import CommandOutput
 from lab.cli.terminal.password_prompt import read_password
 from lab.sdk.client import ServiceClient
+from lab.sdk.pages import get_all
 from lab.terms.errors import InvalidInput
 
 app = typer.Typer(
@@ -116,7 +117,7 @@ def list_accounts(session: SessionFileOption = None, as_json: JsonOption = False
     """列出账户 List the accounts (administrators and auditors)."""
     output = CommandOutput(as_json)
     with ServiceClient.open(session) as client:
-        found = client.get("/v1/accounts")
+        found = get_all(client, "/v1/accounts", "accounts")
     output.table(
         "账户 Accounts",
         ("账户 name", "姓名 shown name", "部门 department", "角色 roles", "状态 state", "锁定至 locked until"),

@@ -11,6 +11,7 @@ from lab.cli.terminal.fingerprint_prompt import prompt_fingerprint
 from lab.cli.terminal.option_types import JsonOption, SessionFileOption
 from lab.cli.terminal.output import CommandOutput
 from lab.sdk.client import ServiceClient
+from lab.sdk.pages import get_all
 from lab.terms.errors import InvalidInput
 from lab.terms.keys.fingerprint import check_fingerprint
 from lab.terms.keys.party_card import read_party_card
@@ -31,7 +32,7 @@ def list_bank_keys(session: SessionFileOption = None, as_json: JsonOption = Fals
     """密钥列表 All banks and their keys, with the state of each."""
     output = CommandOutput(as_json)
     with ServiceClient.open(session) as client:
-        found = client.get("/v1/banks")
+        found = get_all(client, "/v1/banks", "banks")
     _show(output, found["banks"])
     output.print_result(found)
 

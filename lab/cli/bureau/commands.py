@@ -15,6 +15,7 @@ from lab.bureau.data.register import DriftPolicy, RegisterImport, RegisterLayout
 from lab.bureau.key_management.metrics_token import METRICS_TOKEN_FILE, metrics_token, prometheus_configuration
 from lab.bureau.ledger import LOCAL_ACTOR
 from lab.cli.bureau import backups, keys
+from lab.cli.bureau import jobs as bureau_jobs
 from lab.cli.bureau import register as bureau_register
 from lab.cli.bureau.accounts import FirstAccountsOption, account, add_account, parse_first_accounts
 from lab.cli.bureau.status import status
@@ -234,6 +235,7 @@ for command in (
     account,
     status,
     bureau_register.evaluate,
+    bureau_jobs.jobs,
     keys.rotate_keys,
     keys.rotate_pseudonyms,
     keys.epochs,

@@ -25,6 +25,7 @@ from lab.cli.officer.views import (
 from lab.cli.terminal.option_types import DespiteWarningsOption, JsonOption, SessionFileOption
 from lab.cli.terminal.output import CommandOutput
 from lab.sdk.client import ServiceClient
+from lab.sdk.pages import get_all
 from lab.terms.contract.document import parse_contract
 from lab.terms.contract.plain_language import clause_label, render_clauses
 from lab.terms.contract_steps import officer_steps
@@ -114,7 +115,7 @@ def list_contracts(session: SessionFileOption = None, as_json: JsonOption = Fals
     """列出合同 List contracts, newest first."""
     out = CommandOutput(as_json)
     with ServiceClient.open(session) as client:
-        found = client.get("/v1/desk/contracts")
+        found = get_all(client, "/v1/desk/contracts", "contracts")
     rows = found["contracts"]
     if rows:
         out.table(
@@ -224,7 +225,7 @@ def delivered(contract: ContractIdArgument, session: SessionFileOption = None, a
     """已交付 List what was delivered under a contract so far, for the notice to the bank."""
     out = CommandOutput(as_json)
     with ServiceClient.open(session) as client:
-        found = client.get(f"{contract_url_path(contract)}/delivered")
+        found = get_all(client, f"{contract_url_path(contract)}/delivered", "delivered")
     show_deliveries(out, contract, found["delivered"])
     out.print_result(found)
 
@@ -244,7 +245,7 @@ def banks(session: SessionFileOption = None, as_json: JsonOption = False) -> Non
     """银行 List the banks and their keys."""
     out = CommandOutput(as_json)
     with ServiceClient.open(session) as client:
-        found = client.get("/v1/banks")
+        found = get_all(client, "/v1/banks", "banks")
     out.table(
         "银行 Banks",
         ("编号 id", "名称 name", "密钥指纹 key", "状态 state"),

@@ -17,6 +17,7 @@ from lab.cli.terminal.fingerprint_prompt import prompt_fingerprint
 from lab.cli.terminal.option_types import JsonOption, SessionFileOption
 from lab.cli.terminal.output import CommandOutput
 from lab.sdk.client import ServiceClient
+from lab.sdk.pages import get_all
 from lab.terms.contract.draft_options import DraftOptions
 from lab.terms.contract.proposal import ContractProposal, parse_proposal
 from lab.terms.errors import InvalidInput, NotFound
@@ -135,7 +136,7 @@ def confirm_bank_fingerprint(client: ServiceClient, bank: Party, fingerprint: st
     Returns None if the bureau knows the key. Raises ``NotAuthentic`` if the fingerprint is another key's.
     """
     if fingerprint is None:
-        known = {key["public_key"] for one in client.get("/v1/banks")["banks"] for key in one["keys"]}
+        known = {key["public_key"] for one in get_all(client, "/v1/banks", "banks")["banks"] for key in one["keys"]}
         if bank.public_key in known:
             return None
         fingerprint = prompt_fingerprint("银行", "the bank")

@@ -16,8 +16,9 @@ from enum import StrEnum
 from typing import Annotated, Literal
 
 import rfc8785
-from pydantic import AwareDatetime, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
+from lab.terms.bounded_types import Moment, VersionNumber
 from lab.terms.errors import InvalidInput, NotAllowed, NotAuthentic
 from lab.terms.field_types import ContractId, FrozenDocument, Hex32, Name, PositiveCount, Slug
 from lab.terms.keys.party import Party
@@ -125,7 +126,7 @@ class PinnedModel(FrozenDocument):
     """A model version that the contract allows; ``sheet_sha256`` pins the sheet that the bank gets."""
 
     name: Slug
-    version: PositiveCount
+    version: VersionNumber
     sheet_sha256: Hex32
 
     def __str__(self) -> str:
@@ -137,7 +138,7 @@ class Contract(FrozenDocument):
 
     schema_: Annotated[Literal["shulab-contract/2"], Field(alias="schema")] = "shulab-contract/2"
     id: ContractId
-    version: PositiveCount = 1
+    version: VersionNumber = 1
     bureau: Party
     bank: Party
     purpose: Purpose
@@ -157,8 +158,8 @@ class Contract(FrozenDocument):
     """How long either side may keep the data of a job."""
     witnesses: WitnessQuorum | None = None
     """Who cosigns the bureau's ledger; with None, receipts do not reveal a separate ledger for one bank."""
-    starts: AwareDatetime
-    expires: AwareDatetime
+    starts: Moment
+    expires: Moment
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 

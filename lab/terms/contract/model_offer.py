@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from lab.terms.bounded_types import VersionNumber
 from lab.terms.contract.document import ResultDetail
 from lab.terms.errors import InvalidInput
 from lab.terms.field_types import Slug
@@ -41,7 +42,7 @@ class ModelOffer(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra={"examples": [OFFER_EXAMPLE]})
 
     model: Slug
-    version: Annotated[int, Field(ge=1, le=2**31 - 1)]
+    version: VersionNumber
     id_kind: IdKind
     register_entries: Annotated[int, Field(ge=0, le=10**10)]
     details: Annotated[dict[ResultDetail, DetailCost], Field(min_length=1)]

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from lab.terms.bounded_types import VersionNumber
 from lab.terms.contract.document import Ceilings, ConsentClause, Operation, Purpose, ResultDetail
 from lab.terms.errors import InvalidInput
 from lab.terms.field_types import Slug
@@ -50,7 +51,7 @@ class ContractProposal(_ProposalPart):
     schema_: Annotated[Literal["shulab-proposal/1"], Field(alias="schema")] = "shulab-proposal/1"
     bank: Party
     model: Slug
-    model_version: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
+    model_version: VersionNumber | None = None
     purpose: Purpose = Purpose.CREDIT_APPROVAL
     detail: ResultDetail = ResultDetail.TOTAL
     operations: Annotated[tuple[Operation, ...], Field(min_length=1, max_length=len(Operation))]

@@ -17,11 +17,13 @@ from pydantic_core import from_json
 
 from lab.terms.errors import NotAuthentic
 from lab.terms.ledger.tree import entry_signing_input, hash_leaf
+from lab.terms.progress import ProgressStage
 from lab.terms.text.bilingual import BilingualEnum
 
 _PREFIX = b'{"entry":'
 _LEAF, _SIGNATURE, _END = b',"leaf":"', b'","signature":"', b'"}'
 _LEAF_AT = len(_LEAF) + 64 + len(_SIGNATURE) + 128 + len(_END)
+_STEP = 1024
 _REACH = 16
 """How far from its place a renumbered entry is searched."""
 
@@ -117,15 +119,21 @@ class _EntryVerifier:
         return True
 
 
-def find_ledger_fault(lines: Callable[[], Iterator[EntryLine]], bureau_key: str, start: int) -> LedgerFault | None:
+def find_ledger_fault(
+    lines: Callable[[], Iterator[EntryLine]], bureau_key: str, start: int, stage: ProgressStage | None = None
+) -> LedgerFault | None:
     """The first line from number ``start`` on that is not the entry of that number; None if all are.
 
-    ``lines`` returns all lines from the first on, at each call.
+    ``lines`` returns all lines from the first on, at each call. ``stage`` advances by the verified entries.
     """
     verifier = _EntryVerifier(bureau_key)
     for place, line in enumerate(lines(), start=1):
-        if place >= start and not verifier.is_entry(line, place):
+        if place < start:
+            continue
+        if not verifier.is_entry(line, place):
             return _describe_fault(verifier, lines, place, line)
+        if stage is not None and place % _STEP == 0:
+            stage.advance(_STEP)
     return None
 
 

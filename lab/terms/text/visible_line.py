@@ -11,6 +11,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from lab.terms.bounded_types import LINE_PATTERN
 from lab.terms.errors import InvalidInput
 from lab.terms.text.escaping import describe_character, find_hidden
 
@@ -43,7 +44,7 @@ def _fits(text: str) -> str:
     return text
 
 
-VisibleLine = Annotated[str, AfterValidator(_fits)]
+VisibleLine = Annotated[str, AfterValidator(_fits), Field(json_schema_extra={"pattern": LINE_PATTERN})]
 """The type of such a text in a form or a file; each field sets its own length."""
 VisibleName = Annotated[VisibleLine, Field(min_length=1, max_length=200)]
 """A visible line of up to 200 characters that names somebody or something."""

@@ -9,6 +9,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from lab.terms.bounded_types import VersionNumber
 from lab.terms.contract.document import SignedContract
 from lab.terms.errors import InvalidInput
 from lab.terms.names import HEX64_PATTERN, SLUG_PATTERN
@@ -21,10 +22,8 @@ router = APIRouter(prefix="/v1/contracts/{contract_id}", tags=["contracts"])
 
 
 ContractVersionQuery = Annotated[
-    int | None,
-    Query(
-        ge=1, le=1_000_000, description="版本 / A version of the contract [default: the one in force, or the newest]"
-    ),
+    VersionNumber | None,
+    Query(description="版本 / A version of the contract [default: the one in force, or the newest]"),
 ]
 
 ModelNameQuery = Annotated[
@@ -32,7 +31,7 @@ ModelNameQuery = Annotated[
     Query(pattern=SLUG_PATTERN, description="模型 / A model of the contract [default: its first]"),
 ]
 ModelVersionQuery = Annotated[
-    int | None, Query(ge=1, le=1_000_000, description="模型版本 / The model's version [default: the first allowed]")
+    VersionNumber | None, Query(description="模型版本 / The model's version [default: the first allowed]")
 ]
 
 
@@ -75,9 +74,7 @@ class CountersignatureForm(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"signature": "55" * 64, "version": 1}]})
 
     signature: Annotated[str, Field(pattern=HEX64_PATTERN, description="128 hexadecimal digits")]
-    version: Annotated[int | None, Field(ge=1, le=1_000_000, description="default: the newest that can be signed")] = (
-        None
-    )
+    version: Annotated[VersionNumber | None, Field(description="default: the newest that can be signed")] = None
 
 
 class CountersignatureResult(BaseModel):

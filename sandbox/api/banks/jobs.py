@@ -13,6 +13,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lab.bureau.exchange import JobParameters
+from lab.terms.bounded_types import Line, VersionNumber
 from lab.terms.errors import InvalidInput
 from lab.terms.field_types import Slug
 from lab.terms.names import JOB_ID_PATTERN
@@ -55,9 +56,9 @@ class JobForm(BaseModel):
         },
     )
 
-    recipient: Annotated[str, Field(min_length=1, max_length=200, description="one that the contract names")]
+    recipient: Annotated[Line, Field(min_length=1, max_length=200, description="one that the contract names")]
     model: Slug
-    model_version: Annotated[int, Field(ge=1, le=1_000_000)]
+    model_version: VersionNumber
     rows: Annotated[int, Field(ge=1, le=100_000_000)]
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
+from lab.terms.bounded_types import MAX_INTEGER
 from lab.terms.ledger.receipt import MatchReceipt
 from lab.terms.names import HEX32_PATTERN
 from sandbox.api.banks.jobs import JobIdQuery
@@ -69,7 +70,7 @@ async def get_matching_shard(
     service: Dependencies,
     job: JobIdQuery,
     sha256: SetupHashPath,
-    first: Annotated[int, Query(ge=0, le=2**31, description="The first bucket.", examples=[0])],
+    first: Annotated[int, Query(ge=0, le=MAX_INTEGER, description="The first bucket.", examples=[0])],
     count: Annotated[int, Query(ge=1, le=64, description="How many buckets; fewer at the end.", examples=[16])],
 ) -> Response:
     """By hash and range, so that an interrupted download can continue where it stopped."""

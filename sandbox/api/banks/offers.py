@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict
 
+from lab.terms.bounded_types import VersionNumber
 from lab.terms.contract.model_offer import OFFER_EXAMPLE, ModelOffer
 from lab.terms.names import SLUG_PATTERN
 from sandbox.api.openapi import SIGNED_REQUEST_PROBLEMS, problem_responses
@@ -18,8 +19,8 @@ from sandbox.dependencies import Dependencies
 router = APIRouter(prefix="/v1/offers", tags=["offers"])
 ModelNamePath = Annotated[str, Path(pattern=SLUG_PATTERN, description="模型 / The model's name", examples=["credit"])]
 OfferVersionQuery = Annotated[
-    int | None,
-    Query(ge=1, le=2**31 - 1, description="版本，默认为最新 / Its version (default: the newest)", examples=[1]),
+    VersionNumber | None,
+    Query(description="版本，默认为最新 / Its version (default: the newest)", examples=[1]),
 ]
 
 

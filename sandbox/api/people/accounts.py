@@ -10,7 +10,9 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field
 
 from lab.bureau.people import Account, AccountHolder, NewAccount, Permission, parse_roles, parse_subject
+from lab.terms.bounded_types import AccountName, Line
 from sandbox.api.openapi import SIGNED_IN_PROBLEMS, problem_responses
+from sandbox.api.pages import PAGE_LIMIT, NextCursor, PageCursor, PageLimit, page_of, page_view
 from sandbox.api.request_body import json_body, openapi_json_body
 from sandbox.auth.person import require_permission
 from sandbox.dependencies import Dependencies
@@ -18,10 +20,8 @@ from sandbox.dependencies import Dependencies
 router = APIRouter(prefix="/v1/accounts", tags=["accounts"])
 AccountReader = Annotated[AccountHolder, Depends(require_permission(Permission.READ_ACCOUNTS))]
 AccountManager = Annotated[AccountHolder, Depends(require_permission(Permission.MANAGE_ACCOUNTS))]
-AccountNamePath = Annotated[
-    str, Path(min_length=1, max_length=64, description="账户 / The account's name", examples=["li.wei"])
-]
-RoleNames = Annotated[list[Annotated[str, Field(max_length=32)]], Field(min_length=1, max_length=10)]
+AccountNamePath = Annotated[AccountName, Path(description="账户 / The account's name", examples=["li.wei"])]
+RoleNames = Annotated[list[Annotated[Line, Field(max_length=32)]], Field(min_length=1, max_length=10)]
 _ACCOUNT: dict[str, Any] = {
     "name": "li.wei",
     "shown_name": "李伟",
@@ -56,11 +56,12 @@ class AccountView(BaseModel):
 
 
 class AccountList(BaseModel):
-    """All accounts, by name."""
+    """Accounts, by name."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"accounts": [_ACCOUNT]}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"accounts": [_ACCOUNT], "next": None}]})
 
     accounts: list[AccountView]
+    next: NextCursor = None
 
 
 class NewAccountForm(BaseModel):
@@ -71,12 +72,12 @@ class NewAccountForm(BaseModel):
         json_schema_extra={"examples": [{"name": "li.wei", "department": "credit", "roles": ["officer"]}]},
     )
 
-    name: Annotated[str, Field(max_length=64)]
-    department: Annotated[str, Field(max_length=100)]
+    name: AccountName
+    department: Annotated[Line, Field(max_length=100)]
     roles: RoleNames
-    shown_name: Annotated[str, Field(max_length=200)] = ""
-    issuer: Annotated[str, Field(max_length=500)] | None = None
-    subject: Annotated[str, Field(max_length=255)] | None = None
+    shown_name: Annotated[Line, Field(max_length=200)] = ""
+    issuer: Annotated[Line, Field(max_length=500)] | None = None
+    subject: Annotated[Line, Field(max_length=255)] | None = None
 
 
 class RolesForm(BaseModel):
@@ -105,13 +106,13 @@ class OneTimePasswordView(BaseModel):
     response_model=AccountList,
     responses=SIGNED_IN_PROBLEMS,
 )
-async def list_accounts(person: AccountReader, service: Dependencies) -> Any:
+async def list_accounts(
+    person: AccountReader, service: Dependencies, cursor: PageCursor = None, limit: PageLimit = PAGE_LIMIT
+) -> Any:
     """For administrators and auditors."""
-    return {
-        "accounts": [
-            _view_account(account) for account in await run_in_threadpool(service.bureau.accounts.list_accounts)
-        ]
-    }
+    found = await run_in_threadpool(service.bureau.accounts.list_accounts, after=cursor or "", limit=limit + 1)
+    page, following = page_of(found, limit, lambda one: one.name)
+    return page_view("accounts", [_view_account(account) for account in page], following)
 
 
 @router.post(

@@ -11,11 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lab.bureau.contracts.banks import RegisteredBank
 from lab.bureau.people import AccountHolder, Permission
+from lab.terms.bounded_types import Line, ReasonText
 from lab.terms.errors import NotAuthentic
 from lab.terms.keys.key_succession import SignedKeySuccession, parse_key_succession
 from lab.terms.keys.party import Party
 from lab.terms.names import HEX32_PATTERN
+from lab.terms.text.visible_line import VisibleName
 from sandbox.api.openapi import SIGNED_IN_PROBLEMS, SIGNED_REQUEST_PROBLEMS, problem_responses
+from sandbox.api.pages import PAGE_LIMIT, NextCursor, PageCursor, PageLimit, page_of, page_view
 from sandbox.api.request_body import JSON_MEDIA, json_body, openapi_json_body, read_signed_body, require_empty_body
 from sandbox.auth.bank import SIGNATURE_SECURITY, BankCaller, CurrentBankCaller
 from sandbox.auth.person import require_permission
@@ -80,11 +83,12 @@ class BankView(BaseModel):
 
 
 class BankList(BaseModel):
-    """All banks, by name."""
+    """Banks, by name."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"banks": [_BANK]}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"banks": [_BANK], "next": None}]})
 
     banks: list[BankView]
+    next: NextCursor = None
 
 
 class NewBankKeyForm(Party):
@@ -102,7 +106,8 @@ class NewBankKeyForm(Party):
         }
     )
 
-    stated_fingerprint: Annotated[str, Field(alias="fingerprint", max_length=100)]
+    name: VisibleName
+    stated_fingerprint: Annotated[Line, Field(alias="fingerprint", max_length=100)]
 
 
 class KeyRevocationForm(BaseModel):
@@ -110,7 +115,7 @@ class KeyRevocationForm(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"reason": "reported stolen"}]})
 
-    reason: Annotated[str, Field(min_length=1, max_length=500)]
+    reason: ReasonText
 
 
 @router.get(
@@ -166,9 +171,13 @@ async def submit_key_succession(request: Request, caller: CurrentBankCaller, ser
     response_model=BankList,
     responses=SIGNED_IN_PROBLEMS,
 )
-async def list_banks(person: BankReader, service: Dependencies) -> Any:
+async def list_banks(
+    person: BankReader, service: Dependencies, cursor: PageCursor = None, limit: PageLimit = PAGE_LIMIT
+) -> Any:
     """For officers, stewards, auditors and administrators."""
-    return {"banks": [_view_bank(bank) for bank in await run_in_threadpool(service.bureau.banks.list_banks)]}
+    found = await run_in_threadpool(service.bureau.banks.list_banks, after=cursor, limit=limit + 1)
+    page, following = page_of(found, limit, lambda one: one.id)
+    return page_view("banks", [_view_bank(bank) for bank in page], following)
 
 
 @router.post(

@@ -14,6 +14,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from lab.bureau.data.consents import ConsentImport, describe_reason
 from lab.bureau.people import AccountHolder, Permission
+from lab.terms.bounded_types import EnterpriseCode, Line, ReasonText
 from lab.terms.contract.document import Purpose
 from lab.terms.errors import InvalidInput
 from lab.terms.names import IdKind
@@ -91,11 +92,11 @@ class ConsentWithdrawalForm(BaseModel):
         json_schema_extra={"examples": [{"codes": ["firm-0001"], "bank": "示例银行", "reason": "asked in writing"}]},
     )
 
-    codes: Annotated[list[Annotated[str, Field(max_length=200)]], Field(min_length=1, max_length=200_000)]
+    codes: Annotated[list[EnterpriseCode], Field(min_length=1, max_length=200_000)]
     id_kind: IdKind = "uscc"
-    bank: Annotated[str, Field(max_length=200)] | None = None
-    purpose: Annotated[str, Field(max_length=64)] | None = None
-    reason: Annotated[str, Field(min_length=1, max_length=500)]
+    bank: Annotated[Line, Field(max_length=200)] | None = None
+    purpose: Annotated[Line, Field(max_length=64)] | None = None
+    reason: ReasonText
 
 
 class ConsentWithdrawalView(BaseModel):
@@ -139,7 +140,7 @@ class EnterpriseConsentsForm(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"code": "firm-0001"}]})
 
-    code: Annotated[str, Field(min_length=1, max_length=200)]
+    code: EnterpriseCode
     id_kind: IdKind = "uscc"
 
 

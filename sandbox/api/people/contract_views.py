@@ -12,6 +12,7 @@ from lab.bureau.contracts.repository import ContractVersion
 from lab.bureau.contracts.workflow import ContractState
 from lab.terms.contract.document import SignedContract
 from lab.terms.contract.name_warnings import find_name_warnings, warnings_as_dicts
+from sandbox.api.pages import NextCursor
 from sandbox.api.people.contract_examples import (
     CLAUSE_CHANGE_EXAMPLE,
     CONTRACT_DETAIL_EXAMPLE,
@@ -72,11 +73,12 @@ class ContractSummaryView(BaseModel):
 
 
 class ContractList(BaseModel):
-    """All contracts, newest first; each by its version in force, or else its newest."""
+    """Contracts, newest first; each by its version in force, or else its newest."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"contracts": [CONTRACT_SUMMARY_EXAMPLE]}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"contracts": [CONTRACT_SUMMARY_EXAMPLE], "next": None}]})
 
     contracts: list[ContractSummaryView]
+    next: NextCursor = None
 
 
 class ContractDetailView(ContractSummaryView):
@@ -106,10 +108,13 @@ class DeliveryView(BaseModel):
 class DeliveryList(BaseModel):
     """What left the bureau under a contract so far, oldest first."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"contract": "c-1", "delivered": [DELIVERY_EXAMPLE]}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"contract": "c-1", "delivered": [DELIVERY_EXAMPLE], "next": None}]}
+    )
 
     contract: str
     delivered: list[DeliveryView]
+    next: NextCursor = None
 
 
 class OfficerStepResult(ContractSummaryView):

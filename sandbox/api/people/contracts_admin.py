@@ -14,6 +14,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from lab.terms.bounded_types import EntryNumber, Line, ReasonText, VersionNumber
 from lab.terms.contract.document import SignedContract, parse_contract
 from lab.terms.contract.draft_options import DraftOptions
 from lab.terms.contract.name_warnings import find_name_warnings, warnings_as_dicts
@@ -21,8 +22,11 @@ from lab.terms.contract.odrl import from_odrl, to_odrl
 from lab.terms.contract.plain_language import clause_label, diff_contracts
 from lab.terms.contract_steps import officer_steps
 from lab.terms.errors import InvalidInput
+from lab.terms.field_types import ContractId
 from lab.terms.keys.party import Party
+from lab.terms.text.visible_line import VisibleName
 from sandbox.api.openapi import SIGNED_IN_PROBLEMS, problem_responses
+from sandbox.api.pages import PAGE_LIMIT, PageCursor, PageLimit, page_of, page_view
 from sandbox.api.people.contract_examples import (
     AMENDMENT_FORM_EXAMPLE,
     BANK_FORM_EXAMPLE,
@@ -50,18 +54,19 @@ from sandbox.auth.person import CurrentPerson
 from sandbox.dependencies import Dependencies
 
 router = APIRouter(prefix="/v1/desk", tags=["desk"])
-ContractId = Annotated[str, Path(max_length=64, description="合同编号 / The contract's id")]
+ContractIdPath = Annotated[
+    ContractId, Path(description="合同编号 / The contract's id", examples=["c-20260101-1a2b3c4d"])
+]
 ContractVersionQuery = Annotated[
-    int | None, Query(ge=1, le=2**31 - 1, description="版本 / Version; default: the one in force, or the newest")
+    VersionNumber | None, Query(description="版本 / Version; default: the one in force, or the newest")
 ]
 FingerprintField = Annotated[
-    str | None,
+    Line | None,
     Field(
         max_length=100,
         description="指纹 / Of the bank's key, as the bank read it out; needed for a new key.",
     ),
 ]
-VersionNumber = Annotated[int, Field(ge=1, le=2**31 - 1)]
 DOCUMENT_BYTES = 1024 * 1024
 """Largest form or contract: one that names several thousand items."""
 _FORM_PROBLEMS = problem_responses("not-found", "conflict", "too-large", "unsupported-media")
@@ -91,16 +96,27 @@ class _ClausesForm(_StrictForm):
         return body
 
 
+class BankCardForm(Party):
+    """A bank's card, whose name shows all that it holds."""
+
+    name: VisibleName
+
+    @property
+    def party(self) -> Party:
+        """The bank as a party of contracts."""
+        return Party(name=self.name, public_key=self.public_key)
+
+
 class ContractDraftForm(_ClausesForm):
     """A contract to draft: with which bank, its clauses, and whether to submit it at once."""
 
-    bank: Party
+    bank: BankCardForm
     clauses: DraftOptions
     fingerprint: FingerprintField = None
     submit: bool = False
 
 
-class BankRegistrationForm(Party):
+class BankRegistrationForm(BankCardForm):
     """A bank's card, and the fingerprint of its key if the key is new here."""
 
     stated_fingerprint: Annotated[FingerprintField, Field(alias="fingerprint")] = None
@@ -117,7 +133,7 @@ class OfficerStepForm(_StrictForm):
     """A step of one version (default: the newest that has the step; an amendment is approved by its number only). Some
     steps need a reason, which the ledger keeps; it names no enterprise."""
 
-    reason: Annotated[str, Field(min_length=1, max_length=500)] | None = None
+    reason: ReasonText | None = None
     version: VersionNumber | None = None
 
 
@@ -128,10 +144,14 @@ class OfficerStepForm(_StrictForm):
     response_model=ContractList,
     responses=SIGNED_IN_PROBLEMS,
 )
-async def list_contracts(person: CurrentPerson, service: Dependencies) -> Any:
+async def list_contracts(
+    person: CurrentPerson, service: Dependencies, cursor: PageCursor = None, limit: PageLimit = PAGE_LIMIT
+) -> Any:
     """For officers, stewards and auditors."""
-    found = await run_in_threadpool(service.bureau.contracts.list_contracts, person)
-    return {"contracts": [view_contract_summary(version, state) for version, state in found]}
+    read = service.bureau.contracts.list_contracts
+    found = await run_in_threadpool(read, person, after=cursor, limit=limit + 1)
+    page, following = page_of(found, limit, lambda one: one[0].contract.id)
+    return page_view("contracts", [view_contract_summary(version, state) for version, state in page], following)
 
 
 @router.post(
@@ -151,7 +171,7 @@ async def draft_contract(
     draft = service.bureau.contracts.draft
     submit, fingerprint = form.submit, form.fingerprint
     return view_contract_summary(
-        await run_in_threadpool(draft, person, form.bank, form.clauses, submit=submit, fingerprint=fingerprint)
+        await run_in_threadpool(draft, person, form.bank.party, form.clauses, submit=submit, fingerprint=fingerprint)
     )
 
 
@@ -173,7 +193,7 @@ async def import_contract(
     request: Request,
     person: CurrentPerson,
     service: Dependencies,
-    fingerprint: Annotated[str | None, Query(max_length=100, description="指纹 / As in a draft.")] = None,
+    fingerprint: Annotated[Line | None, Query(max_length=100, description="指纹 / As in a draft.")] = None,
 ) -> Any:
     """As a draft by the person who calls; signatures in it are dropped."""
     idle = service.settings.body_idle_seconds
@@ -192,7 +212,7 @@ async def import_contract(
     responses=SIGNED_IN_PROBLEMS | problem_responses("not-found"),
 )
 async def get_contract_detail(
-    person: CurrentPerson, service: Dependencies, contract_id: ContractId, version: ContractVersionQuery = None
+    person: CurrentPerson, service: Dependencies, contract_id: ContractIdPath, version: ContractVersionQuery = None
 ) -> Any:
     """Clauses, signatures and approvals, all versions, and the allowance."""
     shown = await run_in_threadpool(service.bureau.contracts.contract_overview, person, contract_id, version)
@@ -207,7 +227,7 @@ async def get_contract_detail(
     responses=SIGNED_IN_PROBLEMS | problem_responses("not-found"),
 )
 async def compare_versions(
-    person: CurrentPerson, service: Dependencies, contract_id: ContractId, version: ContractVersionQuery = None
+    person: CurrentPerson, service: Dependencies, contract_id: ContractIdPath, version: ContractVersionQuery = None
 ) -> Any:
     """The changes in plain Chinese and English."""
     older, newer = await run_in_threadpool(service.bureau.contracts.versions_to_compare, person, contract_id, version)
@@ -239,7 +259,7 @@ async def compare_versions(
 async def export_contract(
     person: CurrentPerson,
     service: Dependencies,
-    contract_id: ContractId,
+    contract_id: ContractIdPath,
     version: ContractVersionQuery = None,
     form: Annotated[Literal["signed", "odrl"], Query(description="格式 / Form")] = "signed",
 ) -> Response:
@@ -257,10 +277,18 @@ async def export_contract(
     response_model=DeliveryList,
     responses=SIGNED_IN_PROBLEMS | problem_responses("not-found"),
 )
-async def list_deliveries(person: CurrentPerson, service: Dependencies, contract_id: ContractId) -> Any:
+async def list_deliveries(
+    person: CurrentPerson,
+    service: Dependencies,
+    contract_id: ContractIdPath,
+    cursor: Annotated[EntryNumber | None, Query(description="续页 `next` of the page before.")] = None,
+    limit: PageLimit = PAGE_LIMIT,
+) -> Any:
     """Of all versions, for the notice to the bank after a suspension or an end."""
-    found = await run_in_threadpool(service.bureau.contracts.list_deliveries, person, contract_id)
-    return {"contract": contract_id, "delivered": [one.as_dict() for one in found]}
+    read = service.bureau.contracts.list_deliveries
+    found = await run_in_threadpool(read, person, contract_id, after=cursor or 0, limit=limit + 1)
+    page, following = page_of(found, limit, lambda one: one.entry)
+    return {"contract": contract_id} | page_view("delivered", [one.as_dict() for one in page], following)
 
 
 @router.post(
@@ -274,7 +302,7 @@ async def list_deliveries(person: CurrentPerson, service: Dependencies, contract
 async def amend_contract(
     person: CurrentPerson,
     service: Dependencies,
-    contract_id: ContractId,
+    contract_id: ContractIdPath,
     form: Annotated[ContractAmendmentForm, Depends(json_body(ContractAmendmentForm, DOCUMENT_BYTES))],
 ) -> Any:
     """As the newest version except for these clauses. That version stays in force until both parties sign the next."""
@@ -295,7 +323,7 @@ async def amend_contract(
 async def take_step(
     person: CurrentPerson,
     service: Dependencies,
-    contract_id: ContractId,
+    contract_id: ContractIdPath,
     step: OfficerStep,
     form: Annotated[OfficerStepForm, Depends(json_body(OfficerStepForm, DOCUMENT_BYTES))],
 ) -> Any:
@@ -334,7 +362,7 @@ async def register_bank(
     form: Annotated[BankRegistrationForm, Depends(json_body(BankRegistrationForm, DOCUMENT_BYTES))],
 ) -> Any:
     """Registering the same card again changes nothing."""
-    card, register = Party(name=form.name, public_key=form.public_key), service.bureau.contracts.register_bank
+    card, register = form.party, service.bureau.contracts.register_bank
     return {"bank": await run_in_threadpool(register, person, card, fingerprint=form.stated_fingerprint)}
 
 

@@ -10,6 +10,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from lab.terms.bounded_types import Line
 from lab.terms.errors import InvalidInput, NotAuthentic, NotFound, ShulabError
 from sandbox.api.openapi import SIGNED_IN_PROBLEMS, problem_responses
 from sandbox.api.people.sign_in import SignInResult, sign_in_response
@@ -34,7 +35,7 @@ class SignInCodeForm(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"code": "Jx2…", "verifier": "k" * 43}]})
 
-    code: Annotated[str, Field(min_length=1, max_length=200)]
+    code: Annotated[Line, Field(min_length=1, max_length=200)]
     verifier: Annotated[str, Field(min_length=43, max_length=128, pattern=r"^[A-Za-z0-9._~-]+$")]
 
 
@@ -89,10 +90,10 @@ async def begin_openid_sign_in(
 async def finish_openid_sign_in(
     request: Request,
     service: Dependencies,
-    state: Annotated[str, Query(max_length=200)],
-    code: Annotated[str | None, Query(max_length=4096)] = None,
-    iss: Annotated[str | None, Query(max_length=500)] = None,
-    browser: Annotated[str, Cookie(alias=BROWSER_COOKIE, max_length=200)] = "",
+    state: Annotated[Line, Query(max_length=200)],
+    code: Annotated[Line | None, Query(max_length=4096)] = None,
+    iss: Annotated[Line | None, Query(max_length=500)] = None,
+    browser: Annotated[Line, Cookie(alias=BROWSER_COOKIE, max_length=200)] = "",
 ) -> Response:
     """Accept the provider's callback only for a sign-in that this browser began."""
     provider = _require_provider(request, service)

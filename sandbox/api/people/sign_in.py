@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from lab.bureau.people import ROLE_PERMISSIONS, SignIn, SignInTokens
+from lab.terms.bounded_types import AccountName
 from lab.terms.errors import NotAllowed
 from sandbox.api.openapi import SIGNED_IN_PROBLEMS, problem_responses
 from sandbox.api.request_body import json_body, openapi_json_body
@@ -43,7 +44,7 @@ class SignInForm(BaseModel):
         extra="forbid", json_schema_extra={"examples": [{"name": "li.wei", "password": "correct horse battery"}]}
     )
 
-    name: Annotated[str, Field(min_length=1, max_length=64)]
+    name: AccountName
     password: PasswordField
     new_password: PasswordField | None = None
     cookie: Annotated[bool, Field(description="For browsers: put the token into a cookie, not into the body.")] = False

@@ -41,6 +41,7 @@ class BureauCardView(BaseModel):
     parameters: Annotated[list[str], Field(description="parameter sets of encrypted scoring")]
 
 
+@router.head("/bureau", include_in_schema=False)
 @router.get(
     "/bureau",
     operation_id="bureau",

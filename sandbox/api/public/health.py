@@ -1,4 +1,7 @@
-"""Whether the process runs, and whether it can serve. Public; the responses show nothing of data or contracts."""
+"""Whether the process runs, and whether it can serve. Public; the responses show nothing of data or contracts.
+
+Public routes answer HEAD as they answer GET, without the body: load balancers and monitors ask so.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +31,7 @@ class ReadinessView(BaseModel):
     status: Literal["ready"]
 
 
+@router.head("/health", include_in_schema=False)
 @router.get(
     "/health", operation_id="health", summary="进程正在运行 / The process runs", responses=problem_responses("fault")
 )
@@ -36,6 +40,7 @@ async def get_health() -> HealthView:
     return HealthView(status="ok")
 
 
+@router.head("/ready", include_in_schema=False)
 @router.get(
     "/ready",
     operation_id="ready",

@@ -16,9 +16,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lab.bureau.ledger.inquiries import read_inquiries
 from lab.bureau.people import AccountHolder, Permission
+from lab.terms.bounded_types import EnterpriseCode, EntryNumber, LedgerSize, Line
+from lab.terms.field_types import ContractId
 from lab.terms.ledger.entry_kinds import ENTRY_KINDS
 from lab.terms.names import HEX32_PATTERN
 from sandbox.api.openapi import SIGNED_IN_PROBLEMS, problem_responses
+from sandbox.api.pages import page_of, page_view
 from sandbox.api.request_body import json_body, openapi_json_body
 from sandbox.auth.person import require_permission
 from sandbox.dependencies import Dependencies
@@ -29,7 +32,6 @@ InquiryReader = Annotated[AccountHolder, Depends(require_permission(Permission.R
 PUBLIC_PROBLEMS = problem_responses("invalid-input", "not-found", "timeout", "unreachable", "fault", "bad-request")
 EXPORT_MEDIA = "application/octet-stream"
 MAX_ENTRIES_LISTED = 1000
-_MAX_LEDGER_SIZE = 2**53 - 1  # the largest integer that JSON numbers represent exactly
 _HEAD: dict[str, Any] = {
     "schema": "shulab-head/1",
     "size": 4096,
@@ -80,10 +82,11 @@ class ConsistencyProofView(BaseModel):
 class LedgerEntryList(BaseModel):
     """Entries in order, and the number of entries in the ledger."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"size": 4096, "entries": [_ENTRY]}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"size": 4096, "entries": [_ENTRY], "next": None}]})
 
     size: int
     entries: list[dict[str, Any]]
+    next: Annotated[str | None, Field(description="`after` of the next page; null: these are the last")] = None
 
 
 class RestorationList(BaseModel):
@@ -111,7 +114,7 @@ class InquiryForm(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"code": "firm-0001"}]})
 
-    code: Annotated[str, Field(min_length=1, max_length=200)]
+    code: EnterpriseCode
 
 
 class InquiryView(BaseModel):
@@ -156,6 +159,7 @@ class InquiryList(BaseModel):
     inquiries: list[InquiryView]
 
 
+@router.head("/ledger/head", include_in_schema=False)
 @router.get(
     "/ledger/head",
     operation_id="ledger_head",
@@ -165,14 +169,13 @@ class InquiryList(BaseModel):
 )
 async def get_tree_head(
     service: Dependencies,
-    size: Annotated[
-        int | None, Query(ge=0, le=_MAX_LEDGER_SIZE, description="Number of entries; default: the newest head.")
-    ] = None,
+    size: Annotated[LedgerSize | None, Query(description="Number of entries; default: the newest head.")] = None,
 ) -> Any:
     """The newest signed head; later entries are covered by the next one."""
     return (await run_in_threadpool(service.bureau.ledger.head, size)).as_dict()
 
 
+@router.head("/ledger/consistency", include_in_schema=False)
 @router.get(
     "/ledger/consistency",
     operation_id="ledger_consistency",
@@ -182,14 +185,15 @@ async def get_tree_head(
 )
 async def get_consistency_proof(
     service: Dependencies,
-    first: Annotated[int, Query(alias="from", ge=1, le=_MAX_LEDGER_SIZE, examples=[1])],
-    second: Annotated[int, Query(alias="to", ge=1, le=_MAX_LEDGER_SIZE, examples=[2])],
+    first: Annotated[EntryNumber, Query(alias="from", examples=[1])],
+    second: Annotated[EntryNumber, Query(alias="to", examples=[2])],
 ) -> Any:
     """Between any two sizes of this ledger; hashes only."""
     proof = await run_in_threadpool(service.bureau.ledger.prove_consistency, first, second)
     return {"from": first, "to": second, "proof": proof}
 
 
+@router.head("/ledger/checkpoint", include_in_schema=False)
 @router.get(
     "/ledger/restorations",
     operation_id="ledger_restorations",
@@ -219,7 +223,7 @@ async def get_restorations(service: Dependencies) -> Any:
 )
 async def get_checkpoint(
     service: Dependencies,
-    covering: Annotated[int, Query(ge=0, le=_MAX_LEDGER_SIZE, description="At least this many entries.")] = 0,
+    covering: Annotated[LedgerSize, Query(description="At least this many entries.")] = 0,
     witness: Annotated[
         list[Annotated[str, Query(pattern=HEX32_PATTERN)]] | None,
         Query(max_length=16, description="Public key of a witness whose cosignature counts; default: all."),
@@ -240,15 +244,16 @@ async def get_checkpoint(
 async def list_entries(
     person: LedgerEntryReader,
     service: Dependencies,
-    after: Annotated[int, Query(ge=0, le=_MAX_LEDGER_SIZE, description="Entries after this number.")] = 0,
-    kind: Annotated[str | None, Query(max_length=64, description=f"One of {', '.join(ENTRY_KINDS)}.")] = None,
-    contract: Annotated[str | None, Query(max_length=64)] = None,
+    after: Annotated[LedgerSize, Query(description="Entries after this number.")] = 0,
+    kind: Annotated[Line | None, Query(max_length=64, description=f"One of {', '.join(ENTRY_KINDS)}.")] = None,
+    contract: Annotated[ContractId | None, Query(description="Of this contract alone.")] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_ENTRIES_LISTED)] = 100,
 ) -> Any:
     """For auditors."""
     log = service.bureau.ledger
-    found = await run_in_threadpool(log.entries, after=after, kind=kind, contract=contract, limit=limit)
-    return {"size": await run_in_threadpool(log.size), "entries": found}
+    found = await run_in_threadpool(log.entries, after=after, kind=kind, contract=contract, limit=limit + 1)
+    page, following = page_of(found, limit, lambda one: one["seq"])
+    return {"size": await run_in_threadpool(log.size)} | page_view("entries", page, following)
 
 
 @router.get(
@@ -261,7 +266,7 @@ async def list_entries(
 async def get_inclusion_proof(
     person: LedgerEntryReader,
     service: Dependencies,
-    entry: Annotated[int, Query(ge=1, le=_MAX_LEDGER_SIZE, examples=[1])],
+    entry: Annotated[EntryNumber, Query(examples=[1])],
 ) -> Any:
     """With the newest head; a new head is signed if none covers the entry yet."""
     return await run_in_threadpool(service.bureau.ledger.entry_with_proof, entry)

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.serialization import load_der_private_key, load_der_public_key
 from http_message_signatures import HTTPMessageSigner, HTTPMessageVerifier, MappingKeyResolver, algorithms
 
-from protocols.wire.http_signatures import MAX_AGE, SignatureRejected, sign_request, verify_request
+from protocols.wire.http_signatures import MAX_AGE, ClocksDiffer, SignatureRejected, sign_request, verify_request
 
 BUREAU = "ab" * 32
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -76,13 +76,30 @@ def test_header_names_may_come_in_any_case(headers):
         ({"target": TARGET.partition("?")[0]}, "does not verify"),
         ({"target": "/v1/ spaces and \u4e2d"}, "does not verify"),
         ({"bureau": "cd" * 32}, "another bureau"),
-        ({"now": NOW + MAX_AGE + timedelta(seconds=1)}, "last 300 seconds"),
-        ({"now": NOW - MAX_AGE - timedelta(seconds=1)}, "last 300 seconds"),
+        ({"now": NOW + MAX_AGE + timedelta(seconds=1)}, "300 seconds allowed"),
+        ({"now": NOW - MAX_AGE - timedelta(seconds=1)}, "300 seconds allowed"),
     ],
 )
 def test_anything_else_than_what_was_signed_is_rejected(headers, changed, match):
     with pytest.raises(SignatureRejected, match=match):
         verify(headers, **changed)
+
+
+@pytest.mark.parametrize(
+    ("later", "said"),
+    [
+        (timedelta(minutes=12, seconds=5), "the sender's clock is 12 minutes 5 seconds behind the bureau's"),
+        (timedelta(hours=-8), "the sender's clock is 8 hours ahead of the bureau's"),
+        (timedelta(days=365, seconds=1), "the sender's clock is 365 days 1 seconds behind the bureau's"),
+    ],
+)
+def test_a_clock_that_is_off_is_said_to_be_one_with_both_times(headers, later, said):
+    """And not called a wrong signature: it is right."""
+    with pytest.raises(ClocksDiffer) as caught:
+        verify(headers, now=NOW + later)
+    assert said in str(caught.value)
+    assert "2026-03-01 12:00:00 UTC by the sender's clock" in str(caught.value)
+    assert f"{NOW + later:%Y-%m-%d %H:%M:%S} UTC by the bureau's" in str(caught.value)
 
 
 @pytest.mark.parametrize("now", [NOW + MAX_AGE, NOW - MAX_AGE])
