@@ -218,6 +218,8 @@ def metrics(
 for command in (
     account,
     bureau_register.evaluate,
+    bureau_register.versions,
+    bureau_register.remove_version,
     keys.rotate_keys,
     keys.rotate_pseudonyms,
     keys.epochs,
