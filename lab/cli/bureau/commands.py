@@ -17,6 +17,7 @@ from lab.bureau.ledger import LOCAL_ACTOR
 from lab.cli.bureau import keys
 from lab.cli.bureau import register as bureau_register
 from lab.cli.bureau.accounts import FirstAccountsOption, account, add_account, parse_first_accounts
+from lab.cli.bureau.card import card
 from lab.cli.terminal.column_table import show_columns, summary_lines
 from lab.cli.terminal.command_options import take_options
 from lab.cli.terminal.option_types import BureauHomeOption, JsonOption
@@ -217,6 +218,7 @@ def metrics(
 
 for command in (
     account,
+    card,
     bureau_register.evaluate,
     bureau_register.versions,
     bureau_register.remove_version,
