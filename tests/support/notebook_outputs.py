@@ -52,7 +52,8 @@ def without_machine_detail(notebook: Any, folder: Path) -> Any:
             for holder in (output, output.get("data", {})):
                 for kind, text in list(holder.items()):
                     if isinstance(text, str) and kind != "image/png":
-                        holder[kind] = text.replace(str(folder), "shulab-notebook")
+                        named = text.replace(str(folder), "shulab-notebook")
+                        holder[kind] = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:PORT", named)
     return notebook
 
 
