@@ -15,7 +15,7 @@ UV_VERSION := 0.13.9
 ONE_THREAD = PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 POLARS_MAX_THREADS=1
 LOCK = .venv/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --fork-strategy fewest --extra setup
 
-.PHONY: help setup setup-dev demo test coverage test-emulated soak fuzz check format pages security-pages docs lock release \
+.PHONY: help setup setup-dev demo examples notebooks test coverage test-emulated soak fuzz check format pages security-pages docs lock release \
     picture peers bench-matching bench-scoring bench-costs clean
 
 help:  ## this list
@@ -23,12 +23,22 @@ help:  ## this list
 
 setup:  ## .venv with what the lab command needs
 	@sh setup run
+	@echo "lab 命令 the command: .venv/bin/lab; 或先执行 or run first: . .venv/bin/activate"
 
 setup-dev:  ## .venv with the tools of the tests as well
 	@sh setup dev
 
 demo: setup  ## the main job on made-up data, end to end, in about two minutes
 	@.venv/bin/lab demo
+	@echo "下一步 next: . .venv/bin/activate && lab trial BUREAU.csv BANK.csv --id COLUMN --label COLUMN"
+
+examples: setup  ## both parties on data of your own, in ten commands: examples/README.md
+	@sh examples/walk.sh
+
+notebooks: setup-dev  ## run every notebook anew, on small made-up data, and keep its outputs; registers the kernel of .venv
+	@$(PY) -m ipykernel install --prefix .venv --name shulab --display-name Shulab >/dev/null
+	@$(PY) -m tests.support.notebook_outputs
+	@echo "open notebooks/ in an editor that runs notebooks (VS Code, PyCharm, JupyterLab), with the kernel Shulab"
 
 test: check  ## check, then every test, three at a time; fails below the floor of coverage
 	@rm -rf .coverage
@@ -97,4 +107,4 @@ bench-costs: setup  ## what one entry or identifier costs in matching, step by s
 	@$(PY) -m tests.benchmarks.costs
 
 clean:  ## remove .venv and everything made by runs
-	rm -rf .venv .coverage .venv-peers .venv-peers-concrete build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis shulab-demo shulab-trial
+	rm -rf .venv .coverage .venv-peers .venv-peers-concrete build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis shulab-demo shulab-trial shulab-example

@@ -133,7 +133,7 @@ class DaskComputePool:
         try:
             from distributed import Client
         except ImportError:
-            raise ComputePoolError("The package distributed is missing: install shulab[cluster].") from None
+            raise ComputePoolError("The package distributed is missing: install the extra cluster.") from None
         try:
             self._client = Client(address, timeout=timeout, set_as_default=False)
         except (OSError, ValueError):

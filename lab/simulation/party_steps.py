@@ -73,8 +73,9 @@ def ready_parties(
 
     ``passwords``: from ``set_up_bureau``.
     """
-    with ThreadPoolExecutor(4) as pool:
-        bank_set_up = pool.submit(_set_up_bank, deployment, parties)
+    # The service checks two passwords at once (sign_in_places), and refuses whoever waits long for a place.
+    with ThreadPoolExecutor(1) as beside, ThreadPoolExecutor(2) as pool:
+        bank_set_up = beside.submit(_set_up_bank, deployment, parties)
         service = running.enter_context(deployment.run_service())
         signed_in = pool.map(lambda one: sign_in(deployment, service, *one), passwords.items())
         sessions = dict(zip(passwords, signed_in, strict=True))

@@ -19,6 +19,7 @@ ENTRY_KEYS = ("code", "zh", "en", "dimension", "domain", "grade", "kind", "unit"
 _TOP_KEYS = ("items", "domains")
 _LONGEST_WORD, _LONGEST_DOMAIN, _LONGEST_COLUMN = 200, 64, 200
 _MOST_FAULTS = 20
+_MOST_NULL_WORDS = 100
 _CODE = re.compile(r"[^\s\x00-\x1f]{1,100}")
 _NULL_STEP = 'write, for example, null = ["未填", "-999"]'
 
@@ -125,6 +126,12 @@ def _null_words(found: object, column: str) -> tuple[str, ...]:
     if not isinstance(words, list | tuple) or not all(isinstance(word, str | int | float) for word in words):
         raise InvalidInput(
             f"Expected null at items.{column} to be a list of words or numbers; found something else.",
+            next_step=_NULL_STEP,
+        )
+    if len(words) > _MOST_NULL_WORDS or any(len(str(word)) > _LONGEST_WORD for word in words):
+        raise InvalidInput(
+            f"Expected null at items.{column} to have at most {_MOST_NULL_WORDS} words of at most {_LONGEST_WORD} "
+            "characters; found more.",
             next_step=_NULL_STEP,
         )
     return tuple(str(word) for word in words)

@@ -27,7 +27,10 @@ _MOST_NAMED = 20
 def read_dictionary(path: Path) -> dict[str, FeatureDescription]:
     """Read a dictionary file; raises ``NotFound`` or ``InvalidInput``, naming everything that is wrong."""
     if not path.is_file():
-        raise NotFound(f"Expected a dictionary in file {path.name}; there is no such file.", next_step="check the path")
+        raise NotFound(
+            f"Expected a dictionary in file {path.name}; there is no such file.",
+            next_step="check the path; docs/formats/dictionary.md says how to write one",
+        )
     if path.stat().st_size > _MAX_BYTES:
         raise InvalidInput(f"Expected a dictionary of at most {_MAX_BYTES} bytes.", next_step="check the file")
     try:

@@ -18,7 +18,7 @@ DRAW = {
     "lab/cli/terminal/help_formatting.py",
     "lab/cli/terminal/text_table.py",
     "lab/bank/portraits/pages/terminal_portrait.py",
-    "lab/simulation/trial/report.py",
+    "lab/simulation/trial/terminal_summary.py",
     "lab/simulation/demo.py",
 }
 """The modules that import ``rich``; only the first has a console."""

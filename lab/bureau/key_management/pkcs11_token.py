@@ -2,7 +2,7 @@
 
 The token holds one secret key that is sensitive and cannot be extracted; each sealed value asks it for one HMAC-SHA-256
 (``lab.terms.keys.sealing.token_kdf_input``), so its PIN alone opens nothing away from the token. The library comes with
-the extra ``shulab[hsm]`` and is loaded when a token is named, never before.
+the extra ``hsm`` and is loaded when a token is named, never before.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from lab.disk.private_files import read_private
+from lab.process.optional_extras import extra_command
 from lab.terms.errors import Conflict, InvalidInput, NotAllowed, NotAuthentic, NotFound, Unreachable
 from lab.terms.keys.sealing import SealKey
 
@@ -79,7 +80,7 @@ def _load() -> ModuleType:
         import pkcs11.exceptions
     except ImportError:
         raise NotFound(
-            "Expected the library for PKCS#11 tokens; it is not installed.", next_step="pip install 'shulab[hsm]'"
+            "Expected the library for PKCS#11 tokens; it is not installed.", next_step=extra_command("hsm")
         ) from None
     return pkcs11
 

@@ -18,6 +18,7 @@ from lab.cli.bureau import backups, keys
 from lab.cli.bureau import jobs as bureau_jobs
 from lab.cli.bureau import register as bureau_register
 from lab.cli.bureau.accounts import FirstAccountsOption, account, add_account, parse_first_accounts
+from lab.cli.bureau.card import card
 from lab.cli.bureau.status import status
 from lab.cli.terminal.column_table import show_columns, summary_lines
 from lab.cli.terminal.command_options import take_options
@@ -233,8 +234,11 @@ def metrics(
 
 for command in (
     account,
+    card,
     status,
     bureau_register.evaluate,
+    bureau_register.versions,
+    bureau_register.remove_version,
     bureau_jobs.jobs,
     keys.rotate_keys,
     keys.rotate_pseudonyms,

@@ -17,6 +17,7 @@ from typing import Any
 
 from lab.cli.doctor.findings import NO_TEXT, DoctorFinding, DoctorVerdict
 from lab.disk.private_files import PrivacyFault, find_privacy_fault
+from lab.process.optional_extras import extra_command
 from lab.terms.text.bilingual import BilingualText
 
 _SQLITE = b"SQLite format 3\x00"
@@ -173,7 +174,7 @@ def _check_seal(settings: Mapping[str, Any], folder: Path) -> Iterator[_Fault]:
                 "密钥由加密机封存，但未安装 PKCS#11 组件",
                 "the keys are sealed by a hardware token, whose library is not installed",
             ),
-            ("pip install 'shulab[hsm]'", "pip install 'shulab[hsm]'"),
+            (extra_command("hsm"), extra_command("hsm")),
         )
 
 

@@ -16,6 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from lab.cli.doctor.findings import DoctorFinding, DoctorVerdict
+from lab.process.optional_extras import extra_command
 from lab.terms.text.bilingual import BilingualText
 
 REINSTALL: BilingualText = ("重新安装：sh setup run", "install again: sh setup run")
@@ -41,7 +42,7 @@ class LibraryCheck:
         """How to install it."""
         if not self.extra:
             return REINSTALL
-        command = f"pip install 'shulab[{self.extra}]'"
+        command = extra_command(self.extra)
         return f"需要时：{command}", f"if it is needed: {command}"
 
 
@@ -142,7 +143,7 @@ def _acceleration_hint(variable: str, able: bool | None) -> BilingualText:
     """How to get the accelerated backend."""
     if os.environ.get(variable) == "portable":
         return f"取消环境变量 {variable}", f"unset {variable} in the environment"
-    command = "pip install 'shulab[fast]'"
+    command = extra_command("fast")
     if able is False:
         return (
             f"结果相同，只是较慢；换用支持 AVX-512 IFMA 的处理器，并 {command}",

@@ -180,8 +180,7 @@ def trial(options: TrialOptions) -> None:
 
 def _show_trial(output: CommandOutput, report: TrialReport, phases: TrialPhases, page: Path, *, verbose: bool) -> None:
     """Show the trial in at most thirty lines; with ``verbose``, every column, figure and warning as well."""
-    from lab.simulation.trial.report import draw_report
-    from lab.simulation.trial.terminal_summary import draw_models, summarise_trial
+    from lab.simulation.trial.terminal_summary import draw_models, draw_report, summarise_trial
 
     if verbose:
         for zh, en, columns in report.columns.parties:

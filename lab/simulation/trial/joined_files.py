@@ -25,6 +25,8 @@ from lab.terms.names import IdKind
 from lab.terms.text.bilingual import BilingualText
 
 PILOT_SHARE = 0.7
+LONGEST_COLUMN = 200
+"""As an import and a model limit the names of columns."""
 
 
 @dataclass(frozen=True)
@@ -155,6 +157,11 @@ def _read_party_file(
     features = [column for column in (columns or frame.columns) if column not in (options.id_column, options.label)]
     if not features:
         raise InvalidInput(f"Expected at least one feature column in {name}; found none.", next_step="add columns")
+    if any(len(column) > LONGEST_COLUMN for column in features):
+        raise InvalidInput(
+            f"Expected column names of at most {LONGEST_COLUMN} characters in {name}; found a longer one.",
+            next_step="shorten the header",
+        )
     first, firms, reasons, notes = _first_rows(table, options)
     return PartyFile(
         name=name,

@@ -1,4 +1,4 @@
-"""The trial's report: one self-contained HTML page in Chinese and English, and the same figures as a terminal table."""
+"""The trial's report: one self-contained HTML page in Chinese and English, with its figures."""
 
 from __future__ import annotations
 
@@ -13,9 +13,6 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from numpy.typing import NDArray
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
 
 from lab.simulation.trial.charts import (
     BAD,
@@ -32,7 +29,7 @@ from lab.simulation.trial.dictionaries import DimensionInputs
 from lab.simulation.trial.phases import PHASE_LABELS, STEP_LABELS
 from lab.simulation.trial.score_metrics import DiscriminationMetrics
 from lab.tables.cells.reading import KIND_LABELS
-from lab.terms.text.bilingual import BilingualText, join_languages
+from lab.terms.text.bilingual import BilingualText
 from lab.terms.text.escaping import escape_hidden
 
 MODEL_LABELS: Mapping[str, BilingualText] = {
@@ -135,7 +132,7 @@ def _page_values(report: TrialReport) -> dict[str, Any]:
         "warnings": [line for line in report.warnings if line not in report.verdict],
         "verdict": [{"zh": zh, "en": en, "loud": (zh, en) in report.warnings} for zh, en in report.verdict],
         "figures": [
-            {"zh": FIGURE_LABELS[key][0], "key": key, "value": _value(key, facts[key])} for key in FIGURE_LABELS
+            {"zh": FIGURE_LABELS[key][0], "key": key, "value": format_figure(key, facts[key])} for key in FIGURE_LABELS
         ],
         "version": _version(),
     }
@@ -173,61 +170,6 @@ def _page_charts(report: TrialReport) -> dict[str, Any]:
     }
 
 
-def draw_report(report: TrialReport) -> RenderableType:
-    """The report's figures for a terminal."""
-    facts = report.facts
-    models = Table(title="区分能力 discrimination", title_justify="left", header_style="bold")
-    models.add_column("模型 model", overflow="fold")
-    for column in ("AUC", "KS"):
-        models.add_column(column, justify="right", overflow="fold")
-    for name, (zh, en) in MODEL_LABELS.items():
-        style = "bold green" if name == "encrypted" else ""
-        row = (format_rate(report.metrics.auc.get(name)), format_rate(report.metrics.ks.get(name)))
-        models.add_row(Text(f"{zh} {en}"), *row, style=style)
-    figures = Table(title="数字 figures", title_justify="left", show_header=False)
-    figures.add_column(overflow="fold")
-    figures.add_column(justify="right", overflow="fold")
-    for key, (zh, en) in FIGURE_LABELS.items():
-        if not key.startswith("auc_"):
-            figures.add_row(f"{zh} {en}", Text(escape_hidden(_value(key, facts[key]))))
-    for step, seconds in facts["seconds"].items():
-        figures.add_row(" ".join(STEP_LABELS[step]), f"{seconds:.2f} s")
-    figures.add_row("合计 total", f"{facts['phases']['total']:.1f} s")
-    notes = [
-        Text(escape_hidden(f"搁置 set aside · {side}: {count:,} 行 rows: {zh} {en}"))
-        for side, zh, en, count in report.set_aside
-    ]
-    notes += [
-        Text(escape_hidden(f"注意 note · {join_languages(zh, en)}"), style="yellow")
-        for zh, en in report.warnings
-        if (zh, en) not in report.verdict
-    ]
-    notes += [
-        Text(
-            escape_hidden(f"结论 verdict · {join_languages(zh, en)}"),
-            style="bold red" if (zh, en) in report.warnings else "bold",
-        )
-        for zh, en in report.verdict
-    ]
-    return Group(models, figures, _dimension_table(report.dimensions), *notes)
-
-
-def _dimension_table(dimensions: Sequence[DimensionInputs]) -> Table:
-    table = Table(title="画像维度的数据项 what each dimension reads", title_justify="left", header_style="bold")
-    for column in ("维度 dimension", "数据局 bureau", "银行 bank"):
-        table.add_column(column, overflow="fold")
-    for one in dimensions:
-        table.add_row(f"{one.zh} {one.en}", _word_list(one.bureau), _word_list(one.bank))
-    return table
-
-
-def _word_list(words: Sequence[BilingualText]) -> Text:
-    """Some words of one party, one a line, and how many more there are."""
-    lines = [escape_hidden(join_languages(zh, en)) for zh, en in words[:MAX_WORDS]]
-    more = len(words) - MAX_WORDS
-    return Text("\n".join([*lines, f"另 {more:,} 项 more"] if more > 0 else lines) or "—")
-
-
 def _size_bars(facts: Mapping[str, Any], keys: Sequence[str], colour: str) -> Markup:
     return bar_chart(
         [(" ".join(FIGURE_LABELS[key]), float(facts[key] or 0), format_bytes(facts[key]), colour) for key in keys]
@@ -253,7 +195,8 @@ def format_bytes(count: float | None) -> str:
     return f"{count:.2f} GB"
 
 
-def _value(key: str, value: Any) -> str:
+def format_figure(key: str, value: Any) -> str:
+    """A figure of ``FIGURE_LABELS`` for a reader."""
     if key in _BYTES:
         return format_bytes(value)
     if key == "max_abs_score_error":

@@ -80,6 +80,7 @@ ENTRY_KINDS: Mapping[str, EntryKind] = {
         EntryKind("inquiries.read", "企业查询记录查阅", "an enterprise's inquiries read"),
         EntryKind("configuration.changed", "配置变更", "configuration changed"),
         EntryKind("register.imported", "登记导入", "register imported"),
+        EntryKind("register.removed", "登记版本删除", "register version removed"),
         EntryKind("register.evaluated", "登记求值", "register evaluated for matching"),
         EntryKind("model.kept", "模型存入", "model stored"),
         EntryKind("model.published", "模型发布", "model published"),

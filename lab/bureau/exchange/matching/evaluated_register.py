@@ -187,6 +187,11 @@ class EvaluatedRegisterStore:
             shutil.rmtree(path, ignore_errors=True)
         return len(found)
 
+    def remove_register_version(self, register: str, version: int, sha256: str) -> None:
+        """Remove everything made of one register version, under whatever key."""
+        for folder in self._home.path(EVALUATIONS_ROOT).glob(f"*/*/*/*/{_version_name(register, version, sha256)}"):
+            shutil.rmtree(folder, ignore_errors=True)
+
     def remove_legacy(self) -> int:
         """Remove what an earlier version of this program evaluated under keys that all contracts shared; returns the
         number of epochs."""
@@ -202,7 +207,7 @@ class EvaluatedRegisterStore:
     def _versions(self, scope: MatchingKeyScope, snapshot: Snapshot) -> Path:
         """The folder of one register version, with a folder for each selection of rows."""
         base = self._home.path(f"{EVALUATIONS_ROOT}/{scope.epoch}/{scope.engine}/{scope.contract}/{scope.operation}")
-        return base / f"{snapshot.name}-{snapshot.version}-{snapshot.sha256[:12]}"
+        return base / _version_name(snapshot.name, snapshot.version, snapshot.sha256)
 
     def _evaluate(
         self,
@@ -329,6 +334,11 @@ class EvaluatedRegisterStore:
         for folder in _newest_first(self._versions(scope, present))[_MAX_SELECTIONS:]:
             if folder != self.folder(scope, selection):
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def _version_name(register: str, version: int, sha256: str) -> str:
+    """The name of a register version's folder."""
+    return f"{register}-{version}-{sha256[:12]}"
 
 
 def _newest_first(folder: Path) -> list[Path]:

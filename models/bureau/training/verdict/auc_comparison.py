@@ -36,7 +36,8 @@ def compare_models(
     if len(np.unique(label)) < 2:
         return ()
     scores = np.stack([joint, *others.values()])
-    observed = _weighted_aucs(scores, label, np.ones((1, len(label)), dtype=np.int64))[:, 0]
+    ones = np.ones((len(label), 1), dtype=np.int64)
+    observed = _weighted_aucs(scores[:, label == 0], scores[:, label == 1], ones[label == 0], ones[label == 1])[:, 0]
     drawn = bootstrap_aucs(scores, label, seed=seed, draws=draws)
     found = []
     for place, name in enumerate(others, start=1):
@@ -56,32 +57,39 @@ def bootstrap_aucs(
     rng = np.random.default_rng([seed, 20])
     draws = min(draws, max(200, _MAX_WORK // len(label)))
     step = max(1, _CELLS_AT_ONCE // len(label))
+    classes = [scores[:, label == value] for value in (0, 1)]
     parts = []
     for begun in range(0, draws, step):
         count = min(step, draws - begun)
-        weights = np.empty((count, len(label)), dtype=np.int64)
-        for value in (0, 1):
-            rows = np.flatnonzero(label == value)
-            chosen = rng.integers(0, len(rows), (count, len(rows))) + len(rows) * np.arange(count)[:, None]
-            weights[:, rows] = np.bincount(chosen.ravel(), minlength=count * len(rows)).reshape(count, -1)
-        parts.append(_weighted_aucs(scores, label, weights))
+        weights = [_draw(rng, rows.shape[1], count) for rows in classes]
+        parts.append(_weighted_aucs(classes[0], classes[1], weights[0], weights[1]))
     return np.concatenate(parts, axis=1)
 
 
+def _draw(rng: np.random.Generator, rows: int, draws: int) -> NDArray[np.int64]:
+    """How often each of ``rows`` rows is drawn, int64 [rows, draws], with replacement, ``rows`` in each draw."""
+    chosen = rng.integers(0, rows, (draws, rows))
+    places = chosen * draws + np.arange(draws)[:, None]
+    return np.bincount(places.ravel(), minlength=rows * draws).reshape(rows, draws)
+
+
 def _weighted_aucs(
-    scores: NDArray[np.float64], label: NDArray[np.int64], weights: NDArray[np.int64]
+    good: NDArray[np.float64], bad: NDArray[np.float64], good_weights: NDArray[np.int64], bad_weights: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """AUCs, float64 [models, draws], with each row counted ``weights``, int64 [draws, rows], times."""
-    pairs = (weights @ label) * (weights @ (1 - label)).astype(np.float64)
-    found = np.empty((len(scores), len(weights)))
-    for model, raw in enumerate(scores):
-        order = np.argsort(raw, kind="stable")
-        _, place, ties = np.unique(raw[order], return_inverse=True, return_counts=True)
-        ends = np.cumsum(ties)
-        below = np.zeros((len(weights), len(raw) + 1))
-        np.cumsum(weights[:, order] * (1 - label[order]), axis=1, out=below[:, 1:])
-        bad = np.flatnonzero(label[order])
-        group = place[bad]
-        halves = 0.5 * (below[:, ends[group] - ties[group]] + below[:, ends[group]])
-        found[model] = np.einsum("dr,dr->d", weights[:, order[bad]], halves) / pairs
+    """AUCs, float64 [models, draws], from the scores of rows without and with a default, float64 [models, rows] each,
+    and how often each row counts in each draw, int64 [rows, draws] each.
+
+    Draws are the last axis, so that rows are moved and added whole.
+    """
+    pairs = good_weights.sum(axis=0) * bad_weights.sum(axis=0).astype(np.float64)
+    found = np.empty((len(good), good_weights.shape[1]))
+    below = np.zeros((good.shape[1] + 1, good_weights.shape[1]), dtype=np.int64)
+    for model, (good_raw, bad_raw) in enumerate(zip(good, bad, strict=True)):
+        order = np.argsort(good_raw, kind="stable")
+        np.cumsum(good_weights[order], axis=0, out=below[1:])
+        first, last = (np.searchsorted(good_raw[order], bad_raw, side=side) for side in ("left", "right"))
+        doubled = below[first]
+        doubled += below[last]  # twice the rows below: those of an equal score count half
+        doubled *= bad_weights
+        found[model] = 0.5 * doubled.sum(axis=0) / pairs
     return found

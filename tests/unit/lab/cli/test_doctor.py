@@ -27,6 +27,7 @@ from lab.cli.doctor.homes import BANK_HOME, BUREAU_HOME, HomeLayout, check_home
 from lab.cli.doctor.installation import LIBRARIES, LibraryCheck, check_library, check_x25519_path, has_avx512_ifma
 from lab.cli.doctor.machine import GIB, assess_free_space, check_clock, check_disk, check_memory, check_python
 from lab.cli.terminal.output import CommandOutput
+from lab.process.optional_extras import extra_command
 from protocols.matching.engines.x25519 import backend as x25519_path
 from tests.support.party_trees import BANK_ONLY, BUREAU_ONLY, ROOT, install_without, run
 
@@ -263,7 +264,7 @@ def test_what_seals_the_bureaus_secrets_has_to_be_at_hand(bureau: Path, monkeypa
     monkeypatch.setenv("SHULAB_BUREAU_SEAL", "pkcs11:module=/x;token=t;object=o")  # the environment goes first
     monkeypatch.setattr(doctor_homes, "find_spec", lambda name: None)
     line = check_home(BUREAU_HOME, bureau)
-    assert line.verdict is DoctorVerdict.WRONG and "shulab[hsm]" in line.next_step[1]
+    assert line.verdict is DoctorVerdict.WRONG and line.next_step[1] == extra_command("hsm")
 
 
 def test_no_key_is_opened(bank: Path, bureau: Path) -> None:
@@ -291,7 +292,7 @@ def test_a_library_that_is_absent_is_wrong_unless_an_extra_brings_it() -> None:
     extra = check_library(replace(absent, extra="cluster"))
     assert (
         extra.verdict is DoctorVerdict.NOTE
-        and "shulab[cluster]" in extra.next_step[1]
+        and extra_command("cluster") in extra.next_step[1]
         and extra.found[1] == "not installed"
     )
 
@@ -342,7 +343,7 @@ def test_the_path_of_x25519_is_the_one_that_matching_takes(monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("flags", "able", "step"),
     [
-        ("fpu avx512f avx512ifma", True, "for the faster one: pip install 'shulab[fast]'"),
+        ("fpu avx512f avx512ifma", True, f"for the faster one: {extra_command('fast')}"),
         ("fpu avx2", False, "on a processor with AVX-512 IFMA"),
         (None, None, "for the faster one"),
     ],

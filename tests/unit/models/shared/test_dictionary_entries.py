@@ -36,6 +36,8 @@ from models.shared.dictionary_entries import parse_dictionary
         ("domains = 'tax'\n", "list of texts"),
         ("domains = ['']\n", "list of texts"),
         ("[items.a]\nnull = [[1]]\n", "null at items.a"),
+        (f"[items.a]\nnull = ['{'x' * 201}']\n", "100 words of at most 200 characters"),
+        (f"[items.a]\nnull = {list(range(101))}\n", "100 words of at most 200 characters"),
     ],
 )
 def test_what_is_not_known_is_refused(text: str, says: str) -> None:

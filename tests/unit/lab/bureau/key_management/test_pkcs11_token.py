@@ -16,6 +16,7 @@ from lab.bureau.bureau import Bureau
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.key_management.keys import BureauKeys
 from lab.bureau.key_management.pkcs11_token import PIN_VARIABLE, HsmKeyLocation, open_hsm_key
+from lab.process.optional_extras import extra_command
 from lab.terms.errors import InvalidInput, NotAllowed, NotAuthentic, NotFound
 from lab.terms.keys.sealing import SealKey, open_sealed, seal
 
@@ -28,7 +29,7 @@ LIBRARIES = (
 )
 LIBRARY = next((path for path in LIBRARIES if Path(path).is_file()), None)
 PIN = "4321-pin"
-pkcs11 = pytest.importorskip("pkcs11", reason="needs the extra `hsm`: pip install 'shulab[hsm]'")
+pkcs11 = pytest.importorskip("pkcs11", reason="needs the extra `hsm`")
 pytestmark = pytest.mark.skipif(LIBRARY is None, reason="needs SoftHSM 2: apt-get install softhsm2")
 
 
@@ -225,7 +226,7 @@ def test_without_the_extra_the_error_names_it(place: str) -> None:
         "except NotFound as error:\n    print(error.next_step)\n"
     )
     done = subprocess.run([sys.executable, "-c", code, place], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "pip install 'shulab[hsm]'"
+    assert done.stdout.strip() == extra_command("hsm")
 
 
 def test_the_library_is_not_loaded_where_no_token_is_named(tmp_path: Path) -> None:

@@ -14,11 +14,11 @@ from sklearn.metrics import roc_auc_score
 from lab.simulation.trial.report import (
     FIGURE_LABELS,
     MODEL_LABELS,
-    draw_report,
     format_bytes,
     write_report,
 )
 from lab.simulation.trial.score_metrics import max_abs_difference, measure_discrimination
+from lab.simulation.trial.terminal_summary import draw_report
 from tests.support.trial_reports import make_trial_report
 
 

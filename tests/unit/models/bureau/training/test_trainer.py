@@ -85,6 +85,21 @@ def test_training_twice_gives_the_same_bytes(family: Any) -> None:
     assert serialization.serialize_model(one) == serialization.serialize_model(other)
 
 
+@pytest.mark.parametrize("rows", [100, 700])
+def test_without_comparison_the_model_is_the_same(rows: int) -> None:
+    """A trial compares the models on rows of its own, so its training need not."""
+    public, bank, label = untidy(rows)
+    full, alone = (
+        train_model(public, bank, label, TrainingSettings(seed=4, compared=compared)) for compared in (True, False)
+    )
+    assert alone.model.forest == full.model.forest and alone.model.calibration == full.model.calibration
+    assert alone.model.references == full.model.references
+    assert full.model.card.verdict.comparisons and not alone.model.card.verdict.comparisons
+    assert alone.model.card.verdict.leaks == full.model.card.verdict.leaks
+    assert alone.facts == {name: full.facts[name] for name in ("auc_model", "ks_model")}
+    assert serialization.load_model(serialization.serialize_model(alone.model)) == alone.model
+
+
 def test_probabilities_are_calibrated_and_ordered_as_the_scores() -> None:
     public, bank, label = untidy(3000)
     model = train_model(public, bank, label, TrainingSettings(seed=2)).model
