@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from lab.bureau.exchange.matching.index import MANIFEST_FILE, ContractIndex, open_index
+from lab.bureau.exchange.matching.index_store import ContractIndexes
 from lab.bureau.exchange.matching.match_requests import MatchingService
 from lab.terms.errors import NotFound
 from protocols.matching import bank
@@ -72,12 +73,19 @@ def look_under_another_contract(scene: Scene) -> bool:
 def any_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """Set-ups by their name alone, as a store of files would give them."""
 
-    def by_name(room: MatchingService, contract: str, job: str, sha256: str) -> ContractIndex:
-        folders: list[Path] = [path.parent for path in room._indexes._home.path("evaluated").rglob(MANIFEST_FILE)]
+    def find(indexes: ContractIndexes, sha256: str) -> ContractIndex:
+        folders: list[Path] = [path.parent for path in indexes._home.path("evaluated").rglob(MANIFEST_FILE)]
         found = [index for index in map(open_index, folders) if index is not None and index.setup.sha256 == sha256]
         return found[0]
 
+    def by_name(room: MatchingService, contract: str, job: str, sha256: str) -> tuple[None, ContractIndex]:
+        return None, find(room._indexes, sha256)
+
+    def read(indexes: ContractIndexes, _: None, sha256: str, first: int, count: int) -> list[bytes]:
+        return find(indexes, sha256).buckets(first, count)
+
     monkeypatch.setattr(MatchingService, "_find_index", by_name)
+    monkeypatch.setattr(ContractIndexes, "read_buckets", read)
 
 
 @pytest.mark.without_control("present set-up")
