@@ -18,7 +18,8 @@ import typer
 from typer.exceptions import TyperException
 
 from lab.cli.terminal.completion import VARIABLE, find_called_group
-from lab.cli.terminal.error_language import check_language
+from lab.cli.terminal.errors.error_language import check_language
+from lab.cli.terminal.errors.standard_streams import install_tolerant_streams
 from lab.cli.terminal.help_formatting import disable_help_truncation
 from lab.cli.terminal.output import (
     install_hooks,
@@ -27,7 +28,6 @@ from lab.cli.terminal.output import (
     report_unexpected_error,
     report_usage_error,
 )
-from lab.cli.terminal.standard_streams import install_tolerant_streams
 from lab.process.environment_names import check_command_variables
 from lab.process.file_modes import keep_new_files_private
 from lab.process.garbage_collection import tune_garbage_collection

@@ -31,10 +31,10 @@ from rich.segment import Segment
 from rich.text import Text
 from typer.exceptions import TyperException
 
-from lab.cli.terminal.error_language import ErrorLanguage, find_language
-from lab.cli.terminal.standard_streams import encode_json_for, find_lost_output
+from lab.cli.terminal.errors.error_language import ErrorLanguage, find_language
+from lab.cli.terminal.errors.standard_streams import encode_json_for, find_lost_output
+from lab.cli.terminal.errors.unexpected_errors import describe_errno, describe_fault, explain_error, fault_error
 from lab.cli.terminal.text_table import make_terminal_table
-from lab.cli.terminal.unexpected_errors import describe_errno, describe_fault, explain_error, fault_error
 from lab.terms.errors import MachineFault, NotAllowed, ShulabError
 from lab.terms.progress import ProgressStage
 from lab.terms.text.escaping import VisibleText, dump_visible_json, escape_hidden

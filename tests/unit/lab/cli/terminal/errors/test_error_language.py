@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import lab.cli
-from lab.cli.terminal.error_language import ErrorLanguage, check_language, find_language
+from lab.cli.terminal.errors.error_language import ErrorLanguage, check_language, find_language
 from lab.cli.terminal.output import report_error
 from lab.terms.errors import InvalidInput, NotFound
 

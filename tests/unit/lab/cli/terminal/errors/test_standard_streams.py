@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.cli.terminal.standard_streams import ToleratedFile, encode_json_for, find_lost_output
+from lab.cli.terminal.errors.standard_streams import ToleratedFile, encode_json_for, find_lost_output
 from lab.terms.errors import MachineFault
 from lab.terms.text.escaping import dump_visible_json
 

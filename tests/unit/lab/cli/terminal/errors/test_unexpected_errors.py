@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.exceptions import ComputeError, InvalidOperationError, PolarsError
 
+from lab.cli.terminal.errors.unexpected_errors import describe_fault, explain_error, fault_error
 from lab.cli.terminal.output import report_unexpected_error
-from lab.cli.terminal.unexpected_errors import describe_fault, explain_error, fault_error
 from lab.terms.errors import Conflict, InvalidInput, MachineFault, NotFound, ShulabError, Unreachable
 
 SECRET = "91990100MAEUJQ08XL-secret-value"

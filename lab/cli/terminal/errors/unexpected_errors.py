@@ -18,7 +18,7 @@ from types import TracebackType
 from lab.terms.errors import Conflict, InvalidInput, MachineFault, NotFound, ShulabError, Unreachable
 from lab.terms.text.escaping import VisibleText, escape_hidden
 
-_ROOT = Path(__file__).parents[3]
+_ROOT = Path(__file__).parents[4]
 _LONGEST_PATH = 300
 _MOST_FRAMES = 12
 _DRAFT = re.compile(r"^\.(?P<name>.+)\.[a-z0-9_]{8}\.partial$")
