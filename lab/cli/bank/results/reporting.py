@@ -12,6 +12,8 @@ import typer
 
 from lab.terms.errors import InvalidInput
 
+_STDERR = 2
+
 
 def require_matches(manifest: Mapping[str, Any]) -> None:
     """End the command with the exit code of ``InvalidInput`` if the file had codes and none matched.
@@ -33,9 +35,9 @@ def results_are_kept(run: str) -> Iterator[None]:
         sys.stdout.flush()
     except (OSError, UnicodeError):
         _abandon(sys.stdout)
-        with suppress(OSError, UnicodeError, ValueError):
-            sys.stderr.write(f"The job is finished; its results could not be printed. See: lab bank runs {run}\n")
-            sys.stderr.flush()
+        told = f"The job is finished; its results could not be printed. See: lab bank runs {run}\n"
+        with suppress(OSError):
+            os.write(_STDERR, told.encode("ascii", "replace"))
 
 
 def _abandon(stream: object) -> None:
