@@ -57,7 +57,7 @@ code = "T-02"
 zh = "行业"
 en = "sector"
 dimension = "operations"
-domain = "registration"
+domain = "business-registration"
 grade = "1"
 """
 
