@@ -76,6 +76,7 @@ def watch(service: Any) -> None:
     """The stand-in has no batches to count and no witnesses."""
     service.bureau.scoring = SimpleNamespace(list_waiting=lambda: [], count_by_state=lambda: {})
     service.bureau.cosignatures = SimpleNamespace(witness_lag=lambda: 0)
+    service.bureau.matching = SimpleNamespace(arithmetic_seconds=0.0)
 
 
 @pytest.mark.without_control("metrics token")

@@ -14,7 +14,7 @@ import pytest
 
 from lab.bank import exclusion_list
 from lab.bank.runs.job_requests import ScoringRequest
-from lab.bank.scoring import job
+from lab.bank.scoring import job_inputs
 from lab.bank.scoring.job import score_portfolio
 from lab.tables.code_list import CodeList
 from lab.tables.table_reader import read_table
@@ -90,7 +90,7 @@ def test_without_the_comparison_a_list_in_another_spelling_protects_nobody(
     def without_comparison(path: Path, *, kind: str, portfolio: object) -> exclusion_list.ExclusionList:
         return exclusion_list.ExclusionList(frozenset(read_carelessly(path, kind).codes))
 
-    monkeypatch.setattr(job, "read_exclusion_list", without_comparison)
+    monkeypatch.setattr(job_inputs, "read_exclusion_list", without_comparison)
     assert bank.score(OTHER_SPELLING)[PROTECTED] == "scored"
 
 

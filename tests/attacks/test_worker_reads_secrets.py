@@ -20,6 +20,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -344,7 +345,7 @@ class Handed:
         def spy(pool: WorkerPool, function: Any, *arguments: Any, **named: Any) -> Any:
             whole = b"".join(one for one in arguments if isinstance(one, bytes))
             self.jobs[pool._settings.role].append(whole)
-            if function is evaluate_elements:
+            if isinstance(function, partial) and function.args == (evaluate_elements,):
                 self.keys.append(arguments[1])
             return run(pool, function, *arguments, **named)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import fcntl
 import hashlib
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,8 +19,10 @@ from lab.bank.contract.agreement import countersign
 from lab.bank.home import BankHome
 from lab.bank.portraits.scored_run import ScoredRun
 from lab.bank.runs.job_requests import ScoringRequest
+from lab.bank.runs.run_files import read_run_file
 from lab.bank.runs.store import Run, find_finished_run, finished_runs, unfinished_run_folders
 from lab.bank.scoring.job import score_portfolio
+from lab.disk.checked_files import DamagedFile, file_identity, read_sealed_json, seal_json
 from lab.terms.contract.document import Contract, ResultDetail
 from lab.terms.errors import Conflict, InvalidInput, NotAllowed, NotAuthentic, NotFound, Unreachable
 from lab.terms.keys.party import Party
@@ -176,7 +179,7 @@ def test_a_stopped_job_goes_on_without_new_charges(bank: Bank, stage: str, after
     with pytest.raises(KeyboardInterrupt):
         bank.score(contract, path, progress=Stopper(stage, after))
     assert len(unfinished_run_folders(bank.home.runs)) == 1 and not bank.out.exists()
-    kept = {p.name: p.read_bytes() for p in bank.home.runs.glob("*/batch-*.frame")}
+    kept = {p.name: read_run_file(p.parent, p.name) or b"" for p in bank.home.runs.glob("*/batch-*.frame")}
     facts = bank.score(contract, path)
     assert facts["resumed"] and facts["scored"] == 100
     assert unfinished_run_folders(bank.home.runs) == ()
@@ -255,9 +258,15 @@ def test_contracts_that_do_not_stand_are_refused_before_anything_is_sent(bank: B
 def test_a_contract_that_changed_since_signing_is_refused(bank: Bank) -> None:
     one = bank.contract(identifiers=1000)
     stored = bank.home.folder / "contracts" / f"{one}.v1.json"
-    text = stored.read_text()
-    stored.write_text(text.replace('"identifiers": 1000,', '"identifiers": 999,'))
-    assert stored.read_text() != text
+    identity = file_identity(stored, 2)
+    facts = read_sealed_json(stored, identity=identity)
+    text = json.dumps(facts)
+    assert '"identifiers": 1000,' in text
+    changed = json.loads(text.replace('"identifiers": 1000,', '"identifiers": 999,'))
+    stored.write_text(json.dumps(changed))
+    with pytest.raises(DamagedFile):
+        bank.score(one, bank.portfolio(firms(1)))
+    stored.write_text(json.dumps(seal_json(changed, identity)))
     with pytest.raises(NotAuthentic, match="not the one this bank signed"):
         bank.score(one, bank.portfolio(firms(1)))
 
