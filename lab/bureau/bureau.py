@@ -44,6 +44,7 @@ from lab.bureau.model_registry.offers import ModelOffers
 from lab.bureau.model_registry.registry import ModelCache
 from lab.bureau.people import AccountService
 from lab.bureau.store import Database, open_database, prepare_tables
+from lab.bureau.store.migrate import check_schema
 from lab.bureau.store.readiness import WriteCheck
 from lab.bureau.watch import UsageMonitor
 from lab.bureau.workers.pools import WorkerPools
@@ -118,6 +119,11 @@ class Bureau:
         check_seal_source(seal or FILE_SEAL)  # before anything is made
         made = BureauHome.create(home, name=name, database_url=database_url, key_file=key_file, seal=seal)
         BureauKeys.create(made)
+        store = open_database(made.database_url)
+        try:
+            prepare_tables(store.engine)
+        finally:
+            store.close()
         return cls.open(home)
 
     @classmethod
@@ -128,20 +134,18 @@ class Bureau:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         changes: Mapping[str, object] | None = None,
     ) -> Bureau:
-        """Open the bureau in ``home``; a new database gets its tables.
+        """Open the bureau in ``home``; ``changes`` overrides settings while it is open.
 
-        ``changes`` overrides settings while it is open.
-
-        Raises ``NotFound`` (no bureau there), ``NotAuthentic`` (wrong seal key), ``Unreachable`` (database down),
-        ``Conflict`` (database of another version of the program).
+        Raises ``NotFound`` (no bureau there, or its database is lost), ``NotAuthentic`` (wrong seal key),
+        ``Unreachable`` (database down), ``Conflict`` (database of another version of the program).
         """
         found = BureauHome.open(home)
         if changes:
             found = replace(found, settings=found.settings.model_copy(update=dict(changes)))
         keys = BureauKeys.open(found)
-        store = open_database(found.database_url)
+        store = open_database(found.database_url, existing=True)
         try:
-            prepare_tables(store.engine)
+            check_schema(store.engine)
         except BaseException:
             store.close()
             raise

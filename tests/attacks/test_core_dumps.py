@@ -22,8 +22,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.bureau.configuration.home import BureauHome
-from lab.bureau.key_management.keys import BureauKeys
+from lab.bureau.bureau import Bureau
 from lab.bureau.workers.pool import WorkerPool
 from protocols.compute_pool import ProcessComputePool
 
@@ -172,7 +171,7 @@ cli.main()
 
 @pytest.mark.with_control("memory closed", "no core")
 def test_the_running_service_cannot_be_dumped(tmp_path: Path) -> None:
-    BureauKeys.create(BureauHome.create(tmp_path / "bureau", name="某局"))
+    Bureau.create(tmp_path / "bureau", name="某局").close()
     words = [sys.executable, "-c", SERVICE, str(tmp_path / "bureau"), str(tmp_path / "port")]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.stdout.split() == ["0", "0"], done.stderr

@@ -24,9 +24,10 @@ _RAISED = {family.__name__ for family in ERROR_FAMILIES.values()} | {"ShulabErro
 def raised_messages() -> dict[str, str]:
     """Sentences and next steps of the errors that the code raises, with gaps as ``{}``, and the file of each."""
     found: dict[str, str] = {}
+    constants = _constants()
     for path, node in _nodes():
         if isinstance(node, ast.Call):
-            for text in _message_arguments(node):
+            for text in _message_arguments(node, constants):
                 found.setdefault(text, str(path.relative_to(ROOT)))
     return found
 
@@ -70,7 +71,16 @@ def _nodes() -> Iterator[tuple[Path, ast.AST]]:
                 yield path, node
 
 
-def _message_arguments(call: ast.Call) -> Iterator[str]:
+def _constants() -> dict[str, set[str]]:
+    """The texts of the constants in the code, by their names: a step that several errors share has a name."""
+    found: dict[str, set[str]] = {}
+    for _, node in _nodes():
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id.isupper():
+            found.setdefault(node.targets[0].id, set()).update(_texts(node.value))
+    return found
+
+
+def _message_arguments(call: ast.Call, constants: dict[str, set[str]]) -> Iterator[str]:
     name = getattr(call.func, "id", getattr(call.func, "attr", ""))
     if name in _RAISED:
         for argument in call.args[1:2] if name == "HttpProblem" else call.args[:1]:
@@ -78,6 +88,8 @@ def _message_arguments(call: ast.Call) -> Iterator[str]:
     for keyword in call.keywords:
         if keyword.arg == "next_step":
             yield from _texts(keyword.value)
+            if isinstance(keyword.value, ast.Name):
+                yield from constants.get(keyword.value.id, ())
 
 
 def _texts(node: ast.AST) -> Iterator[str]:

@@ -14,7 +14,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
-from lab.bureau.store.outage_reasons import describe_database_error
+from lab.bureau.store.outage_reasons import describe_database_error, lost_database
 from lab.disk.free_space import find_no_room
 from lab.terms.errors import InvalidInput, Unreachable
 
@@ -67,8 +67,10 @@ class Database:
         self.engine.dispose()
 
 
-def open_database(url: str) -> Database:
+def open_database(url: str, *, existing: bool = False) -> Database:
     """Open the database at ``url`` (``sqlite:///FILE`` or ``postgresql+psycopg://...``).
+
+    ``existing``: an SQLite file that is missing is not made anew; that raises ``NotFound``.
 
     Raises ``InvalidInput`` for other URLs and for a damaged file, and ``Unreachable`` with the reason when the database
     does not answer. Runs no migration.
@@ -85,6 +87,8 @@ def open_database(url: str) -> Database:
         parsed = parsed.set(drivername="postgresql+psycopg")
         engine = create_engine(parsed, pool_pre_ping=True, hide_parameters=True, **_POOL)
     elif backend == "sqlite":
+        if existing and parsed.database and not Path(parsed.database).exists():
+            raise lost_database()
         if parsed.database:
             # SQLite would make the file readable by everybody; its log files take the mode of the file.
             with contextlib.suppress(OSError):

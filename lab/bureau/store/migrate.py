@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import OperationalError
 
-from lab.bureau.store.outage_reasons import describe_database_error
+from lab.bureau.store.outage_reasons import describe_database_error, lost_database
 from lab.bureau.store.tables import Base
 from lab.terms.errors import Conflict
 
@@ -45,18 +45,21 @@ def _migrate(engine: Engine, to: str | None) -> None:
 
 
 def prepare_tables(engine: Engine) -> None:
-    """Make the tables of a new database; raises ``Conflict`` for one of another version.
+    """Make the tables of a new bureau's database; raises ``Conflict`` for one of another version."""
+    if _read_version(engine) is None:
+        migrate(engine)
+    check_schema(engine)
+
+
+def check_schema(engine: Engine) -> None:
+    """Raise ``Conflict`` for a database of another version, and ``NotFound`` for one without the bureau's tables.
 
     An existing database is not migrated by the way: there is no way back, so ``lab bureau upgrade`` backs it up first.
+    An empty one is not filled either: its ledger would begin again under the bureau's key, beside the lost one.
     """
-    try:
-        with engine.connect() as connection:
-            version = database_version(connection)
-    except OperationalError as error:
-        raise describe_database_error(error, engine.dialect.name) from None
+    version = _read_version(engine)
     if version is None:
-        migrate(engine)
-        return
+        raise lost_database()
     check_not_newer(version)
     if version < newest_migration():
         raise Conflict(
@@ -64,6 +67,13 @@ def prepare_tables(engine: Engine) -> None:
             f"{newest_migration()}.",
             next_step="stop the service and run `lab bureau upgrade --backup FILE`, which backs it up first",
         )
+
+
+def _read_version(engine: Engine) -> str | None:
+    try:
+        return schema_version(engine)
+    except OperationalError as error:
+        raise describe_database_error(error, engine.dialect.name) from None
 
 
 def check_not_newer(version: str) -> None:

@@ -9,7 +9,7 @@ import sqlite3
 
 from sqlalchemy.exc import DBAPIError
 
-from lab.terms.errors import InvalidInput, ShulabError, Unreachable
+from lab.terms.errors import InvalidInput, NotFound, ShulabError, Unreachable
 
 _SQLITE = {
     "SQLITE_READONLY": ("its file or folder is read-only", "check the owner, the mode and the mount of the folder"),
@@ -42,7 +42,8 @@ def describe_database_error(error: DBAPIError, backend: str) -> ShulabError:
         if name.startswith(_DAMAGED):
             return InvalidInput(
                 "Expected the bureau's database in its file; the file is damaged, or of another kind.",
-                next_step="keep the file, and restore a copy of the bureau's folder",
+                next_step="keep the file, and restore a backup into a new folder (`lab bureau restore`); never put an "
+                "older copy back by hand",
             )
         why, step = next((found for start, found in _SQLITE.items() if name.startswith(start)), (why, step))
     else:
@@ -50,3 +51,12 @@ def describe_database_error(error: DBAPIError, backend: str) -> ShulabError:
         why, step = next((found for part, found in _POSTGRESQL.items() if part in text), (why, step))
     reason = f": {why}" if why else ""
     return Unreachable(f"The bureau's {backend} database does not answer{reason}.", next_step=step)
+
+
+def lost_database() -> NotFound:
+    """A bureau's database that is missing or empty, although its folder is there."""
+    return NotFound(
+        "Expected the bureau's database; it is missing or empty.",
+        next_step="check database_url, or restore a backup into a new folder (`lab bureau restore`); after an "
+        "`lab bureau init` that was cut short, remove the folder and run it again",
+    )

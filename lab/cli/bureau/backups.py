@@ -67,7 +67,7 @@ def _show_bureau_backup(output: CommandOutput, path: Path, made: BureauBackup) -
             "the backup has them as they are. See: lab doctor --deep"
         )
         for file in made.damaged:
-            output.say(f"  {file}")
+            output.say(f"— {file}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ import typer
 from lab.bureau.configuration.home import BureauHome, default_folder
 from lab.bureau.exchange.scoring.job_overview import BatchOverview, JobOverview, list_jobs
 from lab.bureau.store import open_database
+from lab.bureau.store.migrate import check_schema
 from lab.cli.terminal.command_options import take_options
 from lab.cli.terminal.option_types import BureauHomeOption, JsonOption
 from lab.cli.terminal.output import CommandOutput
@@ -41,8 +42,9 @@ def jobs(options: JobListOptions) -> None:
     """作业 List jobs and their batches: states, ages, and why a batch waits. Newest first; works without a service."""
     out = CommandOutput(options.as_json)
     home = BureauHome.open(options.home or default_folder())
-    store = open_database(home.database_url)
+    store = open_database(home.database_url, existing=True)
     try:
+        check_schema(store.engine)
         with store.begin_read() as session:
             found = list_jobs(
                 session,

@@ -43,14 +43,13 @@ def status(home: BureauHomeOption = None, as_json: JsonOption = False) -> None:
 
 
 def _database_lines(home: BureauHome) -> Iterator[StatusLine]:
-    store = open_database(home.database_url)
+    store = open_database(home.database_url, existing=True)
     try:
         kind = make_url(home.database_url).get_backend_name()
         version, newest = schema_version(store.engine), newest_migration()
         label = ("数据库", "database")
         if version != newest:
-            step = "any command that opens the bureau brings it up to date" if (version or "") < newest else ""
-            step = step or "run the later version of this program that this database is of"
+            step = _next_step_of_version(version, newest)
             found = f"{kind}, 版本 migration {version or '-'}; 本程序 this program: {newest}"
             yield StatusLine("database", label, found, step, True)
             return
@@ -62,6 +61,15 @@ def _database_lines(home: BureauHome) -> Iterator[StatusLine]:
             yield from _job_lines(session)
     finally:
         store.close()
+
+
+def _next_step_of_version(version: str | None, newest: str) -> str:
+    """What to do about a database of another version, or one that has no tables."""
+    if version is None:
+        return "the database is empty: restore a backup into a new folder (`lab bureau restore`)"
+    if version < newest:
+        return "stop the service and run `lab bureau upgrade --backup FILE`, which backs it up first"
+    return "run the later version of this program that this database is of"
 
 
 def _data_lines(session: Session) -> Iterator[StatusLine]:

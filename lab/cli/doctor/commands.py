@@ -5,6 +5,8 @@ It belongs to neither party and opens no secret.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -13,9 +15,10 @@ import typer
 from lab.cli.doctor.confinement import check_confinement
 from lab.cli.doctor.digests import check_digests
 from lab.cli.doctor.findings import VERDICT_LABELS, DoctorFinding, DoctorVerdict
-from lab.cli.doctor.homes import BANK_HOME, BUREAU_HOME, check_home
+from lab.cli.doctor.homes import BANK_HOME, BUREAU_HOME, HomeLayout, check_home
 from lab.cli.doctor.installation import check_installation
 from lab.cli.doctor.machine import check_machine
+from lab.cli.doctor.status import ask_party
 from lab.cli.terminal.option_types import JsonOption
 from lab.cli.terminal.output import CommandOutput
 from lab.terms.text.bilingual import BilingualText
@@ -60,7 +63,7 @@ def doctor(
     }
     findings = check_machine(homes) + check_installation()
     findings += check_confinement(serves=(homes[BUREAU_HOME.check] / BUREAU_HOME.settings_file).is_file())
-    findings += [check_home(party, homes[party.check]) for party in (BANK_HOME, BUREAU_HOME)]
+    findings += [_check_opens(party, homes[party.check]) for party in (BANK_HOME, BUREAU_HOME)]
     if deep:
         findings += check_digests(homes, out.progress)
     wrong = [finding for finding in findings if finding.verdict is DoctorVerdict.WRONG]
@@ -75,6 +78,27 @@ def doctor(
     out.print_result({"ok": not wrong, "findings": [finding.as_dict() for finding in findings]})
     if wrong:
         raise typer.Exit(1)
+
+
+def _check_opens(party: HomeLayout, folder: Path) -> DoctorFinding:
+    """The line of a home; where nothing is wrong from outside, the party's own program reads settings and database.
+
+    It runs in a process of its own, as for ``lab status``, and opens no secret.
+    """
+    finding = check_home(party, folder)
+    if finding.verdict is not DoctorVerdict.OK or find_spec(f"lab.{party.check}") is None:
+        return finding
+    answer = ask_party(party, folder)
+    if "error" in answer:
+        found, step = answer["detail"], answer["next_step"]
+        if answer["error"] == "fault":
+            step = f"lab {party.check} status"
+    else:
+        database = next((line for line in answer["lines"] if line["item"] == "database" and line["waits"]), None)
+        if database is None:
+            return finding
+        found, step = database["found"], database["next_step"]
+    return replace(finding, verdict=DoctorVerdict.WRONG, found=(f"{folder}: {found}",) * 2, next_step=(step, step))
 
 
 def _finding_row(finding: DoctorFinding) -> tuple[str, ...]:

@@ -47,7 +47,7 @@ def status(
     output = CommandOutput(as_json)
     parties = ((BANK_HOME, bank_home), (BUREAU_HOME, bureau_home))
     folders = [(layout, layout.resolve_folder(named)) for layout, named in parties]
-    found = [_ask(layout, folder) for layout, folder in folders if (folder / layout.settings_file).exists()]
+    found = [ask_party(layout, folder) for layout, folder in folders if (folder / layout.settings_file).exists()]
     for one in found:
         if "error" in one:
             output.alert(f"{one['party']}: {one['detail']} {one['next_step']}")
@@ -62,7 +62,7 @@ def status(
         raise typer.Exit(1)
 
 
-def _ask(layout: HomeLayout, folder: Path) -> dict[str, Any]:
+def ask_party(layout: HomeLayout, folder: Path) -> dict[str, Any]:
     """What ``lab PARTY status --json`` answers; its error if it fails."""
     words = [sys.executable, "-m", "lab.cli", layout.check, "status", "--json", "--home", str(folder)]
     done = subprocess.run(words, capture_output=True, check=False)

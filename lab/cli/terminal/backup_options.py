@@ -106,11 +106,20 @@ class BackupOpeningOptions:
 def backup_path(to: Path, party: str) -> Path:
     """The file to write: ``to``, or a file named by party and time in the folder ``to``.
 
-    Raises ``Conflict`` if it exists, ``NotFound`` or ``NotAllowed`` if its folder is missing or cannot be written.
+    A name that is no folder must end with .age: a folder that is not there, such as a disk that is not mounted, would
+    become a file of that name.
+
+    Raises ``InvalidInput`` for another name, ``Conflict`` if it exists, ``NotFound`` or ``NotAllowed`` if its folder is
+    missing or cannot be written.
     """
     file = to / f"shulab-{party}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.age" if to.is_dir() else to
     if file.exists():
         raise Conflict(f"Expected a new file to write; {file.name} exists.", next_step="name another, or a folder")
+    if file.suffix != ".age":
+        raise InvalidInput(
+            f"Expected a folder that exists, or a new file whose name ends with .age; {file.name} is neither.",
+            next_step="make the folder or mount its disk, or add .age to the name",
+        )
     if not file.parent.is_dir():
         raise NotFound(f"Expected a folder to write into; {file.parent} is none.", next_step="make it, or name another")
     if not os.access(file.parent, os.W_OK | os.X_OK):

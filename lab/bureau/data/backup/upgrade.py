@@ -11,8 +11,9 @@ from lab.bureau.data.backup.database_snapshot import check_ledger
 from lab.bureau.data.backup.home_backup import BureauBackup, back_up_bureau
 from lab.bureau.store import migrate, open_database, schema_differences
 from lab.bureau.store.migrate import check_not_newer, database_version, newest_migration
+from lab.bureau.store.outage_reasons import lost_database
 from lab.disk.backup.backup_keys import BackupRecipient
-from lab.terms.errors import InvalidInput, NotFound
+from lab.terms.errors import InvalidInput
 from lab.terms.progress import SILENT, Progress
 
 
@@ -30,14 +31,14 @@ def find_upgrade(folder: Path) -> tuple[str, str]:
 
     Raises ``NotFound`` without a database, ``Conflict`` for a database of a later version.
     """
-    store = open_database(BureauHome.open(folder).database_url)
+    store = open_database(BureauHome.open(folder).database_url, existing=True)
     try:
         with store.engine.connect() as connection:
             before = database_version(connection)
     finally:
         store.close()
     if before is None:
-        raise NotFound("The bureau's database has no tables.", next_step="check database_url, or restore a backup")
+        raise lost_database()
     check_not_newer(before)
     return before, newest_migration()
 
@@ -52,7 +53,7 @@ def upgrade_bureau(
     """
     before, after = find_upgrade(folder)
     made = back_up_bureau(folder, path, recipients, progress)
-    store = open_database(BureauHome.open(folder).database_url)
+    store = open_database(BureauHome.open(folder).database_url, existing=True)
     try:
         migrate(store.engine)
         with store.engine.connect() as connection:

@@ -21,6 +21,7 @@ from lab.bureau.exchange.matching.evaluated_register import EvaluatedRegisterSto
 from lab.bureau.ledger import LOCAL_ACTOR, Fact, record
 from lab.bureau.store import Database
 from lab.bureau.store.tables import BatchRow, CatalogueItemRow, DriftCheckRow, JobRow, ModelRow, RegisterRow
+from lab.disk.checked_blocks import table_path
 from lab.terms.errors import Conflict, NotFound
 
 _FILES = ("parquet", "columns.json", "rejected.csv")
@@ -150,4 +151,6 @@ def _jobs_of(register: str) -> Select[JobRow]:
 
 def _remove_files(home: BureauHome, register: str, version: int) -> None:
     for ending in _FILES:
-        home.path(f"registers/{register}-{version}.{ending}").unlink(missing_ok=True)
+        file = home.path(f"registers/{register}-{version}.{ending}")
+        file.unlink(missing_ok=True)
+        table_path(file).unlink(missing_ok=True)  # its digests

@@ -30,7 +30,7 @@ def show_unfinished(output: CommandOutput, folder: Path) -> dict[str, Any]:
     how = "重新执行同一命令即可继续 the same command resumes it" if can_resume else _FORMER_VERSION_NOTE
     output.say(f"未完成 unfinished: {words}{folder.name} ({how})")
     output.say(
-        f"  已计费标识（含校验元素）identifiers charged, canaries included: {progress.identifiers:,}; "
+        f"— 已计费标识（含校验元素）identifiers charged, canaries included: {progress.identifiers:,}; "
         f"已答复 answered: {progress.scores:,} 户 enterprises, {progress.batches} 批 batches"
     )
     facts = {

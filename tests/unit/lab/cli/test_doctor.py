@@ -6,9 +6,11 @@ import configparser
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -108,6 +110,20 @@ def test_what_is_wrong_is_named_and_the_exit_code_is_1(bank: Path) -> None:
     assert told["ok"] is False
     assert [line["check"] for line in told["findings"] if line["verdict"] == "wrong"] == ["home_bank"]
     assert "To be corrected: home_bank" in done.stderr
+
+
+def test_settings_and_a_database_that_the_bureau_would_refuse_are_wrong(bureau: Path, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(bureau / "bureau.db")) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0009'")
+    words = ("--bank-home", str(tmp_path / "none"), "--bureau-home", str(bureau), "--json")
+    done = lab_doctor(tmp_path, *words)
+    lines = {line["check"]: line for line in json.loads(done.stdout)["findings"]}
+    assert done.returncode == 1 and "lab bureau upgrade" in lines["home_bureau"]["next_step"]["en"]
+    with (bureau / "bureau.toml").open("a") as file:
+        file.write('two_officers_abov = "internal"\n')
+    done = lab_doctor(tmp_path, *words)
+    lines = {line["check"]: line for line in json.loads(done.stdout)["findings"]}
+    assert done.returncode == 1 and "two_officers_above" in lines["home_bureau"]["found"]["en"]
 
 
 def test_the_homes_that_are_named_are_looked_at(bank: Path, tmp_path: Path) -> None:

@@ -17,8 +17,9 @@ CANARY = "canary-8c1f"
 
 def test_a_damaged_file_is_not_an_outage(tmp_path: Path) -> None:
     (tmp_path / "bureau.db").write_bytes(b"no database at all, but long enough to be read as one" * 100)
-    with pytest.raises(InvalidInput, match="damaged, or of another kind"):
+    with pytest.raises(InvalidInput, match="damaged, or of another kind") as raised:
         open_database(f"sqlite:///{tmp_path / 'bureau.db'}")
+    assert "lab bureau restore" in raised.value.next_step  # an older copy would be a ledger that was rewritten
 
 
 def test_a_folder_in_its_place_cannot_be_opened(tmp_path: Path) -> None:

@@ -49,15 +49,16 @@ def test_a_backup_for_a_public_key_is_verified_and_restored(
         (("restore", file, "--identity", key, "--home", tmp_path / "new"), Conflict),
         (("restore", file, "--identity", key, "--home", tmp_path / "x", "--known-head", tmp_path / "none"), NotFound),
         (("backup", file, "--home", bureau, "--recipient", recipient), Conflict),
-        (("backup", tmp_path / "none" / "x", "--home", bureau, "--recipient", recipient), NotFound),
-        (("backup", tmp_path / "y", "--home", bureau, "--recipient", "age1nonsense"), InvalidInput),
-        (("backup", tmp_path / "y", "--home", tmp_path / "none", "--recipient", recipient), NotFound),
+        (("backup", tmp_path / "none" / "x.age", "--home", bureau, "--recipient", recipient), NotFound),
+        (("backup", tmp_path / "y.age", "--home", bureau, "--recipient", "age1nonsense"), InvalidInput),
+        (("backup", tmp_path / "not-mounted", "--home", bureau, "--recipient", recipient), InvalidInput),
+        (("backup", tmp_path / "y.age", "--home", tmp_path / "none", "--recipient", recipient), NotFound),
         (("backup-key", tmp_path / "none" / "key"), NotFound),
         (("backup-key", key), Conflict),
     ):
         with pytest.raises(family):
             run(capfd, *words)
-    assert not (tmp_path / "x").exists() and not (tmp_path / "y").exists()
+    assert not any((tmp_path / name).exists() for name in ("x", "y.age", "not-mounted"))
 
 
 def test_without_key_passphrase_or_terminal_the_next_step_is_named(

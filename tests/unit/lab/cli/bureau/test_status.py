@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,3 +36,14 @@ def test_what_waits_for_an_officer_is_named_and_no_secret_is_opened(scene: Scene
     (item,) = [item for item in found["waiting"] if item.startswith("contracts:")]
     assert waiting in lines[item]["found"] and "lab officer" in lines[item]["next_step"]
     assert any("two officers" in step for step in found["next_steps"])
+
+
+def test_a_database_of_another_version_names_what_to_do(scene: Scene) -> None:
+    for version, step in (("0009", "lab bureau upgrade --backup"), ("9999", "later version")):
+        with closing(sqlite3.connect(scene.home / "bureau.db")) as connection, connection:
+            connection.execute("UPDATE alembic_version SET version_num = ?", (version,))
+        (found,) = status(scene.home)["next_steps"]
+        assert step in found
+        command = [sys.executable, "-m", "lab.cli", "bureau", "jobs", "--home", str(scene.home)]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+        assert done.returncode == 8 and version in done.stderr

@@ -13,7 +13,7 @@ from lab.bureau.data.backup.upgrade import find_upgrade, upgrade_bureau
 from lab.bureau.store import open_database
 from lab.bureau.store.migrate import newest_migration
 from lab.disk.backup.backup_keys import BackupKey, BackupRecipient
-from lab.terms.errors import Conflict
+from lab.terms.errors import Conflict, NotFound
 
 KEY = BackupKey.generate()
 RECIPIENTS = [BackupRecipient(KEY.recipient)]
@@ -59,3 +59,17 @@ def test_a_newer_database_is_refused_by_a_next_step(former: Path, tmp_path: Path
         with pytest.raises(Conflict, match="later version of this program: it has migration 9999"):
             call()
     assert not (tmp_path / "b.age").exists()
+
+
+@pytest.mark.parametrize("emptied", [False, True])
+def test_a_lost_database_is_never_made_anew_under_the_bureaus_key(tmp_path: Path, emptied: bool) -> None:
+    folder = tmp_path / "home"
+    Bureau.create(folder, name="某局").close()
+    database = folder / "bureau.db"
+    database.unlink()
+    if emptied:
+        database.touch(mode=0o600)
+    for call in (lambda: Bureau.open(folder), lambda: find_upgrade(folder)):
+        with pytest.raises(NotFound, match=r"missing or empty.*lab bureau restore"):
+            call()
+    assert database.exists() == emptied
