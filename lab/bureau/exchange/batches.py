@@ -284,7 +284,8 @@ class BatchRepository:
         """
         row.spent += spent
         if row.failure is None:  # the first attempt
-            lost = {"job": row.job_id, "batch_sha256": row.sha256, "rows": row.rows, "reply_sha256": row.reply_sha256}
+            lost: dict[str, Fact] = {"job": row.job_id, "batch_sha256": row.sha256, "rows": row.rows}
+            lost["reply_sha256"] = row.reply_sha256
             record(session, "score.reply-lost", row.contract_id, lost, by=BUREAU_ACTOR)
         row.state, row.failure = CHARGED, None
         session.flush()
