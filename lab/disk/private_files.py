@@ -64,7 +64,8 @@ def read_private(path: Path, *, follow_links: bool = False) -> bytes:
     owner may then be another user; its mode still counts.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | (0 if follow_links else os.O_NOFOLLOW))
+        # O_NONBLOCK: a pipe in the file's place is refused, and not waited for.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | (0 if follow_links else os.O_NOFOLLOW))
     except FileNotFoundError:
         raise NotFound(f"Expected the file {path.name}; there is none.", next_step="check the path") from None
     except OSError:

@@ -7,6 +7,7 @@ whoever reads these settings checks them (``check_setting_variables``). All othe
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable
 
 from lab.terms.errors import InvalidInput
@@ -21,7 +22,6 @@ COMMAND_VARIABLES = (
     "SHULAB_NEW_PASSWORD",
     "SHULAB_NO_PROXY",
     "SHULAB_PASSPHRASE",
-    "SHULAB_BACKUP_PASSPHRASE",
     "SHULAB_PASSWORD",
     "SHULAB_PROXY",
     "SHULAB_SESSION",
@@ -51,13 +51,23 @@ def check_command_variables() -> None:
 def check_setting_variables(prefix: str, settings: Iterable[str]) -> None:
     """Raise ``InvalidInput`` for a variable that begins with ``prefix`` and names none of ``settings``.
 
-    Upper and lower case count as the same, as they do where the settings are read.
+    Upper and lower case count as the same, as they do where the settings are read; so no name may come in two
+    spellings, of which one would be passed over.
     """
     known = [prefix + name.upper() for name in settings]
     known += [name for name in BUREAU_VARIABLES if name.startswith(prefix)]
-    unknown = [name for name in _ours() if name.upper().startswith(prefix) and name.upper() not in known]
+    ours = [name for name in _ours() if name.upper().startswith(prefix)]
+    # A letter that only becomes ASCII in capitals is another letter where the settings are read.
+    unknown = [name for name in ours if name.upper() not in known or not name.isascii()]
     if unknown:
         _refuse(unknown, known)
+    spellings = Counter(name.upper() for name in ours)
+    twice = ", ".join(sorted(name for name, count in spellings.items() if count > 1))
+    if twice:
+        raise InvalidInput(
+            f"Expected each variable once in the environment; found two spellings of {twice}.",
+            next_step="unset one of them: upper and lower case count as the same",
+        )
 
 
 def _ours() -> list[str]:

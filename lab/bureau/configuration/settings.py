@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsError, TomlConfigSettingsSource
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsError
 
 from lab.process.environment_names import check_setting_variables
 from lab.terms.errors import InvalidInput
@@ -51,13 +52,17 @@ class FileSettings(BaseSettings):
     def read(cls, path: Path) -> Self:
         """The settings in ``path`` (absent: defaults); raises ``InvalidInput``, naming what is wrong."""
         try:
-            values = TomlConfigSettingsSource(cls, path)()
+            values = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         except ValueError:  # TOMLDecodeError is one
             raise InvalidInput(f"Expected {path.name} to be TOML; it is not.", next_step=f"correct {path}") from None
         except OSError as error:
             raise InvalidInput(
                 f"Expected to read {path.name}; found: {error.strerror}.", next_step=f"check the owner of {path}"
             ) from None
+        # The library would take a name in any case, and of two spellings the first: the other is passed over.
+        misspelt = [name for name in values if name not in cls.model_fields]
+        if misspelt:
+            raise _unknown_settings(path, describe_unknown_names(misspelt, cls.model_fields))
         return cls.from_values(values, path)
 
     @classmethod
@@ -77,10 +82,7 @@ class FileSettings(BaseSettings):
             faults = error.errors()
         unknown = [fault for fault in faults if fault["type"] == "extra_forbidden"]
         if unknown:
-            words = ", ".join(cls._describe_unknown(fault) for fault in unknown)
-            raise InvalidInput(
-                f"Expected only known settings in {path.name}; found {words}.", next_step=f"correct {path}"
-            )
+            raise _unknown_settings(path, ", ".join(cls._describe_unknown(fault) for fault in unknown))
         names = ", ".join(sorted({_dotted(fault) for fault in faults}))
         raise InvalidInput(f"Expected settings that fit; these of {path.name} do not: {names}.", next_step=next_step)
 
@@ -103,6 +105,10 @@ class FileSettings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Environment before file, whose values arrive as ``init``."""
         return env_settings, init_settings
+
+
+def _unknown_settings(path: Path, words: str) -> InvalidInput:
+    return InvalidInput(f"Expected only known settings in {path.name}; found {words}.", next_step=f"correct {path}")
 
 
 def _dotted(fault: ErrorDetails) -> str:

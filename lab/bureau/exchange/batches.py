@@ -239,6 +239,7 @@ class BatchRepository:
         if row is not None and row.state == CHARGED:
             row.state, row.answered_at, row.rows = ANSWERED, now, facts.scored
             row.reply_file, row.reply_sha256 = file, hashlib.sha256(reply).hexdigest()
+            row.failure = None
             session.flush()
             outcome: dict[str, Fact] = {"reply_sha256": row.reply_sha256, "bytes": len(reply)}
             entry = record(session, "score.answered", contract_id, facts.as_dict() | outcome, by=access.actor)
@@ -247,8 +248,8 @@ class BatchRepository:
         return self.find_reply(session, contract_id, facts.job, facts.sha256)
 
     def find_reply(self, session: Session, contract_id: str, job_id: str, sha256: str) -> RecordedReply | None:
-        """The stored reply, or None; raises ``NotFound`` if its file is lost or damaged, ``InvalidInput`` if it was
-        removed after retention."""
+        """The stored reply, or None; raises ``NotFound`` if its file is lost or damaged, or the reason why it could not
+        be made again, and ``InvalidInput`` if it was removed after retention."""
         row = session.get(BatchRow, (contract_id, job_id, sha256), populate_existing=True)
         if row is None or row.state != ANSWERED or row.entry_seq is None:
             return None
@@ -259,6 +260,8 @@ class BatchRepository:
                 next_step="encrypt the batch afresh",
             )
         reply = self._read_reply(row)
+        if reply is None and row.failure is not None:
+            raise read_failure(row)
         if reply is None:
             raise NotFound(
                 "This batch was answered before, but its reply is damaged on the bureau's disk.",
@@ -276,14 +279,31 @@ class BatchRepository:
     def reopen(self, session: Session, row: BatchRow, spent: float) -> None:
         """Have an answered batch evaluated again in its job, at no charge, because its reply is lost.
 
-        ``spent``: the share of the leakage budget that the second reply uses beside the first.
+        ``spent``: the share of the leakage budget that the second reply uses beside the first. What is known of the
+        first stays (``answered_at``): the bank may have it, so its charge is never refunded (``keep_answered``).
         """
-        lost = row.reply_sha256 or ""
-        row.state, row.reply_file, row.reply_sha256, row.entry_seq, row.answered_at = CHARGED, None, None, None, None
         row.spent += spent
+        if row.failure is None:  # the first attempt
+            lost: dict[str, Fact] = {"job": row.job_id, "batch_sha256": row.sha256, "rows": row.rows}
+            lost["reply_sha256"] = row.reply_sha256
+            record(session, "score.reply-lost", row.contract_id, lost, by=BUREAU_ACTOR)
+        row.state, row.failure = CHARGED, None
         session.flush()
-        facts: dict[str, Fact] = {"job": row.job_id, "batch_sha256": row.sha256, "rows": row.rows, "reply_sha256": lost}
-        record(session, "score.reply-lost", row.contract_id, facts, by=BUREAU_ACTOR)
+
+    def keep_answered(
+        self, session: Session, contract_id: str, job_id: str, sha256: str, failure: Mapping[str, str]
+    ) -> bool:
+        """If a charged batch was answered before (``reopen``), mark it so again, with the reason why its reply could
+        not be made a second time. Returns whether it was.
+
+        Nothing is refunded, and the leakage of the first reply still counts: the bank may have that reply.
+        """
+        row = session.get(BatchRow, (contract_id, job_id, sha256), with_for_update=True, populate_existing=True)
+        if row is None or row.state != CHARGED or row.answered_at is None:
+            return False
+        row.state, row.failure = ANSWERED, json.dumps(dict(failure), ensure_ascii=False)
+        session.flush()
+        return True
 
     def _read_reply(self, row: BatchRow) -> bytes | None:
         path = self._home.path(row.reply_file or "")
@@ -308,7 +328,7 @@ class BatchRepository:
 
 
 def read_failure(row: BatchRow) -> ShulabError:
-    """Why a returned batch was not answered, as the error that was raised."""
+    """Why a batch was not answered, or not a second time, as the error that was raised."""
     failure = json.loads(row.failure or "{}")
     family = ERROR_FAMILIES.get(failure.get("error", ""), Conflict)
     detail = failure.get("detail") or "The batch was not answered, and its charge was refunded."

@@ -6,6 +6,7 @@ lies in a file elsewhere, which may be encrypted with a passphrase (as by ``age 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -16,6 +17,10 @@ from lab.terms.errors import InvalidInput, NotAuthentic
 MIN_PASSPHRASE = 12
 _MAX_KEY_FILE = 4 * 1024
 _ENCRYPTED = b"age-encryption.org/v1\n"
+_WORK_FACTOR = re.compile(rb"age-encryption\.org/v1\n-> scrypt [A-Za-z0-9+/]{1,64} ([1-9][0-9]?)\n")
+_MAX_WORK_FACTOR = 20
+"""The base-2 logarithm of scrypt's N (age.md, section "The scrypt recipient type"). `age -p` writes 18; 20 takes 1 GiB
+of memory, and each more twice as much. The library would go to 22."""
 
 
 class BackupRecipient:
@@ -50,10 +55,11 @@ class BackupKey:
     def parse_file(cls, content: bytes, ask_passphrase: Callable[[], str]) -> BackupKey:
         """The one key in a file as `age-keygen` makes it (lines with # are comments); see ``write_file``.
 
-        ``ask_passphrase`` is called if the file is encrypted. Raises ``InvalidInput`` for another content, and
-        ``NotAuthentic`` for a wrong passphrase.
+        ``ask_passphrase`` is called if the file is encrypted. Raises ``InvalidInput`` for another content or one that
+        asks for too much work, and ``NotAuthentic`` for a wrong passphrase.
         """
         if content.startswith(_ENCRYPTED) and len(content) <= _MAX_KEY_FILE:
+            _check_work_factor(content)
             content = _decrypt_key_file(content, ask_passphrase())
         try:
             lines = [line.strip() for line in content[:_MAX_KEY_FILE].decode("ascii").splitlines()]
@@ -89,6 +95,16 @@ class BackupKey:
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError("what opens a backup cannot be pickled or copied")
+
+
+def _check_work_factor(content: bytes) -> None:
+    found = _WORK_FACTOR.match(content)
+    if found is None or int(found[1]) > _MAX_WORK_FACTOR:
+        raise InvalidInput(
+            f"Expected a key file that a passphrase opens with a work factor of at most {_MAX_WORK_FACTOR}; found "
+            "another one.",
+            next_step="do not enter the passphrase if somebody else could change the file; take your other copy of it",
+        )
 
 
 def _decrypt_key_file(content: bytes, passphrase_text: str) -> bytes:

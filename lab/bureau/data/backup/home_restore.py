@@ -23,7 +23,7 @@ from lab.bureau.store.tables import LedgerEntryRow, TreeHeadRow
 from lab.disk.backup.archive import VerifiedBackup
 from lab.disk.backup.backup_keys import BackupKey
 from lab.disk.backup.restoring import RestoredFolder, restoring
-from lab.terms.errors import Conflict, InvalidInput, NotAuthentic
+from lab.terms.errors import Conflict, InvalidInput, NotAllowed, NotAuthentic
 from lab.terms.keys.party import Party
 from lab.terms.ledger.restoration import LEDGER_RESTORED, RestorationFacts, RestorationStatement
 from lab.terms.ledger.tree import SignedTreeHead, format_ledger_time, verify_consistency
@@ -68,7 +68,8 @@ def restore_bureau(
 ) -> BureauRestoration:
     """Restore the bureau into the new or empty folder ``home``, and into an empty database if it is not in the folder.
 
-    Raises what ``restoring`` raises, ``Conflict`` for a database with tables or a clock that is behind, ``NotFound`` or
+    Raises what ``restoring`` raises, ``NotAllowed`` without a fingerprint if the backup's settings lead outside its
+    folder, ``Conflict`` for a database with tables or a clock that is behind, ``NotFound`` or
     ``NotAuthentic`` if the secrets do not open, ``NotAuthentic`` if the backup contradicts a known head.
     """
     options = options or RestoreOptions()
@@ -97,7 +98,20 @@ def _apply_settings(restored: RestoredFolder, options: RestoreOptions) -> Bureau
         changes["key_file"] = str(options.key_file.expanduser().absolute())
     if changes:
         change_settings(restored.draft, changes)
-    return BureauHome.open(restored.draft)
+    home = BureauHome.open(restored.draft)
+    outside = [name for name in ("seal", "database_url") if _leads_outside(home, name) and name not in changes]
+    if outside and options.fingerprint is None:
+        raise NotAllowed(
+            f"Expected a backup that is known to be this bureau's, because its settings name places outside the "
+            f"folder ({', '.join(outside)}); anybody can encrypt a file for a public key.",
+            next_step="give --fingerprint, the bureau's own as you know it from elsewhere",
+        )
+    return home
+
+
+def _leads_outside(home: BureauHome, name: str) -> bool:
+    """Whether a restoration with this setting loads a token's module, or writes to a database that it names."""
+    return home.settings.seal.startswith("pkcs11:") if name == "seal" else bool(home.settings.database_url)
 
 
 def _load_database(restored: RestoredFolder, home: BureauHome, progress: Progress) -> Database:

@@ -123,7 +123,7 @@ class ScoringService:
                     self._charge(session, validated, access, BatchLocation(file=file), now)
                     named = True
                 else:
-                    self._lost.restore(session, access, digest, batch)
+                    self._lost.restore(session, access, digest, batch, now)
                 self._batches.find_reply(session, contract_id, job_id, digest)  # raises if it was removed
                 return self._batches.find_charge(session, contract_id, job_id, digest)
         finally:
@@ -164,7 +164,7 @@ class ScoringService:
         """The charge of a batch that was named before in this job; a reply that was lost is made again."""
         with self._store.begin() as session:
             access = self._access.authorise_request(session, contract_id, Operation.SCORE, job_id, now, lock=True)
-            self._lost.reopen_reply(session, access, sha256)
+            self._lost.reopen_reply(session, access, sha256, now)
             return self._batches.find_charge(session, contract_id, job_id, sha256)
 
     def evaluate(self, contract_id: str, job_id: str, sha256: str) -> BatchOutcome:
@@ -260,7 +260,8 @@ class ScoringService:
         try:
             with self._store.begin() as session:
                 access = self._validator.revalidate(session, validated, now)
-                if named_again and self._batches.find(session, contract_id, job_id, sha256).state == CHARGED:
+                row = self._batches.find(session, contract_id, job_id, sha256)
+                if named_again and row.state == CHARGED and row.answered_at is None:
                     self._enterprises.refund_others(session, validated)
                 kept = self._batches.record_reply(session, access, validated.facts, file, reply, now)
         except Unreachable:  # perhaps the reply was recorded all the same, so its file stays
@@ -315,17 +316,23 @@ class ScoringService:
 
     def _refund(self, contract_id: str, job_id: str, sha256: str, error: Exception) -> None:
         """Undo the charge after an evaluation that failed or whose contract was stopped; the batch's file is
-        removed."""
+        removed. A batch that was answered before, and whose reply was lost, stays charged."""
         why = describe_failure(error)
+        # The bureau is the cause of these.
+        banks_fault = not isinstance(error, (DamagedFile, BureauDataFault, NotFound, NoRoom))
         with self._store.begin() as session:
             lock_contract(session, contract_id)
+            if self._batches.keep_answered(session, contract_id, job_id, sha256, why):
+                if banks_fault:
+                    count_refund(session, contract_id, error, self._now())
+                return
             returned = self._batches.mark_returned(session, contract_id, job_id, sha256, why)
             if returned is None:
                 return
             row, file = returned
             refund_scores(session, contract_id, job_id, row.sha256)
             refund_rows(session, contract_id, job_id, row.rows)
-            if not isinstance(error, (DamagedFile, BureauDataFault, NotFound, NoRoom)):  # the bureau is its cause
+            if banks_fault:
                 count_refund(session, contract_id, error, self._now())
             facts: dict[str, Fact] = {
                 "job": job_id,

@@ -2,12 +2,14 @@
 
 A batch whose bytes are lost or damaged is taken again from the bank that sent it. A reply that is lost is made a second
 time, at no charge, when the bank sends or names its batch again. Replies are random, so a second one reveals more than
-the first alone: it counts a second time in the leakage budget, and beyond that it is refused.
+the first alone: it counts a second time in the leakage budget, and beyond that it is refused. If it cannot be made, the
+batch stays answered and charged, because the bank may have the first reply.
 """
 
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime
 
 from sqlalchemy.orm import Session
 
@@ -16,6 +18,7 @@ from lab.bureau.exchange.batches import BatchRepository
 from lab.bureau.exchange.resources import ExchangeResources
 from lab.bureau.exchange.scoring.leakage_budget import check_leakage_budget
 from lab.bureau.exchange.scoring.own_faults import BureauDataFault
+from lab.bureau.ledger.rate_limited_entries import check_refund_limit
 from lab.disk.checked_files import DamagedFile
 from lab.disk.private_files import replace_private
 from lab.terms.errors import NotFound, ShulabError
@@ -39,7 +42,7 @@ class LostFiles:
             )
         return batch
 
-    def restore(self, session: Session, access: AccessGrant, sha256: str, batch: bytes) -> None:
+    def restore(self, session: Session, access: AccessGrant, sha256: str, batch: bytes, now: datetime) -> None:
         """Bring back what is lost of a charged batch, whose bytes the bank has sent again: the bytes, and the reply.
 
         Raises what ``reopen_reply`` raises. Call it with the contract locked.
@@ -48,14 +51,16 @@ class LostFiles:
         file = self._batches.find_file(session, row)
         if file is not None and not self._is_intact(file, sha256):
             replace_private(self._home.path(file), batch)
-        self.reopen_reply(session, access, sha256)
+        self.reopen_reply(session, access, sha256, now)
 
-    def reopen_reply(self, session: Session, access: AccessGrant, sha256: str) -> None:
-        """Have a batch evaluated again whose reply is lost; raises ``NotAllowed`` beyond the leakage budget. Call it
-        with the contract locked."""
+    def reopen_reply(self, session: Session, access: AccessGrant, sha256: str, now: datetime) -> None:
+        """Have a batch evaluated again whose reply is lost; raises ``NotAllowed`` beyond the leakage budget, or after
+        too many attempts. Call it with the contract locked."""
         lost = self._batches.find_damaged_reply(session, access.contract.id, access.job.id, sha256)
         if lost is not None:
-            spent = self.leakage_share(access)
+            check_refund_limit(session, access.contract.id, now)
+            # An attempt that failed has revealed nothing: its share is still there.
+            spent = self.leakage_share(access) if lost.failure is None else 0.0
             check_leakage_budget(session, access, find_parameters(access.contract.parameters), spent)
             self._batches.reopen(session, lost, spent)
 

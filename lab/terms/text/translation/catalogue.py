@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -40,12 +40,14 @@ class MessageTemplate:
     def match(self, text: str) -> tuple[tuple[str, ...], ...]:
         """What stands in the gaps if ``text`` is this message: read with short gaps and with long ones; else ()."""
         first, *rest = self.english.split(_GAP)
-        if not text.startswith(first) or not text.endswith(rest[-1] if rest else first):
+        if not rest:
+            return ((),) if text == first else ()
+        *inner, last = rest
+        end = len(text) - len(last)
+        if end < len(first) or not text.startswith(first) or not text.endswith(last):
             return ()
-        readings = (
-            re.fullmatch(gap.join(map(re.escape, (first, *rest))), text, re.DOTALL) for gap in ("(.*?)", "(.*)")
-        )
-        return tuple(found.groups() for found in readings if found)
+        readings = (read(text, len(first), end, inner) for read in (_read_short_gaps, _read_long_gaps))
+        return tuple(found for found in readings if found is not None)
 
     def fill(self, values: tuple[str, ...]) -> str:
         """The Chinese with ``values`` in its gaps."""
@@ -95,6 +97,32 @@ def load_catalogue() -> MessageCatalogue:
             for english, chinese in content.get("messages", {}).items():
                 templates[_first_word(english)].append(MessageTemplate(english, chinese))
     return MessageCatalogue({word: tuple(found) for word, found in templates.items()}, words)
+
+
+def _read_short_gaps(text: str, start: int, end: int, fixed: Sequence[str]) -> tuple[str, ...] | None:
+    """What is between the ``fixed`` texts, each found as early as it can be, in ``text[start:end]``; None if one is
+    missing. A regular expression would try every way to place them, and the text may be a hostile bureau's.
+    """
+    gaps = []
+    for part in fixed:
+        place = text.find(part, start, end)
+        if place < 0:
+            return None
+        gaps.append(text[start:place])
+        start = place + len(part)
+    return (*gaps, text[start:end])
+
+
+def _read_long_gaps(text: str, start: int, end: int, fixed: Sequence[str]) -> tuple[str, ...] | None:
+    """As ``_read_short_gaps``, with each of the ``fixed`` texts found as late as it can be."""
+    gaps: list[str] = []
+    for part in reversed(fixed):
+        place = text.rfind(part, start, end)
+        if place < 0:
+            return None
+        gaps.append(text[place + len(part) : end])
+        end = place
+    return (text[start:end], *reversed(gaps))
 
 
 def _first_word(text: str) -> str:

@@ -85,3 +85,9 @@ def test_a_folder_that_others_may_enter_or_a_link_to_one_is_refused(tmp_path: Pa
     folder.chmod(0o750)
     with pytest.raises(NotAllowed, match="0750"):
         check_private(folder)
+
+
+def test_a_pipe_in_a_files_place_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    with pytest.raises(NotAllowed, match="another kind"):
+        read_private(tmp_path / "pipe")

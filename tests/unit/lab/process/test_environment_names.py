@@ -66,6 +66,18 @@ def test_settings_have_their_own_names(monkeypatch: pytest.MonkeyPatch) -> None:
     assert CANARY not in str(caught.value)
 
 
+def test_no_setting_comes_in_two_spellings_or_in_letters_that_look_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("\u017fhulab_bureau_workers", CANARY)  # a long s, whose capital is S
+    with pytest.raises(InvalidInput, match="only known variables"):
+        check_setting_variables("SHULAB_BUREAU_", ["workers"])
+    monkeypatch.delenv("\u017fhulab_bureau_workers")
+    monkeypatch.setenv("SHULAB_BUREAU_WORKERS", "1")
+    check_setting_variables("SHULAB_BUREAU_", ["workers"])
+    monkeypatch.setenv("Shulab_Bureau_Workers", "2")
+    with pytest.raises(InvalidInput, match="two spellings of SHULAB_BUREAU_WORKERS"):
+        check_setting_variables("SHULAB_BUREAU_", ["workers"])
+
+
 def test_every_variable_that_the_code_names_is_known() -> None:
     known = {*COMMAND_VARIABLES, *BUREAU_VARIABLES, *TEST_VARIABLES}
     assert {name for name in _named() if not name.endswith("_")} - known == set()

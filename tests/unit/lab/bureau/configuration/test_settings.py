@@ -22,6 +22,8 @@ def read(tmp_path: Path, text: str) -> BureauSettings:
     ("text", "shown"),
     [
         (f'two_officers_abov = "{CANARY}"', "two_officers_abov (did you mean two_officers_above?)"),
+        (f'Two_Officers_Above = "{CANARY}"', "Two_Officers_Above (did you mean two_officers_above?)"),
+        (f'NAME = "{CANARY}"', "NAME (did you mean name?)"),  # beside `name`: only one of them would count
         (f'databse_url = "{CANARY}"', "databse_url (did you mean database_url?)"),
         (f'[watch_limit]\nrefused = "{CANARY}"', "watch_limit (did you mean watch_limits?)"),
         (f'[[witnesses]]\nkye = "{CANARY}"\nurl = "https://w"', "kye (did you mean key?) in [[witnesses]]"),

@@ -41,10 +41,12 @@ def test_a_wrong_or_short_passphrase_is_refused() -> None:
         BackupKey.parse_file(BackupKey.generate().write_file(PASSPHRASE), lambda: "another passphrase")
 
 
-def test_a_file_does_not_choose_how_long_its_passphrase_takes() -> None:
-    greedy = BackupKey.generate().write_file(PASSPHRASE).replace(b" 1", b" 3", 1)
-    with pytest.raises(NotAuthentic):
-        BackupKey.parse_file(greedy, lambda: PASSPHRASE)
+@pytest.mark.parametrize("factor", [b"21", b"22", b"37", b"99", b"020", b"x"])
+def test_a_file_does_not_choose_how_much_work_its_passphrase_takes(factor: bytes) -> None:
+    first, stanza, rest = BackupKey.generate().write_file(PASSPHRASE).split(b"\n", 2)
+    greedy = b"\n".join((first, stanza.rpartition(b" ")[0] + b" " + factor, rest))
+    with pytest.raises(InvalidInput, match="work factor of at most 20"):
+        BackupKey.parse_file(greedy, nobody)
 
 
 def test_other_text_is_no_key() -> None:

@@ -19,7 +19,7 @@ from lab.bureau.people import NewAccount, Role
 from lab.bureau.store import schema_differences
 from lab.bureau.store.tables import Base
 from lab.disk.backup.backup_keys import BackupKey, BackupRecipient
-from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound
+from lab.terms.errors import Conflict, InvalidInput, NotAllowed, NotAuthentic, NotFound
 from lab.terms.ledger.restoration import LEDGER_RESTORED
 from lab.terms.ledger.tree import SignedTreeHead, head_signing_input
 
@@ -140,3 +140,17 @@ def test_a_lost_seal_key_or_home_is_an_error_with_a_next_step(bureau: Bureau, tm
     shutil.copyfile(bureau.home.key_file, tmp_path / "elsewhere.key")
     (tmp_path / "elsewhere.key").chmod(0o600)
     restore_bureau(tmp_path / "b.age", KEY, tmp_path / "new", chosen)
+
+
+def test_a_strangers_backup_does_not_choose_a_database_or_a_module(tmp_path: Path) -> None:
+    """Anybody can encrypt for the operator's public key: settings that lead outside the folder need a fingerprint."""
+    elsewhere = tmp_path / "elsewhere.db"
+    with Bureau.create(tmp_path / "home", name="某局", database_url=f"sqlite:///{elsewhere}") as made:
+        back_up_bureau(made.home.folder, tmp_path / "b.age", RECIPIENTS)
+        fingerprint = made.party.fingerprint
+    elsewhere.unlink()
+    with pytest.raises(NotAllowed, match=r"outside the folder \(database_url\)"):
+        restore_bureau(tmp_path / "b.age", KEY, tmp_path / "new")
+    assert not elsewhere.exists() and not (tmp_path / "new").exists()
+    restore_bureau(tmp_path / "b.age", KEY, tmp_path / "new", RestoreOptions(fingerprint=fingerprint))
+    assert elsewhere.exists()

@@ -57,7 +57,7 @@ def test_a_batch_that_waits_is_listed_with_its_age_and_cause(scene_on_both: Scen
     assert [one.job for one in listed(scene, waiting_only=True)] == ["job-1"]
     scene.bureau.scoring.evaluate(contract, "job-1", sha256)
     (returned,) = listed(scene)[0].batches
-    assert (returned.state, returned.why) == ("returned", "conflict")
+    assert (returned.state, returned.why) == ("returned", "not-found")
     assert listed(scene, waiting_only=True) == []
 
 

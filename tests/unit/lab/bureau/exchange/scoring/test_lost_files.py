@@ -6,10 +6,11 @@ import hashlib
 from pathlib import Path
 
 import pytest
+from sqlalchemy import func, select
 
 from lab.bureau.exchange.scoring.leakage_budget import leakage_spent
 from lab.bureau.exchange.scoring.own_faults import BureauDataFault
-from lab.bureau.store.tables import BankRow
+from lab.bureau.store.tables import BankRow, InquiryRow
 from lab.disk.checked_files import DamagedFile
 from lab.terms.errors import Conflict, NotAllowed, NotFound
 from tests.support.bureau_scene import Scene
@@ -118,3 +119,37 @@ def test_a_damaged_register_is_no_fault_of_the_bank(scene: Scene) -> None:
     with pytest.raises(Conflict, match="fault is at the bureau"):
         scene.bureau.scoring.reply(contract, JOB, charge.sha256)
     assert charged(scene, contract) == (0, 0)
+
+
+def test_a_reply_that_left_stays_paid_for_when_it_cannot_be_made_again(scene: Scene) -> None:
+    """The bank has the first reply: neither its charge, nor its leakage, nor the inquiry is undone."""
+    contract = scene.contract()
+    batch = batch_of(scene, contract)
+    scene.bureau.scoring.score(contract, JOB, batch)
+    with scene.bureau.store.begin_read() as session:
+        bank = session.query(BankRow).one().id
+        before = leakage_spent(session, bank, "credit", 1)
+    damaged = only(scene.home / "replies")
+    flip(damaged)
+    register = scene.home / "registers" / "main-1.parquet"
+    whole = register.read_bytes()
+    for _ in range(3):  # more attempts cost no more of the budget, and write no more entries
+        scene.reopen()
+        charge = scene.bureau.scoring.receive(contract, JOB, batch)
+        flip(register)
+        outcome = scene.bureau.scoring.evaluate(contract, JOB, charge.sha256)
+        assert outcome.state == "returned" and isinstance(outcome.error, (DamagedFile, BureauDataFault))
+        register.write_bytes(whole)
+        with pytest.raises(Conflict, match="fault is at the bureau"):
+            scene.bureau.scoring.reply(contract, JOB, charge.sha256)
+        assert charged(scene, contract) == (6, 6)
+        with scene.bureau.store.begin_read() as session:
+            assert leakage_spent(session, bank, "credit", 1) == pytest.approx(2 * before)
+            assert session.scalar(select(func.count()).select_from(InquiryRow)) == 6
+    assert scene.ledger()[-2:] == ["score.answered", "score.reply-lost"]
+    scene.bank.open_job(scene.bureau, contract, AGAIN)
+    with pytest.raises(Conflict, match="sent in another job"):  # a second reply as if it were the first
+        scene.bureau.scoring.receive(contract, AGAIN, batch)
+    scene.reopen()
+    assert plain(scene, batch, scene.bureau.scoring.score(contract, JOB, batch)[0], scene.tables.public)
+    assert charged(scene, contract) == (6, 6)

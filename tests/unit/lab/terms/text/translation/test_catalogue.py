@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 import tomllib
 
 import pytest
@@ -76,3 +77,26 @@ def test_what_can_be_read_in_two_ways_is_not_translated() -> None:
     catalogue = MessageCatalogue({"Job": (template,)}, {})
     assert catalogue.translate("Job a of b ended.") == "b 的作业 a 已结束。"
     assert catalogue.translate("Job a of b of c ended.") is None
+
+
+def test_a_hostile_message_takes_no_longer_than_another() -> None:
+    template = MessageTemplate("Expected {}; number {} of {} {}: it is {}.", "应为{};{}/{} {}:{}")
+    hostile = "Expected " + "; number " * 30 + " of " * 60 + " " * 250 + "it is."  # no ": it is " before the end
+    slow = template.match(hostile)
+    assert slow == ()
+    catalogue = load_catalogue()
+    for one in (one for family in catalogue.templates.values() for one in family if one.english.count("{}") > 2):
+        first, *inner, last = one.english.split("{}")
+        share = 800 // len(inner)
+        for missing in range(len(inner)):
+            parts = [(part or "a") * (share // (len(part) or 1)) for at, part in enumerate(inner) if at != missing]
+            began = time.process_time()
+            catalogue.translate(first + "".join(parts) + last)
+            assert time.process_time() - began < 1, one.english
+
+
+@given(st.text("ab", max_size=9), st.lists(st.sampled_from(["a", "b", "ab", "{}"]), max_size=7))
+def test_a_message_is_read_as_a_regular_expression_reads_it(text: str, parts: list[str]) -> None:
+    english = "".join([*parts, "{}"])
+    expected = [re.fullmatch(gap.join(english.split("{}")), text) for gap in ("(.*?)", "(.*)")]
+    assert MessageTemplate(english, "").match(text) == tuple(one.groups() for one in expected if one)
