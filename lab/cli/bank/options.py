@@ -115,9 +115,9 @@ class HomeOptions:
     home: BankHomeOption = None
     as_json: JsonOption = False
 
-    def open_home(self) -> BankHome:
-        """The bank's folder that was named, or the default one."""
-        return BankHome.open(self.home or default_home())
+    def open_home(self, *, earlier: bool = False) -> BankHome:
+        """The bank's folder that was named, or the default one; ``earlier``: of an earlier format too."""
+        return BankHome.open(self.home or default_home(), earlier=earlier)
 
 
 @dataclass(frozen=True, kw_only=True)
