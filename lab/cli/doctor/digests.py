@@ -28,7 +28,7 @@ BANK_DIGESTS = HomeDigests(
             "matches/*/manifest.json",
             "matches/*/label.json",
         ),
-        *("contracts/*.json", "bureaus/*.json", "matching-keys/*key.json"),
+        *("contracts/*.json", "bureaus/*.json", "bureaus/*.restorations", "matching-keys/*key.json"),
     ),
     stores=("evaluations/*.sqlite",),
     named=("setups/*/*.setup",),
