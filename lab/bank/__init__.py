@@ -11,6 +11,7 @@ From a portfolio to a portrait, in order:
    (``setup_store``), evaluates the codes (``oprf_client``, through ``job_client``) and looks them up.
 6. ``lab.bank.scoring.batch_sender`` encrypts, sends (``batch_transfer``) and decrypts batches.
 7. ``lab.bank.contract.checkpoint_wait`` waits for the witnesses of the bureau's ledger.
-8. ``lab.bank.runs.results`` writes the table, ``lab.bank.runs.manifest`` the figures.
+8. ``lab.bank.runs.results`` makes the table, ``lab.bank.runs.manifest`` the figures, and the run is finished. Then
+   ``lab.bank.runs.delivery`` writes the file that was asked for.
 9. ``lab.bank.portraits.scored_run`` opens the finished run; ``lab.bank.portraits.pages`` draws it.
 """

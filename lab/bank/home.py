@@ -31,10 +31,11 @@ from lab.terms.text.visible_line import check_visible_line
 _SETTINGS = "bank.toml"
 _SETTING_NAMES = ("name", "public_key", "created", "key_file", "former", "format")
 _KEY_FILE_BYTES = 32
-_PINS = "bureaus"
+PINS = "bureaus"
 """The identity of a pin: its folder alone, because its name follows from its bureau's key (``_rename_pins``)."""
 FOLDER_FORMAT = 1
-"""The format of a bank's folder; ``lab bank upgrade`` brings an earlier one to it. One that names none has format 0."""
+"""The format of a bank's folder: kept files carry digests. ``lab bank upgrade`` brings one of format 0, which names
+none, to it (``lab.bank.backup.folder_upgrade``)."""
 
 
 def default_home() -> Path:
@@ -94,9 +95,9 @@ class BankHome:
         return home, keys
 
     @classmethod
-    def open(cls, folder: Path) -> BankHome:
+    def open(cls, folder: Path, *, earlier: bool = False) -> BankHome:
         """Open a folder; raises ``NotFound`` without one, ``NotAllowed`` when others may read it, ``Conflict`` for one
-        that a later version of the program has brought further."""
+        of another format. ``earlier``: one of an earlier format is opened, to be backed up, restored or upgraded."""
         folder = folder.expanduser().absolute()
         path = folder / _SETTINGS
         if not path.is_file():
@@ -125,7 +126,14 @@ class BankHome:
                 next_step="run that version or a later one, or restore the backup from before it (`lab bank restore`)",
             )
         home = cls(folder, party.name, party.public_key, Path(key_file) if key_file else None, former, found_format)
-        home._rename_pins()
+        if found_format == FOLDER_FORMAT:
+            home._rename_pins()
+        elif not earlier:
+            raise Conflict(
+                f"The bank's folder is of an earlier version of this program: it has format {found_format}, this one "
+                f"needs {FOLDER_FORMAT}.",
+                next_step="run `lab bank upgrade --backup FILE --recipient age1...`, which backs it up first",
+            )
         return home
 
     def open_keys(self, passphrase: str | None = None) -> BankKeys:
@@ -135,7 +143,9 @@ class BankHome:
         raises, and ``NotAuthentic`` if settings and keys do not fit.
         """
         keys = BankKeys.open(self.folder / "keys", _seal_key(None if self.key_file else passphrase, self.key_file))
-        named = BankHome.open(self.folder).public_key  # a rotation may have ended since this folder was read
+        named = BankHome.open(
+            self.folder, earlier=True
+        ).public_key  # a rotation may have ended since this folder was read
         if keys.public_key_hex != named and not keys.promote_next_key(named):
             raise NotAuthentic(
                 f"The key in the key folder is not the one named in {_SETTINGS}.",
@@ -229,7 +239,7 @@ class BankHome:
         facts = {"name": bureau.name, "public_key": bureau.public_key, "url": url, "pinned": _now()}
         facts |= {"ca_file": str(ca_file.absolute())} if ca_file is not None else {}
         path = self.folder / "bureaus" / f"{bureau.fingerprint}.json"
-        replace_private(path, json.dumps(seal_json(facts, _PINS), ensure_ascii=False, indent=1).encode())
+        replace_private(path, json.dumps(seal_json(facts, PINS), ensure_ascii=False, indent=1).encode())
 
     def _rename_pins(self) -> None:
         """Rename files that have a bureau's former fingerprint (64 bits) in their names.
@@ -260,7 +270,7 @@ class BankHome:
 
     def _read_pin(self, path: Path) -> PinnedBureau:
         try:
-            facts = read_sealed_json(path, identity=_PINS)
+            facts = read_sealed_json(path, identity=PINS)
             party, ca_file = Party(name=facts["name"], public_key=facts["public_key"]), facts.get("ca_file")
             return PinnedBureau(party, facts["url"], facts["pinned"], Path(ca_file) if ca_file else None)
         except (DamagedFile, KeyError, TypeError, ValueError):

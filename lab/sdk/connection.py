@@ -17,8 +17,6 @@ from lab.transport.http_client import explain_transport_error, open_http_client
 from lab.transport.problem_details import problem_kind, problem_to_error
 from lab.transport.proxy.network_settings import read_network_settings
 
-MAX_RESPONSE_BYTES = 64 * 1024 * 1024
-"""The longest response that is read whole; longer ones are streamed."""
 _TRIES = 30
 """About a minute at the two seconds that a busy service asks for: other people sign in meanwhile."""
 _BACK_OFF = BackOff(first_wait=1.0, factor=1.0, longest_wait=5.0)

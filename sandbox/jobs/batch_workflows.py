@@ -114,6 +114,7 @@ class BatchWorkflows:
         try:
             outcome = self._bureau.scoring.evaluate(contract, job, sha256)
         except NotFound:  # the contract or the batch is gone from the tables
+            self._forget_failure(contract, sha256)
             return "gone"
         except Exception as error:
             self._log_failure(contract, sha256, error)
@@ -121,10 +122,13 @@ class BatchWorkflows:
         finally:
             with self._counted:
                 self._under_way -= 1
-        with self._counted:
-            self.failing.pop((contract, sha256), None)
+        self._forget_failure(contract, sha256)
         self._log_outcome(contract, sha256, outcome, time.monotonic() - begun)
         return outcome.state
+
+    def _forget_failure(self, contract: str, sha256: str) -> None:
+        with self._counted:
+            self.failing.pop((contract, sha256), None)
 
     def _log_failure(self, contract: str, sha256: str, error: Exception) -> None:
         """Keep and log why a batch is still charged and will be tried again: at once, and then every minute."""

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from lab.bank.home import BankHome
-from lab.disk.private_files import read_private, replace_private
+from lab.disk.checked_files import DamagedFile, file_identity, read_sealed_json, seal_json
+from lab.disk.private_files import replace_private
 from lab.terms.errors import InvalidInput
 from lab.terms.keys.party import Party
 from lab.terms.ledger.restoration import RestorationStatement
@@ -24,11 +25,11 @@ def accepted_restorations(home: BankHome, bureau: Party) -> list[dict[str, Any]]
     if not path.exists():
         return []
     try:
-        record = json.loads(read_private(path))
+        record = read_sealed_json(path, identity=file_identity(path, 2))
         if record["schema"] != _SCHEMA:
             raise ValueError
         return [dict(one) for one in record["restorations"]]
-    except (ValueError, KeyError, TypeError):
+    except (DamagedFile, ValueError, KeyError, TypeError):
         raise InvalidInput(
             f"Expected accepted restorations in {path.name}; found something else.",
             next_step="restore the file from a backup: it is evidence",
@@ -39,7 +40,9 @@ def record_acceptance(home: BankHome, bureau: Party, facts: Mapping[str, Any]) -
     """Add a restoration (``LedgerRestoration.as_dict``) to the bureau's file."""
     accepted = {"accepted": datetime.now(UTC).isoformat(timespec="seconds"), **facts}
     record = {"schema": _SCHEMA, "restorations": [*accepted_restorations(home, bureau), accepted]}
-    replace_private(_file(home, bureau), json.dumps(record, indent=1).encode())
+    path = _file(home, bureau)
+    sealed = seal_json(record, file_identity(path, 2))
+    replace_private(path, json.dumps(sealed, ensure_ascii=False, indent=1).encode())
 
 
 def is_lost(home: BankHome, bureau: Party, head: SignedTreeHead) -> bool:

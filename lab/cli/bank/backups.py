@@ -41,9 +41,9 @@ def backup(options: BankBackupOptions) -> None:
     不含封存密钥的文件或口令。 It does not hold the passphrase or key file that seals the keys: keep that apart. Keep
     the backup on another machine.
     """
-    from lab.bank.backup import back_up_bank
+    from lab.bank.backup.home_backup import back_up_bank
 
-    output, home = CommandOutput(options.as_json), options.open_home()
+    output, home = CommandOutput(options.as_json), options.open_home(earlier=True)
     path = backup_path(options.to, "bank")
     made = back_up_bank(home, open_keys(home), path, options.recipients(), output.progress)
     show_backup(output, path, made)
@@ -85,7 +85,7 @@ def restore(options: BankRestoreOptions) -> None:
 
     先全部核验，再写入。 Everything is checked before anything is written. The old machine must not run any more.
     """
-    from lab.bank.backup import restore_bank
+    from lab.bank.backup.home_backup import restore_bank
 
     output, folder = CommandOutput(options.as_json), options.home or default_home()
     done = restore_bank(
@@ -118,9 +118,9 @@ def upgrade(options: BankUpgradeOptions) -> None:
 
     退回旧版 To go back: restore that backup with the former version.
     """
-    from lab.bank.backup import check_readable, upgrade_bank
+    from lab.bank.backup.home_backup import check_readable, upgrade_bank
 
-    output, home = CommandOutput(options.as_json), options.open_home()
+    output, home = CommandOutput(options.as_json), options.open_home(earlier=True)
     check_readable(home)
     if home.format == FOLDER_FORMAT:
         output.say(f"已是最新 Nothing to do: the folder has format {home.format}, and all of it can be read")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +11,7 @@ import typer
 from lab.bank.connection.client import BureauClient
 from lab.bank.home import BankHome, default_home
 from lab.bank.keys import BankKeys
-from lab.cli.terminal.output import prompt_user
+from lab.cli.terminal.password_prompt import read_secret
 from lab.terms.contract.document import SignedContract
 from lab.terms.errors import InvalidInput
 from lab.transport.proxy.network_settings import read_network_settings
@@ -89,15 +87,11 @@ def read_passphrase(*, confirm: bool = False) -> str:
 
     Raises ``InvalidInput`` if there is neither.
     """
-    found = os.environ.get("SHULAB_PASSPHRASE")
-    if found:
-        return found
-    if not sys.stdin.isatty():
-        raise InvalidInput(
-            "Expected the passphrase of the bank's keys; there is no terminal to ask on.",
-            next_step="set SHULAB_PASSPHRASE, or create the bank with --key-file",
-        )
-    return prompt_user("口令 passphrase", secret=True, confirm=confirm)
+    missing = InvalidInput(
+        "Expected the passphrase of the bank's keys; there is no terminal to ask on.",
+        next_step="set SHULAB_PASSPHRASE, or create the bank with --key-file",
+    )
+    return read_secret("SHULAB_PASSPHRASE", "口令 passphrase", missing, confirm=confirm)
 
 
 def pinned_url(home: BankHome, signed: SignedContract | None) -> str:
@@ -115,9 +109,9 @@ class HomeOptions:
     home: BankHomeOption = None
     as_json: JsonOption = False
 
-    def open_home(self) -> BankHome:
-        """The bank's folder that was named, or the default one."""
-        return BankHome.open(self.home or default_home())
+    def open_home(self, *, earlier: bool = False) -> BankHome:
+        """The bank's folder that was named, or the default one; ``earlier``: of an earlier format too."""
+        return BankHome.open(self.home or default_home(), earlier=earlier)
 
 
 @dataclass(frozen=True, kw_only=True)

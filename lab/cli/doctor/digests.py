@@ -5,6 +5,7 @@ The parties' own modules are not used: the layouts below say what the homes cont
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path, PurePosixPath
 
 from lab.cli.doctor.findings import DoctorFinding, DoctorVerdict
@@ -28,7 +29,7 @@ BANK_DIGESTS = HomeDigests(
             "matches/*/manifest.json",
             "matches/*/label.json",
         ),
-        *("contracts/*.json", "bureaus/*.json", "matching-keys/*key.json"),
+        *("contracts/*.json", "bureaus/*.json", "bureaus/*.restorations", "matching-keys/*key.json"),
     ),
     stores=("evaluations/*.sqlite",),
     named=("setups/*/*.setup",),
@@ -92,6 +93,10 @@ def check_digests(homes: dict[str, Path], progress: Progress = SILENT) -> list[D
 def _check_party(party: HomeLayout, home: Path, layout: HomeDigests, progress: Progress) -> list[DoctorFinding]:
     label = (f"{party.label[0]}：摘要", f"{party.label[1]}: digests")
     name = f"digests_{party.check}"
+    if party is BANK_HOME and _has_former_format(home / party.settings_file):
+        step = ("运行 lab bank upgrade", "run `lab bank upgrade`")
+        former = ("较早版本的目录，文件尚无摘要", "a folder of an earlier version, whose files have no digests yet")
+        return [DoctorFinding(name, label, DoctorVerdict.WRONG, former, step)]
     try:
         found = survey_digests(home, layout, progress)
     except OSError:
@@ -106,6 +111,14 @@ def _check_party(party: HomeLayout, home: Path, layout: HomeDigests, progress: P
     verdict = DoctorVerdict.WRONG if faults else DoctorVerdict.OK
     line = DoctorFinding(name, label, verdict, words, value=len(faults))
     return [line, *(_describe(name, label, path, lost) for path, lost in faults[:_MOST_LISTED])]
+
+
+def _has_former_format(settings: Path) -> bool:
+    """Whether a bank's settings name no format, as those of the version before digests; damaged ones do not say so."""
+    try:
+        return "format" not in tomllib.loads(settings.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
 
 
 def _describe(name: str, label: BilingualText, path: PurePosixPath, lost: bool) -> DoctorFinding:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lab.cli.terminal.output import CommandOutput, prompt_user
+from lab.cli.terminal.output import CommandOutput
+from lab.cli.terminal.password_prompt import read_secret
 from lab.terms.errors import Conflict, InvalidInput, NotAllowed, NotFound
 
 if TYPE_CHECKING:
@@ -186,12 +186,8 @@ def _show_manifest(output: CommandOutput, backup: VerifiedBackup) -> None:
 
 
 def _read_passphrase(*, confirm: bool) -> str:
-    found = os.environ.get(PASSPHRASE_VARIABLE)
-    if found:
-        return found
-    if not sys.stdin.isatty():
-        raise InvalidInput(
-            "Expected the passphrase of the key file; there is no terminal to ask on.",
-            next_step=f"set {PASSPHRASE_VARIABLE}",
-        )
-    return prompt_user("密钥文件口令 passphrase of the key file", secret=True, confirm=confirm)
+    missing = InvalidInput(
+        "Expected the passphrase of the key file; there is no terminal to ask on.",
+        next_step=f"set {PASSPHRASE_VARIABLE}",
+    )
+    return read_secret(PASSPHRASE_VARIABLE, "密钥文件口令 passphrase of the key file", missing, confirm=confirm)

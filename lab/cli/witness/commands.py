@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from lab.cli.terminal.option_types import JsonOption
-from lab.cli.terminal.output import CommandOutput, prompt_user
+from lab.cli.terminal.output import CommandOutput
+from lab.cli.terminal.password_prompt import read_secret
 from lab.terms.errors import InvalidInput
 from lab.terms.keys.fingerprint import check_fingerprint
 from lab.terms.keys.party import Party
@@ -158,12 +157,8 @@ def serve(
 
 
 def _read_passphrase(*, confirm: bool = False) -> str:
-    found = os.environ.get(PASSPHRASE_VARIABLE)
-    if found:
-        return found
-    if not sys.stdin.isatty():
-        raise InvalidInput(
-            "Expected the passphrase of the witness's key; there is no terminal to ask on.",
-            next_step=f"set {PASSPHRASE_VARIABLE}, or make the witness without --passphrase",
-        )
-    return prompt_user("口令 passphrase", secret=True, confirm=confirm)
+    missing = InvalidInput(
+        "Expected the passphrase of the witness's key; there is no terminal to ask on.",
+        next_step=f"set {PASSPHRASE_VARIABLE}, or make the witness without --passphrase",
+    )
+    return read_secret(PASSPHRASE_VARIABLE, "口令 passphrase", missing, confirm=confirm)

@@ -6,13 +6,13 @@ and checked from end to end before anybody relies on it.
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from lab.disk.backup.archive import VerifiedBackup, verify_backup, write_backup
 from lab.disk.backup.backup_keys import BackupKey, BackupRecipient
 from lab.disk.backup.manifest import BackupManifest
+from lab.disk.output_files import describe_disk_error
 from lab.terms.errors import InvalidInput, NotAllowed
 from lab.terms.progress import SILENT, Progress
 
@@ -39,7 +39,7 @@ def write_verified_backup(
         written = write_backup(path, everybody, manifest, sign, sources, progress)
     except OSError as error:
         raise NotAllowed(
-            f"Expected to write {path.name}; the system refused it ({errno.errorcode.get(error.errno or 0, 'error')}).",
+            f"Expected to write {path.name}; the system refused: {describe_disk_error(error)}.",
             next_step="look at the free space and the folder's owner; there is no backup of that name",
         ) from error
     try:

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.simulation.bench.cpu_time import commands_cpu_seconds, process_cpu_seconds
 from lab.simulation.bench.matching_files import ID, LABEL
+from lab.simulation.bench.processor_time import commands_cpu_seconds, process_cpu_seconds
 from lab.simulation.bench.synthetic_firms import write_firm_files
 from lab.simulation.local_deployment import LocalDeployment, ServiceProcess
 from lab.simulation.party_steps import (

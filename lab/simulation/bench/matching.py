@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from lab.simulation.bench.cpu_time import commands_cpu_seconds, process_cpu_seconds
 from lab.simulation.bench.matching_files import ID, LABEL, write_matching_files
 from lab.simulation.bench.processor_time import (
     ProcessorTime,
     add_up,
+    commands_cpu_seconds,
     describe_phase,
+    process_cpu_seconds,
     service_arithmetic_seconds,
 )
 from lab.simulation.local_deployment import LocalDeployment, ServiceProcess

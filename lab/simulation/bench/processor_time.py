@@ -7,10 +7,14 @@ Arithmetic is timed where it is computed (``protocols.matching.arithmetic_time``
 from __future__ import annotations
 
 import re
+import resource
 import urllib.request
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 from lab.terms.errors import Unreachable
 
@@ -61,3 +65,21 @@ def service_arithmetic_seconds(url: str, bureau_home: Path) -> float:
             next_step="read logs/service.log in the run's folder",
         )
     return float(found.group(1))
+
+
+def commands_cpu_seconds() -> float:
+    """Processor seconds so far of the commands that this process started and that have ended, and of their children."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def process_cpu_seconds(pid: int) -> float:
+    """Processor seconds so far of a running process and of its children, ended and running."""
+    total = 0.0
+    with suppress(psutil.Error):
+        root = psutil.Process(pid)
+        for member in (root, *root.children(recursive=True)):
+            with suppress(psutil.Error):
+                used = member.cpu_times()
+                total += used.user + used.system + used.children_user + used.children_system
+    return total

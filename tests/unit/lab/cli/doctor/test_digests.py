@@ -51,3 +51,14 @@ def test_the_command_reads_files_only_when_asked_and_fails_for_damage(
     assert "digests_bank" not in doctor()[1]
     code, wrong = doctor("--deep")
     assert code == 1 and wrong.count("digests_bank") == 2
+
+
+def test_a_folder_of_the_version_before_digests_is_to_be_upgraded_and_nothing_in_it_is_called_damaged(
+    home: BankHome, tmp_path: Path
+) -> None:
+    (home.folder / "bureaus" / "x.json").write_text('{"name": "某局"}')
+    settings = home.folder / "bank.toml"
+    settings.write_text("".join(line for line in settings.read_text().splitlines(True) if "format" not in line))
+    (finding,) = check_digests({"bank": home.folder, "bureau": tmp_path / "none"})
+    assert finding.verdict is DoctorVerdict.WRONG
+    assert "lab bank upgrade" in finding.next_step[1]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,9 @@ from lab.bureau.data.backup.home_restore import RestoreOptions, restore_bureau
 from lab.bureau.data.backup.upgrade import find_upgrade, upgrade_bureau
 from lab.bureau.store import open_database
 from lab.bureau.store.migrate import newest_migration
+from lab.bureau.store.tables import RegisterRow
 from lab.disk.backup.backup_keys import BackupKey, BackupRecipient
+from lab.disk.checked_blocks import CheckedBlocks, table_path
 from lab.terms.errors import Conflict, NotFound
 
 KEY = BackupKey.generate()
@@ -73,3 +77,34 @@ def test_a_lost_database_is_never_made_anew_under_the_bureaus_key(tmp_path: Path
         with pytest.raises(NotFound, match=r"missing or empty.*lab bureau restore"):
             call()
     assert database.exists() == emptied
+
+
+def test_files_of_a_version_without_digests_get_theirs_if_they_are_as_they_were_imported(
+    former: Path, tmp_path: Path, database_url: str
+) -> None:
+    intact, damaged = former / "registers" / "main-1.parquet", former / "registers" / "main-2.parquet"
+    store = open_database(database_url)
+    with store.begin() as session:
+        for version, path in ((1, intact), (2, damaged)):
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            path.write_bytes(b"rows")
+            session.add(
+                RegisterRow(
+                    name="main",
+                    version=version,
+                    id_column="code",
+                    id_kind="uscc",
+                    rows=1,
+                    set_aside=0,
+                    columns="[]",
+                    file=f"registers/{path.name}",
+                    sha256=hashlib.sha256(b"rows").hexdigest(),
+                    source_sha256="0" * 64,
+                    imported_at=datetime.now(UTC),
+                )
+            )
+    store.close()
+    damaged.write_bytes(b"mows")
+    upgrade_bureau(former, tmp_path / "b.age", RECIPIENTS)
+    CheckedBlocks(intact, identity="registers/main-1.parquet").read_block(0)
+    assert not table_path(damaged).exists()

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lab.bank.backup import back_up_bank, restore_bank, upgrade_bank
+from lab.bank.backup.home_backup import back_up_bank, restore_bank, upgrade_bank
 from lab.bank.home import FOLDER_FORMAT, BankHome
 from lab.bank.keys import BankKeys
 from lab.bank.matching.evaluation_store import open_evaluation_store
@@ -51,12 +51,14 @@ def test_a_folder_of_an_earlier_version_is_backed_up_and_brought_forward(
 ) -> None:
     settings = bank[0].folder / "bank.toml"
     settings.write_text(settings.read_text().replace(f"format = {FOLDER_FORMAT}\n", ""))
-    former = BankHome.open(bank[0].folder)
+    with pytest.raises(Conflict, match="earlier version of this program: it has format 0"):
+        BankHome.open(bank[0].folder)
+    former = BankHome.open(bank[0].folder, earlier=True)
     assert former.format == 0
     made = upgrade_bank(former, bank[1], tmp_path / "b.age", RECIPIENTS)
     assert made.manifest.facts["format"] == 0 and BankHome.open(former.folder).format == FOLDER_FORMAT
     restore_bank(tmp_path / "b.age", KEY, tmp_path / "new")
-    assert BankHome.open(tmp_path / "new").format == 0
+    assert BankHome.open(tmp_path / "new", earlier=True).format == 0
 
 
 def test_a_folder_of_a_later_version_is_refused(bank: tuple[BankHome, BankKeys]) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+from lab.bank.backup.folder_upgrade import check_former_files, upgrade_folder
 from lab.bank.home import FOLDER_FORMAT, BankHome
 from lab.bank.keys import BankKeys
 from lab.bank.runs.store import finished_runs
@@ -69,7 +70,7 @@ def restore_bank(
     The tree heads of bureaus go back with the rest: the first answer of each bureau brings them forward again.
     """
     with restoring(path, key, "bank", folder, fingerprint=fingerprint, progress=progress) as restored:
-        found = BankHome.open(restored.draft)
+        found = BankHome.open(restored.draft, earlier=True)
         if restored.backup.manifest.public_key not in found.own_public_keys:
             raise NotAuthentic(
                 "The settings in the backup name another bank's key than the one that signed it.",
@@ -87,16 +88,22 @@ def upgrade_bank(
 ) -> VerifiedBackup:
     """Back up the bank to the new file ``path`` and bring its folder to this version's format; returns the backup.
 
-    Raises ``InvalidInput`` for a contract, pin or run that cannot be read, before anything is changed.
+    No job may run meanwhile. Raises ``InvalidInput`` for a contract, pin or run that cannot be read, before anything is
+    changed.
     """
     check_readable(home)
     made = back_up_bank(home, keys, path, recipients, progress)
-    home.set_format(FOLDER_FORMAT)
+    upgrade_folder(home)
+    check_readable(BankHome.open(home.folder))
     return made
 
 
 def check_readable(home: BankHome) -> None:
-    """Raise ``InvalidInput`` unless every pin, contract and manifest of a run can be read by this version."""
+    """Raise ``InvalidInput`` unless every pin, contract and manifest of a run can be read, by this version or, in a
+    folder of an earlier format, for its upgrade."""
+    if home.format < FOLDER_FORMAT:
+        check_former_files(home)
+        return
     home.pins()
     for contract_file in sorted((home.folder / "contracts").glob("*.v*.json")):
         contract, _, number = contract_file.stem.rpartition(".v")
