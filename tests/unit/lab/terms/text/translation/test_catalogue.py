@@ -76,3 +76,15 @@ def test_what_can_be_read_in_two_ways_is_not_translated() -> None:
     catalogue = MessageCatalogue({"Job": (template,)}, {})
     assert catalogue.translate("Job a of b ended.") == "b 的作业 a 已结束。"
     assert catalogue.translate("Job a of b of c ended.") is None
+
+
+def test_each_part_of_a_list_in_a_gap_is_translated() -> None:
+    found = translate_message(
+        "Expected only known variables SHULAB_… in the environment; found A (did you mean B?), C."
+    )
+    assert found == "环境中应只有已知的变量 SHULAB_…；有 A（是否指 B？）、C。"
+    faults = 'items.a.grade = "interal" is not known (nearest: internal); items.b: found no table'
+    whole = f"Expected a dictionary of [items.COLUMN] tables with known keys and words; found 2 faults: {faults}."
+    found = translate_message(whole)
+    assert found is not None
+    assert found.endswith('items.a.grade = "interal" 不是已知的（最接近：internal）；items.b：不是表。')
