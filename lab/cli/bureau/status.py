@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from sqlalchemy import func, select
 from sqlalchemy.engine import make_url
@@ -22,9 +22,8 @@ from lab.bureau.store.migrate import newest_migration, schema_version
 from lab.bureau.store.tables import AccountRow, BankRow, BatchRow, ContractVersionRow, JobRow, ModelRow, RegisterRow
 from lab.cli.terminal.option_types import BureauHomeOption, JsonOption
 from lab.cli.terminal.output import CommandOutput
-from lab.cli.terminal.status import PartyStatus, StatusLine, disk_line, listed, show_status
+from lab.cli.terminal.status import PartyStatus, StatusLine, disk_line, ends_soon, listed, show_status
 
-_SOON = timedelta(days=14)
 _WAITING_STATES = {
     "draft": ("草拟", "submit it: `lab officer submit ID`"),
     "submitted": ("待审核", "review it: `lab officer review ID`"),
@@ -49,8 +48,9 @@ def _database_lines(home: BureauHome) -> Iterator[StatusLine]:
         version, newest = schema_version(store.engine), newest_migration()
         label = ("数据库", "database")
         if version != newest:
-            step = "any command that opens the bureau brings it up to date" if (version or "") < newest else ""
-            step = step or "run the later version of this program that this database is of"
+            step = "run the later version of this program that this database is of"
+            if (version or "") < newest:
+                step = "stop the service and run `lab bureau upgrade --backup FOLDER --recipient KEY`"
             found = f"{kind}, 版本 migration {version or '-'}; 本程序 this program: {newest}"
             yield StatusLine("database", label, found, step, True)
             return
@@ -107,7 +107,9 @@ def _contract_lines(session: Session, now: datetime) -> Iterator[StatusLine]:
         if names:
             yield StatusLine(f"contracts:{state}", (f"合同{zh}", f"contracts {state}"), listed(names), step, True)
     ending = [
-        one.contract.id for one, state in states if state == "active" and now <= one.contract.expires < now + _SOON
+        one.contract.id
+        for one, state in states
+        if state == "active" and ends_soon(one.contract.valid_from, one.contract.expires, now)
     ]
     if ending:
         step = "agree with the bank on a contract that follows, or let it end"

@@ -64,9 +64,12 @@ def doctor(
     if deep:
         findings += check_digests(homes, out.progress)
     wrong = [finding for finding in findings if finding.verdict is DoctorVerdict.WRONG]
-    out.table(
-        "体检 Doctor", ("检查 check", "结论 verdict", "情况 found", "下一步 next step"), [*map(_finding_row, findings)]
-    )
+    out.table("体检 Doctor", ("检查 check", "结论 verdict", "情况 found"), [*map(_finding_row, findings)])
+    for finding in findings:
+        if any(finding.next_step):
+            check, step = finding.label, finding.next_step
+            out.say(f"下一步 next: {check[0]}：{step[0]}")
+            out.say(f"    {check[1]}: {step[1]}")
     if wrong:
         named = ", ".join(dict.fromkeys(finding.check for finding in wrong))
         out.say(f"有 {len(wrong)} 项需要处理 To be corrected: {named}")
@@ -82,7 +85,6 @@ def _finding_row(finding: DoctorFinding) -> tuple[str, ...]:
         join_visible_lines(finding.label),
         VERDICT_LABELS[finding.verdict],
         _join_languages(finding.found),
-        _join_languages(finding.next_step),
     )
 
 
