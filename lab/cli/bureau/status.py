@@ -109,7 +109,7 @@ def _contract_lines(session: Session, now: datetime) -> Iterator[StatusLine]:
     ending = [
         one.contract.id
         for one, state in states
-        if state == "active" and ends_soon(one.contract.valid_from, one.contract.expires, now)
+        if state == "active" and ends_soon(one.contract.starts, one.contract.expires, now)
     ]
     if ending:
         step = "agree with the bank on a contract that follows, or let it end"

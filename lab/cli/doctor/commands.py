@@ -19,7 +19,7 @@ from lab.cli.doctor.machine import check_machine
 from lab.cli.terminal.option_types import JsonOption
 from lab.cli.terminal.output import CommandOutput
 from lab.terms.text.bilingual import BilingualText
-from lab.terms.text.escaping import join_visible_lines
+from lab.terms.text.escaping import escape_hidden, join_visible_lines
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="体检 Doctor.")
 
@@ -69,7 +69,7 @@ def doctor(
         if any(finding.next_step):
             check, step = finding.label, finding.next_step
             out.say(f"下一步 next: {check[0]}：{step[0]}")
-            out.say(f"    {check[1]}: {step[1]}")
+            out.print_text(f"    {escape_hidden(f'{check[1]}: {step[1]}')}")
     if wrong:
         named = ", ".join(dict.fromkeys(finding.check for finding in wrong))
         out.say(f"有 {len(wrong)} 项需要处理 To be corrected: {named}")
