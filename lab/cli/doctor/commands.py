@@ -5,6 +5,7 @@ It belongs to neither party and opens no secret.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -64,12 +65,7 @@ def doctor(
     if deep:
         findings += check_digests(homes, out.progress)
     wrong = [finding for finding in findings if finding.verdict is DoctorVerdict.WRONG]
-    out.table("体检 Doctor", ("检查 check", "结论 verdict", "情况 found"), [*map(_finding_row, findings)])
-    for finding in findings:
-        if any(finding.next_step):
-            check, step = finding.label, finding.next_step
-            out.say(f"下一步 next: {check[0]}：{step[0]}")
-            out.print_text(f"    {escape_hidden(f'{check[1]}: {step[1]}')}")
+    _show_findings(out, findings)
     if wrong:
         named = ", ".join(dict.fromkeys(finding.check for finding in wrong))
         out.say(f"有 {len(wrong)} 项需要处理 To be corrected: {named}")
@@ -78,6 +74,16 @@ def doctor(
     out.print_result({"ok": not wrong, "findings": [finding.as_dict() for finding in findings]})
     if wrong:
         raise typer.Exit(1)
+
+
+def _show_findings(out: CommandOutput, findings: Sequence[DoctorFinding]) -> None:
+    """A table of verdicts, and below it what to do: beside them it would not fit on a narrow screen."""
+    out.table("体检 Doctor", ("检查 check", "结论 verdict", "情况 found"), [*map(_finding_row, findings)])
+    for finding in findings:
+        if any(finding.next_step):
+            check, step = finding.label, finding.next_step
+            out.say(f"下一步 next step: {check[0]}：{step[0]}")
+            out.print_text(f"    {escape_hidden(f'{check[1]}: {step[1]}')}")
 
 
 def _finding_row(finding: DoctorFinding) -> tuple[str, ...]:
