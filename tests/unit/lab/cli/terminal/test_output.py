@@ -66,8 +66,8 @@ def test_a_bar_is_drawn_with_what_the_terminal_can_print(encoding, bar) -> None:
 
 @pytest.mark.parametrize(("name", "total", "shown"), [("import", 10_646_210, "100%"), ("match", 800, "800/800")])
 def test_progress_is_whole_on_a_narrow_screen(name, total, shown) -> None:
-    console = SafeConsole(file=io.StringIO(), width=80)
-    with TerminalProgress(console).stage(name, total) as stage:
+    terminal = io.StringIO()
+    with TerminalProgress(SafeConsole(file=terminal, width=80)).stage(name, total) as stage:
         stage.advance(total)
-    line = console.file.getvalue().strip()
+    line = terminal.getvalue().strip()
     assert shown in line and "…" not in line
