@@ -100,8 +100,11 @@ def _unknown(shown: str, known: Iterable[str], word: str, listed: Iterable[str] 
     known = list(known)
     nearest = nearest_name(word, known)
     listed = listed or (known if len(known) <= len(ENTRY_KEYS) else ())
-    advice = f"nearest: {nearest}" if nearest else hint or (f"known: {', '.join(listed)}" if listed else "")
-    return f"{shown} is not known{f' ({advice})' if advice else ''}"
+    if nearest:
+        return f"{shown} is not known (nearest: {nearest})"
+    if hint:
+        return f"{shown} is not known ({hint})"
+    return f"{shown} is not known (known: {', '.join(listed)})" if listed else f"{shown} is not known"
 
 
 def _description(column: str, entry: Mapping[str, Any]) -> FeatureDescription:

@@ -21,6 +21,7 @@ from lab.terms.errors import InvalidInput, ShulabError
 
 _GIVEN_OUT = "given-out.json"
 NOTHING_CHARGED = "nothing was charged: the results of an earlier run of the same job were given out"
+_NOTHING_CHARGED_ZH = "未计费：给出的是同一作业此前一次运行的结果"
 
 
 def give_out(run: FinishedRun, out: Path) -> dict[str, Any]:
@@ -71,11 +72,12 @@ def has_waiting_runs(runs: Path, contract: str) -> bool:
 
 def describe_given_out(run: FinishedRun, manifest: dict[str, Any]) -> dict[str, Any]:
     """The manifest of a run that was given out once more, instead of a job that is charged."""
+    which = f"run {run.folder.name}, register {run.manifest.get('register', '')}"
     return manifest | {
         "charged": False,
         "warnings": [
             *manifest["warnings"],
-            f"{NOTHING_CHARGED} (run {run.folder.name}, register {run.manifest.get('register', '')})",
+            f"{NOTHING_CHARGED} ({which}) · {_NOTHING_CHARGED_ZH}（{which}）",
         ],
     }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -16,11 +16,9 @@ from lab.bank.runs.store import finished_runs, unfinished_run_folders
 from lab.cli.bank.options import ConnectionOptions, open_keys
 from lab.cli.terminal.command_options import take_options
 from lab.cli.terminal.output import CommandOutput
-from lab.cli.terminal.status import PartyStatus, StatusLine, disk_line, listed, show_status
+from lab.cli.terminal.status import PartyStatus, StatusLine, disk_line, ends_soon, listed, show_status
 from lab.terms.contract.document import SignedContract
 from lab.terms.errors import ShulabError
-
-_SOON = timedelta(days=14)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +79,7 @@ def _contract_line(signed: SignedContract, now: datetime) -> StatusLine:
         return StatusLine(item, label, f"{until}: 已到期 over")
     if signed.bureau_signature is None:
         return StatusLine(item, label, f"{until}: 等待数据局批准 the bureau has to approve it")
-    if contract.expires - now < _SOON:
+    if ends_soon(contract.starts, contract.expires, now):
         step = f"ask the bureau for a contract that follows {contract.id}"
         return StatusLine(item, label, f"{until}: 即将到期 ends soon", step, True)
     return StatusLine(item, label, f"{until}: 双方已签 signed by both")

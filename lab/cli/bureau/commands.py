@@ -24,6 +24,7 @@ from lab.cli.terminal.column_table import show_columns, summary_lines
 from lab.cli.terminal.command_options import take_options
 from lab.cli.terminal.option_types import BureauHomeOption, JsonOption
 from lab.cli.terminal.output import CommandOutput
+from lab.cli.terminal.status import listed
 from lab.terms.names import IdKind
 
 app = typer.Typer(
@@ -159,7 +160,10 @@ def _show_import(out: CommandOutput, done: RegisterImport) -> None:
         reasons = ", ".join(f"{reason}: {count}" for reason, count in done.rejection_counts.items())
         out.say(f"另存 Set aside {done.set_aside} ({reasons}): {done.rejected_file}")
     if done.undescribed:
-        out.say(f"词典中未说明的列 Columns that the dictionary does not describe: {len(done.undescribed)}")
+        names = listed(done.undescribed)
+        out.say(f"词典中未说明的列 Columns that the dictionary does not describe: {len(done.undescribed)}: {names}")
+        out.say("其敏感级视同最高，涉及它们的合同须两个部门批准")
+        out.say("they count as the most sensitive: contracts over them need two departments")
     show_columns(out, "列 Columns", summary_lines(done.column_summaries))
     for warning in [*done.warnings, *_drift_lines(done)]:
         out.say(f"注意 Note: {warning}")

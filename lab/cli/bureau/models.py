@@ -102,7 +102,7 @@ def train(options: TrainOptions) -> None:
             version = next_version(session, options.name)
         described = settle_descriptions(
             {column: item.as_feature_words for column, item in items.items()},
-            (report.feature for report in reports.values()),
+            (report.feature for report in reports.values() if not report.without_inputs),
         )
         pilot = join_pilot(
             bureau.snapshots.frame(snapshot),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from sqlalchemy import func, select
 from sqlalchemy.engine import make_url
@@ -22,9 +22,8 @@ from lab.bureau.store.migrate import newest_migration, schema_version
 from lab.bureau.store.tables import AccountRow, BankRow, BatchRow, ContractVersionRow, JobRow, ModelRow, RegisterRow
 from lab.cli.terminal.option_types import BureauHomeOption, JsonOption
 from lab.cli.terminal.output import CommandOutput
-from lab.cli.terminal.status import PartyStatus, StatusLine, disk_line, listed, show_status
+from lab.cli.terminal.status import PartyStatus, StatusLine, disk_line, ends_soon, listed, show_status
 
-_SOON = timedelta(days=14)
 _WAITING_STATES = {
     "draft": ("草拟", "submit it: `lab officer submit ID`"),
     "submitted": ("待审核", "review it: `lab officer review ID`"),
@@ -68,7 +67,7 @@ def _next_step_of_version(version: str | None, newest: str) -> str:
     if version is None:
         return "the database is empty: restore a backup into a new folder (`lab bureau restore`)"
     if version < newest:
-        return "stop the service and run `lab bureau upgrade --backup FILE`, which backs it up first"
+        return "stop the service and run `lab bureau upgrade --backup FOLDER --recipient KEY`, which backs it up first"
     return "run the later version of this program that this database is of"
 
 
@@ -115,7 +114,9 @@ def _contract_lines(session: Session, now: datetime) -> Iterator[StatusLine]:
         if names:
             yield StatusLine(f"contracts:{state}", (f"合同{zh}", f"contracts {state}"), listed(names), step, True)
     ending = [
-        one.contract.id for one, state in states if state == "active" and now <= one.contract.expires < now + _SOON
+        one.contract.id
+        for one, state in states
+        if state == "active" and ends_soon(one.contract.starts, one.contract.expires, now)
     ]
     if ending:
         step = "agree with the bank on a contract that follows, or let it end"

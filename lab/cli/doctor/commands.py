@@ -5,6 +5,7 @@ It belongs to neither party and opens no secret.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,7 +23,7 @@ from lab.cli.doctor.status import ask_party
 from lab.cli.terminal.option_types import JsonOption
 from lab.cli.terminal.output import CommandOutput
 from lab.terms.text.bilingual import BilingualText
-from lab.terms.text.escaping import join_visible_lines
+from lab.terms.text.escaping import escape_hidden, join_visible_lines
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="体检 Doctor.")
 
@@ -67,9 +68,7 @@ def doctor(
     if deep:
         findings += check_digests(homes, out.progress)
     wrong = [finding for finding in findings if finding.verdict is DoctorVerdict.WRONG]
-    out.table(
-        "体检 Doctor", ("检查 check", "结论 verdict", "情况 found", "下一步 next step"), [*map(_finding_row, findings)]
-    )
+    _show_findings(out, findings)
     if wrong:
         named = ", ".join(dict.fromkeys(finding.check for finding in wrong))
         out.say(f"有 {len(wrong)} 项需要处理 To be corrected: {named}")
@@ -101,12 +100,21 @@ def _check_opens(party: HomeLayout, folder: Path) -> DoctorFinding:
     return replace(finding, verdict=DoctorVerdict.WRONG, found=(f"{folder}: {found}",) * 2, next_step=(step, step))
 
 
+def _show_findings(out: CommandOutput, findings: Sequence[DoctorFinding]) -> None:
+    """A table of verdicts, and below it what to do: beside them it would not fit on a narrow screen."""
+    out.table("体检 Doctor", ("检查 check", "结论 verdict", "情况 found"), [*map(_finding_row, findings)])
+    for finding in findings:
+        if any(finding.next_step):
+            check, step = finding.label, finding.next_step
+            out.say(f"下一步 next step: {check[0]}：{step[0]}")
+            out.print_text(f"    {escape_hidden(f'{check[1]}: {step[1]}')}")
+
+
 def _finding_row(finding: DoctorFinding) -> tuple[str, ...]:
     return (
         join_visible_lines(finding.label),
         VERDICT_LABELS[finding.verdict],
         _join_languages(finding.found),
-        _join_languages(finding.next_step),
     )
 
 

@@ -125,10 +125,8 @@ def check_x25519_path() -> DoctorFinding:
     able = has_avx512_ifma()
     zh = {True: "有", False: "没有", None: "未说明是否有"}[able]
     en = {True: "has", False: "does not have", None: "does not say whether it has"}[able]
-    found = (
-        f"通用 portable：{selected.reason}；处理器{zh} AVX-512 IFMA",
-        f"portable: {selected.reason}; the processor {en} AVX-512 IFMA",
-    )
+    why = "" if able is False and "IFMA" in selected.reason else f"{selected.reason}; "  # else it says so twice
+    found = (f"通用 portable：{why}处理器{zh} AVX-512 IFMA", f"portable: {why}the processor {en} AVX-512 IFMA")
     return DoctorFinding(
         "x25519",
         label,

@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.box import HEAVY
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.panel import Panel
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
+    ProgressColumn,
+    Task,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
@@ -28,6 +30,7 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bars
 from rich.segment import Segment
+from rich.table import Column
 from rich.text import Text
 from typer.exceptions import TyperException
 
@@ -75,17 +78,47 @@ STAGE_LABELS: dict[str, str] = {
     "copy-database": "复制数据库 copy database",
 }
 
+_DRAWN = {"█": "#", "░": ".", "━": "=", "─": "-", "◆": "*"}
+"""What bars are drawn with, and what stands for each in an encoding without it: GBK has no ``░``."""
+_STAGE_WIDTH = 31
+_LONGEST_COUNT = 99_999
+
 
 class SafeConsole(Console):
     """A console that interprets no markup and shows every character: text is escaped once more after layout."""
 
     def __init__(self, *, stderr: bool = False, width: int | None = None, file: Any = None) -> None:
         super().__init__(stderr=stderr, width=width, file=file, markup=False, emoji=False, highlight=False)
+        self._replaced = {ord(drawn): plain for drawn, plain in _DRAWN.items() if not _has_character(self, drawn)}
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """The segments that rich prints, their text escaped again."""
+        """The segments that rich prints, their text escaped again; bars in signs that the terminal's encoding has."""
         for segment in super().render(renderable, options):
-            yield segment if segment.control else Segment(VisibleText(segment.text), segment.style)
+            if not segment.control:
+                segment = Segment(VisibleText(segment.text.translate(self._replaced)), segment.style)
+            yield segment
+
+
+def _has_character(console: Console, character: str) -> bool:
+    try:
+        return bool(character.encode(console.encoding))
+    except (UnicodeEncodeError, LookupError):
+        return False
+
+
+class _StageColumn(ProgressColumn):
+    """The stage's name, as wide as the longest in a terminal: a Chinese character takes two places."""
+
+    def render(self, task: Task) -> Text:
+        return Text("  " + task.description + " " * max(0, _STAGE_WIDTH - cell_len(task.description)), no_wrap=True)
+
+
+class _DoneColumn(ProgressColumn):
+    """How many units are done, or the share of them where the numbers are long, as those of bytes are."""
+
+    def render(self, task: Task) -> Text:
+        done, total = int(task.completed), int(task.total or 1)
+        return Text(f"{done}/{total}" if total <= _LONGEST_COUNT else f"{done / total:.0%}", no_wrap=True)
 
 
 class _BarStage:
@@ -109,9 +142,9 @@ class TerminalProgress:
         """Draw a bar for one stage of ``total`` units until the block ends."""
         if self._bars is None:
             self._bars = Bars(
-                TextColumn("  {task.description:<28}", markup=False),
+                _StageColumn(Column(no_wrap=True)),
                 BarColumn(bar_width=32),
-                MofNCompleteColumn(),
+                _DoneColumn(Column(no_wrap=True)),
                 TimeElapsedColumn(),
                 TextColumn("剩余 left", markup=False),
                 TimeRemainingColumn(),
@@ -144,6 +177,11 @@ class CommandOutput:
     def say(self, line: str) -> None:
         """One line for the person (stderr under ``--json``)."""
         self.page.print(Text(escape_hidden(line)), soft_wrap=True)
+
+    def say_next_step(self, step: str) -> None:
+        """What a person may do next, in the languages in which errors are printed."""
+        for line in _in_both_languages("下一步 next: ", step):
+            self.page.print(Text(line), soft_wrap=True)
 
     def alert(self, line: str) -> None:
         """As ``say``, for a line that must not be overlooked."""

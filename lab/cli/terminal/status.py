@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from lab.terms.text.bilingual import BilingualText
 
 _LEAST_FREE_BYTES = 1_000_000_000
 _LEAST_FREE_SHARE = 0.05
+_SOON = timedelta(days=14)
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def show_status(output: CommandOutput, status: PartyStatus) -> None:
         [(" ".join(line.label), ("! " if line.waits else "") + line.found) for line in status.lines],
     )
     for step in status.next_steps:
-        output.say(f"下一步 next: {step}")
+        output.say_next_step(step)
 
 
 def disk_line(folder: Path) -> StatusLine:
@@ -73,6 +75,14 @@ def disk_line(folder: Path) -> StatusLine:
     low = usage.free < _LEAST_FREE_BYTES or usage.free < _LEAST_FREE_SHARE * usage.total
     found = f"{usage.free / 1e9:.1f} / {usage.total / 1e9:.1f} GB 可用 free"
     return StatusLine("disk", ("磁盘", "disk"), found, "free some space on the disk of this folder" if low else "", low)
+
+
+def ends_soon(starts: datetime, expires: datetime, now: datetime) -> bool:
+    """Whether a contract in force has so little time left that a person should see to the next one.
+
+    That is 14 days, and of a short contract its last quarter: one made for 14 days does not end soon on its first day.
+    """
+    return now <= expires < now + min(_SOON, (expires - starts) / 4)
 
 
 def listed(names: Iterable[str], *, most: int = 5) -> str:

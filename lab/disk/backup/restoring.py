@@ -76,7 +76,7 @@ def check_empty(home: Path) -> None:
     """Raise ``Conflict`` unless ``home`` is missing, or an empty folder."""
     if home.is_symlink() or (home.exists() and (not home.is_dir() or any(home.iterdir()))):
         raise Conflict(
-            f"Expected an empty or new folder to restore into; {home.name} has something in it.",
+            f"Expected an empty or new folder to restore into; {home} has something in it.",
             next_step="name another --home, or move the folder away; a restore never writes over anything",
         )
 

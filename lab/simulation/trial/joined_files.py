@@ -152,7 +152,7 @@ def _read_party_file(
     if absent:
         raise InvalidInput(
             f"Expected the columns {', '.join(absent)} in {name}; its header does not have them.",
-            next_step=f"check --id, --label and --{party}-columns against the file's first line",
+            next_step=f"check --id, --label and {f'--{party}-columns'} against the file's first line",
         )
     features = [column for column in (columns or frame.columns) if column not in (options.id_column, options.label)]
     if not features:

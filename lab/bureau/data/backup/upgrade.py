@@ -20,7 +20,7 @@ from lab.bureau.store.tables import ModelRow, RegisterRow
 from lab.disk.backup.backup_keys import BackupRecipient
 from lab.disk.checked_blocks import table_path, write_digests
 from lab.tables.table_reader import hash_file
-from lab.terms.errors import InvalidInput, NotFound
+from lab.terms.errors import InvalidInput
 from lab.terms.progress import SILENT, Progress
 
 

@@ -36,6 +36,14 @@ class ColumnReport:
 
     __pydantic_config__ = STRICT_CONFIG
 
+    @property
+    def without_inputs(self) -> bool:
+        """Whether there are readable cells and no input of a model among them: a name that each enterprise has alone.
+
+        ``feature`` is then numeric without a value, which is not how the cells were read.
+        """
+        return self.profile.missing == self.profile.rows and self.missing + self.unreadable < self.rows
+
 
 def measure_columns(
     sample: pl.DataFrame, summaries: Sequence[ColumnSummary], descriptions: Mapping[str, FeatureDescription]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
+from lab.tables.code_list import usual_id_columns
 from lab.tables.table_file import TableChunk, TextTable
 from lab.terms.errors import InvalidInput
 from lab.terms.identifiers import IdentifierNote, normalise_identifiers
@@ -45,9 +46,12 @@ def choose_columns(found: Sequence[str], id_column: str, wanted: Sequence[str]) 
     """The columns to import: those named, or all but the identifier; raises ``InvalidInput`` for missing ones."""
     absent = [column for column in (id_column, *wanted) if column not in found]
     if absent:
+        usual = usual_id_columns(found) if id_column in absent else []
         raise InvalidInput(
             f"Expected the columns {', '.join(absent[:20])}; the file's header does not have them.",
-            next_step="check --id and --columns against the header",
+            next_step=f"say --id {usual[0]}, which the header has"
+            if usual
+            else "check --id and --columns against the header",
         )
     columns = [column for column in (wanted or found) if column != id_column]
     _check_names(columns)

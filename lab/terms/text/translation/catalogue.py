@@ -21,6 +21,8 @@ from importlib.resources import files
 
 _GAP = "{}"
 _PLACE = re.compile(r"\{([0-9]*)\}")
+_BETWEEN = {"; ": "；", ", ": "、"}
+"""What stands between the parts of a list in a gap, in English and in Chinese; each part is translated by itself."""
 _MOST_NESTED = 3
 """How deep a message may stand in another: the other party's error, in the sentence that reports it."""
 
@@ -77,7 +79,14 @@ class MessageCatalogue:
     def _translate_value(self, value: str, depth: int) -> str:
         if value in self.words:
             return self.words[value]
-        return (self.translate(value, depth=depth + 1) if depth < _MOST_NESTED else None) or value
+        if depth == _MOST_NESTED:
+            return value
+        for between, chinese in _BETWEEN.items():
+            parts = value.split(between)
+            translated = [self.translate(part, depth=_MOST_NESTED) for part in parts]
+            if any(translated) and len(parts) > 1:
+                return chinese.join(one or part for one, part in zip(translated, parts, strict=True))
+        return self.translate(value, depth=depth + 1) or value
 
 
 def translate_message(text: str) -> str | None:

@@ -23,7 +23,7 @@ from lab.bureau.key_management.keys import BureauKeys
 from lab.bureau.store import migrate, open_database
 from lab.cli.doctor import homes as doctor_homes
 from lab.cli.doctor import installation, machine
-from lab.cli.doctor.commands import _finding_row
+from lab.cli.doctor.commands import _show_findings
 from lab.cli.doctor.findings import DoctorFinding, DoctorVerdict
 from lab.cli.doctor.homes import BANK_HOME, BUREAU_HOME, HomeLayout, check_home
 from lab.cli.doctor.installation import LIBRARIES, LibraryCheck, check_library, check_x25519_path, has_avx512_ifma
@@ -137,9 +137,10 @@ def test_the_name_of_an_extra_is_shown_with_its_brackets(capsys: pytest.CaptureF
     finding = DoctorFinding(
         "x", ("甲", "a"), DoctorVerdict.NOTE, ("无 [fast]", "no [fast]"), ("装 [fast]", "get 'shulab[fast]'")
     )
-    CommandOutput().table("t", ("a", "b", "c", "d"), [_finding_row(finding)])
+    _show_findings(CommandOutput(), [finding])
     shown = capsys.readouterr().out
     assert "no [fast]" in shown and "'shulab[fast]'" in shown
+    assert "next step" in shown and "\\u" not in shown
 
 
 @pytest.mark.parametrize("removed", [BANK_ONLY, BUREAU_ONLY], ids=["at the bureau", "at a bank"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import sys
 import pytest
 
 from lab.cli.officer.draft_options import _parse_witnesses
+from lab.cli.terminal.output import SafeConsole, TerminalProgress
 from lab.terms.errors import InvalidInput
 
 
@@ -52,3 +54,20 @@ def test_a_quorum_that_cannot_be_says_which_could() -> None:
     with pytest.raises(InvalidInput, match="found 2") as found:
         _parse_witnesses([key], 2)
     assert found.value.next_step == "give 1 to 1, or leave it out"
+
+
+@pytest.mark.parametrize(("encoding", "bar"), [("utf-8", "██░░─◆"), ("gbk", "██..─◆"), ("latin-1", "##..-*")])
+def test_a_bar_is_drawn_with_what_the_terminal_can_print(encoding, bar) -> None:
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    SafeConsole(file=terminal, width=80).print("██░░─◆")
+    terminal.seek(0)
+    assert terminal.read().strip() == bar
+
+
+@pytest.mark.parametrize(("name", "total", "shown"), [("import", 10_646_210, "100%"), ("match", 800, "800/800")])
+def test_progress_is_whole_on_a_narrow_screen(name, total, shown) -> None:
+    terminal = io.StringIO()
+    with TerminalProgress(SafeConsole(file=terminal, width=80)).stage(name, total) as stage:
+        stage.advance(total)
+    line = terminal.getvalue().strip()
+    assert shown in line and "…" not in line

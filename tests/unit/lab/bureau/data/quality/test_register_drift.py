@@ -27,7 +27,7 @@ from lab.terms.errors import InvalidInput
 from models.bureau.model import Model
 from models.bureau.training.settings import TrainingSettings
 from models.bureau.training.trainer import train_model
-from models.shared.features import describe_columns
+from models.shared.features import describe_columns, settle_descriptions
 
 ROWS = 2_000
 
@@ -152,3 +152,14 @@ def test_a_sample_is_spread_over_all_row_groups(tmp_path: Path) -> None:
     for wanted in (1, 1_000, 100_000, rows, 2 * rows):
         found = spread_rows(tmp_path / "register", ["a"], wanted)
         assert found["a"].to_list() == frame["a"].gather_every(max(1, -(-rows // wanted))).to_list()
+
+
+def test_training_reads_a_column_of_names_as_the_import_did() -> None:
+    public = register(1).with_columns(name=pl.Series([f"第{number}公司" for number in range(ROWS)]))
+    found = reports(public)
+    assert [name for name, report in found.items() if report.without_inputs] == ["name"]
+    described = settle_descriptions({}, (one.feature for one in found.values() if not one.without_inputs))
+    bank = pl.DataFrame({"overdue": [str(number % 7) for number in range(ROWS)]})
+    label = np.arange(ROWS) % 7 > 4
+    model = train_model(public, bank, label.astype(int), TrainingSettings(trees=5, public_descriptions=described)).model
+    assert "name" in {feature.name for feature in model.public_features}

@@ -100,3 +100,15 @@ def test_a_message_is_read_as_a_regular_expression_reads_it(text: str, parts: li
     english = "".join([*parts, "{}"])
     expected = [re.fullmatch(gap.join(english.split("{}")), text) for gap in ("(.*?)", "(.*)")]
     assert MessageTemplate(english, "").match(text) == tuple(one.groups() for one in expected if one)
+
+
+def test_each_part_of_a_list_in_a_gap_is_translated() -> None:
+    found = translate_message(
+        "Expected only known variables SHULAB_… in the environment; found A (did you mean B?), C."
+    )
+    assert found == "环境中应只有已知的变量 SHULAB_…；有 A（是否指 B？）、C。"
+    faults = 'items.a.grade = "interal" is not known (nearest: internal); items.b: found no table'
+    whole = f"Expected a dictionary of [items.COLUMN] tables with known keys and words; found 2 faults: {faults}."
+    found = translate_message(whole)
+    assert found is not None
+    assert found.endswith('items.a.grade = "interal" 不是已知的（最接近：internal）；items.b：不是表。')
