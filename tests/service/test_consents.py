@@ -70,7 +70,9 @@ def test_a_steward_imports_counts_shows_and_withdraws(front: Front, steward: Pat
     gone.write_text("code\n" + "\n".join(CODES[1:3]) + "\n")
     words = ("steward", "consent", "withdraw", CODES[0], "--file", gone, "--bank", BANK, "--reason", "by letter")
     assert front.ok(*words, session=steward) == {"enterprises": 3, "consents": 3, "warnings": []}
-    (warning,) = front.ok(*words, session=steward)["warnings"]
+    nobody = front.lab(*words, session=steward)
+    assert nobody.returncode == 3, nobody.stderr
+    (warning,) = json.loads(nobody.stdout)["warnings"]
     assert warning.startswith("3 of 3 enterprises had no consent to withdraw")
     gone.write_text(f"code,note\n{CODES[4]},\n{CODES[5]},moved, see the file\n")
     front.fails(3, "steward", "consent", "withdraw", "--file", gone, "--reason", "by letter", session=steward)

@@ -149,7 +149,8 @@ def test_a_plan_becomes_the_contract_under_which_the_portfolio_is_matched_and_sc
     scored = planning.lab("score", planning.portfolio, "--contract", contract, "--out", out)
     assert scored.returncode == 0, scored.stderr
     assert json.loads(scored.stdout)["scored"] == 20
-    again = planning.lab("score", planning.portfolio, "--contract", contract, "--out", tmp_path / "again.csv")
+    words = ("--contract", contract, "--out", tmp_path / "again.csv", "--again")
+    again = planning.lab("score", planning.portfolio, *words)
     assert again.returncode == 4, again.stderr
 
 

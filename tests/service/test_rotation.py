@@ -135,7 +135,7 @@ def test_a_job_half_done_ends_under_its_own_keys_and_the_next_uses_the_new_ones(
     goes_on(bank, client)
     assert lab("bureau", "close-epochs", "--home", home)["destroyed"] == [1]
 
-    again = start_client(bank, contract, bank.portfolio(firms(*range(ROWS)), "again.csv"))
+    again = start_client(bank, contract, bank.portfolio(firms(*range(ROWS)), "again.csv"), "--again")
     assert again.wait(180) == os.EX_OK, (bank.folder / "client.log").read_text()
     with bureau.store.begin_read() as session:
         jobs = session.execute(sqlalchemy.select(JobRow.epoch, JobRow.rows_used).order_by(JobRow.opened_at)).all()

@@ -87,7 +87,8 @@ def measure(workload: MatchingWorkload, progress: Progress) -> dict[str, Any]:
             cpu_evaluate = commands_cpu_seconds() - begun_cpu
             steps.advance()
             matching, one = MemoryMonitor(), workload.folder / "files" / "one.csv"
-            one.write_text("\n".join(files.portfolio.read_text().splitlines()[:2]) + "\n")
+            with files.register.open(encoding="utf-8") as register:  # its first enterprise, so that one is found
+                one.write_text(register.readline() + register.readline(), encoding="utf-8")
             cpu_before = _cpu_seconds(deployment, service)
             first = _match(deployment, service, workload, contract, one, matching)
             cpu_first = _cpu_seconds(deployment, service)
