@@ -148,7 +148,7 @@ def test_a_job_half_done_ends_under_its_own_keys_and_the_next_uses_the_new_ones(
                 assert sealed not in content
                 assert not any(one in content or one.hex().encode() in content for one in secrets)
     # What was counted under the old keys still counts: each enterprise was scored twice, which is the ceiling.
-    third = start_client(bank, contract, bank.portfolio(firms(*range(ROWS)), "third.csv"))
+    third = start_client(bank, contract, bank.portfolio(firms(*range(ROWS)), "third.csv"), "--again")
     assert third.wait(180) == 4
     assert "scores_per_enterprise" in (bank.folder / "client.log").read_text()
 
