@@ -73,7 +73,8 @@ def test_default_credit_reaches_its_figure(public_data: Path, tmp_path: Path):
     assert set(phases) == PHASES | {"start", "page"}
     total = phases.pop("total")
     assert sum(phases.values()) == pytest.approx(total, abs=0.01)
-    assert took - 2 <= total <= took, "all seconds are accounted for, but those of the end of the program"
+    # The kernel tells when a process began to a second; the end of the program is not in it.
+    assert took - 3 <= total <= took + 1, "all seconds are accounted for"
     assert len(done.stderr.splitlines()) <= 30, "the page has the rest"
     assert facts["rows_bureau"] == facts["rows_bank"] == facts["matched"] == 30_000
     assert facts["scored"] == 9_000
