@@ -102,7 +102,7 @@ class EvaluatedRegisterStore:
         folder = self.folder(scope, selection)
         try:
             return EvaluatedRegister(scope, selection, folder, Evaluations(open_evaluations(folder, selection.count)))
-        except (OSError, DamagedFile):
+        except (FileNotFoundError, DamagedFile):
             return None
 
     def is_evaluated(self, scope: MatchingKeyScope, selection: RowSelection) -> bool:

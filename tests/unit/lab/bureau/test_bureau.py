@@ -125,13 +125,17 @@ def test_parallel_requests_with_one_batch_get_one_reply_and_one_charge(scene: Sc
     assert scene.bureau.bank_contracts.allowance(contract)["scores"]["total"] == 4
 
 
-def test_a_lost_reply_is_not_made_again(scene: Scene) -> None:
+def test_a_lost_reply_is_made_again_at_no_charge_and_the_ledger_says_so(scene: Scene) -> None:
     contract = scene.contract()
-    batch, _ = scored_once(scene, contract)
+    batch, reply = scored_once(scene, contract)
+    used = scene.bureau.bank_contracts.allowance(contract)
     for file in (scene.home / "replies").iterdir():
         file.unlink()
-    with pytest.raises(InvalidInput, match="lost"):
-        scene.bureau.scoring.score(contract, JOB, batch)
+    again, receipt = scene.bureau.scoring.score(contract, JOB, batch)
+    assert receipt.reply_sha256 == hashlib.sha256(again).hexdigest()
+    assert np.array_equal(*(scene.bank.keys.decrypt(one, rows=6, batch=batch) for one in (reply, again)))
+    assert scene.bureau.bank_contracts.allowance(contract) == used
+    assert scene.ledger().count("score.reply-lost") == 1
 
 
 def test_a_batch_that_was_charged_before_the_service_died_is_answered_without_a_second_charge(
