@@ -126,6 +126,20 @@ def test_what_was_not_given_out_is_given_out_by_the_next_command_at_no_charge(
     assert json.loads(done.stdout)["out"] == str(other)
 
 
+def test_a_job_that_another_process_ended_as_this_one_began_is_not_paid_again(
+    bank: Bank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contract = bank.contract(detail=ResultDetail.TOTAL, jobs_per_day=9)
+    portfolio = bank.portfolio(CODES)
+    first = bank.score(contract, portfolio)
+    find, calls = delivery.find_paid_run, iter([None])
+    monkeypatch.setattr("lab.bank.scoring.job.find_paid_run", lambda *args, **more: next(calls, find(*args, **more)))
+    second = bank.score(contract, portfolio, out=bank.folder / "second.csv")
+    assert second["run"] == first["run"] and second["charged"] is False
+    assert len(finished_runs(bank.home.runs)) == 1 and unfinished_run_folders(bank.home.runs) == ()
+    assert bank.allowance(contract)["jobs"]["used"] == 1
+
+
 def test_a_second_job_is_charged_only_where_it_is_asked_for(bank: Bank) -> None:
     contract, portfolio = bank.contract(), bank.portfolio(CODES)
     first = lab(bank, *score_words(bank, contract, portfolio), "--json")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -158,6 +159,10 @@ class Run:
         self._drop(
             "match.npz", "match-*.receipt.json", "batch-*.npz", "batch-*.receipt.json", "batch-*.frame", "plan.*"
         )
+
+    def discard(self) -> None:
+        """Remove the folder of a run that was opened and has done nothing."""
+        shutil.rmtree(self.folder)
 
     def _drop(self, *patterns: str) -> None:
         for pattern in patterns:

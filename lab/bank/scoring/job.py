@@ -38,6 +38,7 @@ from lab.bank.runs.metadata import RunKind, RunMetadata
 from lab.bank.runs.partial_results import RunPlan, name_what_was_answered, save_plan
 from lab.bank.runs.results import check_output_path, output_names, score_table, unanswered_table
 from lab.bank.runs.store import (
+    FinishedRun,
     Intersection,
     open_run,
     read_finished_run,
@@ -45,7 +46,7 @@ from lab.bank.runs.store import (
     unresumable_run_warnings,
 )
 from lab.bank.scoring.batch_sender import BatchSender
-from lab.bank.scoring.column_check import check_columns, describe_moved_items
+from lab.bank.scoring.column_check import ColumnCheck, check_columns, describe_moved_items
 from lab.bank.scoring.job_inputs import JobInputs, find_waiting_run, read_inputs
 from lab.terms.progress import SILENT, Progress
 from lab.terms.witnessing.cosignature_evidence import CosignatureEvidence
@@ -78,26 +79,62 @@ def score_portfolio(
     columns = check_columns(inputs.portfolio, active.sheet, accept_drift=request.accept_drift)
     name, version, moved = client.register_state(active.contract.id, active.model.name, active.model.version)
     register = f"{name}-{version}"
-    paid = find_paid_run(home.runs, active.contract.id, inputs.key, register=register)
-    if paid is not None and not (request.again and was_given_out(paid)):
-        return describe_given_out(paid, give_out(paid, request.out))
     metadata = RunMetadata.for_contract(RunKind.SCORE, active.contract, timer.started)
-    with open_run(home.runs, inputs.key, metadata, now=timer.started) as run:
-        job = JobSession(home, keys, client, active, run, progress)
-        done = _match_and_score(job, inputs, request.processes, timer)
-        warnings = job.end_at_bureau() if inputs.portfolio.codes else []
-        manifest = _build_manifest(job, inputs, done, register) | columns.describe() | describe_run(job, timer)
-        manifest["out"] = str(request.out)
-        manifest["warnings"] += [*inputs.skip.warnings, *columns.warnings, *describe_moved_items(moved), *warnings]
-        manifest["warnings"] += unresumable_run_warnings(home.runs, active.contract.id)
-        run.finish(
-            scores=done.scores,
-            outputs=_outputs_table(inputs.portfolio, done.indices, active, done.sums),
-            sheet=active.sheet.to_json(),
-            contract=active.signed.model_dump_json(by_alias=True).encode(),
-            manifest=manifest,
-        )
+    paid = _find_paid_run(home, active, inputs, request, register)
+    if paid is None:
+        with open_run(home.runs, inputs.key, metadata, now=timer.started) as run:
+            # Another process may have ended the same job just before this run was opened.
+            paid = None if run.resumed else _find_paid_run(home, active, inputs, request, register)
+            if paid is None:
+                job = JobSession(home, keys, client, active, run, progress)
+                _score_into_run(job, inputs, request, timer, _Register(register, columns, moved))
+            else:
+                run.discard()
+    if paid is not None:
+        return describe_given_out(paid, give_out(paid, request.out))
     return give_out(read_finished_run(run.folder), request.out)
+
+
+def _find_paid_run(
+    home: BankHome, active: ActiveScoringContract, inputs: JobInputs, request: ScoringRequest, register: str
+) -> FinishedRun | None:
+    """The finished run of the same job that is given out instead of being paid for again, if there is one."""
+    paid = find_paid_run(home.runs, active.contract.id, inputs.key, register=register)
+    return None if paid is not None and request.again and was_given_out(paid) else paid
+
+
+@dataclass(frozen=True)
+class _Register:
+    """What a job knows of the register before it begins: its name and version, and what became of its columns."""
+
+    name: str
+    columns: ColumnCheck
+    moved: tuple[str, ...]
+
+
+def _score_into_run(
+    job: JobSession[ActiveScoringContract],
+    inputs: JobInputs,
+    request: ScoringRequest,
+    timer: RunTimer,
+    register: _Register,
+) -> None:
+    """Do the job and finish its run."""
+    home, active = job.home, job.active
+    done = _match_and_score(job, inputs, request.processes, timer)
+    warnings = job.end_at_bureau() if inputs.portfolio.codes else []
+    columns = register.columns
+    manifest = _build_manifest(job, inputs, done, register.name) | columns.describe() | describe_run(job, timer)
+    manifest["out"] = str(request.out)
+    manifest["warnings"] += [*inputs.skip.warnings, *columns.warnings, *describe_moved_items(register.moved), *warnings]
+    manifest["warnings"] += unresumable_run_warnings(home.runs, active.contract.id)
+    job.run.finish(
+        scores=done.scores,
+        outputs=_outputs_table(inputs.portfolio, done.indices, active, done.sums),
+        sheet=active.sheet.to_json(),
+        contract=active.signed.model_dump_json(by_alias=True).encode(),
+        manifest=manifest,
+    )
 
 
 @dataclass(frozen=True)

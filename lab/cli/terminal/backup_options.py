@@ -79,8 +79,8 @@ class BackupWritingOptions:
         if not self.recipient:
             raise InvalidInput(
                 "Expected a public key to encrypt the backup for; found none.",
-                next_step="give --recipient age1...; `backup-key FILE` beside this command makes a key, whose file you keep on "
-                "another machine",
+                next_step="give --recipient age1...; `backup-key FILE` beside this command makes a key, whose file you "
+                "keep on another machine",
             )
         return [BackupRecipient(text.strip()) for text in self.recipient]
 
