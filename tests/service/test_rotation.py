@@ -77,9 +77,9 @@ def lab(*words: str | Path) -> dict[str, Any]:
     return found
 
 
-def start_client(bank: Bank, contract: str, portfolio: Path) -> subprocess.Popen[bytes]:
+def start_client(bank: Bank, contract: str, portfolio: Path, *more: str) -> subprocess.Popen[bytes]:
     words = ["bank", "score", str(portfolio), "--contract", contract, "--id", "id", "--out", str(bank.out)]
-    words += ["--home", str(bank.home.folder), "--bureau", bank.service.url]
+    words += ["--home", str(bank.home.folder), "--bureau", bank.service.url, *more]
     with (bank.folder / "client.log").open("ab") as log:
         return subprocess.Popen([sys.executable, "-m", "lab.cli", *words], cwd=ROOT, stdout=log, stderr=log)
 

@@ -133,7 +133,8 @@ def test_a_lost_reply_is_made_again_at_no_charge_and_the_ledger_says_so(scene: S
         file.unlink()
     again, receipt = scene.bureau.scoring.score(contract, JOB, batch)
     assert receipt.reply_sha256 == hashlib.sha256(again).hexdigest()
-    assert np.array_equal(*(scene.bank.keys.decrypt(one, rows=6, batch=batch) for one in (reply, again)))
+    first, second = (scene.bank.keys.decrypt(one, rows=6, batch=batch) for one in (reply, again))
+    assert np.array_equal(first, second)
     assert scene.bureau.bank_contracts.allowance(contract) == used
     assert scene.ledger().count("score.reply-lost") == 1
 
