@@ -125,8 +125,12 @@ def check_x25519_path() -> DoctorFinding:
     able = has_avx512_ifma()
     zh = {True: "有", False: "没有", None: "未说明是否有"}[able]
     en = {True: "has", False: "does not have", None: "does not say whether it has"}[able]
-    why = "" if able is False and "IFMA" in selected.reason else f"{selected.reason}; "  # else it says so twice
-    found = (f"通用 portable：{why}处理器{zh} AVX-512 IFMA", f"portable: {why}the processor {en} AVX-512 IFMA")
+    found = (
+        f"通用 portable：{selected.reason}; 处理器{zh} AVX-512 IFMA",
+        f"portable: {selected.reason}; the processor {en} AVX-512 IFMA",
+    )
+    if able is False and "IFMA" in selected.reason:  # the reason says it
+        found = ("通用 portable：处理器没有 AVX-512 IFMA", f"portable: {selected.reason}")
     return DoctorFinding(
         "x25519",
         label,
