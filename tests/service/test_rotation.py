@@ -26,7 +26,6 @@ from lab.bank.connection.client import BureauClient, RetryPolicy
 from lab.bank.home import BankHome, PinnedBureau
 from lab.bank.key_rotation import NEXT_CARD_FILE, KeyRotationStatus, rotate_key
 from lab.bank.keys import BankKeys
-from lab.bank.runs.store import unfinished_run_folders
 from lab.bureau.bureau import Bureau
 from lab.bureau.contracts.banks import KEY_GRACE_PERIOD, BankKeyState, register_bank
 from lab.bureau.people import Role
@@ -38,6 +37,7 @@ from protocols.matching.bureau import DEFAULT_ENGINE
 from protocols.wire.http_signatures import Signer, sign_request
 from tests.service.conftest import ROOT, Pilot, Process, Service, open_service
 from tests.service.test_bank_session import Bank, firms
+from tests.service.test_killed import progress_of, start_client
 from tests.support.bureau_standin import Key
 from tests.support.people_front import Front
 
@@ -75,18 +75,6 @@ def lab(*words: str | Path) -> dict[str, Any]:
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found
-
-
-def start_client(bank: Bank, contract: str, portfolio: Path, *more: str) -> subprocess.Popen[bytes]:
-    words = ["bank", "score", str(portfolio), "--contract", contract, "--id", "id", "--out", str(bank.out)]
-    words += ["--home", str(bank.home.folder), "--bureau", bank.service.url, *more]
-    with (bank.folder / "client.log").open("ab") as log:
-        return subprocess.Popen([sys.executable, "-m", "lab.cli", *words], cwd=ROOT, stdout=log, stderr=log)
-
-
-def progress_of(bank: Bank) -> int:
-    """How many batches the unfinished run has decrypted."""
-    return sum(1 for folder in unfinished_run_folders(bank.home.runs) for _ in folder.glob("batch-*.npz"))
 
 
 def stopped_in_the_middle(bank: Bank, contract: str, portfolio: Path) -> subprocess.Popen[bytes]:

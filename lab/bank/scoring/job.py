@@ -87,7 +87,7 @@ def score_portfolio(
             paid = None if run.resumed else _find_paid_run(home, active, inputs, request, register)
             if paid is None:
                 job = JobSession(home, keys, client, active, run, progress)
-                _score_into_run(job, inputs, request, timer, _Register(register, columns, moved))
+                _score_into_run(job, inputs, request, timer, _Findings(register, columns, moved))
             else:
                 run.discard()
     if paid is not None:
@@ -104,10 +104,11 @@ def _find_paid_run(
 
 
 @dataclass(frozen=True)
-class _Register:
-    """What a job knows of the register before it begins: its name and version, and what became of its columns."""
+class _Findings:
+    """What is known before a job begins: the register (name and version), the check of the portfolio's columns, and the
+    codes of the model's items that moved at the bureau since the training."""
 
-    name: str
+    register: str
     columns: ColumnCheck
     moved: tuple[str, ...]
 
@@ -117,16 +118,16 @@ def _score_into_run(
     inputs: JobInputs,
     request: ScoringRequest,
     timer: RunTimer,
-    register: _Register,
+    found: _Findings,
 ) -> None:
     """Do the job and finish its run."""
     home, active = job.home, job.active
     done = _match_and_score(job, inputs, request.processes, timer)
     warnings = job.end_at_bureau() if inputs.portfolio.codes else []
-    columns = register.columns
-    manifest = _build_manifest(job, inputs, done, register.name) | columns.describe() | describe_run(job, timer)
+    columns = found.columns
+    manifest = _build_manifest(job, inputs, done, found.register) | columns.describe() | describe_run(job, timer)
     manifest["out"] = str(request.out)
-    manifest["warnings"] += [*inputs.skip.warnings, *columns.warnings, *describe_moved_items(register.moved), *warnings]
+    manifest["warnings"] += [*inputs.skip.warnings, *columns.warnings, *describe_moved_items(found.moved), *warnings]
     manifest["warnings"] += unresumable_run_warnings(home.runs, active.contract.id)
     job.run.finish(
         scores=done.scores,

@@ -19,7 +19,7 @@ from lab.cli.doctor.findings import VERDICT_LABELS, DoctorFinding, DoctorVerdict
 from lab.cli.doctor.homes import BANK_HOME, BUREAU_HOME, HomeLayout, check_home
 from lab.cli.doctor.installation import check_installation
 from lab.cli.doctor.machine import check_machine
-from lab.cli.doctor.status import ask_party
+from lab.cli.doctor.status import BankFolderOption, BureauFolderOption, ask_party
 from lab.cli.terminal.option_types import JsonOption
 from lab.cli.terminal.output import CommandOutput
 from lab.terms.text.bilingual import BilingualText
@@ -35,19 +35,8 @@ def group() -> None:
 
 @app.command("doctor")
 def doctor(
-    bank_home: Annotated[
-        Path | None,
-        typer.Option(
-            help="银行目录 The bank's folder [default: SHULAB_BANK_HOME or ~/.shulab/bank].", show_default=False
-        ),
-    ] = None,
-    bureau_home: Annotated[
-        Path | None,
-        typer.Option(
-            help="数据局文件夹 The bureau's folder [default: SHULAB_BUREAU_HOME or ~/.shulab/bureau].",
-            show_default=False,
-        ),
-    ] = None,
+    bank_home: BankFolderOption = None,
+    bureau_home: BureauFolderOption = None,
     deep: Annotated[
         bool, typer.Option("--deep", help="读取并核对每个文件的摘要 Read every file and compare its digest.")
     ] = False,

@@ -18,6 +18,18 @@ from lab.cli.terminal.option_types import JsonOption
 from lab.cli.terminal.output import CommandOutput
 from lab.cli.terminal.status import PartyStatus, StatusLine, show_status
 
+BankFolderOption = Annotated[
+    Path | None,
+    typer.Option(help="银行目录 The bank's folder [default: SHULAB_BANK_HOME or ~/.shulab/bank].", show_default=False),
+]
+BureauFolderOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="数据局文件夹 The bureau's folder [default: SHULAB_BUREAU_HOME or ~/.shulab/bureau].", show_default=False
+    ),
+]
+"""As ``--bank-home`` and ``--bureau-home``, of the commands that look at both parties' folders."""
+
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="状态 Status.")
 
 
@@ -28,19 +40,8 @@ def group() -> None:
 
 @app.command("status")
 def status(
-    bank_home: Annotated[
-        Path | None,
-        typer.Option(
-            help="银行目录 The bank's folder [default: SHULAB_BANK_HOME or ~/.shulab/bank].", show_default=False
-        ),
-    ] = None,
-    bureau_home: Annotated[
-        Path | None,
-        typer.Option(
-            help="数据局文件夹 The bureau's folder [default: SHULAB_BUREAU_HOME or ~/.shulab/bureau].",
-            show_default=False,
-        ),
-    ] = None,
+    bank_home: BankFolderOption = None,
+    bureau_home: BureauFolderOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """状态 What is set up on this machine, what waits for you, and what comes next. Opens no secret, asks nobody."""

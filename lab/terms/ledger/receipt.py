@@ -19,8 +19,9 @@ import rfc8785
 from pydantic import BaseModel, ConfigDict, Field
 
 from lab.terms.errors import InvalidInput, NotAuthentic
+from lab.terms.ledger.proven_entry import ProvenEntry
 from lab.terms.ledger.tree import SCHEMA as ENTRY_SCHEMA
-from lab.terms.ledger.tree import Proof, SignedTreeHead, hash_leaf, verify_inclusion
+from lab.terms.ledger.tree import SignedTreeHead, verify_inclusion
 from lab.terms.names import ModelRef
 
 SCHEMA = "shulab-receipt/2"
@@ -73,7 +74,7 @@ class _ReceiptEntry(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(ProvenEntry):
     """A receipt from ``lab.bureau.ledger`` or ``read``; it proves nothing until ``verify_receipt`` has passed.
 
     ``body``: the entry. ``Receipt.read`` returns a ``ScoreReceipt`` or a ``MatchReceipt`` by the entry's kind; ``read``
@@ -81,9 +82,6 @@ class Receipt:
     """
 
     expected: ClassVar[str] = "a receipt"
-    body: Mapping[str, Any]
-    inclusion: Proof
-    head: SignedTreeHead
 
     @property
     def kind(self) -> str:
@@ -95,21 +93,6 @@ class Receipt:
         """The entry's facts about the exchange."""
         facts: Mapping[str, Any] = self.body["facts"]
         return facts
-
-    @property
-    def entry_number(self) -> int:
-        """The entry's number."""
-        return int(self.body["seq"])
-
-    @property
-    def time(self) -> datetime:
-        """When the bureau wrote the entry."""
-        return datetime.fromisoformat(self.body["time"])
-
-    @property
-    def leaf_hash(self) -> str:
-        """The hash of the entry as a leaf of the tree, hexadecimal."""
-        return hash_leaf(rfc8785.dumps(dict(self.body))).hex()
 
     @property
     def contract(self) -> str:

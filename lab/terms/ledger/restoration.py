@@ -25,7 +25,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lab.terms.errors import InvalidInput, NotAuthentic
 from lab.terms.field_types import Hex32
-from lab.terms.ledger.tree import Fact, Proof, SignedTreeHead, hash_leaf, verify_inclusion
+from lab.terms.ledger.proven_entry import ProvenEntry
+from lab.terms.ledger.tree import Fact, SignedTreeHead, verify_inclusion
 
 SCHEMA = "shulab-restoration/1"
 LEDGER_RESTORED = "ledger.restored"
@@ -66,35 +67,16 @@ class _RestorationEntry(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class RestorationStatement:
-    """A statement with its proof; it shows nothing until ``verify`` has passed.
+class RestorationStatement(ProvenEntry):
+    """A statement with its proof, named by its leaf hash; it shows nothing until ``verify`` has passed.
 
     ``body``: the entry. ``inclusion``: the proof that it is in the ledger of ``head``.
     """
-
-    body: Mapping[str, Any]
-    inclusion: Proof
-    head: SignedTreeHead
 
     @property
     def facts(self) -> RestorationFacts:
         """What it says."""
         return RestorationFacts.model_validate(self.body["facts"])
-
-    @property
-    def entry_number(self) -> int:
-        """The entry's number."""
-        return int(self.body["seq"])
-
-    @property
-    def time(self) -> datetime:
-        """When the bureau wrote it."""
-        return datetime.fromisoformat(self.body["time"])
-
-    @property
-    def leaf_hash(self) -> str:
-        """The hash of the entry as a leaf, hexadecimal: the statement's name."""
-        return hash_leaf(rfc8785.dumps(dict(self.body))).hex()
 
     def verify(self, bureau_key: str) -> None:
         """Raise ``NotAuthentic`` unless the bureau with this key (hexadecimal) signed a ledger that has the entry in
