@@ -17,6 +17,7 @@ from lab.bureau.data.register import RegisterLayout, import_register
 from lab.bureau.key_management.keys import BureauKeys
 from lab.bureau.model_registry.registry import publish_model, save_model
 from lab.bureau.store import Database, migrate, open_database
+from lab.bureau.store.migrate import prepare_tables
 from models.bureau.model import Model
 from models.bureau.training.settings import TrainingSettings
 from models.bureau.training.trainer import train_model
@@ -68,6 +69,10 @@ def open_scene(
         BureauKeys.create(BureauHome.create(home, name="Test bureau", database_url=database_url))
         if not database_url:
             shutil.copyfile(migrated_file, home / "bureau.db")
+        else:
+            opened = open_database(database_url)
+            prepare_tables(opened.engine)
+            opened.close()
         bureau = Bureau.open(home, clock=clock)
         scenes.append(Scene(bureau, home, Bank(), clock, tables, model))
         source = tables.register_csv(tmp_path / "register.csv")
