@@ -72,17 +72,22 @@ def migrated_database(postgres_url: str) -> str:
     return name
 
 
+@pytest.fixture
+def postgresql_url(postgres_url: str, migrated_database: str) -> Iterator[str]:
+    """The URL of a PostgreSQL database of this test's own, of empty tables; dropped afterwards."""
+    name = f"t{secrets.token_hex(6)}"
+    _run(postgres_url, f"CREATE DATABASE {name} TEMPLATE {migrated_database}")
+    yield _beside(postgres_url, name)
+    _run(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a database of this test's own, of empty tables: once on SQLite, once on PostgreSQL."""
     if request.param == "sqlite":
         shutil.copyfile(request.getfixturevalue("migrated_file"), tmp_path / "bureau.db")
-        yield f"sqlite:///{tmp_path / 'bureau.db'}"
-        return
-    first, name = request.getfixturevalue("postgres_url"), f"t{secrets.token_hex(6)}"
-    _run(first, f"CREATE DATABASE {name} TEMPLATE {request.getfixturevalue('migrated_database')}")
-    yield _beside(first, name)
-    _run(first, f"DROP DATABASE {name} WITH (FORCE)")
+        return f"sqlite:///{tmp_path / 'bureau.db'}"
+    return str(request.getfixturevalue("postgresql_url"))
 
 
 def _start(pgserver: Any, folder: Path) -> Any:

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.service.conftest import _new_database as new_database
 from tests.support.bureau_fixtures import model, open_scene, scene, scene_on_both, store, tables
 from tests.support.bureau_scene import Scene
 from tests.support.served_bureau import House, serving
@@ -32,9 +31,9 @@ def house_on_both(scene_on_both: Scene) -> Iterator[House]:
 
 
 @pytest.fixture
-def house_on_postgresql(open_scene: Callable[[str], Scene], postgres_url: str) -> Iterator[House]:
+def house_on_postgresql(postgresql_url: str, open_scene: Callable[[str], Scene]) -> Iterator[House]:
     """The same over PostgreSQL alone."""
-    made = open_scene(new_database(postgres_url))
+    made = open_scene(postgresql_url)
     made.clock.now = datetime.now(UTC)
     with serving(made) as running:
         yield running

@@ -20,7 +20,6 @@ import pytest
 from lab.bureau.exchange.scoring import batch_scoring, leakage_budget
 from lab.terms.errors import NotAllowed
 from protocols.scoring.parameters import ParameterSet
-from tests.service.conftest import _new_database as new_database
 from tests.support.bureau_scene import Scene
 from tests.unit.lab.bureau.test_exchange import JOB, batch_of
 
@@ -36,10 +35,10 @@ pytestmark = pytest.mark.threat(
 
 
 @pytest.fixture
-def bank(open_scene: Callable[[str], Scene], postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Scene:
+def bank(postgresql_url: str, open_scene: Callable[[str], Scene], monkeypatch: pytest.MonkeyPatch) -> Scene:
     """On PostgreSQL: SQLite has one writer at a time in any case. A batch spends more than half of all."""
     monkeypatch.setattr(ParameterSet, "leakage_share", lambda *_: 0.6)
-    return open_scene(new_database(postgres_url))
+    return open_scene(postgresql_url)
 
 
 def both_at_once(bank: Scene, monkeypatch: pytest.MonkeyPatch, *, patience: float) -> list[bool]:

@@ -17,7 +17,6 @@ from lab.bureau.data.register import RegisterLayout, import_register
 from lab.bureau.key_management.keys import BureauKeys
 from lab.bureau.model_registry.registry import publish_model, save_model
 from lab.bureau.store import Database, migrate, open_database
-from lab.bureau.store.migrate import prepare_tables
 from models.bureau.model import Model
 from models.bureau.training.settings import TrainingSettings
 from models.bureau.training.trainer import train_model
@@ -60,7 +59,8 @@ def model(tables: Tables) -> Model:
 def open_scene(
     tmp_path: Path, tables: Tables, model: Model, migrated_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[str], Scene]]:
-    """Opens a scene over a database URL (``""``: SQLite in the home) and closes it afterwards."""
+    """Opens a scene over the URL of a database with the bureau's tables (``""``: SQLite in the home) and closes it
+    afterwards."""
     scenes: list[Scene] = []
     monkeypatch.setenv("SHULAB_BUREAU_WORKERS", "1")
 
@@ -69,10 +69,6 @@ def open_scene(
         BureauKeys.create(BureauHome.create(home, name="Test bureau", database_url=database_url))
         if not database_url:
             shutil.copyfile(migrated_file, home / "bureau.db")
-        else:
-            opened = open_database(database_url)
-            prepare_tables(opened.engine)
-            opened.close()
         bureau = Bureau.open(home, clock=clock)
         scenes.append(Scene(bureau, home, Bank(), clock, tables, model))
         source = tables.register_csv(tmp_path / "register.csv")
