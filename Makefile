@@ -82,7 +82,7 @@ docs: setup-dev  ## the documentation as a site, in build/site; no network is us
 lock:  ## resolve the dependencies anew into requirements*.lock
 	@sh setup run
 	@$(PY) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	@$(LOCK) --extra dev --extra notebook --extra hsm --extra cluster --extra fast -o requirements-dev.lock
+	@$(LOCK) --extra dev --extra notebook --extra hsm --extra s3 --extra cluster --extra fast -o requirements-dev.lock
 	@$(LOCK) --constraint requirements-dev.lock -o requirements.lock
 
 release: setup-dev  ## wheel, source archive, bill of materials (CycloneDX) and hashes of the last commit, in dist/
