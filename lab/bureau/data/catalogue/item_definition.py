@@ -1,0 +1,176 @@
+"""What a catalogue says of a domain and of an item: the record types that everything else reads.
+
+A domain is one table of records that one department holds; an item is one column of it. The words are those of
+GB/T 43697-2024 (grades), and of the three lists of a public data office (aggregation, sharing, opening).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from lab.terms.text.bilingual import BilingualText
+from models.shared.catalogue_words import SensitivityGrade
+
+
+class ItemType(StrEnum):
+    """What the values of an item are, and how they are kept."""
+
+    TEXT = "text"
+    CODE = "code"
+    """One of the item's own list of codes, kept as text."""
+    INTEGER = "integer"
+    NUMBER = "number"
+    AMOUNT = "amount"
+    """Money in yuan, kept as a 64-bit floating point number of yuan with two decimals."""
+    DATE = "date"
+    YES_NO = "yes-no"
+
+
+class Grain(StrEnum):
+    """What one record of a domain is about."""
+
+    STATE = "state"
+    """How the enterprise is from a day on, until the next such record: key is the day alone."""
+    PERIOD = "period"
+    """A month or another period of the enterprise: key is the period's first day."""
+    EVENT = "event"
+    """A decision, case or certificate with a number of its own: key is that number."""
+
+
+class Frequency(StrEnum):
+    """How often the owner department promised to deliver."""
+
+    DAILY = "daily"
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"
+    QUARTERLY = "quarterly"
+    YEARLY = "yearly"
+
+
+class SharingType(StrEnum):
+    """Whether other offices may have an item: the sharing list."""
+
+    UNCONDITIONAL = "unconditional"
+    CONDITIONAL = "conditional"
+    NOT_SHARED = "not-shared"
+
+
+class OpeningType(StrEnum):
+    """Whether the public may have an item: the opening list."""
+
+    UNCONDITIONAL = "unconditional"
+    CONDITIONAL = "conditional"
+    NOT_OPEN = "not-open"
+
+
+class ReleaseForm(StrEnum):
+    """In which form an item may leave the bureau."""
+
+    RECORD = "record"
+    VERIFICATION = "verification"
+    """Yes or no to a question about a value."""
+    STATISTIC = "statistic"
+    MODEL_INPUT = "model-input"
+    """Weighed in an encrypted score; the value never leaves."""
+    PORTRAIT = "portrait"
+    """Named among the reasons of a portrait."""
+
+
+class CreditUse(StrEnum):
+    """Whether credit-reporting rules allow an item of a natural person (sole proprietors and legal representatives
+    included) to enter a model or a portrait."""
+
+    ALLOWED = "allowed"
+    RESTRICTED = "restricted"
+    """Only with the person's written consent."""
+    FORBIDDEN = "forbidden"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One item: a column of a domain's table. ``name`` is the column; ``code`` is ``DOMAIN.NAME``.
+
+    ``grade`` is the one that applies: the stated one, or for a derived item the highest of its sources
+    (``derived_from``: codes of items) unless a steward lowered it with ``lowered_reason``.
+    """
+
+    domain: str
+    name: str
+    zh: str
+    en: str
+    definition: BilingualText
+    type: ItemType
+    grade: SensitivityGrade
+    unit: str = ""
+    codes: Mapping[str, BilingualText] = field(default_factory=dict)
+    required: bool = False
+    personal: bool = False
+    sharing: SharingType = SharingType.CONDITIONAL
+    opening: OpeningType = OpeningType.NOT_OPEN
+    release_forms: frozenset[ReleaseForm] = frozenset()
+    legal_basis: str = ""
+    retention_years: int = 5
+    credit_use: CreditUse = CreditUse.ALLOWED
+    derived_from: tuple[str, ...] = ()
+    lowered_reason: str = ""
+
+    @property
+    def code(self) -> str:
+        """The item's code, ``DOMAIN.NAME``."""
+        return f"{self.domain}.{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """One domain: a table of records. ``key``: the items that with the enterprise's code identify a record.
+
+    ``held_from``: the DATE item that says from which day a record held; ``held_to``: the DATE item that says until
+    which day, or empty.
+    """
+
+    code: str
+    zh: str
+    en: str
+    owner_zh: str
+    owner_en: str
+    frequency: Frequency
+    grain: Grain
+    key: tuple[str, ...]
+    held_from: str
+    held_to: str
+    items: tuple[Item, ...]
+
+    def item(self, name: str) -> Item:
+        """The item with this column name; raises ``KeyError``."""
+        for candidate in self.items:
+            if candidate.name == name:
+                return candidate
+        raise KeyError(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """A whole catalogue. ``sha256``: of the canonical form of all its definitions."""
+
+    title: BilingualText
+    domains: tuple[Domain, ...]
+    sha256: str
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """All items, in order of domains."""
+        return tuple(item for domain in self.domains for item in domain.items)
+
+    def domain(self, code: str) -> Domain:
+        """The domain with this code; raises ``KeyError``."""
+        for candidate in self.domains:
+            if candidate.code == code:
+                return candidate
+        raise KeyError(code)
+
+    def item(self, code: str) -> Item:
+        """The item with the code ``DOMAIN.NAME``; raises ``KeyError``."""
+        domain, _, name = code.partition(".")
+        return self.domain(domain).item(name)
