@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.catalogue.definition import CatalogueFiles, build_catalogue, default_catalogue, default_files
 from lab.bureau.data.catalogue.item_definition import Catalogue
-from lab.bureau.ledger import LOCAL_ACTOR, record
+from lab.bureau.ledger import LOCAL_ACTOR, Fact, record
 from lab.bureau.store import Database
 from lab.bureau.store.tables import CatalogueVersionRow
 from lab.disk.checked_files import pack_checked, read_checked
@@ -129,7 +129,7 @@ def import_catalogue(
                 **_keep(home, content),
             )
             session.add(row)
-            facts = {
+            facts: dict[str, Fact] = {
                 "version": row.version,
                 "sha256": row.sha256,
                 "replaced_sha256": before.sha256,
