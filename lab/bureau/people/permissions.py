@@ -43,6 +43,7 @@ class Permission(StrEnum):
     REVOKE_BANK_KEYS = "revoke banks' keys"
     READ_CONSENTS = "read consents"
     MANAGE_CONSENTS = "keep consents"
+    READ_CATALOGUE = "read the catalogue"
     READ_LEDGER = "read the ledger"
     READ_INQUIRIES = "read an enterprise's inquiries"
     READ_ACCOUNTS = "read accounts"
@@ -56,15 +57,15 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
         {
             *(P.READ_CONTRACTS, P.DRAFT_CONTRACTS, P.REVIEW_CONTRACTS, P.APPROVE_CONTRACTS),
             *(P.SUSPEND_CONTRACTS, P.REVOKE_CONTRACTS, P.READ_BANKS, P.REGISTER_BANKS, P.READ_CONSENTS),
-            P.READ_FINDINGS,
+            *(P.READ_FINDINGS, P.READ_CATALOGUE),
         }
     ),
-    Role.STEWARD: frozenset({P.READ_CONTRACTS, P.READ_BANKS, P.READ_CONSENTS, P.MANAGE_CONSENTS}),
-    Role.RESEARCHER: frozenset(),
+    Role.STEWARD: frozenset({P.READ_CONTRACTS, P.READ_BANKS, P.READ_CONSENTS, P.MANAGE_CONSENTS, P.READ_CATALOGUE}),
+    Role.RESEARCHER: frozenset({P.READ_CATALOGUE}),
     Role.AUDITOR: frozenset(
         {
             *(P.READ_CONTRACTS, P.READ_FINDINGS, P.READ_BANKS, P.READ_CONSENTS, P.READ_LEDGER, P.READ_INQUIRIES),
-            P.READ_ACCOUNTS,
+            *(P.READ_ACCOUNTS, P.READ_CATALOGUE),
         }
     ),
     Role.ADMINISTRATOR: frozenset(
