@@ -61,7 +61,7 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
         }
     ),
     Role.STEWARD: frozenset({P.READ_CONTRACTS, P.READ_BANKS, P.READ_CONSENTS, P.MANAGE_CONSENTS, P.READ_CATALOGUE}),
-    Role.RESEARCHER: frozenset({P.READ_CATALOGUE}),
+    Role.RESEARCHER: frozenset(),
     Role.AUDITOR: frozenset(
         {
             *(P.READ_CONTRACTS, P.READ_FINDINGS, P.READ_BANKS, P.READ_CONSENTS, P.READ_LEDGER, P.READ_INQUIRIES),

@@ -29,7 +29,7 @@ ABLE: dict[Permission, str] = {
     Permission.REVOKE_BANK_KEYS: "administrator",
     Permission.READ_CONSENTS: "officer steward auditor",
     Permission.MANAGE_CONSENTS: "steward",
-    Permission.READ_CATALOGUE: "officer steward researcher auditor",
+    Permission.READ_CATALOGUE: "officer steward auditor",
     Permission.READ_LEDGER: "auditor",
     Permission.READ_INQUIRIES: "auditor",
     Permission.READ_ACCOUNTS: "auditor administrator",
