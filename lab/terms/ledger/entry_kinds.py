@@ -90,6 +90,11 @@ ENTRY_KINDS: Mapping[str, EntryKind] = {
         EntryKind("model.kept", "模型存入", "model stored"),
         EntryKind("model.published", "模型发布", "model published"),
         EntryKind("model.drift-accepted", "接受数据漂移", "drift of the register accepted for a model"),
+        EntryKind("request.asked", "数据需求提出", "data requested"),
+        EntryKind("request.answered", "数据需求答复", "request for data answered"),
+        EntryKind("request.withdrawn", "数据需求撤回", "request for data withdrawn"),
+        EntryKind("request.contracted", "数据需求转为合同草案", "request for data became a draft contract"),
+        EntryKind("disclosure.written", "授权运营情况披露", "disclosure of authorised data written"),
         EntryKind("retention.swept", "到期数据清除", "expired data removed"),
     )
 }

@@ -10,6 +10,7 @@ from lab.bureau.store.tables.base import Base, UtcDateTime
 from lab.bureau.store.tables.catalogues import CatalogueVersionRow
 from lab.bureau.store.tables.consents import ConsentChangeCounterRow, ConsentRow, PseudonymKeyCountRow
 from lab.bureau.store.tables.contracts import ApprovalRow, BankKeyRow, BankRow, ContractRow, ContractVersionRow
+from lab.bureau.store.tables.data_requests import DataRequestItemRow, DataRequestRow
 from lab.bureau.store.tables.exchange import (
     BatchRow,
     CiphertextSeedRow,
@@ -45,6 +46,8 @@ __all__ = [
     "ContractRow",
     "ContractVersionRow",
     "CosignatureRow",
+    "DataRequestItemRow",
+    "DataRequestRow",
     "DriftCheckRow",
     "EntryTallyRow",
     "EpochRow",
