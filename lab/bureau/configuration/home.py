@@ -13,6 +13,7 @@
 ``executors/``        services that run jobs now: a locked file each
 ``jobs.db``           workflows of jobs, unless ``database_url`` names a database
 ``consents/``         signatures of enterprises, and rows set aside by each import
+``deliveries/``       mappings, legacy codes, and rows set aside of what departments delivered
 ``spool/``            bodies of incoming requests; files without a name
 ====================  =================================================================
 """
@@ -45,6 +46,7 @@ FOLDERS = (
     "executors",
     "consents",
     "logs",
+    "deliveries",
     "spool",
 )
 HOME_VARIABLE = "SHULAB_BUREAU_HOME"

@@ -85,6 +85,8 @@ ENTRY_KINDS: Mapping[str, EntryKind] = {
         EntryKind("model.kept", "模型存入", "model stored"),
         EntryKind("model.published", "模型发布", "model published"),
         EntryKind("model.drift-accepted", "接受数据漂移", "drift of the register accepted for a model"),
+        EntryKind("delivery.read", "部门数据读入", "a department's delivery read"),
+        EntryKind("legacy-codes.imported", "旧代码对照表导入", "legacy codes imported"),
         EntryKind("retention.swept", "到期数据清除", "expired data removed"),
     )
 }

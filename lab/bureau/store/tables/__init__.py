@@ -9,6 +9,7 @@ from __future__ import annotations
 from lab.bureau.store.tables.base import Base, UtcDateTime
 from lab.bureau.store.tables.consents import ConsentChangeCounterRow, ConsentRow, PseudonymKeyCountRow
 from lab.bureau.store.tables.contracts import ApprovalRow, BankKeyRow, BankRow, ContractRow, ContractVersionRow
+from lab.bureau.store.tables.deliveries import DeliveryRow, LegacyCodeTableRow
 from lab.bureau.store.tables.exchange import (
     BatchRow,
     CiphertextSeedRow,
@@ -42,6 +43,7 @@ __all__ = [
     "ContractRow",
     "ContractVersionRow",
     "CosignatureRow",
+    "DeliveryRow",
     "DriftCheckRow",
     "EntryTallyRow",
     "EpochRow",
@@ -50,6 +52,7 @@ __all__ = [
     "JobRow",
     "LedgerEntryRow",
     "LedgerSizeRow",
+    "LegacyCodeTableRow",
     "MatchRequestRow",
     "MatchResponseRow",
     "ModelRow",
