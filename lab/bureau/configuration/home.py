@@ -14,6 +14,7 @@
 ``jobs.db``           workflows of jobs, unless ``database_url`` names a database
 ``consents/``         signatures of enterprises, and rows set aside by each import
 ``deliveries/``       mappings, legacy codes, and rows set aside of what departments delivered
+``catalogues/``       files of the bureau's own catalogue, a version each
 ``spool/``            bodies of incoming requests; files without a name
 ====================  =================================================================
 """
@@ -45,6 +46,7 @@ FOLDERS = (
     "replies",
     "executors",
     "consents",
+    "catalogues",
     "logs",
     "deliveries",
     "spool",
