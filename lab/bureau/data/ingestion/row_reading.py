@@ -13,6 +13,7 @@ import polars as pl
 from lab.bureau.data.catalogue.item_definition import Domain, Item, ItemType
 from lab.bureau.data.ingestion.cells import CellRules, item_reader, read_item
 from lab.bureau.data.ingestion.enterprises import LegacyCodes, identify_enterprises
+from lab.bureau.data.ingestion.mapping.checking import ROW_COLUMNS, needed_items
 from lab.bureau.data.ingestion.mapping.document import MappingFile
 from lab.bureau.data.ingestion.reasons import SetAsideReason, join_reasons, row_reason
 from lab.tables.table_file import TableChunk
@@ -97,12 +98,18 @@ class RowReader:
         return ReadRows(
             records,
             join_reasons(reasons),
-            frame.insert_column(0, numbers),
+            self._without_row_columns(frame).insert_column(0, numbers),
             broken,
             enterprises.unmapped,
             enterprises.mapped,
             enterprises.notes,
         )
+
+    def _without_row_columns(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """The delivery's own columns: a file of rows set aside has two more, which are written anew."""
+        read = self._mapping.columns()
+        added = [name for name in ROW_COLUMNS if name in frame.columns and name not in read]
+        return frame.drop(added) if len(added) == len(ROW_COLUMNS) else frame.clone()
 
     def _read(self, item: Item, frame: pl.DataFrame) -> tuple[pl.Series, list[pl.Series]]:
         """One item's values under its name, and reasons."""
@@ -141,10 +148,3 @@ class RowReader:
             return None
         reasons = pl.Series([None], dtype=pl.String).new_from_index(0, table.height)
         return reasons.set(early, row_reason(SetAsideReason.ENDS_EARLY, ends))
-
-
-def needed_items(domain: Domain) -> frozenset[str]:
-    """The items without which a row is no record: required ones, the key, and the day from which it holds."""
-    return frozenset(
-        item.name for item in domain.items if item.required or item.name in (*domain.key, domain.held_from)
-    )

@@ -10,10 +10,11 @@ import polars as pl
 from lab.bureau.data.catalogue.item_definition import Domain, Grain, Item, ItemType
 from lab.bureau.data.ingestion.cells.column_reading import ItemCells, PlainReader, read_column
 from lab.bureau.data.ingestion.cells.dates import DateRules
-from lab.bureau.data.ingestion.cells.numbers import NumberRules
+from lab.bureau.data.ingestion.cells.numbers import AS_WRITTEN, NumberRules
 from lab.bureau.data.ingestion.cells.words import CodeRules, TextRules, YesNoRules
 from lab.bureau.data.ingestion.mapping.document import ItemColumn, MappingDocument
 from lab.tables.cells.text import normalise_text
+from lab.tables.cells.values.units import COUNTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ def _rules(
                 item.name,
                 whole=item.type is ItemType.INTEGER,
                 money=item.type is ItemType.AMOUNT,
-                unit=stated.unit or "",
+                unit=stated.unit or (AS_WRITTEN if stated.unit_column else ""),
                 decimal_comma=mapping.decimal_comma,
+                counted=frozenset(COUNTED[word] for word in item.unit.lower().split() if word in COUNTED),
             )

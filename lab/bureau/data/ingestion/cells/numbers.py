@@ -40,11 +40,13 @@ class NumberRules:
     money: bool = False
     unit: str = ""
     decimal_comma: bool = False
+    counted: frozenset[str] = frozenset()
+    """Units of ``COUNTED`` that a cell may name, beside the stated one: those of the item."""
 
     @property
     def factor(self) -> float:
         """What a bare number is multiplied by."""
-        if self.unit in COUNTED:
+        if self.unit.lower() in COUNTED:
             return 1.0
         return COLUMN_UNITS.get(self.unit, 1.0)
 
@@ -68,7 +70,8 @@ class NumberRules:
         bare = ~found.absolute
         values = found.values.zip_with(~bare, found.values * self.factor)
         contrary = found.comma.is_in(SURE_POINTS if self.decimal_comma else SURE_COMMAS)
-        counted = (found.counted.is_not_null() & (found.counted != COUNTED.get(self.unit, ""))).fill_null(value=False)
+        expected = [*self.counted, COUNTED.get(self.unit.lower(), "")]
+        counted = found.counted.is_not_null() & ~found.counted.is_in(expected).fill_null(value=True)
         foreign = (found.currency.is_not_null() & (found.currency != "cny")).fill_null(value=False)
         unreadable = (values.is_null() | ~values.is_finite().fill_null(value=True) | contrary) & text.is_not_null()
         none = pl.lit(None, dtype=pl.String)

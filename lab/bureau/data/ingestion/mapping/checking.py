@@ -21,8 +21,11 @@ _HEADER_UNIT: Final = re.compile(r"[(（\[【]\s*(?:单位\s*[:：]\s*)?([^()（
 _MOST_COLUMNS_NAMED: Final = 8
 
 
-def check_mapping(mapping: MappingFile, catalogue: Catalogue) -> Domain:
-    """The domain that the mapping is for; raises ``InvalidInput`` that names each key the catalogue contradicts."""
+def check_mapping(mapping: MappingFile, catalogue: Catalogue, *, partial: bool = False) -> Domain:
+    """The domain that the mapping is for; raises ``InvalidInput`` that names each key the catalogue contradicts.
+
+    ``partial``: for corrections and deletions, which need the key alone.
+    """
     document = mapping.document
     try:
         domain = catalogue.domain(document.domain)
@@ -39,7 +42,7 @@ def check_mapping(mapping: MappingFile, catalogue: Catalogue) -> Domain:
     faults += [
         f"items.{item.name}: is missing, and required"
         for item in domain.items
-        if item.name not in document.items and (item.required or item.name in (*domain.key, domain.held_from))
+        if item.name not in document.items and item.name in (domain.key if partial else needed_items(domain))
     ]
     for name, stated in document.items.items():
         if name in items:
@@ -74,6 +77,13 @@ def check_header(mapping: MappingFile, domain: Domain, file: str, columns: Seque
     return (f"columns that the mapping neither reads nor ignores: {names} · 映射文件未提到的列：{names}",)
 
 
+def needed_items(domain: Domain) -> frozenset[str]:
+    """The items without which a row is no record: required ones, the key, and the day from which it holds."""
+    return frozenset(
+        item.name for item in domain.items if item.required or item.name in (*domain.key, domain.held_from)
+    )
+
+
 def header_unit(column: str) -> str:
     """The unit in brackets at the end of a column's name, such as ``万元`` of ``销售额（万元）``; empty for none."""
     found = _HEADER_UNIT.search(column)
@@ -92,7 +102,7 @@ def _check_item(item: Item, stated: ItemColumn, decimal_comma: bool) -> Iterator
         yield f"{key}.unit_column: is beside unit; state one of the two"
     if not number and (stated.unit is not None or stated.unit_column is not None):
         yield f"{key}.unit: is stated for an item that is no number"
-    units = (*YUAN_UNITS, AS_WRITTEN) if item.type is ItemType.AMOUNT else NUMBER_UNITS
+    units = (*YUAN_UNITS, AS_WRITTEN) if item.type is ItemType.AMOUNT else (*NUMBER_UNITS, *item.unit.split())
     if number and stated.unit is not None and stated.unit not in units:
         yield _unknown(f"{key}.unit", stated.unit, units, "no unit that is known for this item")
     if stated.unit == AS_WRITTEN and decimal_comma:
