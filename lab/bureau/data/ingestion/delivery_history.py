@@ -121,6 +121,4 @@ def list_deliveries(session: Session, *, domain: str | None = None, limit: int =
 
 
 def _counts(row: DeliveryRow) -> DeliveryCounts:
-    return DeliveryCounts(
-        row.rows, row.stored, row.unchanged, row.repeated, row.set_aside, json.loads(row.reasons)
-    )
+    return DeliveryCounts(row.rows, row.stored, row.unchanged, row.repeated, row.set_aside, json.loads(row.reasons))

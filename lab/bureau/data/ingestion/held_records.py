@@ -57,9 +57,7 @@ class HeldRecords:
         rows = pl.read_parquet(path)[places] if places.len() < ids.height else pl.read_parquet(path)
         if segment.personal_sha256:
             sealed = self._records.files.checked(f"{segment.personal_sha256}.sealed", segment.personal_sha256)
-            personal = read_sealed_rows(
-                sealed, places.to_list(), segment.sha256, self._records.keys.with_records_key
-            )
+            personal = read_sealed_rows(sealed, places.to_list(), segment.sha256, self._records.keys.with_records_key)
             rows = rows.hstack(personal)
         return rows.drop("enterprise")
 

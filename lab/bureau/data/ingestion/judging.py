@@ -90,9 +90,15 @@ def _state(operation: Operation) -> pl.Expr:
     stored, unchanged = pl.lit(_STORED), pl.lit(_UNCHANGED)
     never = pl.lit(SetAsideReason.NEVER_WAS.value)
     if operation == ADD:
-        state = pl.when(live & pl.col(_SAME)).then(unchanged)
-        state = state.when(live).then(pl.lit(SetAsideReason.DIFFERS.value))
-        return state.when(gone).then(pl.lit(SetAsideReason.WAS_DELETED.value)).otherwise(stored)
+        return (
+            pl.when(live & pl.col(_SAME))
+            .then(unchanged)
+            .when(live)
+            .then(pl.lit(SetAsideReason.DIFFERS.value))
+            .when(gone)
+            .then(pl.lit(SetAsideReason.WAS_DELETED.value))
+            .otherwise(stored)
+        )
     if operation == CORRECT:
         return pl.when(live & pl.col(_SAME)).then(unchanged).when(live | gone).then(stored).otherwise(never)
     return pl.when(live).then(stored).when(gone).then(unchanged).otherwise(never)

@@ -70,7 +70,11 @@ class SetAsideReason(BilingualEnum):
         "同一文件中此记录有内容不同的多行，无从判断哪行为准",
         "rows of this file say different things of the same record; nobody can tell which counts",
     )
-    EARLIER_ROW = "earlier-row", "与文件前部已采用的一行不同", "differs from an earlier row of the file, which was taken"
+    EARLIER_ROW = (
+        "earlier-row",
+        "与文件前部已采用的一行不同",
+        "differs from an earlier row of the file, which was taken",
+    )
     NEVER_WAS = "never-was", "没有可更正或删除的记录", "there is no such record to correct or delete"
     IN_USE = (
         "in-use",
@@ -120,6 +124,4 @@ def describe_reasons(reasons: pl.Series) -> pl.Series:
     return reasons.replace_strict(words, default=None, return_dtype=pl.String)
 
 
-_WORDS: Final[dict[str, tuple[str, str]]] = {
-    one.value: (one.zh, one.en) for one in (*RejectionReason, *SetAsideReason)
-}
+_WORDS: Final[dict[str, tuple[str, str]]] = {one.value: (one.zh, one.en) for one in (*RejectionReason, *SetAsideReason)}

@@ -4,6 +4,7 @@ Most columns are written plainly, so a strict conversion is tried first. Only th
 read as people write them (``lab.tables.cells``).
 """
 
-from lab.bureau.data.ingestion.cells.item_readers import CellRules, ItemCells, item_reader, read_item
+from lab.bureau.data.ingestion.cells.column_reading import ItemCells
+from lab.bureau.data.ingestion.cells.item_readers import CellRules, item_reader, read_item
 
 __all__ = ["CellRules", "ItemCells", "item_reader", "read_item"]

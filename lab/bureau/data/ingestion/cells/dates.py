@@ -59,17 +59,18 @@ class DateRules:
     def check(self, values: pl.Series) -> pl.Series | None:
         """Days that stand for none, that are to come, or that no period begins with."""
         value = pl.col("value")
-        reason = pl.when(value.is_in(_STAND_INS) | (value < FIRST_DAY) | (value > LAST_DAY)).then(
-            pl.lit(row_reason(SetAsideReason.STAND_IN_DATE, self.item))
-        )
-        if not self.future:
-            reason = reason.when(value > self.received).then(pl.lit(row_reason(SetAsideReason.FUTURE_DATE, self.item)))
+        none = pl.lit(None, dtype=pl.String)
+        fault = none
         if self.starts and self.period is None:
-            reason = reason.when(value.dt.day() != 1).then(
-                pl.lit(row_reason(SetAsideReason.PERIOD_START, self.item))
-            )
-        table = values.to_frame("value")
-        return table.select(reason.otherwise(pl.lit(None, dtype=pl.String)).alias("reason"))["reason"]
+            fault = pl.when(value.dt.day() != 1).then(self._reason(SetAsideReason.PERIOD_START)).otherwise(fault)
+        if not self.future:
+            fault = pl.when(value > self.received).then(self._reason(SetAsideReason.FUTURE_DATE)).otherwise(fault)
+        stand_in = value.is_in(_STAND_INS) | (value < FIRST_DAY) | (value > LAST_DAY)
+        fault = pl.when(stand_in).then(self._reason(SetAsideReason.STAND_IN_DATE)).otherwise(fault)
+        return values.to_frame("value").select(fault.alias("reason"))["reason"]
+
+    def _reason(self, reason: SetAsideReason) -> pl.Expr:
+        return pl.lit(row_reason(reason, self.item))
 
     def _as_kept(self, days: pl.Series) -> pl.Series:
         return days if self.period is None else days.dt.truncate(_PERIODS[self.period])

@@ -107,9 +107,7 @@ class YesNoRules:
         """Yes and no of each distinct cell."""
         values = parse_booleans(text) == 1.0
         if self.stated:
-            stated = text.str.to_lowercase().replace_strict(
-                dict(self.stated), default=None, return_dtype=pl.Boolean
-            )
+            stated = text.str.to_lowercase().replace_strict(dict(self.stated), default=None, return_dtype=pl.Boolean)
             values = stated.zip_with(stated.is_not_null(), values)
         reasons = pl.Series([None], dtype=pl.String).new_from_index(0, text.len())
         unknown = values.is_null() & text.is_not_null()

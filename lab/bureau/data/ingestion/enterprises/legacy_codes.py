@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.ingestion.enterprises.legacy_forms import check_digit_fits, compact_codes, legacy_kind
-from lab.bureau.ledger import LOCAL_ACTOR, record
+from lab.bureau.ledger import LOCAL_ACTOR, Fact, record
 from lab.bureau.store import Database
 from lab.bureau.store.tables import LegacyCodeTableRow
 from lab.disk.checked_files import DamagedFile
@@ -127,7 +127,7 @@ def import_legacy_codes(
             )
         rejected = _save_rejected(home, source, bad)
         numbers = good["legacy_code"].filter(legacy_kind(good["legacy_code"]) == "registration-15")
-        facts = {"codes": total.height, "added": new.height, "set_aside": bad.height, "sha256": digest}
+        facts: dict[str, Fact] = {"codes": total.height, "added": new.height, "set_aside": bad.height, "sha256": digest}
         record(session, "legacy-codes.imported", None, facts, by=LOCAL_ACTOR)
     return LegacyImport(
         added=new.height,

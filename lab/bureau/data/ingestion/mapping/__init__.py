@@ -1,4 +1,4 @@
-"""Mapping files: which column of a department's file holds which item of the catalogue, and how its cells are written."""
+"""Mapping files: which column of a department's file holds which item, and how its cells are written."""
 
 from lab.bureau.data.ingestion.mapping.checking import check_header, check_mapping
 from lab.bureau.data.ingestion.mapping.document import ItemColumn, MappingDocument, MappingFile

@@ -65,7 +65,7 @@ def check_header(mapping: MappingFile, domain: Domain, file: str, columns: Seque
         faults += _check_header_unit(domain.item(name), stated)
     if faults:
         raise InvalidInput(
-            f"Expected in {file} the columns that {mapping.name} names; found another header: {'; '.join(faults[:12])}.",
+            f"Expected in {file} the columns that {mapping.name} names; its header differs: {'; '.join(faults[:12])}.",
             next_step=f"ask the department whether its form changed, then correct these keys of {mapping.name}",
         )
     known = {*mapping.columns(), *mapping.document.ignored, *ROW_COLUMNS, *(f"_{name}" for name in ROW_COLUMNS)}

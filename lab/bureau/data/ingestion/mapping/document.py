@@ -9,8 +9,8 @@
 | ``date_order`` | ``day-first`` or ``month-first``: what ``04/03/2021`` is |
 | ``decimal_comma`` | whether ``1.234,5`` is 1234.5 |
 | ``[enterprise]`` | ``column`` and ``kind`` of the enterprise's code |
-| ``[items.NAME]`` | ``column`` or ``constant``, and ``unit``, ``unit_column``, ``codes``, ``null``, ``date_order``, ``period``, ``future`` |
-| ``[source]`` | ``url`` and ``table`` of a database to read from, and ``query_rows`` |
+| ``[items.NAME]`` | ``column`` or ``constant``, and what ``ItemColumn`` lists |
+| ``[source]`` | ``url`` and ``table`` of a database to read from |
 """
 
 from __future__ import annotations

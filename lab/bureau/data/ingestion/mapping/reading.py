@@ -76,7 +76,9 @@ def parse_mapping(content: bytes, name: str) -> MappingFile:
 def mapping_fault(name: str, faults: Iterable[str]) -> InvalidInput:
     """The error for the faults of a mapping file, each of the form ``KEY: what is wrong``."""
     found = list(faults)
-    words = "; ".join(found[:_MOST_FAULTS]) + (f"; and {len(found) - _MOST_FAULTS} more" if found[_MOST_FAULTS:] else "")
+    words = "; ".join(found[:_MOST_FAULTS]) + (
+        f"; and {len(found) - _MOST_FAULTS} more" if found[_MOST_FAULTS:] else ""
+    )
     return InvalidInput(
         f"Expected a mapping that fits; {name} does not: {words}.",
         next_step=f"correct these keys of {name}; docs/formats/mapping.md explains each",
@@ -94,7 +96,9 @@ def _describe(fault: ErrorDetails) -> str:
     key = ".".join(str(escape_hidden(str(part)[:80])) for part in (*table, last))
     match fault["type"]:
         case "extra_forbidden":
-            return f"{'.'.join([*map(str, table), ''])}{describe_unknown_names([str(last)], _known(table))}: unknown key"
+            return (
+                f"{'.'.join([*map(str, table), ''])}{describe_unknown_names([str(last)], _known(table))}: unknown key"
+            )
         case "missing":
             return f"{key}: is missing"
         case "literal_error":

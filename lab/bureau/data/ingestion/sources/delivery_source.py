@@ -31,8 +31,8 @@ class DeliverySource(Protocol):
     def units(self) -> int:
         """How much there is to read, for progress; 0 if nobody knows."""
 
-    def sha256(self) -> str | None:
-        """The hash of all content; None as long as it is known only after reading."""
+    def sha256(self) -> str:
+        """The hash of all content."""
 
     def chunks(self) -> Iterator[TableChunk]:
         """All rows in order; ``bytes_read`` counts ``units``."""
