@@ -95,6 +95,8 @@ ENTRY_KINDS: Mapping[str, EntryKind] = {
         EntryKind("request.withdrawn", "数据需求撤回", "request for data withdrawn"),
         EntryKind("request.contracted", "数据需求转为合同草案", "request for data became a draft contract"),
         EntryKind("disclosure.written", "授权运营情况披露", "disclosure of authorised data written"),
+        EntryKind("delivery.read", "部门数据读入", "a department's delivery read"),
+        EntryKind("legacy-codes.imported", "旧代码对照表导入", "legacy codes imported"),
         EntryKind("retention.swept", "到期数据清除", "expired data removed"),
     )
 }

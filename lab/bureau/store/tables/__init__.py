@@ -11,6 +11,7 @@ from lab.bureau.store.tables.catalogues import CatalogueVersionRow
 from lab.bureau.store.tables.consents import ConsentChangeCounterRow, ConsentRow, PseudonymKeyCountRow
 from lab.bureau.store.tables.contracts import ApprovalRow, BankKeyRow, BankRow, ContractRow, ContractVersionRow
 from lab.bureau.store.tables.data_requests import DataRequestItemRow, DataRequestRow
+from lab.bureau.store.tables.deliveries import DeliveryRow, LegacyCodeTableRow
 from lab.bureau.store.tables.exchange import (
     BatchRow,
     CiphertextSeedRow,
@@ -48,6 +49,7 @@ __all__ = [
     "CosignatureRow",
     "DataRequestItemRow",
     "DataRequestRow",
+    "DeliveryRow",
     "DriftCheckRow",
     "EntryTallyRow",
     "EpochRow",
@@ -56,6 +58,7 @@ __all__ = [
     "JobRow",
     "LedgerEntryRow",
     "LedgerSizeRow",
+    "LegacyCodeTableRow",
     "MatchRequestRow",
     "MatchResponseRow",
     "ModelRow",
