@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Final, Literal
 
@@ -33,10 +34,8 @@ _FATE: Final = "fate"
 _LATE_EVERY, _CORRECTED_EVERY, _UPDATED_EVERY = 3, 4, 3
 _BEFORE_ALL: Final = as_day(1900, 1, 1)
 _LATE_DAYS, _CORRECTED_DAYS = 35, 50
-_REASONS: Final = {
-    "correct": "部门更正 corrected by the office",
-    "delete": "处罚决定被撤销 decisions revoked on review",
-}
+_SLIP: Final = "部门更正 corrected by the office"
+_REVOKED: Final = "处罚决定被撤销 decisions revoked on review"
 _NEWS: Final = "办理进展 what became of it since"
 
 
@@ -130,7 +129,7 @@ def write_month(city: City, domain: str, month: int) -> WrittenFiles:
         f"{name}-correction",
         received + _CORRECTED_DAYS,
         "correct",
-        _REASONS["correct"],
+        _SLIP,
     )
     return folder.finish(len(rows))
 
@@ -158,7 +157,7 @@ def write_events(city: City, domain: str) -> WrittenFiles:
             f"{month_name(settings.last_month)}-withdrawn",
             _received(form, settings.last_month) + 2,
             "delete",
-            _REASONS["delete"],
+            _REVOKED,
         )
     return folder.finish(len(rows))
 
@@ -213,7 +212,7 @@ def _delivery_months(city: City, every: int) -> Iterator[int]:
 
 
 def _pairs(months: list[int]) -> Iterator[tuple[int, int]]:
-    return iter(zip(months, months[1:], strict=False))
+    return pairwise(months)
 
 
 def _received(form: SourceForm, month: int) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-Floats: TypeAlias = NDArray[np.float64]
+Floats: TypeAlias = NDArray[np.floating]
 Integers: TypeAlias = NDArray[np.int64]
 Flags: TypeAlias = NDArray[np.bool_]
 
@@ -69,9 +69,7 @@ def blanked(column: pl.Series, blank: Flags | None) -> pl.Series:
 
 def numbered(pattern: str, **parts: Integers | Sequence[str] | pl.Series) -> pl.Series:
     """A column of texts, such as case numbers: ``pattern`` with ``{}`` for each part in turn."""
-    frame = pl.DataFrame(
-        {name: part if isinstance(part, pl.Series) else pl.Series(part) for name, part in parts.items()}
-    )
+    frame = pl.DataFrame([pl.Series(name, part) for name, part in parts.items()])
     return frame.select(pl.format(pattern, *(pl.col(name) for name in parts)).alias("text"))["text"]
 
 

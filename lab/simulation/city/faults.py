@@ -23,6 +23,7 @@ CLEAN, LATE, MISSPELT, UNKNOWN, IMPOSSIBLE, UNREADABLE, OWN_UNIT, CORRECTED = ra
 LEGACY_UNTIL: Final = as_day(2021, 1, 1)
 """Some offices went on writing old numbers for years after there were unified codes."""
 _STAND_INS = (as_day(1899, 12, 30), as_day(9999, 12, 31), as_day(2089, 1, 1))
+_NO_DIVISION = 990_199  # no enterprise of the city is registered there
 _UNREADABLE = ("待核实", "见附件", "约数", "###")
 
 
@@ -114,13 +115,9 @@ def _plant_codes(
     wrong, strange = np.flatnonzero(fates == MISSPELT), np.flatnonzero(fates == UNKNOWN)
     bad, kinds = misspell_codes(city.enterprises.codes[rows[AT].to_numpy()[wrong]].to_list(), rng)
     counts.counts.update(f"misspelt {kind}" for kind in kinds)
-    zeros = np.zeros(len(strange), dtype=np.int64)
+    usual = np.full(len(strange), LEGAL_FORM_PAIRS.index("91"))
     outside = make_credit_codes(
-        zeros + LEGAL_FORM_PAIRS.index("91"),
-        zeros + 990_199,
-        zeros > 0,
-        seed=city.settings.seed + int(rng.integers(1 << 30)),
-        outside=True,
+        usual, np.full(len(strange), _NO_DIVISION), usual < 0, seed=int(rng.integers(1 << 30)), outside=True
     )
     codes = codes.scatter(wrong, pl.Series(bad, dtype=pl.String)).scatter(strange, outside)
     return rows.with_columns(codes.alias(ENTERPRISE))

@@ -2,7 +2,7 @@
 
 | file | what |
 |---|---|
-| ``DOMAIN/DOMAIN-YYYY-MM.csv`` | what an office delivered of a month; ``-late``, ``-correction``, ``-news``, ``-withdrawn`` |
+| ``DOMAIN/DOMAIN-YYYY-MM.csv`` | what an office delivered of a month; also ``-late``, ``-correction``, ``-news`` … |
 | ``mappings/DOMAIN.toml`` | which column holds which item |
 | ``deliveries.toml`` | every file with its mapping, the day of receipt, and what its rows do |
 | ``legacy-codes.csv`` | old numbers of enterprises and their unified codes; some are left out |

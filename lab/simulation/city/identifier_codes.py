@@ -87,7 +87,7 @@ def _organisation_check(body: Bytes) -> Bytes:
     # GB 11714 counts A as 10, B as 11 ... Z as 35, over the whole Latin alphabet.
     values = np.where(body >= ord("A"), body.astype(np.int64) - ord("A") + 10, body.astype(np.int64) - ord("0"))
     total = (values * np.array(_ORGANISATION_WEIGHTS, dtype=np.int64)).sum(axis=1)
-    return np.frombuffer(b"0123456789X", dtype=np.uint8)[(11 - total % 11) % 11]
+    return np.asarray(np.frombuffer(b"0123456789X", dtype=np.uint8)[(11 - total % 11) % 11])
 
 
 def _credit_check(body: Bytes) -> Bytes:

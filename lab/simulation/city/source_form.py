@@ -19,41 +19,19 @@ ENTERPRISE: Final = "enterprise"
 WRITTEN: Final = " as written"
 """Behind an item's name: a column of cells that stand in the file instead of the item's values, where not null."""
 AMOUNTS: Final = frozenset(
-    [
-        "registered_capital",
-        "paid_in_capital",
-        "sales",
-        "vat_paid",
-        "income_tax_paid",
-        "arrears",
-        "contribution_base",
-        "contribution_due",
-        "contribution_paid",
-        "claimed_amount",
-        "enforced_amount",
-        "unfulfilled_amount",
-        "fine_amount",
-        "electricity_charge",
-        "mortgage_amount",
-        "exports",
-        "imports",
-        "amount",
-    ]
-)
+    (
+        "registered_capital", "paid_in_capital", "sales", "vat_paid", "income_tax_paid", "arrears",
+        "contribution_base", "contribution_due", "contribution_paid", "claimed_amount", "enforced_amount",
+        "unfulfilled_amount", "fine_amount", "electricity_charge", "mortgage_amount", "exports", "imports", "amount",
+    )
+)  # fmt: skip
 """Items that are money; the unit is the header's, or yuan."""
 FLAGS: Final = frozenset(
-    [
-        "annual_report_filed",
-        "dishonest_listed",
-        "cut_off",
-        "mortgaged",
-        "seized",
-        "pledged",
-        "exceeded",
-        "on_time",
+    (
+        "annual_report_filed", "dishonest_listed", "cut_off", "mortgaged", "seized", "pledged", "exceeded", "on_time",
         "repaired",
-    ]
-)
+    )
+)  # fmt: skip
 """Items that are yes or no."""
 TEN_THOUSAND: Final = "万元"
 _CHUNK_ROWS = 250_000

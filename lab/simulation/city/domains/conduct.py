@@ -73,7 +73,7 @@ def make_environment(city: City) -> EventTable:
 def make_procurement(city: City) -> EventTable:
     """Contracts with public buyers, and how they were fulfilled."""
     rng, one = city.rng(91), city.enterprises
-    sells = np.minimum(2.0, 0.006 * np.exp(0.8 * one.size - 0.15 * one.risk)) * ~one.is_individual
+    sells = np.minimum(2.0, 0.010 * np.exp(0.8 * one.size - 0.15 * one.risk)) * ~one.is_individual
     at, days = place_events(city, rng, sells, years=3)
     rows, strain = len(at), one.risk[at]
     delivered = some_days_later(rng, days, 110, 0.95)
@@ -97,16 +97,13 @@ def make_procurement(city: City) -> EventTable:
 def make_public_credit(city: City) -> EventTable:
     """Entries of the red list, the focus list, the list of the dishonest and the list of anomalies."""
     rng, one = city.rng(92), city.enterprises
-    yearly = 0.018 * np.exp(0.45 * one.risk) + 0.004 * np.exp(0.5 * one.size - 0.6 * one.risk)
+    yearly = 0.024 * np.exp(0.45 * one.risk) + 0.004 * np.exp(0.5 * one.size - 0.6 * one.risk)
     at, days = place_events(city, rng, yearly, years=3, adverse=True)
     rows, strain = len(at), one.risk[at]
     praised = happens(rng, logistic(-0.6 - 1.3 * strain), rows)
     listed = np.where(praised, 0, 1 + pick(rng, (2, 1, 5), rows))
-    reason = np.where(
-        praised,
-        0,
-        np.select([listed == 3, listed == 2], [1 + rng.integers(2, size=rows), 4], 3 + 2 * rng.integers(2, size=rows)),
-    )
+    coin = rng.integers(2, size=(2, rows))
+    reason = np.select([praised, listed == 3, listed == 2], [0, 1 + coin[0], 4], 3 + 2 * coin[1])
     lister = np.select([listed == 0, listed == 3, listed == 2], [0, 1, 3], 4)
     removed = some_days_later(rng, days, 200, np.where(praised, 0.1, logistic(0.6 - 0.7 * strain)))
     frame = pl.DataFrame(

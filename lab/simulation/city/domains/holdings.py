@@ -42,7 +42,7 @@ def make_permits(city: City) -> EventTable:
     """Permits of three or five years; some are suspended or revoked."""
     rng, one = city.rng(80), city.enterprises
     regulated = np.isin(one.section, [SECTIONS.index(section) for section in "EGHQ"])
-    at, days = place_events(city, rng, 0.028 * np.exp(0.3 * one.size) * np.where(regulated, 3.5, 1.0), years=8)
+    at, days = place_events(city, rng, 0.034 * np.exp(0.3 * one.size) * np.where(regulated, 3.5, 1.0), years=8)
     rows, section = len(at), one.section[at]
     usual = np.select(
         [section == CONSTRUCTION, section == SECTIONS.index("G"), section == SECTIONS.index("Q")], [1, 2, 3], 0
@@ -53,7 +53,7 @@ def make_permits(city: City) -> EventTable:
     frame = pl.DataFrame(
         {
             AT: pl.Series(at),
-            "permit_number": numbered("示许字〔{}〕第{}号", year=years_of(days), number=np.arange(1, rows + 1)),
+            "permit_number": numbered("示许字〔{}〕第{}号", year=years_of(days), number=1 + np.arange(rows)),
             "kind": as_codes(kind, _PERMIT_KINDS),
             "authority": as_text(kind, _PERMIT_OFFICES),
             "granted_on": as_dates(days),
@@ -70,7 +70,7 @@ def make_permits(city: City) -> EventTable:
 def make_real_estate(city: City) -> EventTable:
     """Certificates of land, workshops, offices and dwellings; mortgages, and seizures of the troubled."""
     rng, one = city.rng(81), city.enterprises
-    yearly = 0.0048 * np.exp(0.8 * one.size - 0.1 * one.risk) * np.where(one.is_individual, 0.2, 1.0)
+    yearly = 0.0075 * np.exp(0.8 * one.size - 0.1 * one.risk) * np.where(one.is_individual, 0.2, 1.0)
     at, days = place_events(city, rng, yearly, years=15)
     rows, strain = len(at), one.strain(city.settings.start, at)
     kind = np.where(one.section[at] == MANUFACTURING, pick(rng, (3, 5, 2, 0.5), rows), pick(rng, (1, 1, 6, 2), rows))
@@ -100,7 +100,7 @@ def make_intellectual_property(city: City) -> EventTable:
     rng, one = city.rng(82), city.enterprises
     inventive = np.isin(one.section, [SECTIONS.index(section) for section in "CIM"])
     has_any = city.rng(83).random(len(one)) < np.where(inventive, 0.09, 0.015)
-    at, days = place_events(city, rng, has_any * 0.4 * np.exp(0.6 * one.size - 0.25 * one.risk), years=8)
+    at, days = place_events(city, rng, has_any * 0.5 * np.exp(0.6 * one.size - 0.25 * one.risk), years=8)
     rows = len(at)
     kind = np.where(inventive[at], pick(rng, (2, 4, 1, 1.5, 3), rows), pick(rng, (0.2, 0.5, 1, 7, 1), rows))
     moved = some_days_later(rng, days, 900, 0.05)

@@ -83,7 +83,7 @@ def make_utilities(city: City, month: int) -> pl.DataFrame:
     """The month's use of electricity, water and gas of those who have meters of their own."""
     rng, one, day = city.rng(53, month), city.enterprises, first_day(month)
     makes = one.section == MANUFACTURING
-    metered = city.rng(54).random(len(one)) < logistic(-2.35 + 0.7 * one.size + 1.0 * makes)
+    metered = city.rng(54).random(len(one)) < logistic(-2.15 + 0.7 * one.size + 1.0 * makes)
     at = np.flatnonzero(metered & one.alive(day))
     strain, work = one.strain(day, at), 1 - 0.5 * one.decline(day, at)
     level = 6.6 + 0.95 * one.size[at] + 1.1 * makes[at] + rng.normal(scale=0.25, size=len(at))
@@ -107,7 +107,7 @@ def make_utilities(city: City, month: int) -> pl.DataFrame:
 
 def _insures(city: City) -> Flags:
     one = city.enterprises
-    chance = np.where(one.is_individual, 0.02, logistic(-1.35 + 1.0 * one.size))
+    chance = np.where(one.is_individual, 0.02, logistic(-1.2 + 1.0 * one.size))
     return np.asarray(city.rng(56).random(len(one)) < chance)
 
 
