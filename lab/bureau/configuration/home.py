@@ -5,6 +5,7 @@
 ``bureau.db``         the database, unless ``database_url`` names another
 ``keys/``             sealed secrets, and the default seal key
 ``registers/``        Parquet snapshots, and rows set aside by each import
+``records/``          records of enterprises: segments and manifests, named by their hashes
 ``evaluated/``        evaluated registers and set-ups, by key epoch, engine and contract
 ``models/``           models and their sheets
 ``contexts/``         public contexts of banks, named by their hashes
@@ -38,6 +39,7 @@ SETTINGS_FILE = "bureau.toml"
 FOLDERS = (
     "keys",
     "registers",
+    "records",
     "evaluated",
     "models",
     "contexts",
