@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lab.bureau.data.catalogue.item_definition import Catalogue
+from lab.bureau.data.catalogue.item_definition import Catalogue, CreditUse
+from lab.bureau.data.catalogue.natural_persons import natural_person_rules
 from lab.bureau.data.features.columns import absent_sql, item_columns, quote, value_sql
 from lab.bureau.data.features.definition import FeatureDefinition, FeatureSet
 from lab.bureau.data.features.sql import parse_select, write_select
@@ -53,6 +54,10 @@ class FeaturePlan:
     selects: tuple[CompiledSelect, ...]
     outputs: tuple[tuple[str, str], ...]
     """The features in order, each with the SQL of its final value over the results ``result_0``, ``result_1``, …"""
+    withheld: tuple[str, ...]
+    """Features that read an item which rules of credit reporting restrict for natural persons: missing for them."""
+    natural_prefixes: tuple[str, ...]
+    """How the codes of natural persons (individual businesses) begin."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -79,14 +84,23 @@ def compile_features(features: FeatureSet, catalogue: Catalogue) -> FeaturePlan:
     )
     selects = (*(_one_pass(domain, plain[domain]) for domain in sorted(plain)), *joined)
     places = {name: place for place, select in enumerate(selects) for name in select.features}
-    outputs = tuple((one.name, _final_value(one, f"result_{places[one.name]}")) for one in features.definitions)
-    return FeaturePlan(domains, selects, outputs)
+    restricted = frozenset(item.code for item in catalogue.items if item.credit_use is not CreditUse.ALLOWED)
+    withheld = tuple(one.name for one in features.definitions if restricted & set(one.items))
+    outputs = tuple(
+        (one.name, _final_value(one, f"result_{places[one.name]}", withheld=one.name in withheld))
+        for one in features.definitions
+    )
+    return FeaturePlan(domains, selects, outputs, withheld, natural_person_rules().code_prefixes)
 
 
-def _final_value(one: FeatureDefinition, result: str) -> str:
-    """The missing rule is for enterprises without a row; a row without a value stays without."""
-    found = f"CASE WHEN {result}.enterprise IS NULL THEN {absent_sql(one)} ELSE {result}.{quote(one.name)} END"
-    return value_sql(one, found)
+def _final_value(one: FeatureDefinition, result: str, *, withheld: bool) -> str:
+    """The missing rule is for enterprises without a row; a row without a value stays without.
+
+    ``withheld``: a natural person has no value, and its rows do not even decide between zero and missing.
+    """
+    natural = "WHEN f.is_natural_person THEN NULL " if withheld else ""
+    absent = f"WHEN {result}.enterprise IS NULL THEN {absent_sql(one)}"
+    return value_sql(one, f"CASE {natural}{absent} ELSE {result}.{quote(one.name)} END")
 
 
 def _one_pass(domain: str, parts: Sequence[tuple[FeatureDefinition, Node]]) -> CompiledSelect:

@@ -4,7 +4,7 @@ written in parts of as many enterprises as one part holds."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -46,7 +46,7 @@ def compute_to_file(
     The same records, plan and day give the same bytes. Raises ``InvalidInput`` if no enterprise is registered.
     """
     with progress.stage("features", len(plan.selects) + len(plan.domains) + 1) as stage:
-        rows = number_firms(connection)
+        rows = number_firms(connection, plan.natural_prefixes)
         unregistered = compute_results(connection, plan, as_of, stage.advance)
         parts = []
         for part in read_parts(connection, plan, rows):
@@ -57,11 +57,14 @@ def compute_to_file(
     return ComputedFeatures(rows, {domain: count for domain, count in unregistered.items() if count})
 
 
-def number_firms(connection: duckdb.DuckDBPyConnection) -> int:
+def number_firms(connection: duckdb.DuckDBPyConnection, natural_prefixes: Sequence[str]) -> int:
     """Make the table ``firms``: every registered enterprise with its place among all codes. Returns how many."""
+    natural = " OR ".join(["starts_with(code, ?)"] * len(natural_prefixes)) or "FALSE"
     connection.execute(
-        "CREATE TEMP TABLE firms AS SELECT code, CAST(row_number() OVER (ORDER BY code) - 1 AS INTEGER) AS enterprise "
-        f"FROM (SELECT DISTINCT enterprise AS code FROM {quote(REGISTRATION)}) ORDER BY code"
+        "CREATE TEMP TABLE firms AS SELECT code, CAST(row_number() OVER (ORDER BY code) - 1 AS INTEGER) AS enterprise, "
+        f"{natural} AS is_natural_person "
+        f"FROM (SELECT DISTINCT enterprise AS code FROM {quote(REGISTRATION)}) ORDER BY code",
+        list(natural_prefixes),
     )
     rows = _count(connection, "SELECT count(*) FROM firms")
     if not rows:

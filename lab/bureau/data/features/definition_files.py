@@ -5,19 +5,20 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from lab.bureau.data.catalogue.item_definition import Catalogue, CreditUse, Item, ReleaseForm
+from lab.bureau.data.catalogue.item_definition import Catalogue, Item, ReleaseForm
+from lab.bureau.data.catalogue.natural_persons import may_be_weighed
 from lab.bureau.data.features.columns import item_columns, one_record_a_day
 from lab.bureau.data.features.definition import FeatureDefinition, FeatureSet, FeatureType, MissingRule
 from lab.bureau.data.features.sql import check_binding, check_tree, parse_select, refuse
 from lab.bureau.data.features.sql.tree_check import Scope
 from lab.terms.errors import InvalidInput
+from lab.terms.text.nearest_name import nearest_name
 from lab.terms.text.visible_line import check_visible_line
 from models.shared.dimensions import find_dimension
 
@@ -54,12 +55,19 @@ class _File(_Strict):
     features: dict[str, _Entry]
 
 
-@lru_cache(maxsize=4)
+_DEFAULTS: dict[str, FeatureSet] = {}
+
+
 def default_features(catalogue: Catalogue) -> FeatureSet:
     """The features that come with the program, checked against ``catalogue``."""
+    if catalogue.sha256 not in _DEFAULTS:
+        _DEFAULTS[catalogue.sha256] = parse_features(_default_texts(), catalogue)
+    return _DEFAULTS[catalogue.sha256]
+
+
+def _default_texts() -> dict[str, str]:
     folder = files("lab.bureau.data.features") / "default"
-    texts = {file.name: file.read_text(encoding="utf-8") for file in folder.iterdir() if file.name.endswith(".toml")}
-    return parse_features(texts, catalogue)
+    return {file.name: file.read_text(encoding="utf-8") for file in folder.iterdir() if file.name.endswith(".toml")}
 
 
 def read_features_folder(folder: Path, catalogue: Catalogue) -> FeatureSet:
@@ -91,8 +99,9 @@ def check_definition(definition: FeatureDefinition, catalogue: Catalogue) -> Non
     """Raise ``InvalidInput`` unless the items exist and may enter a model, and the SELECT reads them and nothing else."""
     name = definition.name
     find_dimension(definition.dimension)
+    by_code = {item.code: item for item in catalogue.items}
     for code in definition.items:
-        _check_item(name, _find_item(name, code, catalogue))
+        _check_item(name, _find_item(name, code, by_code), by_code)
     if not definition.type.is_ordered and (definition.monotonic or definition.missing is MissingRule.ZERO):
         raise refuse(name, "a code has neither a direction nor a zero")
     domains = {code: catalogue.domain(code) for code in definition.domains}
@@ -114,17 +123,19 @@ def check_definition(definition: FeatureDefinition, catalogue: Catalogue) -> Non
     check_binding(name, definition.sql, definition.type.value, tables)
 
 
-def _find_item(feature: str, code: str, catalogue: Catalogue) -> Item:
-    try:
-        return catalogue.item(code)
-    except KeyError:
+def _find_item(feature: str, code: str, by_code: Mapping[str, Item]) -> Item:
+    if code not in by_code:
+        nearest = nearest_name(code, by_code)
         raise InvalidInput(
-            f"Feature {feature} names item {code[:100]}, which the catalogue does not have.", next_step=_STEP
-        ) from None
+            f"Feature {feature} names item {code[:100]}, which the catalogue does not have"
+            + (f" (nearest: {nearest})." if nearest else "."),
+            next_step=_STEP,
+        )
+    return by_code[code]
 
 
-def _check_item(feature: str, item: Item) -> None:
-    if item.personal or item.credit_use is not CreditUse.ALLOWED:
+def _check_item(feature: str, item: Item, by_code: dict[str, Item]) -> None:
+    if not may_be_weighed(item, by_code):
         raise InvalidInput(
             f"Feature {feature} names item {item.code}, which is personal, or which credit-reporting rules keep out of "
             "a model.",
