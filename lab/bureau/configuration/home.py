@@ -5,6 +5,8 @@
 ``bureau.db``         the database, unless ``database_url`` names another
 ``keys/``             sealed secrets, and the default seal key
 ``registers/``        Parquet snapshots, and rows set aside by each import
+``features/``         feature tables, named by the hash of what they are computed from; made again from the rest
+``feature-files/``    feature definitions of the bureau's own, instead of those that come with the program
 ``records/``          records of enterprises: segments and manifests, named by their hashes
 ``evaluated/``        evaluated registers and set-ups, by key epoch, engine and contract
 ``models/``           models and their sheets
@@ -40,6 +42,8 @@ FOLDERS = (
     "keys",
     "registers",
     "records",
+    "features",
+    "feature-files",
     "evaluated",
     "models",
     "contexts",

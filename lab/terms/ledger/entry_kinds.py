@@ -86,6 +86,8 @@ ENTRY_KINDS: Mapping[str, EntryKind] = {
         EntryKind("records.imported", "企业记录导入", "records imported"),
         EntryKind("records.corrected", "企业记录更正", "records corrected"),
         EntryKind("records.deleted", "企业记录删除", "records deleted"),
+        EntryKind("features.computed", "特征计算", "feature table computed"),
+        EntryKind("register.published", "登记库发布", "register version published from features"),
         EntryKind("enterprise.viewed", "企业记录查阅", "an enterprise's records viewed"),
         EntryKind("model.kept", "模型存入", "model stored"),
         EntryKind("model.published", "模型发布", "model published"),

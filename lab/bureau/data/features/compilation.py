@@ -226,4 +226,3 @@ def _case(when: Node, then: Node, otherwise: Node) -> Node:
         "case_checks": checks,
         "else_expr": otherwise | {"alias": ""},
     }
-

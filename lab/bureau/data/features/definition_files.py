@@ -96,7 +96,7 @@ def parse_features(texts: Mapping[str, str], catalogue: Catalogue) -> FeatureSet
 
 
 def check_definition(definition: FeatureDefinition, catalogue: Catalogue) -> None:
-    """Raise ``InvalidInput`` unless the items exist and may enter a model, and the SELECT reads them and nothing else."""
+    """Raise ``InvalidInput`` unless the items may enter a model, and the SELECT reads them and nothing else."""
     name = definition.name
     find_dimension(definition.dimension)
     by_code = {item.code: item for item in catalogue.items}

@@ -23,6 +23,7 @@ from lab.bureau.store.tables.exchange import (
     NonceRow,
     UsageRow,
 )
+from lab.bureau.store.tables.features import FeatureTableRow, RegisterOriginRow
 from lab.bureau.store.tables.ledger import CosignatureRow, EntryTallyRow, LedgerEntryRow, LedgerSizeRow, TreeHeadRow
 from lab.bureau.store.tables.people import AccountRow, SignInRow
 from lab.bureau.store.tables.records import RecordHeadRow
@@ -48,6 +49,7 @@ __all__ = [
     "DriftCheckRow",
     "EntryTallyRow",
     "EpochRow",
+    "FeatureTableRow",
     "InquiryReadRow",
     "InquiryRow",
     "JobRow",
@@ -59,6 +61,7 @@ __all__ = [
     "NonceRow",
     "PseudonymKeyCountRow",
     "RecordHeadRow",
+    "RegisterOriginRow",
     "RegisterRow",
     "SignInRow",
     "TreeHeadRow",

@@ -21,9 +21,7 @@ _FITTING: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def check_binding(
-    feature: str, sql: str, value_type: str, tables: Mapping[str, Sequence[tuple[str, str]]]
-) -> None:
+def check_binding(feature: str, sql: str, value_type: str, tables: Mapping[str, Sequence[tuple[str, str]]]) -> None:
     """Raise ``InvalidInput`` unless the SELECT binds to ``tables`` (columns and SQL types by name) and gives
     ``value_type`` (a feature's type)."""
     day = date(2026, 1, 31)

@@ -42,10 +42,7 @@ def check_expression(node: Node, scope: Scope) -> None:
         if node["identifier"] not in words.PARAMETERS:
             raise refuse(scope.feature, "it has a parameter that is neither $as_of nor $window_start")
     elif kind == "CAST":
-        target = node["type_expr"]
-        path = target.get("qualified_name", {}).get("path", [])
-        if target.get("class") != "TYPE" or len(path) != 1 or path[0].upper() not in words.CAST_TYPES:
-            raise refuse(scope.feature, "it casts to a type that is not supported")
+        _check_cast(node["type_expr"], scope)
     elif kind == "FUNCTION":
         _check_function(node, scope)
     for part in expression_parts(node):
@@ -63,6 +60,12 @@ def expression_parts(node: Node) -> Iterator[Node]:
     yield from node.get("children") or ()
     for argument in node.get("arguments") or ():
         yield argument["expression"]
+
+
+def _check_cast(target: Node, scope: Scope) -> None:
+    path = target.get("qualified_name", {}).get("path", [])
+    if target.get("class") != "TYPE" or len(path) != 1 or str(path[0]).upper() not in words.CAST_TYPES:
+        raise refuse(scope.feature, "it casts to a type that is not supported")
 
 
 def _check_column(node: Node, scope: Scope) -> None:
@@ -88,7 +91,9 @@ def _check_function(node: Node, scope: Scope) -> None:
         raise refuse(scope.feature, "it filters a function that is no aggregate")
     arguments = [argument["expression"] for argument in node["arguments"]]
     if name in words.EXACT_SUMS and not all(_is_exact(one, scope) for one in arguments):
-        raise refuse(scope.feature, f"{name} adds something that is not an item, or a sum, difference or product of items")
+        raise refuse(
+            scope.feature, f"{name} adds something that is not an item, or a sum, difference or product of items"
+        )
     if name in words.BY_TIME:
         by = arguments[1:]
         if len(arguments) != 2 or by[0].get("class") != "COLUMN_REF" or by[0]["column_names"][-1] != "held_from":
