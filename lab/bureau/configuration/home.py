@@ -13,6 +13,7 @@
 ``executors/``        services that run jobs now: a locked file each
 ``jobs.db``           workflows of jobs, unless ``database_url`` names a database
 ``consents/``         signatures of enterprises, and rows set aside by each import
+``catalogues/``       files of the bureau's own catalogue, a version each
 ``spool/``            bodies of incoming requests; files without a name
 ====================  =================================================================
 """
@@ -44,6 +45,7 @@ FOLDERS = (
     "replies",
     "executors",
     "consents",
+    "catalogues",
     "logs",
     "spool",
 )

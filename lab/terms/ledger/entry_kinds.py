@@ -79,6 +79,7 @@ ENTRY_KINDS: Mapping[str, EntryKind] = {
         EntryKind("ledger.restored", "台账由备份恢复", "ledger restored from a backup"),
         EntryKind("inquiries.read", "企业查询记录查阅", "an enterprise's inquiries read"),
         EntryKind("configuration.changed", "配置变更", "configuration changed"),
+        EntryKind("catalogue.imported", "目录导入", "catalogue imported"),
         EntryKind("register.imported", "登记导入", "register imported"),
         EntryKind("register.removed", "登记版本删除", "register version removed"),
         EntryKind("register.evaluated", "登记求值", "register evaluated for matching"),

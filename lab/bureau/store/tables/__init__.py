@@ -7,6 +7,7 @@ public feature value: registers are Parquet files, and the tables have their has
 from __future__ import annotations
 
 from lab.bureau.store.tables.base import Base, UtcDateTime
+from lab.bureau.store.tables.catalogues import CatalogueVersionRow
 from lab.bureau.store.tables.consents import ConsentChangeCounterRow, ConsentRow, PseudonymKeyCountRow
 from lab.bureau.store.tables.contracts import ApprovalRow, BankKeyRow, BankRow, ContractRow, ContractVersionRow
 from lab.bureau.store.tables.exchange import (
@@ -35,6 +36,7 @@ __all__ = [
     "Base",
     "BatchRow",
     "CatalogueItemRow",
+    "CatalogueVersionRow",
     "CiphertextSeedRow",
     "ConsentChangeCounterRow",
     "ConsentRow",
