@@ -25,6 +25,7 @@ from lab.bureau.store.tables.exchange import (
 )
 from lab.bureau.store.tables.ledger import CosignatureRow, EntryTallyRow, LedgerEntryRow, LedgerSizeRow, TreeHeadRow
 from lab.bureau.store.tables.people import AccountRow, SignInRow
+from lab.bureau.store.tables.quality import QualityAssessmentRow
 from lab.bureau.store.tables.registers import CatalogueItemRow, DriftCheckRow, ModelRow, RegisterRow
 from lab.bureau.store.tables.write_checks import WriteCheckRow
 
@@ -57,6 +58,7 @@ __all__ = [
     "ModelRow",
     "NonceRow",
     "PseudonymKeyCountRow",
+    "QualityAssessmentRow",
     "RegisterRow",
     "SignInRow",
     "TreeHeadRow",

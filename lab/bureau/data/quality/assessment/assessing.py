@@ -13,7 +13,7 @@ from datetime import date
 import duckdb
 
 from lab.bureau.data.catalogue.item_definition import Catalogue, Domain, Grain
-from lab.bureau.data.quality.assessment.assessment_document import FORMAT, Assessment, CheckResult, DomainScore
+from lab.bureau.data.quality.assessment.assessment_document import Assessment, CheckResult, DomainScore
 from lab.bureau.data.quality.assessment.calendar_windows import sql_window_start
 from lab.bureau.data.quality.assessment.delivery_checks import DeliveryFindings, WindowArrival, check_deliveries
 from lab.bureau.data.quality.assessment.domain_pass import CheckCount, DomainCounts, DomainPass
@@ -96,7 +96,7 @@ def _compose(work: _Reckoning, domains: Sequence[DomainScore], checks: Sequence[
     thresholds = work.rules.thresholds
     levels = {check.level for check in checks} | {domain.level for domain in domains}
     return Assessment(
-        format=FORMAT,
+        format="shulab-quality/1",
         day=work.scope.day.isoformat(),
         baseline=work.scope.baseline.isoformat() if work.scope.baseline else "",
         manifest=work.scope.manifest,
@@ -185,30 +185,27 @@ def _check_stability(work: _Reckoning, domain: Domain, counts: DomainCounts) -> 
 
 
 def _lost_rules(work: _Reckoning) -> Iterator[CheckResult]:
-    """Rules and settings that name what the catalogue lacks: they did not run."""
+    """Rules, expectations and limits that name what the catalogue lacks: they did not run."""
     known = {domain.code for domain in work.catalogue.domains}
     items = {item.code for item in work.catalogue.items}
     for rule in work.rules.rules:
-        lost = [code for code in rule.domains if code not in known]
-        for code in [*lost, *(code for code in rule.domains if code in known)]:
-            reason = "the catalogue has no such domain"
-            absent = ()
-            if code in known:
-                absent = tuple(name for name in rule.items if f"{code}.{name}" not in items)
-                reason = "the catalogue has no such item"
-            if code not in known or absent:
-                identity = CheckIdentity(
-                    rule.code, code, absent, rule.dimension, rule.zh, rule.en, CheckLimits(0.0, 0.0)
-                )
-                yield judge_count(identity, CheckCount(reason=reason))
-    stated = sorted({*work.rules.expected, *work.rules.may_be_future, *work.rules.may_be_negative} - items)
-    for code in stated:
-        domain, _, name = code.partition(".")
-        words = ("规则所指数据项不在目录中", "rules.toml names an item that the catalogue lacks")
-        identity = CheckIdentity(
-            "item-unknown", domain, (name,), QualityDimension.VALIDITY, *words, CheckLimits(0.0, 0.0)
-        )
-        yield judge_count(identity, CheckCount(reason="the catalogue has no such item"))
+        for code in rule.domains:
+            absent = tuple(name for name in rule.items if f"{code}.{name}" not in items)
+            if code not in known or (absent and len(rule.domains) == 1):
+                yield _lost(rule.code, code, absent, rule.dimension, (rule.zh, rule.en))
+    stated = {*work.rules.expected, *work.rules.may_be_future, *work.rules.may_be_negative}
+    excepted = {name.partition(":")[2] for name in work.rules.thresholds.limits if ":" in name}
+    for name in sorted((stated | excepted) - items - known):
+        domain, _, item = name.partition(".")
+        words = ("规则或阈值所指不在目录中", "the rules or limits name what the catalogue lacks")
+        yield _lost("item-unknown", domain, (item,) if item else (), QualityDimension.VALIDITY, words)
+
+
+def _lost(
+    code: str, domain: str, items: tuple[str, ...], dimension: QualityDimension, words: tuple[str, str]
+) -> CheckResult:
+    identity = CheckIdentity(code, domain, items, dimension, *words, CheckLimits(0.0, 0.0))
+    return judge_count(identity, CheckCount(reason="the catalogue has no such domain or item"))
 
 
 def _identity(

@@ -1,6 +1,6 @@
 """The document of an assessment: canonical JSON, counts and scores, no value of a record.
 
-Shares are between 0 and 1, scores between 0 and 100 with two decimals. ``None`` for a score: nothing was there to check.
+Shares are from 0 to 1, scores from 0 to 100 with two decimals. ``None`` for a score: nothing was there to check.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from typing import Literal
 
 from models.shared.canonical_json import parse_strict
 
-FORMAT = "shulab-quality/1"
 _LARGEST_DOCUMENT = 64 << 20
 CheckLevel = Literal["pass", "warn", "block", "failed", "not-applicable"]
 """``failed``: the check did not run, which blocks publication as ``block`` does."""

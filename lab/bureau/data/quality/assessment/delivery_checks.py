@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import pairwise
 
 from lab.bureau.data.catalogue.item_definition import Domain, Frequency
 from lab.bureau.data.quality.assessment.calendar_windows import due_day, next_window, window_name, window_start
@@ -96,6 +97,6 @@ def _thin_windows(
 ) -> tuple[int, tuple[str, ...]]:
     """Windows past their due day with fewer records than ``share`` of the window before that has any."""
     held = sorted(start for start in arrivals if due_day(start, frequency, grace_days) < day)
-    pairs = list(zip(held, held[1:], strict=False))
+    pairs = list(pairwise(held))
     thin = [now for before, now in pairs if arrivals[now].records < share * arrivals[before].records]
     return len(pairs), tuple(window_name(start, frequency) for start in thin)

@@ -1,7 +1,7 @@
 """The tables that rules join to a domain: computed once, one row a key, each row as one structure.
 
-``firms.status`` in a rule is then a field of the column ``firms``; a domain's own columns keep their names, whatever the
-table's are.
+``firms.status`` in a rule is then a field of the column ``firms``; a domain's own columns keep their names, whatever
+the table's are.
 """
 
 from __future__ import annotations

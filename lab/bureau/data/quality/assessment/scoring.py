@@ -1,9 +1,9 @@
 """From checks to scores: one check, one item, one domain, one department, the whole.
 
-A check's score is 100 times the share without a fault; for stability, 100 times one less the index. A check that did not
-run scores 0. The score of a dimension is the mean of its checks, weighted by kind; that of an item or a domain is the
-mean of its dimensions, weighted. A domain's dimension is over all its checks. A department's score is the mean of its
-domains', and the whole is the mean of all domains with records.
+A check's score is 100 times the share without a fault; for stability, 100 times one less the index. A check that did
+not run scores 0. The score of a dimension is the mean of its checks, weighted by kind; that of an item or a domain is
+the mean of its dimensions, weighted. A domain's dimension is over all its checks. A department's score is the mean of
+its domains', and the whole is the mean of all domains with records.
 """
 
 from __future__ import annotations

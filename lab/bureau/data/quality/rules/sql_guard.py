@@ -51,8 +51,8 @@ def _parse(sql: str, what: str) -> Any:
             found = parser.execute("SELECT json_serialize_sql(?::VARCHAR)", [sql]).fetchone()
         except duckdb.Error:
             _refuse(what, "is not SQL")
-    tree = json.loads(found[0]) if found else {"error": True}
-    if tree.get("error") or len(tree.get("statements", ())) != 1:
+    tree: dict[str, Any] = json.loads(found[0]) if found else {"error": True}
+    if tree.get("error") or len(tree["statements"]) != 1:
         _refuse(what, "is not one SELECT statement")
     return tree
 
