@@ -26,6 +26,7 @@ from lab.bureau.store.tables.exchange import (
 from lab.bureau.store.tables.features import FeatureTableRow, RegisterOriginRow
 from lab.bureau.store.tables.ledger import CosignatureRow, EntryTallyRow, LedgerEntryRow, LedgerSizeRow, TreeHeadRow
 from lab.bureau.store.tables.people import AccountRow, SignInRow
+from lab.bureau.store.tables.quality import QualityAssessmentRow
 from lab.bureau.store.tables.records import RecordHeadRow
 from lab.bureau.store.tables.registers import CatalogueItemRow, DriftCheckRow, ModelRow, RegisterRow
 from lab.bureau.store.tables.write_checks import WriteCheckRow
@@ -60,6 +61,7 @@ __all__ = [
     "ModelRow",
     "NonceRow",
     "PseudonymKeyCountRow",
+    "QualityAssessmentRow",
     "RecordHeadRow",
     "RegisterOriginRow",
     "RegisterRow",
