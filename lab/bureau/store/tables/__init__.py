@@ -25,6 +25,7 @@ from lab.bureau.store.tables.exchange import (
 from lab.bureau.store.tables.ledger import CosignatureRow, EntryTallyRow, LedgerEntryRow, LedgerSizeRow, TreeHeadRow
 from lab.bureau.store.tables.people import AccountRow, SignInRow
 from lab.bureau.store.tables.registers import CatalogueItemRow, DriftCheckRow, ModelRow, RegisterRow
+from lab.bureau.store.tables.repairs import RepairCaseRow, RepairRulesRow
 from lab.bureau.store.tables.write_checks import WriteCheckRow
 
 __all__ = [
@@ -56,6 +57,8 @@ __all__ = [
     "NonceRow",
     "PseudonymKeyCountRow",
     "RegisterRow",
+    "RepairCaseRow",
+    "RepairRulesRow",
     "SignInRow",
     "TreeHeadRow",
     "UsageRow",
