@@ -93,6 +93,14 @@ ENTRY_KINDS: Mapping[str, EntryKind] = {
         EntryKind("model.kept", "模型存入", "model stored"),
         EntryKind("model.published", "模型发布", "model published"),
         EntryKind("model.drift-accepted", "接受数据漂移", "drift of the register accepted for a model"),
+        EntryKind("repair.rules-changed", "信用修复规则变更", "rules of credit repair changed"),
+        EntryKind("repair.requested", "信用修复申请", "credit repair requested"),
+        EntryKind("repair.granted", "准予信用修复", "credit repair granted"),
+        EntryKind("repair.refused", "不予信用修复", "credit repair refused"),
+        EntryKind("repair.noticed", "信用修复告知书生成", "notices of credit repair written"),
+        EntryKind("objection.opened", "异议受理，记录冻结", "objection opened, record frozen"),
+        EntryKind("objection.upheld", "异议成立", "objection upheld"),
+        EntryKind("objection.rejected", "异议不成立", "objection rejected"),
         EntryKind("retention.swept", "到期数据清除", "expired data removed"),
     )
 }

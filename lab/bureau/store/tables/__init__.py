@@ -29,6 +29,7 @@ from lab.bureau.store.tables.people import AccountRow, SignInRow
 from lab.bureau.store.tables.quality import QualityAssessmentRow
 from lab.bureau.store.tables.records import RecordHeadRow
 from lab.bureau.store.tables.registers import CatalogueItemRow, DriftCheckRow, ModelRow, RegisterRow
+from lab.bureau.store.tables.repairs import RepairCaseRow, RepairRulesRow
 from lab.bureau.store.tables.write_checks import WriteCheckRow
 
 __all__ = [
@@ -65,6 +66,8 @@ __all__ = [
     "RecordHeadRow",
     "RegisterOriginRow",
     "RegisterRow",
+    "RepairCaseRow",
+    "RepairRulesRow",
     "SignInRow",
     "TreeHeadRow",
     "UsageRow",
