@@ -25,10 +25,13 @@ from lab.bureau.store.tables.exchange import (
     NonceRow,
     UsageRow,
 )
+from lab.bureau.store.tables.features import FeatureTableRow, RegisterOriginRow
 from lab.bureau.store.tables.ledger import CosignatureRow, EntryTallyRow, LedgerEntryRow, LedgerSizeRow, TreeHeadRow
 from lab.bureau.store.tables.people import AccountRow, SignInRow
+from lab.bureau.store.tables.quality import QualityAssessmentRow
 from lab.bureau.store.tables.records import RecordHeadRow
 from lab.bureau.store.tables.registers import CatalogueItemRow, DriftCheckRow, ModelRow, RegisterRow
+from lab.bureau.store.tables.repairs import RepairCaseRow, RepairRulesRow
 from lab.bureau.store.tables.write_checks import WriteCheckRow
 
 __all__ = [
@@ -53,6 +56,7 @@ __all__ = [
     "DriftCheckRow",
     "EntryTallyRow",
     "EpochRow",
+    "FeatureTableRow",
     "InquiryReadRow",
     "InquiryRow",
     "JobRow",
@@ -64,8 +68,12 @@ __all__ = [
     "ModelRow",
     "NonceRow",
     "PseudonymKeyCountRow",
+    "QualityAssessmentRow",
     "RecordHeadRow",
+    "RegisterOriginRow",
     "RegisterRow",
+    "RepairCaseRow",
+    "RepairRulesRow",
     "SignInRow",
     "TreeHeadRow",
     "UsageRow",
