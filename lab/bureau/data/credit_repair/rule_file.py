@@ -118,7 +118,7 @@ def default_rules() -> RepairRules:
 
 
 def check_against_catalogue(rules: RepairRules, catalogue: Catalogue) -> None:
-    """Raise ``InvalidInput`` for a domain, item or code that the catalogue does not have, or an item of another type."""
+    """Raise ``InvalidInput`` for a domain, item or code that the catalogue lacks, or an item of another type."""
     for source in rules.sources:
         try:
             domain = catalogue.domain(source.domain)

@@ -1,4 +1,4 @@
-"""Cases of repair and objection, as stewards work with them: opened by the rules, decided with reasons, never late unseen.
+"""Cases of repair and objection, as stewards work with them: opened by the rules, decided with reasons.
 
 Every change and its ledger entry are one transaction. The database and the ledger name a record by its hash.
 """

@@ -25,7 +25,7 @@ from lab.bureau.store.tables.exchange import (
 from lab.bureau.store.tables.ledger import CosignatureRow, EntryTallyRow, LedgerEntryRow, LedgerSizeRow, TreeHeadRow
 from lab.bureau.store.tables.people import AccountRow, SignInRow
 from lab.bureau.store.tables.registers import CatalogueItemRow, DriftCheckRow, ModelRow, RegisterRow
-from lab.bureau.store.tables.repairs import RepairCaseRow, RepairRulesRow
+from lab.bureau.store.tables.repairs import RepairCaseRow, RepairRulesRow, SupersededVersionRow
 from lab.bureau.store.tables.write_checks import WriteCheckRow
 
 __all__ = [
@@ -60,6 +60,7 @@ __all__ = [
     "RepairCaseRow",
     "RepairRulesRow",
     "SignInRow",
+    "SupersededVersionRow",
     "TreeHeadRow",
     "UsageRow",
     "UtcDateTime",
