@@ -100,8 +100,8 @@ def _paragraphs(standing: RecordStanding, rules: RepairRules) -> list[BilingualT
         (
             f"自{first}起可申请修复,条件:{';'.join(zh for zh, _ in conditions)}。"
             f"数据局在{days[CaseKind.REPAIR]}个工作日内决定。",
-            f"Repair may be asked for from {first}, when {'; '.join(en for _, en in conditions)}. The decision takes at "
-            f"most {days[CaseKind.REPAIR]} working days.",
+            f"Repair may be asked for from {first}, when {'; '.join(en for _, en in conditions)}. The decision takes "
+            f"at most {days[CaseKind.REPAIR]} working days.",
         ),
     ]
     if group.on_correction is OnCorrection.ENDS:

@@ -22,7 +22,7 @@ from lab.bureau.data.credit_repair.notice_text import NoticeRecord, write_letter
 from lab.bureau.data.credit_repair.rule_file import check_against_catalogue
 from lab.bureau.data.credit_repair.rules import AdverseSource, RepairRules
 from lab.bureau.data.credit_repair.rules_in_force import rules_in_force
-from lab.bureau.data.credit_repair.standing import is_adverse, record_standing
+from lab.bureau.data.credit_repair.standing import RecordStanding, is_adverse, record_standing
 from lab.bureau.data.records import RecordStore, open_records
 from lab.bureau.ledger import record
 from lab.bureau.store import Database
@@ -44,18 +44,20 @@ class NoticesWritten:
     folder: Path
 
 
+@dataclass(frozen=True, slots=True)
+class NoticeRequest:
+    """Letters about records that the bureau learned of on ``since`` or later, written to ``folder`` by ``by``."""
+
+    folder: Path
+    since: date
+    today: date
+    by: str
+
+
 def write_notices(
-    store: Database,
-    home: BureauHome,
-    records: RecordStore,
-    folder: Path,
-    *,
-    since: date,
-    today: date,
-    by: str,
-    progress: Progress = SILENT,
+    store: Database, home: BureauHome, records: RecordStore, request: NoticeRequest, progress: Progress = SILENT
 ) -> NoticesWritten:
-    """Write a page and a text for each record with a notice that the bureau learned of on ``since`` or later.
+    """Write a page and a text for each record that gets a notice.
 
     Files are named by the record's hash; the same call again writes the same files. Raises ``NotFound``,
     ``InvalidInput`` or ``MachineFault`` for a folder that cannot be written.
@@ -65,28 +67,25 @@ def write_notices(
         manifest = records.head(session)
     check_against_catalogue(rules, catalogue)
     sources = [source for source in rules.sources if source.notice]
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    request.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     counts: Counter[str] = Counter()
     undated = 0
-    domains = [source.domain for source in sources]
-    with open_records(records, manifest, catalogue, domains=domains) as connection:
+    with open_records(records, manifest, catalogue, domains=[source.domain for source in sources]) as connection:
         for source in sources:
-            domain = catalogue.domain(source.domain)
-            with progress.stage("notices", _count(connection, domain, since)) as stage:
-                for one in _recent(connection, domain, source, since):
+            writer = _LetterWriter(request, source, rules, catalogue.domain(source.domain), home.settings.name)
+            with progress.stage("notices", _count(connection, writer.domain, request.since)) as stage:
+                for one in _recent(connection, writer.domain, source, request.since):
                     stage.advance(1)
-                    if not is_adverse(source, one.values):
-                        continue
-                    standing = record_standing(source, one.values, today)
-                    _write(folder, one, source, rules, domain, bureau=home.settings.name, today=today)
-                    counts[standing.adverse_class.code] += 1
-                    undated += standing.started is None
-    done = NoticesWritten(sum(counts.values()), dict(sorted(counts.items())), undated, folder)
-    facts = {"since": since.isoformat(), "letters": done.letters, "by_class": done.by_class, "undated": undated}
-    write_output_file(folder / SUMMARY_FILE, (json.dumps(facts, indent=1) + "\n").encode())
+                    if is_adverse(source, one.values):
+                        standing = writer.write(one)
+                        counts[standing.adverse_class.code] += 1
+                        undated += standing.started is None
+    done = NoticesWritten(sum(counts.values()), dict(sorted(counts.items())), undated, request.folder)
+    facts = {"since": request.since.isoformat(), "letters": done.letters, "by_class": done.by_class, "undated": undated}
+    write_output_file(request.folder / SUMMARY_FILE, (json.dumps(facts, indent=1) + "\n").encode())
     with store.begin() as session:
-        ledger_facts = {"since": since.isoformat(), "letters": done.letters, "rules": rules.sha256}
-        record(session, "repair.noticed", None, ledger_facts, by=by)
+        ledger_facts = {"since": request.since.isoformat(), "letters": done.letters, "rules": rules.sha256}
+        record(session, "repair.noticed", None, ledger_facts, by=request.by)
     return done
 
 
@@ -97,21 +96,24 @@ class _RecentRecord:
     values: dict[str, object]
 
 
-def _write(
-    folder: Path,
-    one: _RecentRecord,
-    source: AdverseSource,
-    rules: RepairRules,
-    domain: Domain,
-    *,
-    bureau: str,
-    today: date,
-) -> None:
-    shown = {(item.zh, item.en): _show(item, one.values.get(item.name)) for item in _shown_items(domain)}
-    standing = record_standing(source, one.values, today)
-    letter = write_letter(NoticeRecord(one.enterprise, shown), standing, rules, bureau=bureau, written_on=today)
-    write_output_file(folder / f"{one.record}.html", letter.as_html().encode())
-    write_output_file(folder / f"{one.record}.txt", letter.as_text().encode())
+@dataclass(frozen=True, slots=True)
+class _LetterWriter:
+    """Writes the letters about the records of one domain."""
+
+    request: NoticeRequest
+    source: AdverseSource
+    rules: RepairRules
+    domain: Domain
+    bureau: str
+
+    def write(self, one: _RecentRecord) -> RecordStanding:
+        standing = record_standing(self.source, one.values, self.request.today)
+        shown = {(item.zh, item.en): _show(item, one.values.get(item.name)) for item in _shown_items(self.domain)}
+        about = NoticeRecord(one.enterprise, shown)
+        letter = write_letter(about, standing, self.rules, bureau=self.bureau, written_on=self.request.today)
+        write_output_file(self.request.folder / f"{one.record}.html", letter.as_html().encode())
+        write_output_file(self.request.folder / f"{one.record}.txt", letter.as_text().encode())
+        return standing
 
 
 def _shown_items(domain: Domain) -> list[Item]:

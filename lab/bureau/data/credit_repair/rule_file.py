@@ -31,7 +31,7 @@ from lab.terms.errors import InvalidInput
 from lab.terms.text.visible_line import VisibleLine
 
 T = TypeVar("T")
-FORMAT_PAGE = "docs/formats/credit-repair.md"
+COMPARE = "compare with docs/formats/credit-repair.md"
 _LONGEST_TERM = 1_200  # months
 _Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 _NoItem = Annotated[str, Field(pattern=r"^([a-z][a-z0-9_]{0,63})?$")]
@@ -102,7 +102,7 @@ def read_rules(content: bytes, name: str) -> RepairRules:
         form = _RulesForm.model_validate(tomllib.loads(content.decode()))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError):
         raise InvalidInput(
-            f"Expected repair rules as TOML in UTF-8; {name} is not.", next_step=f"compare with {FORMAT_PAGE}"
+            f"Expected repair rules as TOML in UTF-8; {name} is not.", next_step=COMPARE
         ) from None
     except ValidationError as error:
         place = ".".join(str(part) for part in error.errors()[0]["loc"]) or "the file"
@@ -118,7 +118,7 @@ def default_rules() -> RepairRules:
 
 
 def check_against_catalogue(rules: RepairRules, catalogue: Catalogue) -> None:
-    """Raise ``InvalidInput`` for a domain, item or code that the catalogue does not have, or an item of another type."""
+    """Raise ``InvalidInput`` for a domain, item or code that the catalogue lacks, or an item of another type."""
     for source in rules.sources:
         try:
             domain = catalogue.domain(source.domain)
@@ -233,5 +233,5 @@ def _unknown(what: str) -> InvalidInput:
 
 def _misfit(name: str, place: str) -> InvalidInput:
     return InvalidInput(
-        f"Expected a file of repair rules; in {name}, {place} does not fit.", next_step=f"compare with {FORMAT_PAGE}"
+        f"Expected a file of repair rules; in {name}, {place} does not fit.", next_step=COMPARE
     )

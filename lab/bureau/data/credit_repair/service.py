@@ -1,4 +1,4 @@
-"""Cases of repair and objection, as stewards work with them: opened by the rules, decided with reasons, never late unseen.
+"""Cases of repair and objection, as stewards work with them: opened by the rules, decided with reasons.
 
 Every change and its ledger entry are one transaction. The database and the ledger name a record by its hash.
 """
@@ -148,7 +148,7 @@ class CreditRepairService:
 
 
 def _check_text(text: str, what: str) -> None:
-    check_visible_line(text, f"a text ({what}), which goes into the ledger,", longest=MAX_TEXT_CHARACTERS)
+    check_visible_line(text, "a text, which goes into the ledger,", longest=MAX_TEXT_CHARACTERS)
     if contains_enterprise_code(text, ""):
         raise InvalidInput(
             f"The text ({what}) holds an enterprise's code, which the ledger must not hold.",

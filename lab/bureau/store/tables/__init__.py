@@ -31,7 +31,7 @@ from lab.bureau.store.tables.people import AccountRow, SignInRow
 from lab.bureau.store.tables.quality import QualityAssessmentRow
 from lab.bureau.store.tables.records import RecordHeadRow
 from lab.bureau.store.tables.registers import CatalogueItemRow, DriftCheckRow, ModelRow, RegisterRow
-from lab.bureau.store.tables.repairs import RepairCaseRow, RepairRulesRow
+from lab.bureau.store.tables.repairs import RepairCaseRow, RepairRulesRow, SupersededVersionRow
 from lab.bureau.store.tables.write_checks import WriteCheckRow
 
 __all__ = [
@@ -75,6 +75,7 @@ __all__ = [
     "RepairCaseRow",
     "RepairRulesRow",
     "SignInRow",
+    "SupersededVersionRow",
     "TreeHeadRow",
     "UsageRow",
     "UtcDateTime",
