@@ -19,6 +19,7 @@ from lab.cli.bureau import jobs as bureau_jobs
 from lab.cli.bureau import register as bureau_register
 from lab.cli.bureau.accounts import FirstAccountsOption, account, add_account, parse_first_accounts
 from lab.cli.bureau.card import card
+from lab.cli.bureau.data.catalogue import catalogue
 from lab.cli.bureau.status import status
 from lab.cli.terminal.column_table import show_columns, summary_lines
 from lab.cli.terminal.command_options import take_options
@@ -236,6 +237,7 @@ def metrics(
     out.print_result({"token_file": str(folder / METRICS_TOKEN_FILE), "prometheus": text})
 
 
+app.add_typer(catalogue, name="catalogue")
 for command in (
     account,
     card,
