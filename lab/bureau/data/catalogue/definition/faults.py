@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -56,10 +57,7 @@ def _describe(form: type[CatalogueIndexTable | DomainTable], fault: ErrorDetails
         case "missing":
             return f"{place} is missing"
         case "enum":
-            known = [
-                word.strip(" '")
-                for word in str(fault.get("ctx", {}).get("expected", "")).replace(" or ", ",").split(",")
-            ]
+            known = re.findall(r"'([^']+)'", str(fault.get("ctx", {}).get("expected", "")))
             found = str(fault["input"])
             return f"{place}: unknown word {describe_unknown_name(found, nearest_name(found, known))}"
         case kind:

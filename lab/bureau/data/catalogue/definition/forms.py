@@ -32,7 +32,7 @@ _NamePair = Annotated[list[_Name], Field(min_length=2, max_length=2)]
 
 
 def _read_grade(word: object) -> object:
-    """A grade in any of its spellings (``internal``, ``内部``, ``2``); another word is left for the schema to refuse."""
+    """A grade in any of its spellings (``internal``, ``内部``, ``2``); the schema refuses another word."""
     return (parse_grade(word) if isinstance(word, str) else None) or word
 
 

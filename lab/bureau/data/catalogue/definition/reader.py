@@ -12,7 +12,7 @@ from typing import Any
 from lab.bureau.data.catalogue.definition.derivation import ItemDerivation
 from lab.bureau.data.catalogue.definition.faults import catalogue_fault, parse_file
 from lab.bureau.data.catalogue.definition.forms import CatalogueIndexTable, DomainTable, ItemTable
-from lab.bureau.data.catalogue.definition.item_rules import find_domain_faults
+from lab.bureau.data.catalogue.definition.item_rules import AMOUNT_UNIT, find_domain_faults
 from lab.bureau.data.catalogue.definition.source_files import (
     INDEX_FILE,
     CatalogueFiles,
@@ -25,7 +25,6 @@ from lab.terms.text.known_names import describe_unknown_name
 from lab.terms.text.nearest_name import nearest_name
 from models.shared.catalogue_words import SensitivityGrade
 
-AMOUNT_UNIT = "元 yuan"
 _DEFAULT_RETENTION_YEARS = 5
 
 
@@ -92,7 +91,7 @@ def _settle_items(tables: Mapping[str, DomainTable]) -> dict[str, Item]:
     items: dict[str, Item] = {}
     grades: dict[str, SensitivityGrade] = {}
     uses: dict[str, CreditUse] = {}
-    for code, table in tables.items():
+    for table in tables.values():
         for name, form in table.items.items():
             item = _build_item(table, name, form)
             items[item.code] = item

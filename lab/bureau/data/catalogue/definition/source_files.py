@@ -77,7 +77,8 @@ def _parse(name: str, text: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:  # ValueError: a number of too many digits
         place = re.search(r"at line [0-9]+, column [0-9]+", str(error))
+        where = f", {place.group()}" if place else ""
         raise InvalidInput(
-            f"Expected TOML in the catalogue file {escape_hidden(name)}; it is not{f', {place.group()}' if place else ''}.",
+            f"Expected TOML in the catalogue file {escape_hidden(name)}; it is not{where}.",
             next_step=_NEXT_STEP,
         ) from None
