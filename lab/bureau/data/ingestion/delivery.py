@@ -233,7 +233,7 @@ def check_received(manifest: Manifest, delivery: Delivery) -> None:
 
 def _with_progress(source: DeliverySource, progress: Progress) -> Iterator[TableChunk]:
     done = 0
-    with progress.stage("import", source.units) as stage:
+    with progress.stage("read-records", source.units) as stage:
         for chunk in source.chunks():
             yield chunk
             stage.advance(chunk.bytes_read - done)

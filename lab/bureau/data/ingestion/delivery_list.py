@@ -58,7 +58,7 @@ def read_delivery_list(path: Path, today: datetime.date, *, by: str = LOCAL_ACTO
     """
     document = _parse(path)
     mappings: dict[str, MappingFile] = {}
-    found, missing = [], []
+    found, missing = list[Delivery](), list[str]()
     for number, one in enumerate(document.deliveries, start=1):
         if one.mapping not in mappings:
             mappings[one.mapping] = read_mapping(path.parent / one.mapping)
@@ -98,7 +98,7 @@ def read_deliveries(
     """Read them in order, with one bar for all; raises what ``DeliveryReader.read`` raises, with those before kept."""
     sizes = [one.file.stat().st_size if one.file is not None else 0 for one in deliveries]
     results = []
-    with progress.stage("import", sum(sizes)) as stage:
+    with progress.stage("read-records", sum(sizes)) as stage:
         for delivery, size in zip(deliveries, sizes, strict=True):
             shared = _SharedStage(stage)
             results.append(reader.read(delivery, shared))
@@ -117,7 +117,7 @@ class _SharedStage:
     @contextmanager
     def stage(self, name: str, total: int) -> Iterator[ProgressStage]:
         """A part of the shared bar; a database's rows, whose bytes nobody knows, do not count."""
-        yield self if name == "import" else _Uncounted()
+        yield self if name == "read-records" else _Uncounted()
 
     def advance(self, units: int = 1) -> None:
         """Advance the shared bar."""

@@ -64,6 +64,11 @@ class FileSource:
         return self._table.columns
 
     @property
+    def encoding(self) -> str:
+        """The text's encoding, or the file's format."""
+        return _kind(self._table.encoding)
+
+    @property
     def units(self) -> int:
         """Bytes."""
         return self._state[0]
