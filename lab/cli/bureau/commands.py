@@ -20,6 +20,7 @@ from lab.cli.bureau import register as bureau_register
 from lab.cli.bureau.accounts import FirstAccountsOption, account, add_account, parse_first_accounts
 from lab.cli.bureau.card import card
 from lab.cli.bureau.data.catalogue import catalogue
+from lab.cli.bureau.records.group import legacy_codes, mapping, records
 from lab.cli.bureau.status import status
 from lab.cli.terminal.column_table import show_columns, summary_lines
 from lab.cli.terminal.command_options import take_options
@@ -258,6 +259,9 @@ for command in (
     backups.backup_key,
 ):
     app.command(command.__name__.replace("_", "-"))(command)
+
+for group_name, group_app in (("records", records), ("mapping", mapping), ("legacy-codes", legacy_codes)):
+    app.add_typer(group_app, name=group_name)
 
 
 def _split_names(text: str) -> list[str]:
