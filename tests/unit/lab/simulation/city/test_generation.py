@@ -109,7 +109,7 @@ def test_the_planted_counts_are_those_in_the_files(settings: CitySettings):
         assert wrong in range(asked, asked + planted.get("repeated", 0) + 1), domain
         if form.faulty:
             cells = regular[form.headers[form.faulty]]
-            assert cells.is_in(["待核实", "见附件", "约数", "###"]).sum() == planted["unreadable"], domain
+            assert cells.is_in(["待核实", "见附件", "约数", "待补录"]).sum() == planted["unreadable"], domain
         if form.own_unit:
             assert regular[form.headers[form.own_unit]].str.ends_with("万元").sum() == planted["own_unit"]
 
