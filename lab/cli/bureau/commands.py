@@ -21,6 +21,8 @@ from lab.cli.bureau.accounts import FirstAccountsOption, account, add_account, p
 from lab.cli.bureau.card import card
 from lab.cli.bureau.data.catalogue import catalogue
 from lab.cli.bureau.records.group import legacy_codes, mapping, records
+from lab.cli.bureau.registers import features as bureau_features
+from lab.cli.bureau.registers import publication as register_publication
 from lab.cli.bureau.status import status
 from lab.cli.terminal.column_table import show_columns, summary_lines
 from lab.cli.terminal.command_options import take_options
@@ -262,6 +264,8 @@ for command in (
 
 for group_name, group_app in (("records", records), ("mapping", mapping), ("legacy-codes", legacy_codes)):
     app.add_typer(group_app, name=group_name)
+app.add_typer(bureau_features.app, name="feature")
+app.add_typer(register_publication.app, name="register")
 
 
 def _split_names(text: str) -> list[str]:
