@@ -47,6 +47,8 @@ def clean_row(domain: Domain, number: int) -> dict[str, Any]:
             row[item.name] = f"N-{number}"
     if domain.code == "registration":
         row |= {"name": f"Firm {number}", "region": "310104", "established_on": date(2000, 1, 1)}
+    if domain.code == "real_estate":
+        row["mortgaged"] = True
     return row
 
 
