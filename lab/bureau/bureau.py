@@ -13,7 +13,9 @@ from lab.bureau.configuration.home import BureauHome
 from lab.bureau.contract_administration import ContractAdministration
 from lab.bureau.contracts.bank_registry import BankRegistry
 from lab.bureau.data.consents import ConsentService
+from lab.bureau.data.catalogue import current_catalogue
 from lab.bureau.data.register import SnapshotReader
+from lab.bureau.data.requests import DataRequestService
 from lab.bureau.exchange import (
     AccessControl,
     BankContracts,
@@ -79,6 +81,7 @@ class Bureau:
         self.contracts = ContractAdministration(
             store, self.models, self.accounts, self.party, settings.two_officers_above, clock, self.usage_monitor
         )
+        self.requests = DataRequestService(store, home, self.accounts, current_catalogue, clock)
         self.bank_contracts, self.nonces = BankContracts(store, clock), NonceStore(store)
         self.refusals, self.workers = RefusalLog(store, clock), WorkerPools(settings)
         self.evaluated_registers = EvaluatedRegisterStore(

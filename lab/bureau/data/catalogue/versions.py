@@ -77,20 +77,20 @@ def load_catalogue_version(home: BureauHome, session: Session, version: int | No
 
 def load_files(home: BureauHome, session: Session, version: int | None) -> CatalogueFiles:
     """The files of a version as they were imported (None: in force; 0: embedded); raises ``NotFound``."""
-    row = _newest(session) if version is None else session.get(CatalogueVersionRow, version)
-    if row is None and version in (None, EMBEDDED_VERSION):
-        return default_files()
-    if row is None:
-        raise NotFound(
-            f"The catalogue has no version {version}.", next_step="`lab bureau catalogue list` shows its versions"
-        )
-    return _unpack(_read(home, row))
+    row = _find(session, version)
+    return default_files() if row is None else _unpack(_read(home, row))
 
 
 def list_catalogue_versions(session: Session) -> tuple[CatalogueVersion, ...]:
     """All versions, newest first; the embedded one is the last."""
     rows = session.scalars(select(CatalogueVersionRow).order_by(CatalogueVersionRow.version.desc()))
     return (*(_describe(row) for row in rows), _embedded())
+
+
+def describe_version(session: Session, version: int | None) -> CatalogueVersion:
+    """A version by its number (None: in force; 0: embedded); raises ``NotFound``."""
+    row = _find(session, version)
+    return _embedded() if row is None else _describe(row)
 
 
 def import_catalogue(
@@ -192,6 +192,16 @@ def _build(content: bytes) -> Catalogue:
 
 def _newest(session: Session) -> CatalogueVersionRow | None:
     return session.scalars(select(CatalogueVersionRow).order_by(CatalogueVersionRow.version.desc()).limit(1)).first()
+
+
+def _find(session: Session, version: int | None) -> CatalogueVersionRow | None:
+    """The version's row, or None for the embedded catalogue; raises ``NotFound``."""
+    row = _newest(session) if version is None else session.get(CatalogueVersionRow, version)
+    if row is None and version not in (None, EMBEDDED_VERSION):
+        raise NotFound(
+            f"The catalogue has no version {version}.", next_step="`lab bureau catalogue list` shows its versions"
+        )
+    return row
 
 
 def _describe(row: CatalogueVersionRow) -> CatalogueVersion:

@@ -1,0 +1,1 @@
+"""What people do with the bureau's data through the service: a module for each subject."""
