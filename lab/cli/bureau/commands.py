@@ -19,6 +19,7 @@ from lab.cli.bureau import jobs as bureau_jobs
 from lab.cli.bureau import register as bureau_register
 from lab.cli.bureau.accounts import FirstAccountsOption, account, add_account, parse_first_accounts
 from lab.cli.bureau.card import card
+from lab.cli.bureau.registers import quality as bureau_quality
 from lab.cli.bureau.status import status
 from lab.cli.terminal.column_table import show_columns, summary_lines
 from lab.cli.terminal.command_options import take_options
@@ -256,6 +257,8 @@ for command in (
     backups.backup_key,
 ):
     app.command(command.__name__.replace("_", "-"))(command)
+
+app.add_typer(bureau_quality.app, name="quality")
 
 
 def _split_names(text: str) -> list[str]:
