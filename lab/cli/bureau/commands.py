@@ -23,6 +23,7 @@ from lab.cli.bureau.data.catalogue import catalogue
 from lab.cli.bureau.records.group import legacy_codes, mapping, records
 from lab.cli.bureau.registers import features as bureau_features
 from lab.cli.bureau.registers import publication as register_publication
+from lab.cli.bureau.registers import quality as bureau_quality
 from lab.cli.bureau.status import status
 from lab.cli.terminal.column_table import show_columns, summary_lines
 from lab.cli.terminal.command_options import take_options
@@ -266,6 +267,7 @@ for group_name, group_app in (("records", records), ("mapping", mapping), ("lega
     app.add_typer(group_app, name=group_name)
 app.add_typer(bureau_features.app, name="feature")
 app.add_typer(register_publication.app, name="register")
+app.add_typer(bureau_quality.app, name="quality")
 
 
 def _split_names(text: str) -> list[str]:
