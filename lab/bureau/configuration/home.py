@@ -5,6 +5,7 @@
 ``bureau.db``         the database, unless ``database_url`` names another
 ``keys/``             sealed secrets, and the default seal key
 ``registers/``        Parquet snapshots, and rows set aside by each import
+``records/``          records of enterprises: segments and manifests, named by their hashes
 ``evaluated/``        evaluated registers and set-ups, by key epoch, engine and contract
 ``models/``           models and their sheets
 ``contexts/``         public contexts of banks, named by their hashes
@@ -13,6 +14,7 @@
 ``executors/``        services that run jobs now: a locked file each
 ``jobs.db``           workflows of jobs, unless ``database_url`` names a database
 ``consents/``         signatures of enterprises, and rows set aside by each import
+``catalogues/``       files of the bureau's own catalogue, a version each
 ``spool/``            bodies of incoming requests; files without a name
 ====================  =================================================================
 """
@@ -37,6 +39,7 @@ SETTINGS_FILE = "bureau.toml"
 FOLDERS = (
     "keys",
     "registers",
+    "records",
     "evaluated",
     "models",
     "contexts",
@@ -44,6 +47,7 @@ FOLDERS = (
     "replies",
     "executors",
     "consents",
+    "catalogues",
     "logs",
     "spool",
 )

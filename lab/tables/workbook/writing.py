@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -45,14 +46,21 @@ def workbook_bytes(table: pl.DataFrame, folder: Path, *, sheet: str = "results")
     A folder of mode 0700 in ``folder`` holds the rows meanwhile. Raises ``InvalidInput`` for more rows, or longer text,
     than a worksheet holds, ``OSError`` when the disk refuses.
     """
+    return workbook_of_sheets({sheet: table}, folder)
+
+
+def workbook_of_sheets(tables: Mapping[str, pl.DataFrame], folder: Path) -> bytes:
+    """As ``workbook_bytes``, with a worksheet for each table, named by its key (at most 31 characters)."""
     import xlsxwriter  # loaded only where a workbook is written
 
-    check_rows_fit(len(table))
+    for table in tables.values():
+        check_rows_fit(len(table))
     buffer = io.BytesIO()
     with tempfile.TemporaryDirectory(dir=folder, prefix=".workbook-") as private:
         book = xlsxwriter.Workbook(buffer, _OPTIONS | {"tmpdir": private})
         try:
-            _fill(book, table, sheet)
+            for sheet, table in tables.items():
+                _fill(book, table, sheet)
         finally:
             _close(book)
     return buffer.getvalue()

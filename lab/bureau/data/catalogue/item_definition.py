@@ -87,6 +87,11 @@ class CreditUse(StrEnum):
     """Only with the person's written consent."""
     FORBIDDEN = "forbidden"
 
+    @property
+    def rank(self) -> int:
+        """Its place in the order, from 0 (allowed) to 2 (forbidden)."""
+        return list(CreditUse).index(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -113,6 +118,8 @@ class Item:
     legal_basis: str = ""
     retention_years: int = 5
     credit_use: CreditUse = CreditUse.ALLOWED
+    credit_use_reason: str = ""
+    """Why the item is less restricted than its name or its sources suggest."""
     derived_from: tuple[str, ...] = ()
     lowered_reason: str = ""
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from lab.bureau.data.credit_repair.rules import CaseKind
 from lab.bureau.data.credit_repair.working_days import DueDay
-from lab.bureau.ledger import record
+from lab.bureau.ledger import Fact, record
 from lab.bureau.store.tables import RepairCaseRow
 from lab.terms.errors import Conflict, InvalidInput, NotFound
 from lab.terms.text.bilingual import BilingualEnum
@@ -143,7 +143,7 @@ def decide_case(
     row.state, row.open_key = outcome.value, None
     row.decided_at, row.decided_on, row.decided_by, row.reason = now, today, by, reason
     session.flush()
-    facts = {
+    facts: dict[str, Fact] = {
         "case": row.id,
         "domain": row.domain,
         "record": row.record,
@@ -234,7 +234,7 @@ def unknown_case() -> NotFound:
     return NotFound("There is no such case.", next_step="see `lab steward repair list`")
 
 
-def _opened_facts(row: RepairCaseRow) -> dict[str, str | int]:
+def _opened_facts(row: RepairCaseRow) -> dict[str, Fact]:
     return {
         "case": row.id,
         "domain": row.domain,

@@ -7,8 +7,10 @@ public feature value: registers are Parquet files, and the tables have their has
 from __future__ import annotations
 
 from lab.bureau.store.tables.base import Base, UtcDateTime
+from lab.bureau.store.tables.catalogues import CatalogueVersionRow
 from lab.bureau.store.tables.consents import ConsentChangeCounterRow, ConsentRow, PseudonymKeyCountRow
 from lab.bureau.store.tables.contracts import ApprovalRow, BankKeyRow, BankRow, ContractRow, ContractVersionRow
+from lab.bureau.store.tables.data_requests import DataRequestItemRow, DataRequestRow
 from lab.bureau.store.tables.exchange import (
     BatchRow,
     CiphertextSeedRow,
@@ -24,6 +26,7 @@ from lab.bureau.store.tables.exchange import (
 )
 from lab.bureau.store.tables.ledger import CosignatureRow, EntryTallyRow, LedgerEntryRow, LedgerSizeRow, TreeHeadRow
 from lab.bureau.store.tables.people import AccountRow, SignInRow
+from lab.bureau.store.tables.records import RecordHeadRow
 from lab.bureau.store.tables.registers import CatalogueItemRow, DriftCheckRow, ModelRow, RegisterRow
 from lab.bureau.store.tables.repairs import RepairCaseRow, RepairRulesRow, SupersededVersionRow
 from lab.bureau.store.tables.write_checks import WriteCheckRow
@@ -36,6 +39,7 @@ __all__ = [
     "Base",
     "BatchRow",
     "CatalogueItemRow",
+    "CatalogueVersionRow",
     "CiphertextSeedRow",
     "ConsentChangeCounterRow",
     "ConsentRow",
@@ -43,6 +47,8 @@ __all__ = [
     "ContractRow",
     "ContractVersionRow",
     "CosignatureRow",
+    "DataRequestItemRow",
+    "DataRequestRow",
     "DriftCheckRow",
     "EntryTallyRow",
     "EpochRow",
@@ -56,6 +62,7 @@ __all__ = [
     "ModelRow",
     "NonceRow",
     "PseudonymKeyCountRow",
+    "RecordHeadRow",
     "RegisterRow",
     "RepairCaseRow",
     "RepairRulesRow",
