@@ -64,7 +64,7 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
             *(P.READ_CONTRACTS, P.DRAFT_CONTRACTS, P.REVIEW_CONTRACTS, P.APPROVE_CONTRACTS),
             *(P.SUSPEND_CONTRACTS, P.REVOKE_CONTRACTS, P.READ_BANKS, P.REGISTER_BANKS, P.READ_CONSENTS),
             *(P.READ_FINDINGS, P.READ_REQUESTS),
-            P.READ_REPAIRS,
+            *(P.READ_FINDINGS, P.READ_REPAIRS),
         }
     ),
     Role.STEWARD: frozenset(
@@ -79,7 +79,7 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
         {
             *(P.READ_CONTRACTS, P.READ_FINDINGS, P.READ_BANKS, P.READ_CONSENTS, P.READ_LEDGER, P.READ_INQUIRIES),
             *(P.READ_ACCOUNTS, P.READ_REQUESTS),
-            P.READ_REPAIRS,
+            *(P.READ_ACCOUNTS, P.READ_REPAIRS),
         }
     ),
     Role.ADMINISTRATOR: frozenset(
