@@ -18,10 +18,10 @@ import duckdb
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.catalogue import current_catalogue
 from lab.bureau.data.catalogue.item_definition import Domain, Item
-from lab.bureau.data.credit_repair.notice_text import NoticeRecord, write_letter
-from lab.bureau.data.credit_repair.rule_file import check_against_catalogue
-from lab.bureau.data.credit_repair.rules import AdverseSource, RepairRules
-from lab.bureau.data.credit_repair.rules_in_force import rules_in_force
+from lab.bureau.data.credit_repair.notices.letter import NoticeRecord, write_letter
+from lab.bureau.data.credit_repair.rules.definition import AdverseSource, RepairRules
+from lab.bureau.data.credit_repair.rules.files import check_against_catalogue
+from lab.bureau.data.credit_repair.rules.in_force import rules_in_force
 from lab.bureau.data.credit_repair.standing import RecordStanding, is_adverse, record_standing
 from lab.bureau.data.records import RecordStore, open_records
 from lab.bureau.ledger import Fact, record

@@ -9,7 +9,7 @@ from datetime import date
 import duckdb
 
 from lab.bureau.data.catalogue.item_definition import Catalogue, Domain
-from lab.bureau.data.credit_repair.rules import AdverseSource, RepairRules
+from lab.bureau.data.credit_repair.rules.definition import AdverseSource, RepairRules
 from lab.bureau.data.credit_repair.standing import is_adverse
 from lab.bureau.data.records import Manifest, RecordStore, open_records
 from lab.terms.errors import InvalidInput, NotFound
@@ -69,6 +69,22 @@ def find_adverse_record(
             next_step="correct a wrong record with `lab bureau records correct`",
         )
     return first
+
+
+def read_adverse_record(
+    records: RecordStore,
+    manifest: Manifest,
+    catalogue: Catalogue,
+    source: AdverseSource,
+    record: str,
+    day: date | None = None,
+) -> AdverseRecord | None:
+    """The record with this id as ``manifest`` has it, of those that held from ``day`` or before; None if there is none,
+    or it is not adverse."""
+    domain = catalogue.domain(source.domain)
+    with open_records(records, manifest, catalogue, day=day, domains=[domain.code]) as connection:
+        found = _read(connection, domain, source, "record = $record", {"record": record})
+    return found[0] if found and is_adverse(source, found[0].values) else None
 
 
 def _condition(domain: Domain, wanted: WantedRecord) -> tuple[str, dict[str, object]]:
