@@ -19,6 +19,7 @@ from lab.cli.bureau import jobs as bureau_jobs
 from lab.cli.bureau import register as bureau_register
 from lab.cli.bureau.accounts import FirstAccountsOption, account, add_account, parse_first_accounts
 from lab.cli.bureau.card import card
+from lab.cli.bureau.data.repair import repair
 from lab.cli.bureau.status import status
 from lab.cli.terminal.column_table import show_columns, summary_lines
 from lab.cli.terminal.command_options import take_options
@@ -30,6 +31,9 @@ from lab.terms.names import IdKind
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="数据局 For the bureau: set up, import a register, serve."
 )
+
+
+app.add_typer(repair, name="repair")
 
 
 @app.callback()

@@ -121,3 +121,12 @@ def _read(
         AdverseRecord(source, str(row[0]), str(row[1]), row[2], dict(zip(items, row[3:], strict=True)))
         for row in connection.execute(query, values).fetchall()
     ]
+
+
+def find_enterprise(
+    records: RecordStore, manifest: Manifest, catalogue: Catalogue, domain: str, record: str
+) -> str | None:
+    """The code of the enterprise that a record is about; None if the store has no such record now."""
+    with open_records(records, manifest, catalogue, domains=[domain]) as connection:
+        found = connection.execute(f'SELECT enterprise FROM "{domain}" WHERE record = ?', [record]).fetchone()
+    return None if found is None else str(found[0])
