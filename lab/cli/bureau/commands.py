@@ -20,6 +20,7 @@ from lab.cli.bureau import register as bureau_register
 from lab.cli.bureau.accounts import FirstAccountsOption, account, add_account, parse_first_accounts
 from lab.cli.bureau.card import card
 from lab.cli.bureau.data.catalogue import catalogue
+from lab.cli.bureau.data.repair import repair
 from lab.cli.bureau.records.group import legacy_codes, mapping, records
 from lab.cli.bureau.registers import features as bureau_features
 from lab.cli.bureau.registers import publication as register_publication
@@ -35,6 +36,9 @@ from lab.terms.names import IdKind
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="数据局 For the bureau: set up, import a register, serve."
 )
+
+
+app.add_typer(repair, name="repair")
 
 
 @app.callback()
