@@ -12,8 +12,8 @@ from lab.bureau.configuration.disk_room import check_room
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.contract_administration import ContractAdministration
 from lab.bureau.contracts.bank_registry import BankRegistry
-from lab.bureau.data.consents import ConsentService
 from lab.bureau.data.catalogue import current_catalogue
+from lab.bureau.data.consents import ConsentService
 from lab.bureau.data.register import SnapshotReader
 from lab.bureau.data.requests import DataRequestService
 from lab.bureau.exchange import (

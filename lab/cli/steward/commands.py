@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import polars as pl
 import typer
 
+from lab.cli.steward import requests
 from lab.cli.terminal.command_options import take_options
 from lab.cli.terminal.option_types import JsonOption, ServiceOptions, SessionFileOption
 from lab.cli.terminal.output import CommandOutput
@@ -24,12 +25,15 @@ from lab.terms.identifiers import normalise_identifiers
 from lab.terms.names import IdKind
 
 app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="数据管理员 For data stewards: consents of enterprises."
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="数据管理员 For data stewards: consents of enterprises, requests for data.",
 )
 consent = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="企业授权 Consents: import, withdraw, count, show."
 )
 app.add_typer(consent, name="consent")
+app.add_typer(requests.app, name="request")
 
 IdKindOption = Annotated[IdKind, typer.Option("--id-kind", help="代码类型 Kind of the codes.")]
 _ALL_SET_ASIDE = (
@@ -42,7 +46,7 @@ _MAX_ROWS_SHOWN = 10  # rejected rows that the terminal shows; --rejected writes
 
 @app.callback()
 def group() -> None:
-    """数据管理员 For data stewards: consents of enterprises."""
+    """数据管理员 For data stewards: consents of enterprises, requests for data."""
 
 
 @consent.command("template")

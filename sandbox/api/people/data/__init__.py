@@ -1,0 +1,1 @@
+"""Routes for people about the bureau's data."""
