@@ -33,9 +33,7 @@ def group() -> None:
 class AskOptions(ServiceOptions):
     """Options of ``lab request ask``."""
 
-    purpose: Annotated[
-        str, typer.Argument(metavar="SENTENCE", help="用途 What for, in a sentence; name no enterprise.")
-    ]
+    purpose: Annotated[str, typer.Argument(metavar="SENTENCE", help="用途 What for, in a sentence without any code.")]
     item: Annotated[
         list[str] | None,
         typer.Option("--item", metavar="CODE", help="数据项或特征(可重复) An item or feature by its code; repeatable."),
