@@ -87,6 +87,10 @@ PEOPLE = (
     "POST /v1/consents",
     "POST /v1/consents/withdrawals",
     "POST /v1/consents/enterprise",
+    "GET /v1/repairs",
+    "POST /v1/repairs",
+    "GET /v1/repairs/{case}",
+    "POST /v1/repairs/{case}/decision",
 )
 FRAMES = (
     "POST /v1/contracts/{contract_id}/matching",

@@ -5,6 +5,9 @@
 ``bureau.db``         the database, unless ``database_url`` names another
 ``keys/``             sealed secrets, and the default seal key
 ``registers/``        Parquet snapshots, and rows set aside by each import
+``features/``         feature tables, named by the hash of what they are computed from; made again from the rest
+``feature-files/``    feature definitions of the bureau's own, instead of those that come with the program
+``records/``          records of enterprises: segments and manifests, named by their hashes
 ``evaluated/``        evaluated registers and set-ups, by key epoch, engine and contract
 ``models/``           models and their sheets
 ``contexts/``         public contexts of banks, named by their hashes
@@ -13,6 +16,8 @@
 ``executors/``        services that run jobs now: a locked file each
 ``jobs.db``           workflows of jobs, unless ``database_url`` names a database
 ``consents/``         signatures of enterprises, and rows set aside by each import
+``deliveries/``       mappings, legacy codes, and rows set aside of what departments delivered
+``quality/``          assessments of the records, and the bureau's own rules and limits for them
 ``catalogues/``       files of the bureau's own catalogue, a version each
 ``spool/``            bodies of incoming requests; files without a name
 ====================  =================================================================
@@ -38,6 +43,9 @@ SETTINGS_FILE = "bureau.toml"
 FOLDERS = (
     "keys",
     "registers",
+    "records",
+    "features",
+    "feature-files",
     "evaluated",
     "models",
     "contexts",
@@ -46,7 +54,9 @@ FOLDERS = (
     "executors",
     "consents",
     "catalogues",
+    "quality",
     "logs",
+    "deliveries",
     "spool",
 )
 HOME_VARIABLE = "SHULAB_BUREAU_HOME"

@@ -1,8 +1,9 @@
 """The only home of the bureau's secrets: its signing key, its pseudonym keys, and the matching secret of each epoch.
 
-``SecretStore`` keeps them sealed. The object cannot be printed, pickled or copied. Secret bytes leave it in one way: it
+``SecretStore`` keeps them sealed. The object cannot be printed, pickled or copied. Secret bytes leave it in two ways. It
 lends the matching key of one contract and operation to a function (``with_matching_key``), because the protocol
-evaluates under it. The epoch's secret, from which those keys are derived, never leaves it.
+evaluates under it. And it lends the key of personal items in records to a function that derives a file's key
+(``with_records_key``). The epoch's secret, from which matching keys are derived, never leaves it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from protocols.matching.bureau import ENGINES, MatchingOperation, compute_public
 
 FIRST_EPOCH = 1
 PSEUDONYM_BYTES = 16
+FIRST_RECORDS_KEY = 1
 _FIRST = 1  # the first pseudonym key, sealed as `pseudonym`; the next ones are `pseudonym-2` and so on
 _SIGNING, _PSEUDONYM = "signing", "pseudonym"
 Result = TypeVar("Result")
@@ -142,6 +144,19 @@ class BureauKeys:
         with self._store.lock():
             return sum(self._store.destroy(_matching_name(engine, epoch)) for engine in ENGINES)
 
+    def make_records_key(self, number: int = FIRST_RECORDS_KEY) -> None:
+        """Make and seal the key of personal items in records; an existing one of that number stays."""
+        if not self._store.has(_records_name(number)):
+            with self._store.lock():
+                self._store.put(_records_name(number), os.urandom(32))
+
+    def with_records_key(self, number: int, use: Callable[[bytes], Result]) -> Result:
+        """Lend the key of personal items in records, 32 bytes, to ``use``, which derives a file's own key from it.
+
+        Raises ``NotFound`` if there is no key of that number.
+        """
+        return use(self._store.read(_records_name(number)))
+
     def reseal(self, seal: str, key_file: Path | None = None, progress: Progress = SILENT) -> int:
         """Seal every secret under another key; see ``SecretStore.reseal``."""
         return self._store.reseal(seal, key_file, progress)
@@ -168,6 +183,10 @@ def _hashed(key: bytes, texts: Iterable[bytes]) -> list[str]:
 
 def _pseudonym_name(number: int) -> str:
     return f"{_PSEUDONYM}-{number}"
+
+
+def _records_name(number: int) -> str:
+    return f"records-{number}"
 
 
 def _matching_name(engine: str, epoch: int) -> str:

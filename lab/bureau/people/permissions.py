@@ -45,6 +45,8 @@ class Permission(StrEnum):
     REVOKE_BANK_KEYS = "revoke banks' keys"
     READ_CONSENTS = "read consents"
     MANAGE_CONSENTS = "keep consents"
+    READ_REPAIRS = "read cases of credit repair"
+    MANAGE_REPAIRS = "keep cases of credit repair"
     READ_LEDGER = "read the ledger"
     READ_INQUIRIES = "read an enterprise's inquiries"
     READ_ACCOUNTS = "read accounts"
@@ -62,12 +64,14 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
             *(P.READ_CONTRACTS, P.DRAFT_CONTRACTS, P.REVIEW_CONTRACTS, P.APPROVE_CONTRACTS),
             *(P.SUSPEND_CONTRACTS, P.REVOKE_CONTRACTS, P.READ_BANKS, P.REGISTER_BANKS, P.READ_CONSENTS),
             *(P.READ_FINDINGS, P.READ_REQUESTS),
+            *(P.READ_FINDINGS, P.READ_REPAIRS),
         }
     ),
     Role.STEWARD: frozenset(
         {
             *(P.READ_CONTRACTS, P.READ_BANKS, P.READ_CONSENTS, P.MANAGE_CONSENTS),
             *(P.READ_REQUESTS, P.ANSWER_REQUESTS),
+            *(P.READ_REPAIRS, P.MANAGE_REPAIRS),
         }
     ),
     Role.RESEARCHER: frozenset(),
@@ -75,6 +79,7 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
         {
             *(P.READ_CONTRACTS, P.READ_FINDINGS, P.READ_BANKS, P.READ_CONSENTS, P.READ_LEDGER, P.READ_INQUIRIES),
             *(P.READ_ACCOUNTS, P.READ_REQUESTS),
+            *(P.READ_ACCOUNTS, P.READ_REPAIRS),
         }
     ),
     Role.ADMINISTRATOR: frozenset(

@@ -11,6 +11,7 @@ import polars as pl
 import typer
 
 from lab.cli.steward import requests
+from lab.cli.steward.repair import objection, repair
 from lab.cli.terminal.command_options import take_options
 from lab.cli.terminal.option_types import JsonOption, ServiceOptions, SessionFileOption
 from lab.cli.terminal.output import CommandOutput
@@ -34,6 +35,8 @@ consent = typer.Typer(
 )
 app.add_typer(consent, name="consent")
 app.add_typer(requests.app, name="request")
+app.add_typer(repair, name="repair")
+app.add_typer(objection, name="objection")
 
 IdKindOption = Annotated[IdKind, typer.Option("--id-kind", help="代码类型 Kind of the codes.")]
 _ALL_SET_ASIDE = (

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
 STAGE_LABELS: dict[str, str] = {
     "generate": "生成数据 generate",
+    "quality": "评估质量 assess quality",
     "import": "导入登记 import",
     "evaluate": "登记求值 evaluate register",
     "pseudonyms": "更换假名 rename enterprises",

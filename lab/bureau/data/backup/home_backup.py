@@ -21,7 +21,14 @@ from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.backup.database_snapshot import SNAPSHOT_FILE, DatabaseSnapshot, take_snapshot
 from lab.bureau.key_management.keys import BureauKeys
 from lab.bureau.key_management.secret_store import SecretStore
-from lab.bureau.store.tables import BatchRow, CatalogueVersionRow, ContextRow, ModelRow, RegisterRow
+from lab.bureau.store.tables import (
+    BatchRow,
+    CatalogueVersionRow,
+    ContextRow,
+    ModelRow,
+    QualityAssessmentRow,
+    RegisterRow,
+)
 from lab.disk.backup.archive import VerifiedBackup
 from lab.disk.backup.backup_keys import BackupRecipient
 from lab.disk.backup.manifest import BackupFile, make_manifest
@@ -114,6 +121,7 @@ def _named_files(database: Path) -> dict[str, str]:
         select(RegisterRow.file, RegisterRow.sha256),
         select(ModelRow.file, ModelRow.sha256),
         select(CatalogueVersionRow.file, CatalogueVersionRow.file_sha256),
+        select(QualityAssessmentRow.file, QualityAssessmentRow.file_sha256),
         select(ContextRow.file, ContextRow.sha256),
         select(BatchRow.file, BatchRow.sha256).where(BatchRow.file.is_not(None)),
         select(BatchRow.reply_file, BatchRow.reply_sha256).where(BatchRow.reply_file.is_not(None)),

@@ -6,41 +6,21 @@ with it.
 
 from __future__ import annotations
 
-import hashlib
-import json
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-
-from sqlalchemy import func, select
-from sqlalchemy.exc import IntegrityError
 
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.catalogue import describe_columns, require_described_columns
-from lab.bureau.data.quality import DriftFinding, column_report_file, dump_column_reports
-from lab.bureau.data.register.comparison import (
-    DriftPolicy,
-    RegisterComparison,
-    compare_register,
-    save_comparison,
-)
-from lab.bureau.data.register.preparation import PreparedRegister, RegisterLayout, prepare_register
-from lab.bureau.data.register.row_validation import (
-    choose_columns,
-)
-from lab.bureau.ledger import LOCAL_ACTOR, Fact, record
+from lab.bureau.data.quality import DriftFinding
+from lab.bureau.data.register.comparison import DriftPolicy, compare_register
+from lab.bureau.data.register.preparation import RegisterLayout, prepare_register
+from lab.bureau.data.register.row_validation import choose_columns
+from lab.bureau.data.register.version_storage import VersionOrigin, store_version, version_folder
 from lab.bureau.store import Database
-from lab.bureau.store.tables import RegisterRow
-from lab.disk.checked_blocks import write_digests
-from lab.disk.locks import lock_folder
-from lab.disk.private_files import move_private, replace_private
 from lab.tables.cells.column_kinds import ColumnSummary
 from lab.tables.table_reader import hash_file, open_table
-from lab.terms.errors import Conflict, InvalidInput
+from lab.terms.errors import InvalidInput
 from lab.terms.identifiers import note_sentences
 from lab.terms.names import is_slug
 from lab.terms.progress import SILENT, Progress
@@ -96,10 +76,10 @@ def import_register(
     chosen = choose_columns(table.columns, layout.id_column, layout.columns)
     require_described_columns(layout.descriptions, table.columns, what="the register's file")
     items = describe_columns(name, chosen, layout.descriptions)
-    with _import_folder(home, name) as folder:
+    with version_folder(home, name) as folder:
         found = prepare_register(table, folder, layout, chosen, progress)
         comparison = compare_register(store, home, name, found, items, policy or DriftPolicy())
-        row, rejected = _store(store, home, name, layout, found, comparison, source)
+        row, rejected = store_version(store, home, name, layout, found, comparison, VersionOrigin(hash_file(source)))
     return RegisterImport(
         register=name,
         version=row.version,
@@ -115,71 +95,3 @@ def import_register(
         column_summaries=found.summaries,
         drift=comparison.findings,
     )
-
-
-@contextmanager
-def _import_folder(home: BureauHome, name: str) -> Iterator[Path]:
-    """An empty folder for one import of a register at a time, removed at the end."""
-    with lock_folder(home.path(f"registers/.{name}")) as place:
-        for left in place.glob("import-*"):
-            shutil.rmtree(left, ignore_errors=True)
-        with tempfile.TemporaryDirectory(dir=place, prefix="import-") as folder:
-            yield Path(folder)
-
-
-def _store(
-    store: Database,
-    home: BureauHome,
-    name: str,
-    layout: RegisterLayout,
-    found: PreparedRegister,
-    comparison: RegisterComparison,
-    source: Path,
-) -> tuple[RegisterRow, Path | None]:
-    sha256, source_sha256 = hash_file(found.file), hash_file(source)
-    reports = dump_column_reports(comparison.reports)
-    with store.begin() as session:
-        newest = session.scalar(select(func.max(RegisterRow.version)).where(RegisterRow.name == name))
-        version = (newest or 0) + 1
-        file = f"registers/{name}-{version}.parquet"
-        row = RegisterRow(
-            name=name,
-            version=version,
-            id_column=layout.id_column,
-            id_kind=layout.id_kind,
-            rows=found.rows,
-            set_aside=found.set_aside,
-            columns=json.dumps([item.column for item in comparison.items], ensure_ascii=False),
-            file=file,
-            sha256=sha256,
-            source_sha256=source_sha256,
-            imported_at=datetime.now(UTC),
-            columns_sha256=hashlib.sha256(reports).hexdigest(),
-        )
-        session.add(row)
-        try:
-            # The row comes before the file: only the writer of this version's row may write its file.
-            session.flush()
-        except IntegrityError:
-            raise Conflict("Another import of this register ended just now.", next_step="import again") from None
-        save_comparison(session, name, version, comparison)
-        move_private(found.file, home.path(file))
-        replace_private(home.path(column_report_file(name, version)), reports)
-        for written in (file, column_report_file(name, version)):
-            write_digests(home.path(written), identity=written)
-        rejected = None
-        if found.rejected is not None:
-            rejected = home.path(f"registers/{name}-{version}.rejected.csv")
-            move_private(found.rejected, rejected)
-        facts: dict[str, Fact] = {
-            "register": name,
-            "version": version,
-            "rows": row.rows,
-            "set_aside": row.set_aside,
-            "columns": len(comparison.items),
-            "drift_accepted": comparison.accepted_count,
-            "sha256": sha256,
-            "source_sha256": source_sha256,
-        }
-        record(session, "register.imported", None, facts, by=LOCAL_ACTOR)
-    return row, rejected

@@ -11,6 +11,7 @@ from lab.bureau.store.tables.catalogues import CatalogueVersionRow
 from lab.bureau.store.tables.consents import ConsentChangeCounterRow, ConsentRow, PseudonymKeyCountRow
 from lab.bureau.store.tables.contracts import ApprovalRow, BankKeyRow, BankRow, ContractRow, ContractVersionRow
 from lab.bureau.store.tables.data_requests import DataRequestItemRow, DataRequestRow
+from lab.bureau.store.tables.deliveries import DeliveryRow, LegacyCodeTableRow
 from lab.bureau.store.tables.exchange import (
     BatchRow,
     CiphertextSeedRow,
@@ -24,9 +25,13 @@ from lab.bureau.store.tables.exchange import (
     NonceRow,
     UsageRow,
 )
+from lab.bureau.store.tables.features import FeatureTableRow, RegisterOriginRow
 from lab.bureau.store.tables.ledger import CosignatureRow, EntryTallyRow, LedgerEntryRow, LedgerSizeRow, TreeHeadRow
 from lab.bureau.store.tables.people import AccountRow, SignInRow
+from lab.bureau.store.tables.quality import QualityAssessmentRow
+from lab.bureau.store.tables.records import RecordHeadRow
 from lab.bureau.store.tables.registers import CatalogueItemRow, DriftCheckRow, ModelRow, RegisterRow
+from lab.bureau.store.tables.repairs import RepairCaseRow, RepairRulesRow, SupersededVersionRow
 from lab.bureau.store.tables.write_checks import WriteCheckRow
 
 __all__ = [
@@ -47,21 +52,30 @@ __all__ = [
     "CosignatureRow",
     "DataRequestItemRow",
     "DataRequestRow",
+    "DeliveryRow",
     "DriftCheckRow",
     "EntryTallyRow",
     "EpochRow",
+    "FeatureTableRow",
     "InquiryReadRow",
     "InquiryRow",
     "JobRow",
     "LedgerEntryRow",
     "LedgerSizeRow",
+    "LegacyCodeTableRow",
     "MatchRequestRow",
     "MatchResponseRow",
     "ModelRow",
     "NonceRow",
     "PseudonymKeyCountRow",
+    "QualityAssessmentRow",
+    "RecordHeadRow",
+    "RegisterOriginRow",
     "RegisterRow",
+    "RepairCaseRow",
+    "RepairRulesRow",
     "SignInRow",
+    "SupersededVersionRow",
     "TreeHeadRow",
     "UsageRow",
     "UtcDateTime",

@@ -1,1 +1,1 @@
-"""Routes for people about the bureau's data."""
+"""What people do with the bureau's data through the service: a module for each subject."""

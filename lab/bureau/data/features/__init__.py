@@ -1,0 +1,1 @@
+"""Features: figures of an enterprise computed from its records, defined as data."""

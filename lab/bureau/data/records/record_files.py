@@ -1,0 +1,132 @@
+"""The files of records: content-addressed, written once, and checked by hash before rows are read from them.
+
+==============  =================================================================
+``segments/``   ``SHA256.parquet``, ``SHA256.codes``, ``SHA256.sealed``
+``manifests/``  ``SHA256.json``
+``staging/``    segments that are being written: a folder each
+==============  =================================================================
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from secrets import token_hex
+
+from lab.disk.checked_files import DamagedFile
+from lab.disk.locks import HeldLock, exclusive_lock, is_locked
+from lab.disk.private_files import move_private, replace_private
+from lab.tables.table_reader import hash_file
+
+FOLDER = "records"
+_RECHECK_SECONDS = 60.0
+REPAIR_HINT = "bring the file back from a backup; `lab bureau records verify` lists every damaged file"
+Status = tuple[int, ...]
+
+
+class RecordFiles:
+    """The folder ``records/`` of one bureau. Safe to use from several threads and processes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.segments, self.manifests, self.staging = (folder / part for part in ("segments", "manifests", "staging"))
+        for place in (folder, self.segments, self.manifests, self.staging):
+            place.mkdir(mode=0o700, exist_ok=True)
+        self._guard = threading.Lock()
+        self._checked: dict[str, tuple[Status, float]] = {}
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the lock of all changes; wait while another process or thread holds it."""
+        with exclusive_lock(self.folder / "lock"):
+            yield
+
+    @contextmanager
+    def staged_folder(self) -> Iterator[Path]:
+        """An empty private folder that is removed at the end, or swept after a process that died."""
+        folder = self.staging / token_hex(8)
+        folder.mkdir(mode=0o700)
+        held = HeldLock(folder / "lock")
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            held.release()
+
+    def keep(self, staged: Path, name: str) -> None:
+        """Give a finished file its place among the segments; one that is there already has the same content."""
+        place = self.segments / name
+        if place.exists() and hash_file(place) == name.partition(".")[0]:
+            staged.unlink()
+            return
+        move_private(staged, place)
+
+    def write_manifest(self, sha256: str, content: bytes) -> None:
+        """Write a manifest under its hash."""
+        replace_private(self.manifests / f"{sha256}.json", content)
+
+    def read_manifest(self, sha256: str) -> bytes:
+        """The bytes of a manifest; raises ``DamagedFile`` if they are missing or do not have this hash."""
+        path = self.manifests / f"{sha256}.json"
+        try:
+            content = path.read_bytes()
+        except OSError:
+            content = b""
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise DamagedFile(
+                path, detail="The manifest of the records is missing or is not the one stored.", next_step=REPAIR_HINT
+            )
+        return content
+
+    def checked(self, name: str, sha256: str, size: int | None = None) -> Path:
+        """The path of a segment's file after its hash was compared: once in this process, and again when its status has
+        changed or a minute has passed. Raises ``DamagedFile``."""
+        path, now = self.segments / name, time.monotonic()
+        try:
+            status = self._status(path)
+            with self._guard:
+                known, at = self._checked.get(name, ((), 0.0))
+            if known == status and now - at < _RECHECK_SECONDS:
+                return path
+            right = (size is None or status[1] == size) and hash_file(path) == sha256
+        except OSError:
+            raise DamagedFile(
+                path, detail=f"The file {name} of the records is missing or unreadable.", next_step=REPAIR_HINT
+            ) from None
+        if not right:
+            raise DamagedFile(
+                path, detail=f"The file {name} of the records is not the one stored.", next_step=REPAIR_HINT
+            )
+        with self._guard:
+            self._checked[name] = (status, now)
+        return path
+
+    def sweep(self, kept: Mapping[str, str], manifest: str, *, spare_seconds: float = 86_400.0) -> int:
+        """Remove what an interrupted import left: files that are not ``kept``, and staging folders that no process
+        holds. Earlier manifests go after a day, because the newest contains them. Call it within ``lock``."""
+        left = [path for path in self.segments.iterdir() if path.name not in kept]
+        horizon = time.time() - spare_seconds
+        left += [
+            path
+            for path in self.manifests.iterdir()
+            if path.stem != manifest and (path.suffix != ".json" or path.stat().st_mtime < horizon)
+        ]
+        for path in left:
+            path.unlink(missing_ok=True)
+        for folder in self.staging.iterdir():
+            # A folder without its lock file is being made just now, or is of a process that died while it made it.
+            made = (folder / "lock").exists() or folder.stat().st_mtime < horizon
+            if made and not is_locked(folder / "lock"):
+                shutil.rmtree(folder, ignore_errors=True)
+                left.append(folder)
+        return len(left)
+
+    @staticmethod
+    def _status(path: Path) -> Status:
+        found = path.stat()
+        return found.st_ino, found.st_size, found.st_mtime_ns

@@ -1,0 +1,168 @@
+"""Records as tables of SQL: a DuckDB connection with one view a domain, as of a manifest.
+
+A row counts unless a later segment corrects or deletes its record. Segments that only add never replace an earlier row,
+so only the others are compared: a scan of additions costs what reading them costs. DuckDB's ASOF JOIN is not used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import polars as pl
+
+from lab.bureau.data.catalogue.item_definition import Catalogue, Domain
+from lab.bureau.data.records.confined_connection import QueryLimits, confined_connection
+from lab.bureau.data.records.manifest import Manifest, Segment
+from lab.bureau.data.records.record_layout import ADD, SQL_TYPES, plain_items
+from lab.bureau.data.records.record_store import RecordStore
+from lab.terms.errors import NotFound
+
+_LIMITS = QueryLimits()
+
+
+@contextmanager
+def open_records(
+    records: RecordStore,
+    manifest: Manifest,
+    catalogue: Catalogue,
+    *,
+    day: date | None = None,
+    domains: Sequence[str] | None = None,
+    excluded: Mapping[str, pl.Series] | None = None,
+    limits: QueryLimits = _LIMITS,
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection with a view for each domain (``domains``: only those), named by it.
+
+    A view has the current records as of ``manifest``: enterprise, record, held_from, held_to, known_on (the day on
+    which the bureau received this version), and the items that are not personal. ``day``: only what held from that day
+    or before. ``excluded``: ids of records that are left out, by domain. A domain without records is an empty view.
+    Rows come in no promised order. The connection reads these files and a private scratch folder, and nothing else;
+    ``fetch_frame`` brings a result to polars. Raises ``DamagedFile`` for a file that is not the one stored, and
+    ``NotFound`` for a domain that the catalogue lacks.
+    """
+    wanted = [_find_domain(catalogue, code) for code in domains] if domains is not None else list(catalogue.domains)
+    chosen = {domain.code: manifest.of_domain(domain.code) for domain in wanted}
+    paths = {
+        segment.sha256: records.files.checked(f"{segment.sha256}.parquet", segment.sha256, segment.bytes)
+        for segments in chosen.values()
+        for segment in segments
+    }
+    with (
+        records.files.staged_folder() as scratch,
+        confined_connection(scratch, list(paths.values()), limits) as connection,
+    ):
+        for domain in wanted:
+            view = _DomainView(domain, chosen[domain.code], paths, catalogue.sha256)
+            view.create(connection, day, _write_ids(scratch, domain.code, excluded or {}))
+        yield connection
+
+
+def fetch_frame(connection: duckdb.DuckDBPyConnection, query: str, values: Sequence[object] = ()) -> pl.DataFrame:
+    """The result of a query on a connection of ``open_records`` as a polars frame, in the query's order."""
+    (scratch,) = connection.execute("SELECT current_setting('temp_directory')").fetchone() or ("",)
+    path = Path(scratch) / "fetched.parquet"
+    try:
+        connection.execute(f"COPY ({query}) TO '{path}' (FORMAT parquet, COMPRESSION lz4)", list(values))
+        return pl.read_parquet(path, memory_map=False)
+    finally:
+        path.unlink(missing_ok=True)
+
+
+class _DomainView:
+    """The view of one domain."""
+
+    def __init__(
+        self, domain: Domain, segments: Sequence[Segment], paths: Mapping[str, Path], catalogue_sha256: str
+    ) -> None:
+        self._domain, self._segments, self._paths = domain, segments, paths
+        self._same = all(segment.catalogue_sha256 == catalogue_sha256 for segment in segments)
+
+    def create(self, connection: duckdb.DuckDBPyConnection, day: date | None, ids: Path | None) -> None:
+        name = self._domain.code
+        if not self._segments:
+            connection.execute(f'CREATE VIEW "{name}" AS SELECT {self._empty_columns()} WHERE false')
+            return
+        conditions = ["operation <> 'delete'"]
+        if day is not None:
+            conditions.append(f"held_from <= DATE '{day.isoformat()}'")
+        joined = ""
+        if self._make_later(connection):
+            joined = f' LEFT JOIN "later {name}" AS later USING (record)'
+            conditions.append("(later.place IS NULL OR later.place <= rows.file_index)")
+        if ids is not None:
+            connection.execute(f'CREATE TEMP TABLE "left out {name}" AS SELECT record FROM read_parquet(?)', [str(ids)])
+            joined += f' ANTI JOIN "left out {name}" AS left_out USING (record)'
+        # A view takes no bound values. Paths are hashes in the bureau's folder; names are slugs of the catalogue.
+        connection.execute(
+            f'CREATE VIEW "{name}" AS SELECT enterprise, record, held_from, held_to, {self._known_on()} AS known_on'
+            f"{self._items()} FROM {self._files(self._segments)} AS rows{joined} WHERE {' AND '.join(conditions)}"
+        )
+
+    def _make_later(self, connection: duckdb.DuckDBPyConnection) -> bool:
+        """A table of the records that a segment corrects, deletes or adds again, with the last such segment's place."""
+        places = [place for place, one in enumerate(self._segments) if one.operations != (ADD,)]
+        if not places:
+            return False
+        among = "[" + ", ".join(str(place) for place in places) + "]"
+        changing = [self._segments[place] for place in places]
+        connection.execute(
+            f'CREATE TEMP TABLE "later {self._domain.code}" AS SELECT record, '
+            f"max({among}[CAST(file_index AS BIGINT) + 1]) AS place FROM {self._files(changing)} GROUP BY record"
+        )
+        return True
+
+    def _files(self, segments: Sequence[Segment]) -> str:
+        listed = ", ".join("'" + str(self._paths[one.sha256]).replace("'", "''") + "'" for one in segments)
+        return f"read_parquet([{listed}]{'' if self._same else ', union_by_name = true'})"
+
+    def _known_on(self) -> str:
+        days = [one.known_on.isoformat() for one in self._segments]
+        if len(set(days)) == 1:
+            return f"DATE '{days[0]}'"
+        listed = ", ".join(f"DATE '{day}'" for day in days)
+        return f"[{listed}][CAST(rows.file_index AS BIGINT) + 1]"
+
+    def _items(self) -> str:
+        found = self._stored_columns()
+        texts = []
+        for item in plain_items(self._domain):
+            kind = SQL_TYPES[item.type]
+            text = f'CAST("{item.name}" AS {kind})' if found is None or item.name in found else f"CAST(NULL AS {kind})"
+            texts.append(f', {text} AS "{item.name}"')
+        return "".join(texts)
+
+    def _stored_columns(self) -> frozenset[str] | None:
+        """The columns of all segments; None where all were written under this catalogue."""
+        if self._same:
+            return None
+        by_catalogue = {one.catalogue_sha256: self._paths[one.sha256] for one in self._segments}
+        return frozenset(name for path in by_catalogue.values() for name in pl.read_parquet_schema(path))
+
+    def _empty_columns(self) -> str:
+        fixed = dict.fromkeys(("enterprise", "record"), "VARCHAR")
+        fixed |= dict.fromkeys(("held_from", "held_to", "known_on"), "DATE")
+        items = {item.name: SQL_TYPES[item.type] for item in plain_items(self._domain)}
+        return ", ".join(f'CAST(NULL AS {kind}) AS "{name}"' for name, kind in (fixed | items).items())
+
+
+def _find_domain(catalogue: Catalogue, code: str) -> Domain:
+    try:
+        return catalogue.domain(code)
+    except KeyError:
+        raise NotFound(
+            "Expected a domain of the catalogue; found another name.",
+            next_step="list them with `lab bureau catalogue show`",
+        ) from None
+
+
+def _write_ids(scratch: Path, domain: str, excluded: Mapping[str, pl.Series]) -> Path | None:
+    ids = excluded.get(domain)
+    if ids is None or not len(ids):
+        return None
+    path = scratch / f"left-out-{domain}.parquet"
+    ids.cast(pl.String).rename("record").to_frame().write_parquet(path)
+    return path
