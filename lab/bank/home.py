@@ -3,7 +3,8 @@
 Layout: ``bank.toml`` (name, public key, former public keys, how keys are sealed), ``keys/``,
 ``bureaus/<fingerprint>.json`` (pins), ``contracts/<id>.v<version>.json``, ``runs/<run id>/`` (scoring),
 ``matches/<run id>/`` (matching and counting), ``evaluations/`` (of identifiers), ``setups/<contract>/`` (of registers),
-``matching-keys/`` (of bureaus, as first seen), ``leaving/`` (what is being removed). Only the owner can read it.
+``matching-keys/`` (of bureaus, as first seen), ``superseded/`` (register versions in which a record was put right
+since), ``leaving/`` (what is being removed). Only the owner can read it.
 """
 
 from __future__ import annotations

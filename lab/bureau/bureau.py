@@ -12,8 +12,12 @@ from lab.bureau.configuration.disk_room import check_room
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.contract_administration import ContractAdministration
 from lab.bureau.contracts.bank_registry import BankRegistry
+from lab.bureau.data.catalogue import current_catalogue
 from lab.bureau.data.consents import ConsentService
+from lab.bureau.data.credit_repair import CreditRepairService
+from lab.bureau.data.records import RecordStore
 from lab.bureau.data.register import SnapshotReader
+from lab.bureau.data.requests import DataRequestService
 from lab.bureau.exchange import (
     AccessControl,
     BankContracts,
@@ -75,10 +79,13 @@ class Bureau:
         self.snapshots = SnapshotReader(home)
         self.drift = ModelDriftChecks(store, self.models, self.snapshots)
         self.consents = ConsentService(store, home, keys, self.snapshots, clock)
+        self.records = RecordStore(home, store, keys)
+        self.repairs = CreditRepairService(store, home, self.records, clock)
         self.usage_monitor = UsageMonitor(store, clock, settings.watch_limits)
         self.contracts = ContractAdministration(
             store, self.models, self.accounts, self.party, settings.two_officers_above, clock, self.usage_monitor
         )
+        self.requests = DataRequestService(store, home, self.accounts, current_catalogue, clock)
         self.bank_contracts, self.nonces = BankContracts(store, clock), NonceStore(store)
         self.refusals, self.workers = RefusalLog(store, clock), WorkerPools(settings)
         self.evaluated_registers = EvaluatedRegisterStore(

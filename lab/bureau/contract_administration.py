@@ -33,11 +33,23 @@ from lab.bureau.contracts.repository import (
     list_versions,
 )
 from lab.bureau.contracts.workflow import WORKFLOW, ContractState
+from lab.bureau.data.catalogue import load_items
+from lab.bureau.data.disclosure import meter_contract
+from lab.bureau.data.register import find_snapshot
+from lab.bureau.data.requests import (
+    GrantedRequest,
+    check_contract_fits,
+    check_request_kept,
+    feature_sources,
+    find_granted_request,
+    mark_contracted,
+    prefill_options,
+)
 from lab.bureau.exchange.charges import allowance
 from lab.bureau.exchange.delivered_results import Delivery, list_deliveries
 from lab.bureau.exchange.jobs import stop_jobs
 from lab.bureau.ledger import Fact, record
-from lab.bureau.model_registry.registry import ModelCache
+from lab.bureau.model_registry.registry import ModelCache, find_model
 from lab.bureau.people import AccountService
 from lab.bureau.people.permissions import AccountHolder, Permission
 from lab.bureau.store import Database
@@ -45,6 +57,7 @@ from lab.bureau.store.tables import ContractRow
 from lab.bureau.watch import UsageFinding, UsageMonitor
 from lab.terms.contract.document import Contract, SignedContract
 from lab.terms.contract.draft_options import DraftOptions
+from lab.terms.contract.metering import MeterAccount
 from lab.terms.contract_steps import check_reason
 from lab.terms.errors import Conflict, InvalidInput, NotAllowed
 from lab.terms.keys.party import Party
@@ -95,7 +108,7 @@ class ContractAdministration:
     def draft(
         self,
         person: AccountHolder,
-        bank: Party,
+        bank: Party | None,
         options: DraftOptions,
         *,
         submit: bool = False,
@@ -103,13 +116,18 @@ class ContractAdministration:
     ) -> ContractVersion:
         """Draft a contract with a bank; ``submit`` it at once if asked to.
 
-        A bank whose key is new is registered, if ``fingerprint`` is the key's. Raises what ``register_bank`` raises,
-        and ``InvalidInput``, ``NotFound`` or ``Conflict`` for options that no contract here can meet.
+        A bank whose key is new is registered, if ``fingerprint`` is the key's. With a granted request for data in the
+        options, what they leave out comes from it, also the bank (None). Raises what ``register_bank`` raises, and
+        ``InvalidInput``, ``NotFound`` or ``Conflict`` for options that no contract here can meet.
         """
         with self._recording_refusals(person, Permission.DRAFT_CONTRACTS, "draft"):
-            contract_options = ContractOptions().with_changes(options)
             now = self._now()
             with self._store.begin() as session:
+                request = find_granted_request(session, options.request) if options.request is not None else None
+                if request is not None:
+                    options = prefill_options(request, options, _register_codes(session, request, options))
+                bank = bank or banks.find_named_party(session, _organisation(request))
+                contract_options = ContractOptions().with_changes(options)
                 models = find_contract_models(session, self._models, _names(options.models))
                 contract = build_contract(session, ContractDraft(self._bureau, bank, models, contract_options), now)
                 if options.id_kind not in (None, contract.id_kind):
@@ -117,7 +135,7 @@ class ContractAdministration:
                         f"Expected a register of {options.id_kind} identifiers; the model's is of {contract.id_kind}.",
                         next_step="choose a model over another register",
                     )
-                return self._store_draft(session, contract, person, submit, now, fingerprint)
+                return self._store_draft(session, contract, person, submit, now, fingerprint, request)
 
     def amend(
         self, person: AccountHolder, contract_id: str, options: DraftOptions, *, submit: bool = False
@@ -145,6 +163,7 @@ class ContractAdministration:
                     expires=before.expires if options.days is None else None,
                 )
                 contract = build_contract(session, draft, now)
+                check_request_kept(contract, before)
                 return self._store_draft(session, contract, person, submit, now)
 
     def import_contract(
@@ -158,10 +177,13 @@ class ContractAdministration:
         contract = signed.contract
         with self._recording_refusals(person, Permission.DRAFT_CONTRACTS, "import"), self._store.begin() as session:
             check_external_contract(session, contract, self._bureau, self._models)
+            request = self._request_of_imported(session, contract)
             held = save_draft(
                 session, contract, author=person, above=self._above, now=self._now(), fingerprint=fingerprint
             )
             facts: dict[str, Fact] = {"version": contract.version, "sha256": contract.sha256}
+            if request is not None:
+                mark_contracted(session, request.id, contract, by=person.actor)
             record(session, "contract.imported", contract.id, facts, by=person.actor)
             return held
 
@@ -234,6 +256,11 @@ class ContractAdministration:
             find_version(session, contract_id)
             return [one for one in list_deliveries(session, contract_id) if one.entry > after][:limit]
 
+    def meter(self, person: AccountHolder, contract_id: str, month: str | None = None) -> MeterAccount:
+        """What was used under a contract, at its prices: in ``month`` (``YYYY-MM``) or in all."""
+        with self._read(person, Permission.READ_CONTRACTS, "meter", contract_id) as session:
+            return meter_contract(session, contract_id, self._now(), month)
+
     def monitoring_report(self, person: AccountHolder) -> tuple[Sequence[UsageFinding], Sequence[dict[str, Any]]]:
         """What looks like probing now, and the rules with this bureau's limits. Only an officer stops a contract."""
         with self._read(person, Permission.READ_FINDINGS, "watch") as session:
@@ -252,11 +279,26 @@ class ContractAdministration:
         submit: bool,
         now: datetime,
         fingerprint: str | None = None,
+        request: GrantedRequest | None = None,
     ) -> ContractVersion:
+        if request is not None:
+            check_contract_fits(contract, request, feature_sources(session))
         stored = save_draft(session, contract, author=person, above=self._above, now=now, fingerprint=fingerprint)
+        if request is not None:
+            mark_contracted(session, request.id, contract, by=person.actor)
         if not submit:
             return stored
         return lifecycle.take_step(session, contract.id, "submit", person, now, contract.version)
+
+    def _request_of_imported(self, session: Session, contract: Contract) -> GrantedRequest | None:
+        """The request that a first version from elsewhere carries out; a later version keeps that of the one before."""
+        if contract.version > 1:
+            check_request_kept(contract, find_newest_version(session, contract.id).contract)
+        if contract.version > 1 or contract.request is None:
+            return None
+        request = find_granted_request(session, contract.request)
+        check_contract_fits(contract, request, feature_sources(session))
+        return request
 
     def _stop(self, session: Session, version: ContractVersion, person: AccountHolder) -> ContractStepResult:
         """Stop the contract's jobs unless a version is still active."""
@@ -293,6 +335,21 @@ class ContractAdministration:
         except NotAllowed as error:
             self._accounts.record_refusal(person, operation, error, contract)
             raise
+
+
+def _organisation(request: GrantedRequest | None) -> str:
+    if request is None:
+        raise InvalidInput(
+            "Expected a bank; found none.", next_step="give --bank-card CARD.json, or a granted request with --request"
+        )
+    return request.organisation
+
+
+def _register_codes(session: Session, request: GrantedRequest, options: DraftOptions) -> set[str]:
+    """The codes of the items in the register of the model that is asked for."""
+    (name, version), *_ = _names(options.models or request.options.models)
+    snapshot = find_snapshot(session, find_model(session, name, version, published=version is None).register)
+    return {item.code for item in load_items(session, snapshot.name, snapshot.version).values()}
 
 
 def _names(models: Sequence[str] | None) -> list[tuple[str, int | None]]:

@@ -37,11 +37,15 @@ from lab.terms.errors import NotFound, ShulabError
 
 @dataclass(frozen=True)
 class Subcommand:
-    """The module of a command, its one-line help, and whether it is a single command rather than a group."""
+    """The module of a command, its one-line help, and whether it is a single command rather than a group.
+
+    ``added``: modules whose commands the group has where they are installed too.
+    """
 
     module: str
     help: str
     single: bool = False
+    added: tuple[str, ...] = ()
 
 
 SUBCOMMANDS: dict[str, Subcommand] = {
@@ -53,7 +57,11 @@ SUBCOMMANDS: dict[str, Subcommand] = {
     ),
     "bench": Subcommand("lab.cli.simulation.bench", "基准 Measure this machine, on made-up data."),
     "bank": Subcommand("lab.cli.bank.commands", "银行 For the bank: keys, contracts, scoring, portraits."),
-    "bureau": Subcommand("lab.cli.bureau.commands", "数据局 For the bureau: set up, import a register, serve."),
+    "bureau": Subcommand(
+        "lab.cli.bureau.commands",
+        "数据局 For the bureau: set up, import a register, serve.",
+        added=("lab.cli.simulation.city",),
+    ),
     "officer": Subcommand(
         "lab.cli.officer.commands", "数据专员 For data officers: contracts, from the draft to their end."
     ),
@@ -67,6 +75,9 @@ SUBCOMMANDS: dict[str, Subcommand] = {
         "lab.cli.administrator.accounts", "账户 Sign in to a bureau's service, and keep its accounts."
     ),
     "steward": Subcommand("lab.cli.steward.commands", "数据管理员 For data stewards: consents of enterprises."),
+    "request": Subcommand(
+        "lab.cli.request.commands", "数据需求 For organisations: ask a bureau for data, and see what became of it."
+    ),
     "bank-key": Subcommand(
         "lab.cli.administrator.bank_keys", "银行密钥 For administrators: the keys by which a bureau knows its banks."
     ),
@@ -104,12 +115,21 @@ def build_app(called: str | None) -> typer.Typer:
             raise NotFound(
                 f"`lab {name}` is not part of this installation.", next_step="run it where that party is installed"
             )
-        app: typer.Typer = importlib.import_module(group.module).app
+        app = _load_group(group)
         if group.single:
             root.registered_commands += [command for command in app.registered_commands if command.name == name]
         else:
             root.add_typer(app, name=name, help=group.help, no_args_is_help=True)
     return root
+
+
+def _load_group(group: Subcommand) -> typer.Typer:
+    app: typer.Typer = importlib.import_module(group.module).app
+    known = {command.name for command in app.registered_commands}
+    for module in filter(_is_installed, group.added):
+        commands = importlib.import_module(module).app.registered_commands
+        app.registered_commands += [command for command in commands if command.name not in known]
+    return app
 
 
 def _is_installed(module: str) -> bool:

@@ -77,15 +77,28 @@ def unescape_names(names: list[str]) -> list[str]:
     return [str(name) for name in read_spreadsheet_text(pl.Series("name", names, dtype=pl.String))]
 
 
-def write_csv(table: pl.DataFrame, file: IO[bytes], *, header: bool = True, mark: bool = True) -> None:
+def write_csv(
+    table: pl.DataFrame,
+    file: IO[bytes],
+    *,
+    header: bool = True,
+    mark: bool = True,
+    separator: str = ",",
+    date_format: str | None = None,
+) -> None:
     """Write a table for people, or with ``header`` False its next rows.
 
     ``mark``: begin with a byte-order mark, so that a spreadsheet recognises UTF-8 and shows Chinese correctly.
+    ``date_format``: of columns of dates, as for ``strftime``.
     """
     safe = pl.DataFrame([escape_formulas(column) for column in table.get_columns()])
     names = escape_formulas(pl.Series("name", table.columns, dtype=pl.String)).to_list()
     safe.rename(dict(zip(table.columns, names, strict=True))).write_csv(
-        file, include_bom=header and mark, include_header=header
+        file,
+        include_bom=header and mark,
+        include_header=header,
+        separator=separator,
+        date_format=date_format,
     )
 
 

@@ -16,6 +16,7 @@ IdKind = Literal["uscc", "opaque"]
 SLUG_PATTERN: Final = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 """Names of models, registers, engines and parameter sets: safe in paths, addresses and file names."""
 CONTRACT_ID_PATTERN: Final = r"^[a-z0-9][a-z0-9-]{3,63}$"
+REQUEST_ID_PATTERN: Final = r"^r-[0-9]{8}-[0-9a-f]{8}$"
 JOB_ID_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 HEX32_PATTERN: Final = r"^[0-9a-f]{64}$"
 """32 bytes in hexadecimal: a SHA-256 hash or an Ed25519 public key."""

@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import select
 
 from lab.bank.connection.client import BureauClient
+from lab.bank.connection.responses import RegisterState
 from lab.bank.runs.store import find_finished_run, finished_runs
 from lab.bureau.data.register import DriftPolicy, RegisterLayout, import_register
 from lab.bureau.store.tables import DriftCheckRow, LedgerEntryRow
@@ -111,7 +112,7 @@ def test_a_few_firms_are_never_stopped_by_chance(bank: Bank) -> None:
 def test_a_bank_that_does_not_ask_first_is_refused_with_its_batch(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
     contract = bank.contract(detail=ResultDetail.TOTAL)
     import_public(bank.service.bureau, changed(bank.service.pilot.public, "tax", "unit"), accept=True)
-    monkeypatch.setattr(BureauClient, "register_state", lambda *_: ("main", 2, ()))
+    monkeypatch.setattr(BureauClient, "register_state", lambda *_: RegisterState("main", 2))
     with pytest.raises(NotAllowed, match="too far from those that the model was trained on"):
         bank.score(contract, bank.portfolio(firms(*range(30))))
     assert bank.allowance(contract)["scores"]["total"] == 0

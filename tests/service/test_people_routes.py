@@ -35,6 +35,7 @@ OPEN = {
 OWN = {"GET /v1/me", "POST /v1/sign-out", "POST /v1/me/password"}
 """What whoever has signed in may do, whatever their roles."""
 ABLE = {"accounts": Role.ADMINISTRATOR, "banks": Role.ADMINISTRATOR, "audit": Role.AUDITOR, "consents": Role.STEWARD}
+ABLE |= {"repairs": Role.STEWARD}
 FITTING, UNFITTING = schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE
 
 

@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import strategies as st
 
 from lab.terms.contract.document import (
+    SCHEMA_WITH_PRICES,
     Ceilings,
     ConsentClause,
     Contract,
@@ -18,8 +19,10 @@ from lab.terms.contract.document import (
     ReleaseForm,
     ResultDetail,
     SignedContract,
+    contract_form,
     signing_input,
 )
+from lab.terms.contract.prices import Prices, PriceUnit, UnitPrice, parse_prices
 from lab.terms.keys.party import Party
 from lab.terms.text.visible_line import is_visible_line
 from lab.terms.witnessing.quorum import WitnessQuorum
@@ -66,6 +69,19 @@ CEILINGS = st.builds(
 )
 
 
+PRICED = st.lists(
+    st.builds(
+        UnitPrice,
+        unit=st.sampled_from(PriceUnit),
+        price=st.from_regex(r"[1-9][0-9]{0,3}(\.[0-9]{1,6})?", fullmatch=True),
+    ),
+    min_size=1,
+    unique_by=lambda one: one.unit,
+).map(lambda units: Prices(currency="CNY", units=tuple(units)))
+PRICES = st.none() | st.just(Prices(free=True)) | PRICED
+REQUESTS = st.none() | st.from_regex(r"r-[0-9]{8}-[0-9a-f]{8}", fullmatch=True)
+
+
 @st.composite
 def witness_terms(draw: st.DrawFn) -> WitnessQuorum:
     """Some witnesses with their own keys, and a quorum of more than half of them."""
@@ -86,8 +102,9 @@ def contracts(draw: st.DrawFn) -> Contract:
     several = st.lists(st.sampled_from(Operation), min_size=1, max_size=6).map(tuple)
     operations = draw(st.sampled_from([None] * 5 + [(Operation.COUNT,)])) or draw(several)
     fine = Operation.PORTRAIT in operations
-    starts = draw(MOMENTS)
+    starts, prices, request = draw(MOMENTS), draw(PRICES), draw(REQUESTS)
     return Contract(
+        schema_=contract_form(prices, request),
         id=draw(st.from_regex(r"[a-z0-9][a-z0-9-]{3,40}", fullmatch=True)),
         version=draw(VERSIONS),
         bureau=draw(parties()),
@@ -105,6 +122,8 @@ def contracts(draw: st.DrawFn) -> Contract:
         consent=draw(st.builds(ConsentClause, required=st.booleans(), why=LINES)),
         retention_days=draw(st.integers(1, 36_600)),
         witnesses=draw(st.none() | witness_terms()),
+        prices=prices,
+        request=request,
         starts=starts,
         expires=starts + timedelta(seconds=draw(st.integers(1, 10**8)), microseconds=draw(st.integers(0, 10**6))),
     )
@@ -139,6 +158,9 @@ def plain_contract(**changes: object) -> Contract:
         "parameters": "bgv-8192-a",
         "ceilings": Ceilings(),
         "consent": ConsentClause(required=True, why="records of taxes"),
+        "schema": SCHEMA_WITH_PRICES,
+        "prices": parse_prices(["scored-enterprise=0.50", "month=1000"]),
+        "request": "r-20260101-1a2b3c4d",
         "starts": datetime(2026, 1, 1, tzinfo=UTC),
         "expires": datetime(2026, 7, 1, tzinfo=UTC),
     }

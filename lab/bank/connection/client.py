@@ -10,6 +10,7 @@ from typing import Any
 from lab.bank.connection.responses import (
     CHECK_SERVICE_HINT,
     ContractVersionStatus,
+    RegisterState,
     parse_allowance,
     parse_contract_versions,
     parse_register_state,
@@ -77,10 +78,11 @@ class BureauClient(SignedTransport):
 
     def register_version(self, contract: str, model: str, version: int) -> tuple[str, int]:
         """GET the name and version of the register that a model's scores come from at present."""
-        return self.register_state(contract, model, version)[:2]
+        state = self.register_state(contract, model, version)
+        return state.name, state.version
 
-    def register_state(self, contract: str, model: str, version: int) -> tuple[str, int, tuple[str, ...]]:
-        """As ``register_version``, and the codes of the model's items that moved since it was trained."""
+    def register_state(self, contract: str, model: str, version: int) -> RegisterState:
+        """GET what is to be known of the register that a model's scores come from at present."""
         query = f"?model={model}&version={int(version)}"
         return parse_register_state(self._request("GET", contract_path(contract, "register") + query))
 

@@ -160,21 +160,35 @@ def parse_allowance(response: BureauResponse) -> dict[str, Any]:
     )
 
 
-def parse_register_state(response: BureauResponse) -> tuple[str, int, tuple[str, ...]]:
-    """Name and version of a register, and the codes of items that moved; raises ``Unreachable`` for anything else."""
+@dataclass(frozen=True, slots=True)
+class RegisterState:
+    """The register that a model's scores come from: its name and newest version, and the codes of the model's items
+    that moved since it was trained. ``superseded``: versions that counted an adverse record which was put right since;
+    a bureau of an earlier version of this program names none."""
+
+    name: str
+    version: int
+    moved: tuple[str, ...] = ()
+    superseded: tuple[int, ...] = ()
+
+
+def parse_register_state(response: BureauResponse) -> RegisterState:
+    """The state of a register; raises ``Unreachable`` for anything else."""
     found = response.json()
     name, version, moved = found.get("name"), found.get("version"), found.get("moved")
+    superseded = found.get("superseded", [])
     if (
         not isinstance(name, str)
-        or not isinstance(version, int)
-        or isinstance(version, bool)
+        or type(version) is not int
         or not isinstance(moved, list)
         or not all(isinstance(code, str) and is_visible_line(code) for code in moved)
+        or not isinstance(superseded, list)
+        or not all(type(one) is int for one in superseded)
     ):
         raise Unreachable(
             "Expected a register's version from the bureau; found something else.", next_step=CHECK_SERVICE_HINT
         )
-    return name, version, tuple(moved)
+    return RegisterState(name, version, tuple(moved), tuple(superseded))
 
 
 @contextmanager

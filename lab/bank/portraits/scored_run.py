@@ -9,6 +9,7 @@ import polars as pl
 
 from lab.bank.runs.results import RowStatus, read_outcome
 from lab.bank.runs.store import FinishedRun
+from lab.bank.runs.superseded_registers import superseded_warning
 from lab.terms.contract.document import parse_contract
 from lab.terms.errors import InvalidInput, NotFound
 from lab.terms.identifiers import RejectionReason, normalise_identifiers
@@ -39,8 +40,11 @@ class ScoredRun:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What the job warned of: rows and cells that could not be read, batches that were refused."""
-        return tuple(str(warning) for warning in self.run.manifest.get("warnings", ()))
+        """What the job warned of (rows and cells that could not be read, batches that were refused), and whether a
+        record that counted was put right since."""
+        said = tuple(str(warning) for warning in self.run.manifest.get("warnings", ()))
+        since = superseded_warning(self.run.folder.parent.parent, self.run.folder.name, self.run.manifest)
+        return (since, *said) if since else said
 
     def resolve_code(self, code: str | None) -> str:
         """The normalised code (None: the first scored one).

@@ -45,6 +45,7 @@ from lab.bank.runs.store import (
     translate_disk_errors,
     unresumable_run_warnings,
 )
+from lab.bank.runs.superseded_registers import keep_superseded
 from lab.bank.scoring.batch_sender import BatchSender
 from lab.bank.scoring.column_check import ColumnCheck, check_columns, describe_moved_items
 from lab.bank.scoring.job_inputs import JobInputs, find_waiting_run, read_inputs
@@ -77,8 +78,9 @@ def score_portfolio(
     with timer.step("read"):
         inputs = read_inputs(keys, active.contract, active.model, active.recipient, request)
     columns = check_columns(inputs.portfolio, active.sheet, accept_drift=request.accept_drift)
-    name, version, moved = client.register_state(active.contract.id, active.model.name, active.model.version)
-    register = f"{name}-{version}"
+    state = client.register_state(active.contract.id, active.model.name, active.model.version)
+    keep_superseded(home.folder, active.contract.id, state)
+    register = f"{state.name}-{state.version}"
     metadata = RunMetadata.for_contract(RunKind.SCORE, active.contract, timer.started)
     paid = _find_paid_run(home, active, inputs, request, register)
     if paid is None:
@@ -87,7 +89,7 @@ def score_portfolio(
             paid = None if run.resumed else _find_paid_run(home, active, inputs, request, register)
             if paid is None:
                 job = JobSession(home, keys, client, active, run, progress)
-                _score_into_run(job, inputs, request, timer, _Findings(register, columns, moved))
+                _score_into_run(job, inputs, request, timer, _Findings(register, columns, state.moved))
             else:
                 run.discard()
     if paid is not None:

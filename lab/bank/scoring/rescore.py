@@ -46,6 +46,7 @@ from lab.bank.runs.results import (
     rescored_table,
 )
 from lab.bank.runs.store import BatchSums, FinishedRun, open_run, read_finished_run, run_key, translate_disk_errors
+from lab.bank.runs.superseded_registers import keep_superseded
 from lab.bank.scoring.batch_sender import BatchSender, PublicContext
 from lab.terms.errors import NotAllowed
 from lab.terms.names import ModelRef
@@ -125,7 +126,9 @@ def rescore(
     contract, model = active.contract, active.model
     context = PublicContext.from_keys(keys, active.params)
     _check_fits(request.run, active, context.sha256)
-    origin = ScoreOrigin(*client.register_version(contract.id, model.name, model.version), str(model))
+    state = client.register_state(contract.id, model.name, model.version)
+    keep_superseded(home.folder, contract.id, state)
+    origin = ScoreOrigin(state.name, state.version, str(model))
     current = find_current_batches(home.runs, contract.id, origin)
     if all(batch.sha256 in current for batch in batches):
         return _give_out_current(current[batches[-1].sha256].run, origin, request.out)

@@ -16,6 +16,7 @@
 ``executors/``        services that run jobs now: a locked file each
 ``jobs.db``           workflows of jobs, unless ``database_url`` names a database
 ``consents/``         signatures of enterprises, and rows set aside by each import
+``deliveries/``       mappings, legacy codes, and rows set aside of what departments delivered
 ``quality/``          assessments of the records, and the bureau's own rules and limits for them
 ``catalogues/``       files of the bureau's own catalogue, a version each
 ``spool/``            bodies of incoming requests; files without a name
@@ -55,6 +56,7 @@ FOLDERS = (
     "catalogues",
     "quality",
     "logs",
+    "deliveries",
     "spool",
 )
 HOME_VARIABLE = "SHULAB_BUREAU_HOME"

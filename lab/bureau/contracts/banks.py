@@ -137,6 +137,17 @@ def contract_party(session: Session, bank_id: str) -> Party:
     return Party(name=bank.name, public_key=active[-1].public_key)
 
 
+def find_named_party(session: Session, name: str) -> Party:
+    """The registered bank of this name, as ``contract_party``; raises ``NotFound`` if none is registered."""
+    bank_id = session.scalar(select(BankRow.id).where(BankRow.name == name))
+    if bank_id is None:
+        raise NotFound(
+            "No bank is registered under the name of the organisation that asked.",
+            next_step="give its card: --bank-card CARD.json",
+        )
+    return contract_party(session, bank_id)
+
+
 def find_bank(session: Session, bank_id: str) -> RegisteredBank:
     """The bank of that id; raises ``NotFound``."""
     bank = _bank(session, bank_id)

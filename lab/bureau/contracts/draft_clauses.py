@@ -16,6 +16,7 @@ from lab.terms.contract.document import (
     counts_only,
 )
 from lab.terms.contract.draft_options import DraftOptions
+from lab.terms.contract.prices import Prices
 from lab.terms.witnessing.quorum import WitnessQuorum
 from protocols.matching.bureau import DEFAULT_ENGINE
 from protocols.scoring.parameters import DEFAULT_PARAMETERS
@@ -48,6 +49,9 @@ class ContractOptions:
     """Release forms by item code, where they differ from what a model's input needs; other items may be added."""
     witnesses: WitnessQuorum | None = None
     """The witnesses that cosign the ledger before the bank accepts receipts of it."""
+    prices: Prices | None = None
+    request: str | None = None
+    """The request for data that the contract carries out."""
 
     @classmethod
     def from_contract(cls, contract: Contract) -> ContractOptions:
@@ -65,6 +69,8 @@ class ContractOptions:
             consent=ConsentClause() if contract.consent == default_consent(contract.operations) else contract.consent,
             forms={item.code: item.form for item in contract.items if item.form is not ReleaseForm.MODEL_INPUT_ONLY},
             witnesses=contract.witnesses,
+            prices=contract.prices,
+            request=contract.request,
         )
 
     def with_changes(self, changes: DraftOptions) -> ContractOptions:
@@ -81,6 +87,10 @@ class ContractOptions:
             given["forms"] = changes.forms
         if changes.witnesses:
             given["witnesses"] = None if changes.witnesses == "none" else changes.witnesses
+        if changes.prices:
+            given["prices"] = None if changes.prices == "none" else changes.prices
+        if changes.request is not None:
+            given["request"] = changes.request
         return replace(changed, ceilings=changes.apply_to_ceilings(changed.ceilings), **given)
 
     def _with_operations(self, changes: DraftOptions) -> ContractOptions:

@@ -28,6 +28,7 @@ from lab.terms.contract.document import (
     PinnedModel,
     ReleaseForm,
     ResultDetail,
+    contract_form,
     counts_only,
 )
 from lab.terms.errors import InvalidInput, NotAllowed
@@ -90,6 +91,7 @@ def build_contract(session: Session, draft: ContractDraft, now: datetime) -> Con
     items = _no_items(options.forms) if counts_only(operations) else _items(candidates, options.forms, known)
     try:
         written = Contract(
+            schema_=contract_form(options.prices, options.request),
             id=amends.id if amends else f"c-{starts:%Y%m%d}-{secrets.token_hex(4)}",
             version=amends.version + 1 if amends else 1,
             bureau=draft.bureau,
@@ -107,6 +109,8 @@ def build_contract(session: Session, draft: ContractDraft, now: datetime) -> Con
             consent=default_consent(operations) if options.consent == ConsentClause() else options.consent,
             retention_days=options.retention_days,
             witnesses=options.witnesses,
+            prices=options.prices,
+            request=options.request,
             starts=starts,
             expires=draft.expires or starts + timedelta(days=options.term_days),
         )

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from lab.bureau.contracts import AccessRequest, authorise
 from lab.bureau.contracts.repository import find_version
+from lab.bureau.data.credit_repair.superseded_versions import superseded_versions
 from lab.bureau.data.register import find_snapshot
 from lab.bureau.exchange.access import bank_actor
 from lab.bureau.exchange.batches import BatchRepository
@@ -63,13 +64,21 @@ class JobService:
     def register(self, contract_id: str, name: str | None = None, version: int | None = None) -> dict[str, Any]:
         """Name and version of the register that a batch sent now would be evaluated with, by a model as in ``sheet``.
 
-        ``moved``: the codes of its items whose distribution moved since the model was trained. Raises what
+        ``moved``: the codes of its items whose distribution moved since the model was trained. ``superseded``: versions
+        of the register that counted an adverse record which was put right since: the same for every bank, so that it
+        says nothing of one bank's enterprises. Raises what
         ``authorise`` raises, and ``NotAllowed`` if they moved too far and the bureau did not accept that.
         """
         with self._store.begin_read() as session:
             _, model = self._find_model(session, contract_id, name, version)
             snapshot = find_snapshot(session, model.register)
-        return {"name": snapshot.name, "version": snapshot.version, "moved": self._drift.require(model, snapshot)}
+            superseded = superseded_versions(session, snapshot.name)
+        return {
+            "name": snapshot.name,
+            "version": snapshot.version,
+            "moved": self._drift.require(model, snapshot),
+            "superseded": list(superseded),
+        }
 
     def _find_model(
         self, session: Session, contract_id: str, name: str | None, version: int | None

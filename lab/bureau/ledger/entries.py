@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy import insert, select, update
@@ -57,12 +57,17 @@ def record(session: Session, kind: str, contract: str | None, facts: Mapping[str
 def _check(facts: Mapping[str, Fact]) -> None:
     """Facts are hashes, counts and names; texts that a person typed are searched for codes."""
     for name, fact in facts.items():
-        found = [code for text in _texts_of(name, fact) for code in _CODE_PATTERN.findall(text)]
-        if found and normalise_identifiers(found, "uscc").accepted_count:
+        if names_enterprise(_texts_of(name, fact)):
             raise InvalidInput(
                 "The text holds an enterprise's code, and the ledger keeps none.",
                 next_step="write it without the code",
             )
+
+
+def names_enterprise(texts: Iterable[str]) -> bool:
+    """Whether one of the texts holds a unified social credit code."""
+    found = [code for text in texts for code in _CODE_PATTERN.findall(text)]
+    return bool(found) and normalise_identifiers(found, "uscc").accepted_count > 0
 
 
 def _texts_of(name: str, fact: Fact) -> Sequence[str]:

@@ -26,6 +26,8 @@ class Role(StrEnum):
     """Reads the ledger and what explains it; changes nothing."""
     ADMINISTRATOR = "administrator"
     """Manages accounts, banks' keys and the bureau's key epochs; takes no step of a contract."""
+    REQUESTER = "requester"
+    """Asks for data in the name of an organisation outside the bureau, which is the account's department."""
 
 
 class Permission(StrEnum):
@@ -43,11 +45,17 @@ class Permission(StrEnum):
     REVOKE_BANK_KEYS = "revoke banks' keys"
     READ_CONSENTS = "read consents"
     MANAGE_CONSENTS = "keep consents"
+    READ_REPAIRS = "read cases of credit repair"
+    MANAGE_REPAIRS = "keep cases of credit repair"
+    READ_CATALOGUE = "read the catalogue"
     READ_LEDGER = "read the ledger"
     READ_INQUIRIES = "read an enterprise's inquiries"
     READ_ACCOUNTS = "read accounts"
     MANAGE_ACCOUNTS = "keep accounts"
     ROTATE_KEYS = "rotate keys"
+    REQUEST_DATA = "ask for data"
+    READ_REQUESTS = "read requests for data"
+    ANSWER_REQUESTS = "answer requests for data"
 
 
 P = Permission
@@ -56,20 +64,27 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
         {
             *(P.READ_CONTRACTS, P.DRAFT_CONTRACTS, P.REVIEW_CONTRACTS, P.APPROVE_CONTRACTS),
             *(P.SUSPEND_CONTRACTS, P.REVOKE_CONTRACTS, P.READ_BANKS, P.REGISTER_BANKS, P.READ_CONSENTS),
-            P.READ_FINDINGS,
+            *(P.READ_FINDINGS, P.READ_REQUESTS, P.READ_REPAIRS, P.READ_CATALOGUE),
         }
     ),
-    Role.STEWARD: frozenset({P.READ_CONTRACTS, P.READ_BANKS, P.READ_CONSENTS, P.MANAGE_CONSENTS}),
+    Role.STEWARD: frozenset(
+        {
+            *(P.READ_CONTRACTS, P.READ_BANKS, P.READ_CONSENTS, P.MANAGE_CONSENTS),
+            *(P.READ_REQUESTS, P.ANSWER_REQUESTS),
+            *(P.READ_REPAIRS, P.MANAGE_REPAIRS, P.READ_CATALOGUE),
+        }
+    ),
     Role.RESEARCHER: frozenset(),
     Role.AUDITOR: frozenset(
         {
             *(P.READ_CONTRACTS, P.READ_FINDINGS, P.READ_BANKS, P.READ_CONSENTS, P.READ_LEDGER, P.READ_INQUIRIES),
-            P.READ_ACCOUNTS,
+            *(P.READ_ACCOUNTS, P.READ_REQUESTS, P.READ_REPAIRS, P.READ_CATALOGUE),
         }
     ),
     Role.ADMINISTRATOR: frozenset(
         {P.READ_BANKS, P.REVOKE_BANK_KEYS, P.READ_ACCOUNTS, P.MANAGE_ACCOUNTS, P.ROTATE_KEYS}
     ),
+    Role.REQUESTER: frozenset({P.REQUEST_DATA}),
 }
 """The matrix. A permission that a role does not list is refused."""
 
@@ -77,6 +92,7 @@ INCOMPATIBLE_ROLES: tuple[frozenset[Role], ...] = (
     frozenset({Role.ADMINISTRATOR, Role.OFFICER}),
     frozenset({Role.ADMINISTRATOR, Role.STEWARD}),
     *(frozenset({Role.AUDITOR, other}) for other in Role if other is not Role.AUDITOR),
+    *(frozenset({Role.REQUESTER, other}) for other in Role if other not in (Role.REQUESTER, Role.AUDITOR)),
 )
 """Separation of duties: roles that no person has together."""
 

@@ -10,9 +10,11 @@ from typing import Annotated
 
 import typer
 
+from lab.bank.connection.client import BureauClient
 from lab.bank.home import BankHome
 from lab.bank.runs.metadata import read_run_metadata
 from lab.bank.runs.store import finished_runs, unfinished_run_folders
+from lab.bank.runs.superseded_registers import keep_superseded, superseded_warning
 from lab.cli.bank.options import ConnectionOptions, open_keys
 from lab.cli.terminal.command_options import take_options
 from lab.cli.terminal.output import CommandOutput
@@ -92,12 +94,24 @@ def _state_at_bureau(home: BankHome, signed: SignedContract, options: StatusOpti
     try:
         with options.connect_for(home, open_keys(home), signed) as client:
             versions = client.contract_versions(name)
+            refused = _ask_for_register(home, client, signed) if any(one.state == "active" for one in versions) else ""
     except ShulabError as error:
         return StatusLine(item, label, f"{name}: {error.detail}", error.next_step, True)
     to_sign = [one for one in versions if one.signable and not one.signed_by_bank]
     states = ", ".join(f"v{one.version} {one.state}" for one in versions)
     step = f"`lab bank sign {name}`: a new version waits for your signature" if to_sign else ""
-    return StatusLine(item, label, f"{name}: {states}", step, bool(to_sign))
+    return StatusLine(item, label, f"{name}: {states}{refused}", step, bool(to_sign))
+
+
+def _ask_for_register(home: BankHome, client: BureauClient, signed: SignedContract) -> str:
+    """Keep which versions of its registers a record was put right in; returns what stood in the way, or nothing."""
+    for model in signed.contract.models:
+        try:
+            state = client.register_state(signed.contract.id, model.name, model.version)
+        except ShulabError as error:
+            return f"; {model.name}@{model.version}: {error.detail}"
+        keep_superseded(home.folder, signed.contract.id, state)
+    return ""
 
 
 def _run_lines(home: BankHome) -> Iterator[StatusLine]:
@@ -110,6 +124,12 @@ def _run_lines(home: BankHome) -> Iterator[StatusLine]:
     if kept:
         step = f"`lab bank runs {kept[0]} --out FILE` writes results that were paid for, at no charge"
         yield StatusLine("not-given-out", ("结果未取出", "results not written yet"), listed(kept), step, True)
+    since = [run for run in done if superseded_warning(home.folder, run.folder.name, run.manifest)]
+    if since:
+        words = superseded_warning(home.folder, since[0].folder.name, since[0].manifest)
+        names = f"{len(since)} 次运行 runs: {words}"
+        step = f"`lab bank rescore {since[0].folder.name}`, once the bureau has a newer register (--online asks)"
+        yield StatusLine("put-right-since", ("失信记录已修复", "a record was put right since"), names, step, True)
     unfinished = unfinished_run_folders(home.runs, home.matches)
     if unfinished:
         step = "run the commands that began them again: they resume at no new charge (`lab bank runs` says more)"

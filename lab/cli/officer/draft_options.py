@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from lab.cli.terminal.witness_options import parse_witness_terms
 from lab.terms.contract.document import Ceilings, ConsentClause, Operation, Purpose, ReleaseForm, ResultDetail
 from lab.terms.contract.draft_options import DraftOptions
+from lab.terms.contract.prices import Prices, parse_prices
 from lab.terms.errors import InvalidInput
 from lab.terms.witnessing.quorum import WitnessQuorum
 
@@ -122,6 +123,16 @@ class ClauseOptions:
             help=f"精度 Smallest step between replies, in the model's quanta [{DEFAULT_CEILINGS.precision}].",
         ),
     ] = None
+    price: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--price",
+            metavar="UNIT=PRICE",
+            help="价格(可重复) What a unit costs: scored-enterprise, matched-identifier, job or month; repeatable; "
+            "free: use is free; none: the contract says nothing of prices [draft: none].",
+        ),
+    ] = None
+    currency: Annotated[str | None, typer.Option(metavar="CNY", help="币种 Currency of the prices [CNY].")] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,8 +156,8 @@ class WitnessOptions:
     ] = None
 
 
-def parse_draft_options(options: ClauseOptions, witnesses: WitnessOptions) -> DraftOptions:
-    """The request that a command's options make.
+def parse_draft_options(options: ClauseOptions, witnesses: WitnessOptions, request: str | None = None) -> DraftOptions:
+    """The clauses that a command's options choose, for a granted ``request`` for data if it is given.
 
     Raises ``InvalidInput`` for options that do not fit. It names them and never repeats their values.
     """
@@ -157,6 +168,8 @@ def parse_draft_options(options: ClauseOptions, witnesses: WitnessOptions) -> Dr
         "forms": _parse_release_forms(options.item) if options.item else None,
         "consent": _parse_consent(options.consent, options.consent_why),
         "witnesses": _parse_witnesses(witnesses.witness, witnesses.quorum),
+        "request": request,
+        "prices": _parse_prices(options.price, options.currency),
         "ceilings": _given_ceilings(options),
         **{name: getattr(options, name) for name in _COPIED_OPTIONS},
     }
@@ -190,6 +203,14 @@ def _parse_release_forms(items: Sequence[str]) -> dict[str, ReleaseForm]:
 
 def _parse_witnesses(vkeys: Sequence[str] | None, quorum: int | None) -> WitnessQuorum | str | None:
     return "none" if vkeys == ["none"] and quorum is None else parse_witness_terms(vkeys, quorum)
+
+
+def _parse_prices(price: Sequence[str] | None, currency: str | None) -> Prices | str | None:
+    if not price:
+        if currency is not None:
+            raise InvalidInput("Expected --price with --currency; found none.", next_step="say what a unit costs")
+        return None
+    return "none" if list(price) == ["none"] and currency is None else parse_prices(list(price), currency)
 
 
 def _parse_consent(consent: bool | None, why: str | None) -> ConsentClause | None:

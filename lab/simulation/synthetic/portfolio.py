@@ -60,8 +60,13 @@ class SyntheticPortfolio:
         return folder / "portfolio.csv", folder / "pilot.csv"
 
 
-def make_synthetic_portfolio(synthetic: SyntheticRegister, rows: int, seed: int = 1) -> SyntheticPortfolio:
-    """Make a portfolio of ``rows`` rows for a made-up register, and a pilot sample of other firms in it."""
+def make_synthetic_portfolio(
+    synthetic: SyntheticRegister, rows: int, seed: int = 1, known_outcomes: NDArray[np.int8] | None = None
+) -> SyntheticPortfolio:
+    """Make a portfolio of ``rows`` rows for a made-up register, and a pilot sample of other firms in it.
+
+    ``known_outcomes``: of the register's firms, [register rows]; drawn here if they are not given.
+    """
     rng = np.random.default_rng([seed, 2])
     order = rng.permutation(synthetic.register.height)
     pilot = order[: max(1, round(synthetic.register.height * _PILOT))]
@@ -75,6 +80,8 @@ def make_synthetic_portfolio(synthetic: SyntheticRegister, rows: int, seed: int 
     client_traits = _concatenate_traits(synthetic.traits.take(inside), draw_traits(outside, rng))
     clients = pl.DataFrame({ID: known + outsiders} | _features(client_traits, rng))
     outcomes = draw_outcomes(client_traits, rng)
+    if known_outcomes is not None:
+        outcomes[: len(inside)] = known_outcomes[inside]
 
     misspelt = rng.choice(len(clients), round(rows * _BADLY_WRITTEN), replace=False)
     written = clients[ID].to_list()
@@ -92,7 +99,7 @@ def make_synthetic_portfolio(synthetic: SyntheticRegister, rows: int, seed: int 
         pilot=pl.DataFrame(
             {ID: [codes[i] for i in pilot]}
             | _features(pilot_traits, rng)
-            | {LABEL: pl.Series(draw_outcomes(pilot_traits, rng))}
+            | {LABEL: pl.Series(draw_outcomes(pilot_traits, rng) if known_outcomes is None else known_outcomes[pilot])}
         ),
         dictionary=read_bundled_dictionary("portfolio"),
         outcomes=outcomes[all_rows],

@@ -20,6 +20,7 @@ from lab.terms.contract.choice_texts import (
     RELEASE_FORM_TEXTS,
 )
 from lab.terms.contract.document import Contract, ReleaseForm, ResultDetail
+from lab.terms.contract.price_texts import describe_prices, describe_request
 from lab.terms.keys.party import Party
 from lab.terms.text.bilingual import BilingualText, join_words
 from lab.terms.text.escaping import escape_hidden
@@ -347,6 +348,8 @@ CLAUSES: Mapping[str, ClauseDefinition] = {
         _larger_allows_more(lambda c: c.retention_days),
     ),
     "witnesses": ClauseDefinition(("见证人", "witnesses"), _witnesses),
+    "prices": ClauseDefinition(("价格", "prices"), describe_prices),
+    "request": ClauseDefinition(("需求申请", "request for data"), describe_request),
     "starts": ClauseDefinition(
         ("生效", "starts"),
         lambda c: (f"自 {_format_time(c.starts)} 起有效。", f"In force from {_format_time(c.starts)}."),

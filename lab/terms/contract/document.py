@@ -19,15 +19,19 @@ import rfc8785
 from pydantic import ConfigDict, Field, model_validator
 
 from lab.terms.bounded_types import Moment, VersionNumber
+from lab.terms.contract.prices import Prices
 from lab.terms.errors import InvalidInput, NotAllowed, NotAuthentic
-from lab.terms.field_types import ContractId, FrozenDocument, Hex32, Name, PositiveCount, Slug
+from lab.terms.field_types import ContractId, FrozenDocument, Hex32, Name, PositiveCount, RequestId, Slug
 from lab.terms.keys.party import Party
 from lab.terms.keys.signature import verify_signature
 from lab.terms.names import IdKind, ModelRef
 from lab.terms.text.escaping import describe_character, find_hidden
 from lab.terms.witnessing.quorum import WitnessQuorum
 
-SCHEMA = "shulab-contract/2"
+SCHEMA, SCHEMA_WITH_PRICES = "shulab-contract/2", "shulab-contract/3"
+"""The third form adds ``prices`` and ``request``. A contract with neither is still written in the second, so that banks
+with an earlier version of this program can sign it."""
+_FORMS = f"{SCHEMA} or {SCHEMA_WITH_PRICES}"
 
 
 class Purpose(StrEnum):
@@ -136,7 +140,7 @@ class PinnedModel(FrozenDocument):
 class Contract(FrozenDocument):
     """One version of a data-use contract."""
 
-    schema_: Annotated[Literal["shulab-contract/2"], Field(alias="schema")] = "shulab-contract/2"
+    schema_: Annotated[Literal["shulab-contract/2", "shulab-contract/3"], Field(alias="schema")] = "shulab-contract/2"
     id: ContractId
     version: VersionNumber = 1
     bureau: Party
@@ -158,6 +162,10 @@ class Contract(FrozenDocument):
     """How long either side may keep the data of a job."""
     witnesses: WitnessQuorum | None = None
     """Who cosigns the bureau's ledger; with None, receipts do not reveal a separate ledger for one bank."""
+    prices: Prices | None = None
+    """What use costs (third form); with None, the contract says nothing about prices."""
+    request: RequestId | None = None
+    """The granted request for data that the contract carries out (third form)."""
     starts: Moment
     expires: Moment
 
@@ -171,6 +179,12 @@ class Contract(FrozenDocument):
             raise ValueError("a contract must allow at least one operation")
         if self.detail is not ResultDetail.TOTAL and Operation.PORTRAIT not in self.operations:
             raise ValueError("replies finer than totals need the operation portrait")
+        return self
+
+    @model_validator(mode="after")
+    def _check_form(self) -> Contract:
+        if self.schema_ != contract_form(self.prices, self.request):
+            raise ValueError(f"a contract with prices or a request has the form {SCHEMA_WITH_PRICES}, another {SCHEMA}")
         return self
 
     @model_validator(mode="after")
@@ -221,11 +235,12 @@ class Contract(FrozenDocument):
                 )
 
     def canonical_bytes(self) -> bytes:
-        """The signed bytes: RFC 8785 of the document. ``witnesses`` is left out if it is None, so that contracts from
-        before that field keep their bytes."""
+        """The signed bytes: RFC 8785 of the document. ``witnesses``, ``prices`` and ``request`` are left out if they
+        are None, so that contracts from before those fields keep their bytes."""
         document = self.model_dump(mode="json", by_alias=True)
-        if self.witnesses is None:
-            del document["witnesses"]
+        for name in ("witnesses", "prices", "request"):
+            if document[name] is None:
+                del document[name]
         return rfc8785.dumps(document)
 
     @property
@@ -273,9 +288,15 @@ def counts_only(operations: Iterable[Operation]) -> bool:
     return set(operations) == {Operation.COUNT}
 
 
+def contract_form(prices: Prices | None, request: str | None) -> Literal["shulab-contract/2", "shulab-contract/3"]:
+    """The form of a document with these clauses: the earliest that has them."""
+    return "shulab-contract/2" if prices is None and request is None else "shulab-contract/3"
+
+
 def signing_input(contract: Contract) -> bytes:
-    """The domain-separated bytes that both parties sign."""
-    return b"shulab contract v2\x00" + contract.canonical_bytes()
+    """The domain-separated bytes that both parties sign; the form's number is in the separator."""
+    form = contract.schema_.rpartition("/")[2].encode()
+    return b"shulab contract v" + form + b"\x00" + contract.canonical_bytes()
 
 
 def parse_contract(text: str | bytes, *, kept: bool = False) -> SignedContract:
@@ -289,7 +310,7 @@ def parse_contract(text: str | bytes, *, kept: bool = False) -> SignedContract:
     except ValueError as error:
         fields = sorted({".".join(str(part) for part in e["loc"]) for e in getattr(error, "errors", lambda: [])()})
         raise InvalidInput(
-            f"Expected a contract document ({SCHEMA}); these parts do not fit: {', '.join(fields) or 'not JSON'}.",
+            f"Expected a contract document ({_FORMS}); these parts do not fit: {', '.join(fields) or 'not JSON'}.",
             next_step="export the contract again from the bureau",
         ) from None
     if not kept:

@@ -11,9 +11,10 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from lab.terms.contract.document import Ceilings, ConsentClause, Operation, Purpose, ReleaseForm, ResultDetail
+from lab.terms.contract.prices import Prices
 from lab.terms.contract.proposal import ContractProposal
 from lab.terms.errors import InvalidInput
-from lab.terms.field_types import ModelRefText, Slug
+from lab.terms.field_types import ModelRefText, RequestId, Slug
 from lab.terms.names import IdKind, ModelRef
 from lab.terms.text.visible_line import VisibleLine, VisibleName
 from lab.terms.witnessing.quorum import WitnessQuorum
@@ -54,6 +55,10 @@ class DraftOptions(BaseModel):
     parameters: Slug | None = None
     witnesses: WitnessQuorum | Literal["none"] | None = None
     """Who cosigns the bureau's ledger; ``none``: nobody, even if the contract to amend names witnesses."""
+    prices: Prices | Literal["none"] | None = None
+    """What use costs; ``none``: the contract says nothing about prices, even if the contract to amend does."""
+    request: RequestId | None = None
+    """The granted request for data that a new contract carries out; an amendment keeps it."""
 
     @classmethod
     def from_proposal(cls, proposal: ContractProposal) -> Self:

@@ -38,12 +38,17 @@ ModelVersionQuery = Annotated[
 class RegisterVersionView(BaseModel):
     """A register's name and its newest version."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "main", "version": 2, "moved": []}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"name": "main", "version": 2, "moved": [], "superseded": [1]}]}
+    )
 
     name: str
     version: int
     moved: Annotated[
         list[str], Field(description="codes of the model's items whose distribution moved since it was trained")
+    ]
+    superseded: Annotated[
+        list[int], Field(description="versions that counted an adverse record which was put right since")
     ]
 
 

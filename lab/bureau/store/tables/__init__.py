@@ -10,6 +10,8 @@ from lab.bureau.store.tables.base import Base, UtcDateTime
 from lab.bureau.store.tables.catalogues import CatalogueVersionRow
 from lab.bureau.store.tables.consents import ConsentChangeCounterRow, ConsentRow, PseudonymKeyCountRow
 from lab.bureau.store.tables.contracts import ApprovalRow, BankKeyRow, BankRow, ContractRow, ContractVersionRow
+from lab.bureau.store.tables.data_requests import DataRequestItemRow, DataRequestRow
+from lab.bureau.store.tables.deliveries import DeliveryRow, LegacyCodeTableRow
 from lab.bureau.store.tables.exchange import (
     BatchRow,
     CiphertextSeedRow,
@@ -29,7 +31,7 @@ from lab.bureau.store.tables.people import AccountRow, SignInRow
 from lab.bureau.store.tables.quality import QualityAssessmentRow
 from lab.bureau.store.tables.records import RecordHeadRow
 from lab.bureau.store.tables.registers import CatalogueItemRow, DriftCheckRow, ModelRow, RegisterRow
-from lab.bureau.store.tables.repairs import RepairCaseRow, RepairRulesRow
+from lab.bureau.store.tables.repairs import RepairCaseRow, RepairRulesRow, SupersededVersionRow
 from lab.bureau.store.tables.write_checks import WriteCheckRow
 
 __all__ = [
@@ -48,6 +50,9 @@ __all__ = [
     "ContractRow",
     "ContractVersionRow",
     "CosignatureRow",
+    "DataRequestItemRow",
+    "DataRequestRow",
+    "DeliveryRow",
     "DriftCheckRow",
     "EntryTallyRow",
     "EpochRow",
@@ -57,6 +62,7 @@ __all__ = [
     "JobRow",
     "LedgerEntryRow",
     "LedgerSizeRow",
+    "LegacyCodeTableRow",
     "MatchRequestRow",
     "MatchResponseRow",
     "ModelRow",
@@ -69,6 +75,7 @@ __all__ = [
     "RepairCaseRow",
     "RepairRulesRow",
     "SignInRow",
+    "SupersededVersionRow",
     "TreeHeadRow",
     "UsageRow",
     "UtcDateTime",

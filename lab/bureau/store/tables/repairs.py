@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from sqlalchemy import Boolean, CheckConstraint, Date, Index, Integer, String, Text
+from sqlalchemy import Boolean, CheckConstraint, Date, ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from lab.bureau.store.tables.base import Base, Hash, UtcDateTime
@@ -62,3 +62,13 @@ class RepairCaseRow(Base):
     decided_on: Mapped[date | None] = mapped_column(Date)
     decided_by: Mapped[str | None] = mapped_column(String(200))
     reason: Mapped[str | None] = mapped_column(Text)
+
+
+class SupersededVersionRow(Base):
+    """A version of a register that counted a record which a case then kept from counting."""
+
+    __tablename__ = "superseded_versions"
+
+    case_id: Mapped[str] = mapped_column(ForeignKey("repair_cases.id"), primary_key=True)
+    register: Mapped[str] = mapped_column(String(64), primary_key=True, index=True)
+    version: Mapped[int] = mapped_column(Integer, primary_key=True)

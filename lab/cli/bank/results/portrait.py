@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from lab.cli.bank.options import HomeOptions, RunOption
-from lab.cli.bank.results.runs import show_run_warnings
 from lab.cli.terminal.command_options import take_options
 from lab.cli.terminal.output import CommandOutput
 from lab.terms.errors import InvalidInput
@@ -82,7 +81,8 @@ def _draw_one(output: CommandOutput, scored_run: ScoredRun, options: PortraitOpt
 
     drawn = scored_run.portrait(options.code)
     output.show(draw_portrait_panel(drawn))
-    show_run_warnings(output, scored_run.run.manifest)
+    for warning in scored_run.warnings:
+        output.say(f"注意 note: {warning}")
     if options.html is not None:
         page = portrait_page(drawn, scored_run.sheet, lang=options.lang, warnings=scored_run.warnings)
         write_output_file(options.html, page.encode())

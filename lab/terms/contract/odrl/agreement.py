@@ -23,6 +23,7 @@ from lab.terms.contract.odrl.vocabulary import (
     item_iri,
     model_iri,
     policy_iri,
+    price_iri,
 )
 from lab.terms.keys.party import Party
 
@@ -61,10 +62,19 @@ def to_odrl(signed: SignedContract) -> JsonLdNode:
     if contract.witnesses is not None:
         document["shulab:witnessQuorum"] = contract.witnesses.quorum
         document["shulab:witnesses"] = {"@list": [_witness(contract, party) for party in contract.witnesses.parties]}
+    if contract.request is not None:
+        document["shulab:request"] = contract.request
+    if contract.prices is not None:
+        document["shulab:free"] = contract.prices.free
+        if contract.prices.units:
+            document["shulab:currency"] = contract.prices.currency
+            document["shulab:prices"] = {
+                "@list": [{"@id": price_iri(contract, one.unit)} for one in contract.prices.units]
+            }
     writer = _AgreementWriter(contract)
     document["permission"] = writer.operations() + writer.permissions()
     document["prohibition"] = writer.prohibitions()
-    document["obligation"] = writer.obligations()
+    document["obligation"] = writer.obligations() + writer.compensations()
     return document
 
 
@@ -119,6 +129,23 @@ class _AgreementWriter:
             self._rule("inform", "inform", by="bureau")
             | {"informedParty": self._iri("bank"), "target": results, "constraint": stopped},
         ]
+
+    def compensations(self) -> list[JsonLdNode]:
+        """What the bank owes for a unit of use. The amount is text, so that it is read back as it was agreed."""
+        prices = self._contract.prices
+        found = []
+        for one in prices.units if prices is not None else ():
+            owed: JsonLdNode = {
+                "@id": price_iri(self._contract, one.unit),
+                "leftOperand": "payAmount",
+                "operator": "eq",
+                "rightOperand": one.price,
+                "unit": {"@id": f"urn:iso:std:iso:4217:{prices.currency if prices else ''}"},
+                "shulab:per": {"@id": f"shulab:{one.unit.value}"},
+            }
+            rule = self._rule(f"compensate:{one.unit.value}", "compensate")
+            found.append(rule | {"compensatedParty": self._iri("bureau"), "constraint": [owed]})
+        return found
 
     def _common(self) -> list[JsonLdNode]:
         """Purpose, recipients and term: the constraints of every permission."""

@@ -20,6 +20,7 @@ from lab.terms.contract.odrl.vocabulary import (
     SHULAB,
     VCARD,
 )
+from lab.terms.contract.prices import PriceUnit
 from lab.terms.errors import InvalidInput
 
 _O, _S, _V = Namespace(ODRL), Namespace(SHULAB), Namespace(VCARD)
@@ -104,6 +105,8 @@ class _AgreementReader:
             },
             "retention_days": self._days(self._constraint("elapsedTime", "lteq"), _O.rightOperand),
             "witnesses": self._witnesses(),
+            "prices": self._prices(),
+            "request": self._optional_text(_S.request),
             "starts": str(self._right("dateTime", "gteq")),
             "expires": str(self._right("dateTime", "lt")),
         }
@@ -120,6 +123,24 @@ class _AgreementReader:
             for node in self._list(head)
         ]
         return {"quorum": self._whole(self._agreement, _S.witnessQuorum), "parties": parties}
+
+    def _prices(self) -> dict[str, Any] | None:
+        free = self._graph.value(self._agreement, _S.free)
+        if free is None:
+            return None
+        head = self._graph.value(self._agreement, _S.prices)
+        units = [
+            {
+                "unit": self._local(self._one(node, _S.per), [one.value for one in PriceUnit]),
+                "price": self._text(node, _O.rightOperand),
+            }
+            for node in (self._list(head) if head is not None else ())
+        ]
+        return {"free": str(free) == "true", "currency": self._optional_text(_S.currency), "units": units}
+
+    def _optional_text(self, predicate: URIRef) -> str | None:
+        found = self._graph.value(self._agreement, predicate)
+        return None if found is None else str(found)
 
     def _item(self, node: Node) -> dict[str, str]:
         form = self._items.get(node, ReleaseForm.NONE)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from urllib.parse import quote
 
 from lab.terms.contract.document import Contract, Operation, PinnedModel, ReleaseForm
+from lab.terms.contract.prices import PriceUnit
 
 CONTEXT = "http://www.w3.org/ns/odrl.jsonld"
 ODRL = "http://www.w3.org/ns/odrl/2/"
@@ -64,3 +65,8 @@ def item_iri(code: str) -> str:
 def model_iri(model: PinnedModel) -> str:
     """A model version."""
     return f"urn:shulab:model:{model.name}:{model.version}"
+
+
+def price_iri(contract: Contract, unit: PriceUnit) -> str:
+    """The constraint that says what one unit costs."""
+    return f"{policy_iri(contract)}#price:{unit.value}"

@@ -52,8 +52,18 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_repair_cases_domain_record"), "repair_cases", ["domain", "record"])
     op.create_index(op.f("ix_repair_cases_state"), "repair_cases", ["state"])
+    op.create_table(
+        "superseded_versions",
+        sa.Column("case_id", sa.String(length=32), nullable=False),
+        sa.Column("register", sa.String(length=64), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["case_id"], ["repair_cases.id"], name=op.f("fk_superseded_versions_case_id")),
+        sa.PrimaryKeyConstraint("case_id", "register", "version", name=op.f("pk_superseded_versions")),
+    )
+    op.create_index(op.f("ix_superseded_versions_register"), "superseded_versions", ["register"])
 
 
 def downgrade() -> None:
+    op.drop_table("superseded_versions")
     op.drop_table("repair_cases")
     op.drop_table("repair_rules")

@@ -277,6 +277,11 @@ PROFILE_BROKEN: dict[str, tuple[str, Callable[[Document], object]]] = {
         "WitnessNamed",
         policy(**{"shulab:witnesses": {"@list": [{"@id": "urn:x:w", "shulab:witnessName": PLANTED}]}}),
     ),
+    "free in words": ("ContractPrices", policy(**{"shulab:free": "yes"})),
+    "a price that is no number": (
+        "PriceStated",
+        lambda found: found["obligation"][3]["constraint"][0].update(rightOperand="dear"),
+    ),
     "a ceiling of nothing": (
         "CountIsWhole",
         lambda found: found["permission"][0]["constraint"][6].update(rightOperand=0),
@@ -310,7 +315,7 @@ def test_every_shape_of_the_profile_has_a_test_that_breaks_it() -> None:
             found["permission"][1] | {"@id": "urn:x:more", "action": "sell", "target": "urn:x:everything"}
         ),
         lambda found: found["prohibition"].pop(0),
-        lambda found: found["obligation"].pop(),
+        lambda found: found["obligation"].pop(2),
         lambda found: found["permission"][1].update(action="shulab:researchRun"),
         lambda found: found["permission"][0]["constraint"].append(
             {"@id": "urn:x:c", "leftOperand": "payAmount", "operator": "eq", "rightOperand": PLANTED}

@@ -20,6 +20,7 @@ from lab.terms.contract.document import (
     ResultDetail,
 )
 from lab.terms.contract.plain_language import diff_contracts, format_clauses, render_clauses
+from lab.terms.contract.prices import Prices
 from lab.terms.keys.party import Party
 from lab.terms.witnessing.quorum import WitnessQuorum
 from tests.support.drawn_documents import contracts, plain_contract
@@ -54,6 +55,8 @@ CHANGED: dict[str, tuple[dict[str, object], bool | None]] = {
         {"witnesses": WitnessQuorum(quorum=1, parties=(Party(name="audit.example", public_key="cd" * 32),))},
         None,
     ),
+    "prices": ({"prices": Prices(free=True)}, None),
+    "request": ({"request": "r-20260102-ffffffff"}, None),
     "starts": ({"starts": START + timedelta(days=1)}, False),
     "expires": ({"expires": START + timedelta(days=9000)}, True),
 }
@@ -70,7 +73,7 @@ def fields() -> set[str]:
 
 def test_every_field_of_the_document_is_a_clause_and_has_a_change_tested_here() -> None:
     assert set(CLAUSES) == fields()
-    assert set(CHANGED) == fields() - {"schema"}  # it has one value
+    assert set(CHANGED) == fields() - {"schema"}  # it follows from prices and request
     assert [clause.clause for clause in render_clauses(plain_contract())] == list(CLAUSES)
 
 
