@@ -19,6 +19,8 @@ from lab.cli.bureau import jobs as bureau_jobs
 from lab.cli.bureau import register as bureau_register
 from lab.cli.bureau.accounts import FirstAccountsOption, account, add_account, parse_first_accounts
 from lab.cli.bureau.card import card
+from lab.cli.bureau.records import commands as bureau_records
+from lab.cli.bureau.records.enterprise import enterprise
 from lab.cli.bureau.status import status
 from lab.cli.terminal.column_table import show_columns, summary_lines
 from lab.cli.terminal.command_options import take_options
@@ -254,8 +256,11 @@ for command in (
     backups.restore,
     backups.upgrade,
     backups.backup_key,
+    enterprise,
 ):
     app.command(command.__name__.replace("_", "-"))(command)
+
+app.add_typer(bureau_records.app, name="records")
 
 
 def _split_names(text: str) -> list[str]:

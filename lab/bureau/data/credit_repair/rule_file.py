@@ -101,9 +101,7 @@ def read_rules(content: bytes, name: str) -> RepairRules:
     try:
         form = _RulesForm.model_validate(tomllib.loads(content.decode()))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError):
-        raise InvalidInput(
-            f"Expected repair rules as TOML in UTF-8; {name} is not.", next_step=COMPARE
-        ) from None
+        raise InvalidInput(f"Expected repair rules as TOML in UTF-8; {name} is not.", next_step=COMPARE) from None
     except ValidationError as error:
         place = ".".join(str(part) for part in error.errors()[0]["loc"]) or "the file"
         raise _misfit(name, place) from None
@@ -232,6 +230,4 @@ def _unknown(what: str) -> InvalidInput:
 
 
 def _misfit(name: str, place: str) -> InvalidInput:
-    return InvalidInput(
-        f"Expected a file of repair rules; in {name}, {place} does not fit.", next_step=COMPARE
-    )
+    return InvalidInput(f"Expected a file of repair rules; in {name}, {place} does not fit.", next_step=COMPARE)

@@ -85,15 +85,19 @@ class RecordFiles:
             )
         return content
 
-    def checked(self, name: str, sha256: str, size: int | None = None) -> Path:
+    def list_names(self) -> set[str]:
+        """The files among the segments, also those that no manifest names."""
+        return {path.name for path in self.segments.iterdir()}
+
+    def checked(self, name: str, sha256: str, size: int | None = None, *, again: bool = False) -> Path:
         """The path of a segment's file after its hash was compared: once in this process, and again when its status has
-        changed or a minute has passed. Raises ``DamagedFile``."""
+        changed or a minute has passed, or if ``again``. Raises ``DamagedFile``."""
         path, now = self.segments / name, time.monotonic()
         try:
             status = self._status(path)
             with self._guard:
                 known, at = self._checked.get(name, ((), 0.0))
-            if known == status and now - at < _RECHECK_SECONDS:
+            if not again and known == status and now - at < _RECHECK_SECONDS:
                 return path
             right = (size is None or status[1] == size) and hash_file(path) == sha256
         except OSError:
