@@ -53,7 +53,10 @@ def verify_records(records: RecordStore, session: Session, progress: Progress = 
         for name, sha256 in files:
             try:
                 records.files.checked(name, sha256, again=True)
+                right = records.files.is_remote_right(name, sha256)
             except DamagedFile:
+                right = False
+            if not right:
                 findings.append(RecordFinding(name, "缺失或与存入时不同", "missing, or not as it was stored"))
             stage.advance()
     left = len(records.files.list_names() - {name for name, _ in files})
