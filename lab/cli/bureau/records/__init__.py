@@ -1,1 +1,1 @@
-"""``lab bureau records`` and ``lab bureau enterprise``: what the bureau holds of enterprises."""
+"""``lab bureau records``, ``enterprise``, ``mapping``, ``legacy-codes``: what departments deliver, and what is held."""

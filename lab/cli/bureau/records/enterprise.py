@@ -8,7 +8,7 @@ from lab.bureau.bureau import Bureau
 from lab.bureau.configuration.home import default_folder
 from lab.bureau.data.records import EnterpriseLook
 from lab.bureau.ledger import LOCAL_ACTOR
-from lab.cli.bureau.records.commands import AsOfOption, read_day
+from lab.cli.bureau.records.stored_records import AsOfOption, read_day
 from lab.cli.terminal.command_options import take_options
 from lab.cli.terminal.enterprise_tables import (
     CodeArgument,

@@ -33,6 +33,7 @@ ABLE: dict[Permission, str] = {
     Permission.READ_PERSONAL_ITEMS: "steward",
     Permission.READ_REPAIRS: "officer steward auditor",
     Permission.MANAGE_REPAIRS: "steward",
+    Permission.READ_CATALOGUE: "officer steward auditor",
     Permission.READ_LEDGER: "auditor",
     Permission.READ_INQUIRIES: "auditor",
     Permission.READ_ACCOUNTS: "auditor administrator",

@@ -16,19 +16,12 @@ from lab.cli.terminal.option_types import BureauHomeOption, JsonOption
 from lab.cli.terminal.output import CommandOutput
 from lab.disk.checked_files import DamagedFile
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="企业记录 Records of enterprises: list, verify.")
 AsOfOption = Annotated[
     str, typer.Option("--as-of", metavar="DAY", help="当日所知 As known at the end of this day [default: now].")
 ]
 _SHOWN_DIGITS = 12
 
 
-@app.callback()
-def group() -> None:
-    """企业记录 Records of enterprises: what is stored, by delivery and by domain, and whether it is intact."""
-
-
-@app.command("list")
 def list_segments(
     domain: Annotated[str, typer.Option(help="领域 Only this domain.")] = "",
     as_of: AsOfOption = "",
@@ -61,7 +54,6 @@ def list_segments(
     out.print_result({"manifest": manifest.sha256, "segments": [one.as_dict() for one in chosen]})
 
 
-@app.command()
 def status(
     count: Annotated[
         bool, typer.Option("--count", help="计现行记录 Count the records that count now; reads all of them.")
@@ -112,7 +104,6 @@ def status(
     )
 
 
-@app.command()
 def verify(home: BureauHomeOption = None, as_json: JsonOption = False) -> None:
     """核验 Check every file against the manifest, and each row of the manifest against its ledger entry.
 
