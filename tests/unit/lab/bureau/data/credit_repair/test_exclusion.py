@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.bureau.data.catalogue import default_catalogue
 from lab.bureau.data.credit_repair import CaseKind, CaseState
 from lab.bureau.data.credit_repair.rules.in_force import import_rules
 from lab.bureau.store import Database
@@ -170,7 +171,5 @@ def test_a_case_weighs_even_if_other_rules_no_longer_name_its_domain(scene: Repa
     end = TEXT.index('[[adverse]]\ndomain = "public_credit"')
     file = tmp_path / "rules.toml"
     file.write_text(TEXT[:start] + TEXT[end:], "utf-8")
-    from lab.bureau.data.catalogue import default_catalogue
-
     import_rules(scene.store, file, default_catalogue(), now=scene.clock(), by="local")
     assert scene.left_out(START) == {record}
