@@ -34,8 +34,8 @@ from lab.transport.tls_files import check_tls_files
 from sandbox.api import openapi
 from sandbox.api.banks import batches, contracts, jobs, matching, offers, scoring
 from sandbox.api.people import accounts, bank_keys, consents, contracts_admin, openid_sign_in, sign_in
+from sandbox.api.people.data import catalogue, repairs
 from sandbox.api.people.data import meters as meter_routes
-from sandbox.api.people.data import repairs
 from sandbox.api.people.data import requests as request_routes
 from sandbox.api.public import bureau_card as bureau_routes
 from sandbox.api.public import health, ledger
@@ -128,6 +128,7 @@ _ROUTE_MODULES = (
     request_routes,
     meter_routes,
     repairs,
+    catalogue,
     offers,
 )
 

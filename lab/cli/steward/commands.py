@@ -1,4 +1,4 @@
-"""``lab steward``: consents of enterprises, kept at the bureau through its service."""
+"""``lab steward``: consents, catalogue, requests for data and credit repair, at the bureau through its service."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import polars as pl
 import typer
 
 from lab.cli.steward import requests
+from lab.cli.steward.catalogue import catalogue
 from lab.cli.steward.repair import objection, repair
 from lab.cli.terminal.command_options import take_options
 from lab.cli.terminal.option_types import JsonOption, ServiceOptions, SessionFileOption
@@ -28,7 +29,7 @@ from lab.terms.names import IdKind
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="数据管理员 For data stewards: consents of enterprises, requests for data.",
+    help="数据管理员 For data stewards: consents, the catalogue, requests for data, credit repair.",
 )
 consent = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="企业授权 Consents: import, withdraw, count, show."
@@ -37,6 +38,7 @@ app.add_typer(consent, name="consent")
 app.add_typer(requests.app, name="request")
 app.add_typer(repair, name="repair")
 app.add_typer(objection, name="objection")
+app.add_typer(catalogue, name="catalogue")
 
 IdKindOption = Annotated[IdKind, typer.Option("--id-kind", help="代码类型 Kind of the codes.")]
 _ALL_SET_ASIDE = (
@@ -49,7 +51,7 @@ _MAX_ROWS_SHOWN = 10  # rejected rows that the terminal shows; --rejected writes
 
 @app.callback()
 def group() -> None:
-    """数据管理员 For data stewards: consents of enterprises, requests for data."""
+    """数据管理员 For data stewards: consents, the catalogue, requests for data, credit repair."""
 
 
 @consent.command("template")

@@ -57,3 +57,21 @@ class InteractionMode(StrEnum):
 
     one = "one"
     free = "free"
+
+
+class CatalogueFormat(StrEnum):
+    """In which form a catalogue is exported."""
+
+    dcat = "dcat"
+    odcs = "odcs"
+    xlsx = "xlsx"
+    csv = "csv"
+    toml = "toml"
+
+
+CatalogueVersionOption = Annotated[
+    int | None,
+    typer.Option(
+        "--version", min=0, help="版本 Version of the catalogue; 0: embedded [default: in force].", show_default=False
+    ),
+]

@@ -15,6 +15,7 @@ Reading: ``open_records`` (SQL over all of them), ``enterprise_records`` (one en
 """
 
 from lab.bureau.data.records.confined_connection import QueryLimits
+from lab.bureau.data.records.enterprise_lookup import EnterpriseRecords, RecordVersion, enterprise_records
 from lab.bureau.data.records.manifest import Manifest, Segment
 from lab.bureau.data.records.record_layout import (
     ADD,
@@ -35,13 +36,16 @@ __all__ = [
     "DELETE",
     "RECORD_COLUMNS",
     "RECORD_KINDS",
+    "EnterpriseRecords",
     "FinishedSegment",
     "Manifest",
     "QueryLimits",
     "RecordStore",
+    "RecordVersion",
     "Segment",
     "SegmentSource",
     "SegmentWriter",
+    "enterprise_records",
     "fetch_frame",
     "open_records",
     "personal_schema",

@@ -26,6 +26,7 @@ from lab.tables.table_reader import hash_file
 FOLDER = "records"
 _RECHECK_SECONDS = 60.0
 REPAIR_HINT = "bring the file back from a backup; `lab bureau records verify` lists every damaged file"
+_SMALL_BYTES = 64 << 20
 Status = tuple[int, ...]
 
 
@@ -38,6 +39,7 @@ class RecordFiles:
         for place in (folder, self.segments, self.manifests, self.staging):
             place.mkdir(mode=0o700, exist_ok=True)
         self._guard = threading.Lock()
+        self._small: dict[str, bytes] = {}
         self._checked: dict[str, tuple[Status, float]] = {}
 
     @contextmanager
@@ -105,6 +107,27 @@ class RecordFiles:
         with self._guard:
             self._checked[name] = (status, now)
         return path
+
+    def read_checked(self, name: str, sha256: str) -> bytes:
+        """The content of a small file of a segment; some MiB of them stay in memory. Raises ``DamagedFile``."""
+        with self._guard:
+            kept = self._small.get(name)
+        if kept is not None:
+            return kept
+        try:
+            content = (self.segments / name).read_bytes()
+        except OSError:
+            content = b""
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise DamagedFile(
+                self.segments / name,
+                detail=f"The file {name} of the records is missing or is not the one stored.",
+                next_step=REPAIR_HINT,
+            )
+        with self._guard:
+            if sum(map(len, self._small.values())) + len(content) <= _SMALL_BYTES:
+                self._small[name] = content
+        return content
 
     def sweep(self, kept: Mapping[str, str], manifest: str, *, spare_seconds: float = 86_400.0) -> int:
         """Remove what an interrupted import left: files that are not ``kept``, and staging folders that no process

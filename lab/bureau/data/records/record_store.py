@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.catalogue.item_definition import Domain
 from lab.bureau.data.records.manifest import Manifest, Segment, parse_manifest
+from lab.bureau.data.records.operation_check import check_operations
 from lab.bureau.data.records.record_files import FOLDER, REPAIR_HINT, RecordFiles
 from lab.bureau.data.records.segment_writer import FinishedSegment, SegmentSource, SegmentWriter
 from lab.bureau.key_management.keys import FIRST_RECORDS_KEY, BureauKeys
@@ -97,8 +98,9 @@ class RecordStore:
     ) -> Manifest:
         """Add segments, all or none, and record it as a ledger entry of ``kind`` with ``facts``; the new head.
 
-        ``base``: what the caller worked from; raises ``Conflict`` if another import changed it meanwhile. Raises
-        ``InvalidInput`` for segments that became known in the future or before the newest one.
+        ``base``: what the caller worked from; raises ``Conflict`` if another import changed it meanwhile, or if a row
+        adds a record that is held, or corrects or deletes one that is not. Raises ``InvalidInput`` for segments that
+        became known in the future or before the newest one.
         """
         if kind not in RECORD_KINDS:
             raise ValueError(f"{kind!r} is no kind of entry that changes records")
@@ -112,6 +114,7 @@ class RecordStore:
             added = tuple(one.segment for one in segments)
             _check_days(before, added)
             after = Manifest((*before.segments, *added))
+            check_operations(self.files, before, segments)
             self._sweep(before, segments)
             for one in segments:
                 for name, path in one.files.items():

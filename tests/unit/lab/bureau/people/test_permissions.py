@@ -31,6 +31,7 @@ ABLE: dict[Permission, str] = {
     Permission.MANAGE_CONSENTS: "steward",
     Permission.READ_REPAIRS: "officer steward auditor",
     Permission.MANAGE_REPAIRS: "steward",
+    Permission.READ_CATALOGUE: "officer steward auditor",
     Permission.READ_LEDGER: "auditor",
     Permission.READ_INQUIRIES: "auditor",
     Permission.READ_ACCOUNTS: "auditor administrator",

@@ -11,29 +11,13 @@ from typing import Any
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from lab.bureau.data.credit_repair.rules import CaseKind
-from lab.bureau.data.credit_repair.working_days import DueDay
-from lab.bureau.ledger import record
-from lab.bureau.store.tables import RepairCaseRow
+from lab.bureau.data.credit_repair.cases.states import OUTCOMES, CaseDecision, CaseState
+from lab.bureau.data.credit_repair.rules.definition import CaseKind
+from lab.bureau.data.credit_repair.rules.working_days import DueDay
+from lab.bureau.ledger import Fact, record
+from lab.bureau.store.tables import RepairCaseRow, SupersededVersionRow
 from lab.terms.errors import Conflict, InvalidInput, NotFound
-from lab.terms.text.bilingual import BilingualEnum
 
-
-class CaseState(BilingualEnum):
-    """Where a case stands."""
-
-    OPEN = ("open", "办理中", "open")
-    GRANTED = ("granted", "准予修复", "repair granted")
-    REFUSED = ("refused", "不予修复", "repair refused")
-    UPHELD = ("upheld", "异议成立", "objection upheld")
-    REJECTED = ("rejected", "异议不成立", "objection rejected")
-
-
-OUTCOMES: dict[CaseKind, tuple[CaseState, CaseState]] = {
-    CaseKind.REPAIR: (CaseState.GRANTED, CaseState.REFUSED),
-    CaseKind.OBJECTION: (CaseState.UPHELD, CaseState.REJECTED),
-}
-"""How a case of each kind may end: for the enterprise, against it."""
 _OPENED_ENTRY = {CaseKind.REPAIR: "repair.requested", CaseKind.OBJECTION: "objection.opened"}
 _DECIDED_ENTRY = {
     CaseState.GRANTED: "repair.granted",
@@ -120,7 +104,7 @@ def insert_case(session: Session, opening: CaseOpening, *, now: datetime, today:
 
 
 def decide_case(
-    session: Session, case_id: str, outcome: CaseState, *, reason: str, now: datetime, today: date, by: str
+    session: Session, case_id: str, decision: CaseDecision, *, now: datetime, today: date, by: str
 ) -> RepairCaseRow:
     """Close an open case, with its entry.
 
@@ -129,7 +113,7 @@ def decide_case(
     row = session.get(RepairCaseRow, case_id, with_for_update=True)
     if row is None:
         raise unknown_case()
-    possible = OUTCOMES[CaseKind(row.kind)]
+    possible, outcome = OUTCOMES[CaseKind(row.kind)], decision.outcome
     if outcome not in possible:
         raise InvalidInput(
             f"Expected one of the outcomes {possible[0]} and {possible[1]} for this kind of case; found {outcome}.",
@@ -141,16 +125,19 @@ def decide_case(
             next_step="open another case if there are new reasons",
         )
     row.state, row.open_key = outcome.value, None
-    row.decided_at, row.decided_on, row.decided_by, row.reason = now, today, by, reason
+    row.decided_at, row.decided_on, row.decided_by, row.reason = now, today, by, decision.reason
     session.flush()
-    facts = {
+    for one in decision.superseded:
+        session.add(SupersededVersionRow(case_id=row.id, register=one.register, version=one.version))
+    facts: dict[str, Fact] = {
         "case": row.id,
         "domain": row.domain,
         "record": row.record,
         "decided": today.isoformat(),
         "due": row.due_on.isoformat(),
         "late": int(today > row.due_on),
-        "reason": reason,
+        "reason": decision.reason,
+        "superseded": [str(one) for one in decision.superseded],
     }
     record(session, _DECIDED_ENTRY[outcome], None, facts, by=by)
     return row
@@ -234,7 +221,7 @@ def unknown_case() -> NotFound:
     return NotFound("There is no such case.", next_step="see `lab steward repair list`")
 
 
-def _opened_facts(row: RepairCaseRow) -> dict[str, str | int]:
+def _opened_facts(row: RepairCaseRow) -> dict[str, Fact]:
     return {
         "case": row.id,
         "domain": row.domain,

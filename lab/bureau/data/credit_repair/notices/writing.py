@@ -18,13 +18,13 @@ import duckdb
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.catalogue import current_catalogue
 from lab.bureau.data.catalogue.item_definition import Domain, Item
-from lab.bureau.data.credit_repair.notice_text import NoticeRecord, write_letter
-from lab.bureau.data.credit_repair.rule_file import check_against_catalogue
-from lab.bureau.data.credit_repair.rules import AdverseSource, RepairRules
-from lab.bureau.data.credit_repair.rules_in_force import rules_in_force
+from lab.bureau.data.credit_repair.notices.letter import NoticeRecord, write_letter
+from lab.bureau.data.credit_repair.rules.definition import AdverseSource, RepairRules
+from lab.bureau.data.credit_repair.rules.files import check_against_catalogue
+from lab.bureau.data.credit_repair.rules.in_force import rules_in_force
 from lab.bureau.data.credit_repair.standing import RecordStanding, is_adverse, record_standing
 from lab.bureau.data.records import RecordStore, open_records
-from lab.bureau.ledger import record
+from lab.bureau.ledger import Fact, record
 from lab.bureau.store import Database
 from lab.disk.output_files import write_output_file
 from lab.terms.progress import SILENT, Progress
@@ -84,7 +84,11 @@ def write_notices(
     facts = {"since": request.since.isoformat(), "letters": done.letters, "by_class": done.by_class, "undated": undated}
     write_output_file(request.folder / SUMMARY_FILE, (json.dumps(facts, indent=1) + "\n").encode())
     with store.begin() as session:
-        ledger_facts = {"since": request.since.isoformat(), "letters": done.letters, "rules": rules.sha256}
+        ledger_facts: dict[str, Fact] = {
+            "since": request.since.isoformat(),
+            "letters": done.letters,
+            "rules": rules.sha256,
+        }
         record(session, "repair.noticed", None, ledger_facts, by=request.by)
     return done
 

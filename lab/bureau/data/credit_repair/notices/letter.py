@@ -13,7 +13,13 @@ from importlib.resources import files
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from lab.bureau.data.credit_repair.rules import CaseKind, Citation, OnCorrection, RepairCondition, RepairRules
+from lab.bureau.data.credit_repair.rules.definition import (
+    CaseKind,
+    Citation,
+    OnCorrection,
+    RepairCondition,
+    RepairRules,
+)
 from lab.bureau.data.credit_repair.standing import RecordStanding
 from lab.terms.text.bilingual import BilingualText
 from lab.terms.text.escaping import escape_hidden

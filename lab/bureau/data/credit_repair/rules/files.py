@@ -15,7 +15,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lab.bureau.data.catalogue.item_definition import Catalogue, Domain, Item, ItemType
-from lab.bureau.data.credit_repair.rules import (
+from lab.bureau.data.credit_repair.rules.definition import (
     AdverseClass,
     AdverseSource,
     CaseKind,

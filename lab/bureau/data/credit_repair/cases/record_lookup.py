@@ -9,7 +9,7 @@ from datetime import date
 import duckdb
 
 from lab.bureau.data.catalogue.item_definition import Catalogue, Domain
-from lab.bureau.data.credit_repair.rules import AdverseSource, RepairRules
+from lab.bureau.data.credit_repair.rules.definition import AdverseSource, RepairRules
 from lab.bureau.data.credit_repair.standing import is_adverse
 from lab.bureau.data.records import Manifest, RecordStore, open_records
 from lab.terms.errors import InvalidInput, NotFound
@@ -71,6 +71,22 @@ def find_adverse_record(
     return first
 
 
+def read_adverse_record(
+    records: RecordStore,
+    manifest: Manifest,
+    catalogue: Catalogue,
+    source: AdverseSource,
+    record: str,
+    day: date | None = None,
+) -> AdverseRecord | None:
+    """The record with this id as ``manifest`` has it, of those that held from ``day`` or before; None if there is none,
+    or it is not adverse."""
+    domain = catalogue.domain(source.domain)
+    with open_records(records, manifest, catalogue, day=day, domains=[domain.code]) as connection:
+        found = _read(connection, domain, source, "record = $record", {"record": record})
+    return found[0] if found and is_adverse(source, found[0].values) else None
+
+
 def _condition(domain: Domain, wanted: WantedRecord) -> tuple[str, dict[str, object]]:
     if wanted.record:
         return "record = $record", {"record": wanted.record}
@@ -105,3 +121,12 @@ def _read(
         AdverseRecord(source, str(row[0]), str(row[1]), row[2], dict(zip(items, row[3:], strict=True)))
         for row in connection.execute(query, values).fetchall()
     ]
+
+
+def find_enterprise(
+    records: RecordStore, manifest: Manifest, catalogue: Catalogue, domain: str, record: str
+) -> str | None:
+    """The code of the enterprise that a record is about; None if the store has no such record now."""
+    with open_records(records, manifest, catalogue, domains=[domain]) as connection:
+        found = connection.execute(f'SELECT enterprise FROM "{domain}" WHERE record = ?', [record]).fetchone()
+    return None if found is None else str(found[0])

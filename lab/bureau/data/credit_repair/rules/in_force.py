@@ -13,9 +13,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lab.bureau.data.catalogue.item_definition import Catalogue
-from lab.bureau.data.credit_repair.rule_file import check_against_catalogue, default_rules, read_rules
-from lab.bureau.data.credit_repair.rules import RepairRules
-from lab.bureau.data.credit_repair.working_days import WorkingCalendar, default_calendar, read_holidays
+from lab.bureau.data.credit_repair.rules.definition import RepairRules
+from lab.bureau.data.credit_repair.rules.files import check_against_catalogue, default_rules, read_rules
+from lab.bureau.data.credit_repair.rules.working_days import WorkingCalendar, default_calendar, read_holidays
 from lab.bureau.ledger import record
 from lab.bureau.store import Database
 from lab.bureau.store.tables import RepairRulesRow
