@@ -10,7 +10,11 @@ from lab.bureau.data.records import Manifest, RecordStore, open_records
 
 
 def count_resources(
-    records: RecordStore, manifest: Manifest, catalogue: Catalogue, domains: Iterable[Domain], quality: Mapping[str, str]
+    records: RecordStore,
+    manifest: Manifest,
+    catalogue: Catalogue,
+    domains: Iterable[Domain],
+    quality: Mapping[str, str],
 ) -> Iterator[tuple[Domain, ResourceCounts]]:
     """The counts of the current records of each domain as of ``manifest``, one domain after the other.
 
@@ -23,6 +27,9 @@ def count_resources(
                 f'SELECT count(*), count(DISTINCT enterprise), max(known_on) FROM "{domain.code}"'
             ).fetchone()
         rows, enterprises, known_on = found if found is not None else (0, 0, None)
-        yield domain, ResourceCounts(
-            int(rows), int(enterprises), known_on.isoformat() if known_on else "", quality.get(domain.code, "")
+        yield (
+            domain,
+            ResourceCounts(
+                int(rows), int(enterprises), known_on.isoformat() if known_on else "", quality.get(domain.code, "")
+            ),
         )
