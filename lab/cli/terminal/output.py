@@ -73,6 +73,7 @@ STAGE_LABELS: dict[str, str] = {
     "portrait": "画像 portraits",
     "export": "导出台账 export",
     "verify": "核验台账 verify",
+    "verify-records": "核验企业记录 verify records",
     "signatures": "逐条验签 signatures",
     "standing": "查询合同状态 contracts",
     "tidy": "清理 tidy",
