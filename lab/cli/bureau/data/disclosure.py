@@ -22,7 +22,6 @@ from lab.bureau.ledger import LOCAL_ACTOR, Fact, record
 from lab.cli.terminal.option_types import BureauHomeOption, JsonOption
 from lab.cli.terminal.output import CommandOutput
 from lab.terms.errors import InvalidInput
-from lab.terms.text.nearest_name import nearest_name
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -115,10 +114,9 @@ def _choose_domains(catalogue: Catalogue, wanted: list[str] | None) -> list[Doma
     known = {one.code: one for one in catalogue.domains}
     for code in wanted:
         if code not in known:
-            near = nearest_name(code, known)
             raise InvalidInput(
                 f"Expected a domain of the catalogue; it has {len(known)}, and not this one.",
-                next_step=f"did you mean {near}?" if near else f"choose among {', '.join(known)}",
+                next_step=f"choose among {', '.join(known)}",
             )
     return [known[code] for code in dict.fromkeys(wanted)]
 
