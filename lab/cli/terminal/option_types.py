@@ -18,7 +18,9 @@ DespiteWarningsOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="输出一个 JSON 对象 Print one JSON object.")]
 RoleOption = Annotated[
     list[str],
-    typer.Option("--role", help="角色(可重复) Role: officer, steward, researcher, auditor, administrator; repeatable."),
+    typer.Option(
+        "--role", help="角色(可重复) Role: officer, steward, researcher, auditor, administrator, requester; repeatable."
+    ),
 ]
 SessionFileOption = Annotated[
     Path | None,

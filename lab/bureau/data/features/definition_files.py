@@ -46,7 +46,7 @@ class _Entry(_Strict):
     sql: Annotated[str, Field(min_length=1, max_length=8_000)]
     type: Literal["integer", "number", "share", "amount", "yes-no", "code"]
     unit: Annotated[str, Field(max_length=40)] = ""
-    monotonic: Literal[-1, 0, 1]
+    monotonic: Annotated[int, Field(ge=-1, le=1)]
     missing: Literal["zero", "missing"]
     reason: _Reason
 
