@@ -152,7 +152,7 @@ def test_personal_items_are_compared_and_kept_by_a_correction(city: DeliveringBu
     )
     file = city.write("v.csv", "代码,变更,区划", [f"{FIRMS[0]},2015-03-04,440301"])
     assert city.deliver(file, part, "correct").counts.stored == 1
-    again = city.write("w.csv", REGISTRATION_HEADER, [row.replace("440300", "440301")])
+    again = city.write("w.csv", REGISTRATION_HEADER, [row.replace(",440300,", ",440301,")])
     assert city.deliver(again, REGISTRATION).counts.unchanged == 1  # the name of its representative is still there
     assert city.held("registration")[0]["region"] == "440301"
 
