@@ -19,13 +19,13 @@ DRAW = {
     "lab/cli/terminal/text_table.py",
     "lab/bank/portraits/pages/terminal_portrait.py",
     "lab/simulation/trial/terminal_summary.py",
-    "lab/simulation/demo.py",
+    "lab/simulation/demo/results.py",
 }
 """The modules that import ``rich``; only the first has a console."""
 MARKS_SAFE = {
     "lab/bank/portraits/pages/rendering.py",
     "lab/bank/portraits/pages/svg_charts.py",
-    "lab/bureau/data/credit_repair/notice_text.py",
+    "lab/bureau/data/credit_repair/notices/letter.py",
     "lab/simulation/trial/charts.py",
 }
 """The modules that call text markup of a page: our style sheet, and drawings whose texts are escaped one by one."""

@@ -37,9 +37,9 @@ class GenerateOptions:
 def generate(options: GenerateOptions) -> None:
     """生成虚构城市的源文件 Make up a city: the source files of 15 offices, mappings, deliveries, labels, a bank.
 
-    8 个月约每户 6.8 条记录，24 个月约 16 条；百万户请用 --months 8。 About 6.8 records for each enterprise in 8 months, and
-    16 in 24; say --months 8 for a million. What was planted, and the best AUC that any model can reach, is in
-    truth.json. Import it with `lab bureau records import --deliveries DIR/deliveries.toml`.
+    8 个月约每户 6.8 条记录，24 个月约 16 条；百万户请用 --months 8。 About 6.8 records for each enterprise in 8
+    months, and 16 in 24; say --months 8 for a million. What was planted, and the best AUC that any model can reach,
+    is in truth.json. Import it with `lab bureau records import --deliveries DIR/deliveries.toml`.
     """
     from lab.simulation.city import CitySettings, generate_city
 

@@ -26,9 +26,9 @@ def write_bank_files(city: City, rows: Integers, defaults: NDArray[np.bool_], cl
     at = rows[served]
     strain = one.strain(city.settings.end, at)
     traits = LatentTraits(
-        public=strain,
+        public=strain.astype(np.float64),
         private=_OWN_VIEW * strain + (1 - _OWN_VIEW**2) ** 0.5 * rng.normal(size=len(at)),
-        size=one.size[at],
+        size=one.size[at].astype(np.float64),
         age=(city.settings.end - one.founded[at]) / 365.25,
         industry=one.section[at],
     )

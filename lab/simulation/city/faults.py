@@ -24,7 +24,7 @@ LEGACY_UNTIL: Final = as_day(2021, 1, 1)
 """Some offices went on writing old numbers for years after there were unified codes."""
 _STAND_INS = (as_day(1899, 12, 30), as_day(9999, 12, 31), as_day(2089, 1, 1))
 _NO_DIVISION = 990_199  # no enterprise of the city is registered there
-_UNREADABLE = ("待核实", "见附件", "约数", "###")
+_UNREADABLE = ("待核实", "见附件", "约数", "待补录")
 
 
 @dataclass

@@ -84,7 +84,7 @@ def place_events(
 
 
 def some_days_later(
-    rng: np.random.Generator, days: Integers, mean: float, happens_at_all: Flags | float = 1.0
+    rng: np.random.Generator, days: Integers, mean: float, happens_at_all: Flags | Floats | float = 1.0
 ) -> Integers:
     """A later day for each, ``mean`` days on in the mean; ``NEVER`` where it does not happen."""
     lag = 1 + rng.gamma(2.0, mean / 2.0, len(days)).astype(np.int64)

@@ -61,7 +61,7 @@ def _describe(
     capital = np.where(one.is_individual, capital / 20, np.ceil(capital / 1e5) * 1e5)
     paid = logistic(0.4 - 0.5 * one.risk + fixed.normal(scale=1.4, size=len(one)))
     size = np.digitize(one.size, (0.6, 1.7, 2.6))
-    filed = ~happens(rng, logistic(-3.0 + 0.9 * one.risk[at] + 2.5 * (state >= 2)), len(at))
+    filed = ~happens(rng, logistic(-3.0 + 0.9 * one.risk[at]), len(at))
     unpaid = fixed.random(len(one)) < 0.2
     districts = [str(DIVISION + 1 + place) for place in range(DISTRICTS)]
     return pl.DataFrame(
@@ -79,7 +79,7 @@ def _describe(
             "legal_representative": people.names[person],
             "legal_representative_id": people.numbers[person],
             "employees_size": as_codes(size[at], _SIZES),
-            "annual_report_filed": as_flags(filed, np.asarray(days > city.settings.end - 30)),
+            "annual_report_filed": as_flags(filed),
         }
     )
 

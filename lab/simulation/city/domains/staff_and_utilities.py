@@ -116,4 +116,5 @@ def _staff(city: City, at: Integers, month: int) -> Integers:
     one = city.enterprises
     trend = city.rng(57).normal(0.03, 0.1, len(one))[at] - 0.05 * one.risk[at]
     level: Floats = 1.5 + 0.95 * one.size[at] + trend * (month - city.settings.first_month) / 12
-    return np.maximum(1, np.rint(np.exp(level) * (1 - 0.5 * one.decline(first_day(month), at)))).astype(np.int64)
+    staff = np.rint(np.exp(level) * (1 - 0.5 * one.decline(first_day(month), at))).astype(np.int64)
+    return np.asarray(np.maximum(1, staff))

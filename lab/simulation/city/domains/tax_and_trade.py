@@ -37,7 +37,7 @@ def make_tax(city: City, month: int) -> pl.DataFrame:
     rng, one, day = city.rng(40, month), city.enterprises, first_day(month)
     at, months = _filers(city, month)
     strain = one.strain(day, at)
-    sales = np.exp(9.7 + 1.2 * one.size[at] + rng.normal(scale=0.35, size=len(at))) * months
+    sales: Floats = np.exp(9.7 + 1.2 * one.size[at] + rng.normal(scale=0.35, size=len(at))) * months
     sales *= season(one.section[at], month) * _growth(city, at, month) * (1 - 0.55 * one.decline(day, at))
     sales[happens(rng, logistic(-3.2 + 0.35 * strain), len(at))] = 0.0
     vat = sales * np.where(months == 1, 0.035, 0.01) * rng.gamma(4.0, 0.25, len(at))
@@ -51,7 +51,7 @@ def make_tax(city: City, month: int) -> pl.DataFrame:
             "period": as_dates(_first_day_of_period(month, months)),
             "sales": as_amounts(sales),
             "vat_paid": as_amounts(np.where(owing, vat * 0.3, vat)),
-            "income_tax_paid": as_amounts(sales * 0.012 * rng.gamma(1.5, 1 / 1.5, len(at))),
+            "income_tax_paid": as_amounts(0.012 * sales * rng.gamma(1.5, 1 / 1.5, len(at))),
             "arrears": as_amounts(np.where(owing, 200 + vat * rng.gamma(2.0, 1.0, len(at)), 0.0)),
             "filed_on": as_dates(filed, late),
             "credit_rating": as_codes(_tax_rating(city, at, day), _RATINGS),
