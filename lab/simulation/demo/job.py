@@ -100,9 +100,7 @@ def _run_steps(
             passwords = setting_up.result()
         register, said = _build_register(deployment, files, steps, output)
         starting = beside.submit(ready_parties, deployment, DEMO_PARTIES, passwords, running)
-        with steps.step(
-            "train", "数据局：以试点样本和特征训练并发布模型", "Bureau: train on pilot and features, publish"
-        ):
+        with steps.step("train", "数据局：以试点样本训练并发布模型", "Bureau: train on the pilot sample, publish"):
             options = ("--dictionary", files.dictionary, "--seed", str(settings.seed))
             said["train"] = train_model(deployment, files.pilot, *options, id_column=ID, label=LABEL, name=MODEL)
         with steps.step("serve", "双方就绪：服务、银行密钥、登录", "Both ready: service, bank's keys, sign-ins"):
