@@ -12,8 +12,10 @@ from lab.bureau.configuration.disk_room import check_room
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.contract_administration import ContractAdministration
 from lab.bureau.contracts.bank_registry import BankRegistry
-from lab.bureau.data.consents import ConsentService
 from lab.bureau.data.catalogue import current_catalogue
+from lab.bureau.data.consents import ConsentService
+from lab.bureau.data.credit_repair import CreditRepairService
+from lab.bureau.data.records import EnterpriseViews, RecordStore
 from lab.bureau.data.register import SnapshotReader
 from lab.bureau.data.requests import DataRequestService
 from lab.bureau.exchange import (
@@ -76,7 +78,10 @@ class Bureau:
         )
         self.snapshots = SnapshotReader(home)
         self.drift = ModelDriftChecks(store, self.models, self.snapshots)
+        self.records = RecordStore(home, store, keys)
+        self.enterprises = EnterpriseViews(store, home, self.records)
         self.consents = ConsentService(store, home, keys, self.snapshots, clock)
+        self.repairs = CreditRepairService(store, home, self.records, clock)
         self.usage_monitor = UsageMonitor(store, clock, settings.watch_limits)
         self.contracts = ContractAdministration(
             store, self.models, self.accounts, self.party, settings.two_officers_above, clock, self.usage_monitor

@@ -34,6 +34,7 @@ from lab.bureau.contracts.repository import (
 )
 from lab.bureau.contracts.workflow import WORKFLOW, ContractState
 from lab.bureau.data.catalogue import load_items
+from lab.bureau.data.disclosure import meter_contract
 from lab.bureau.data.register import find_snapshot
 from lab.bureau.data.requests import (
     GrantedRequest,
@@ -56,6 +57,7 @@ from lab.bureau.store.tables import ContractRow
 from lab.bureau.watch import UsageFinding, UsageMonitor
 from lab.terms.contract.document import Contract, SignedContract
 from lab.terms.contract.draft_options import DraftOptions
+from lab.terms.contract.metering import MeterAccount
 from lab.terms.contract_steps import check_reason
 from lab.terms.errors import Conflict, InvalidInput, NotAllowed
 from lab.terms.keys.party import Party
@@ -253,6 +255,11 @@ class ContractAdministration:
         with self._read(person, Permission.READ_CONTRACTS, "delivered", contract_id) as session:
             find_version(session, contract_id)
             return [one for one in list_deliveries(session, contract_id) if one.entry > after][:limit]
+
+    def meter(self, person: AccountHolder, contract_id: str, month: str | None = None) -> MeterAccount:
+        """What was used under a contract, at its prices: in ``month`` (``YYYY-MM``) or in all."""
+        with self._read(person, Permission.READ_CONTRACTS, "meter", contract_id) as session:
+            return meter_contract(session, contract_id, self._now(), month)
 
     def monitoring_report(self, person: AccountHolder) -> tuple[Sequence[UsageFinding], Sequence[dict[str, Any]]]:
         """What looks like probing now, and the rules with this bureau's limits. Only an officer stops a contract."""

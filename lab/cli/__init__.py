@@ -75,6 +75,9 @@ SUBCOMMANDS: dict[str, Subcommand] = {
         "lab.cli.administrator.accounts", "账户 Sign in to a bureau's service, and keep its accounts."
     ),
     "steward": Subcommand("lab.cli.steward.commands", "数据管理员 For data stewards: consents of enterprises."),
+    "request": Subcommand(
+        "lab.cli.request.commands", "数据需求 For organisations: ask a bureau for data, and see what became of it."
+    ),
     "bank-key": Subcommand(
         "lab.cli.administrator.bank_keys", "银行密钥 For administrators: the keys by which a bureau knows its banks."
     ),

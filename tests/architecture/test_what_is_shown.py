@@ -25,7 +25,7 @@ DRAW = {
 MARKS_SAFE = {
     "lab/bank/portraits/pages/rendering.py",
     "lab/bank/portraits/pages/svg_charts.py",
-    "lab/bureau/data/credit_repair/notice_text.py",
+    "lab/bureau/data/credit_repair/notices/letter.py",
     "lab/simulation/trial/charts.py",
 }
 """The modules that call text markup of a page: our style sheet, and drawings whose texts are escaped one by one."""

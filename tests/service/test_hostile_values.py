@@ -151,6 +151,7 @@ def targets(path: str, operation: dict[str, Any], contract: str) -> Iterator[str
     fitting |= {"key": "2" * 64, "name": "li.wei", "model": "credit", "step": "approve", "from": "1", "to": "2"}
     fitting |= {"entry": "1", "first": "0", "count": "1", "state": "x", "form": "signed"}
     fitting |= {"case": "r-" + "0" * 12}
+    fitting |= {"q": "tax", "before": "0", "format": "csv"}
     inside = {name: fitting.get(name, "x") for name, one in given.items() if one["in"] == "path"}
     query = {name: fitting[name] for name, one in given.items() if one["in"] == "query" and one.get("required")}
 

@@ -11,7 +11,7 @@ import duckdb
 
 from lab.bureau.data.catalogue import Catalogue, default_catalogue
 from lab.bureau.data.catalogue.item_definition import Domain, ItemType
-from lab.bureau.data.quality.assessment import Assessment, AssessmentScope, CheckResult, Delivery, assess_records
+from lab.bureau.data.quality.assessment import Assessment, AssessmentScope, CheckResult, ReceivedSegment, assess_records
 from lab.bureau.data.quality.rules import QualityRules, default_rules
 from lab.terms.progress import SILENT
 
@@ -47,6 +47,8 @@ def clean_row(domain: Domain, number: int) -> dict[str, Any]:
             row[item.name] = f"N-{number}"
     if domain.code == "registration":
         row |= {"name": f"Firm {number}", "region": "310104", "established_on": date(2000, 1, 1)}
+    if domain.code == "real_estate":
+        row["mortgaged"] = True
     return row
 
 
@@ -93,12 +95,12 @@ class RecordTables:
         *,
         day: date = KNOWN_ON,
         baseline: date | None = None,
-        deliveries: Sequence[Delivery] | None = None,
+        received: Sequence[ReceivedSegment] | None = None,
     ) -> Assessment:
         """The assessment; one delivery of each domain on ``KNOWN_ON``, unless others are given."""
-        given = deliveries
+        given = received
         if given is None:
-            given = [Delivery(domain.code, KNOWN_ON) for domain in self.catalogue.domains]
+            given = [ReceivedSegment(domain.code, KNOWN_ON) for domain in self.catalogue.domains]
         scope = AssessmentScope("0" * 64, day, baseline, tuple(given))
         with self.connect() as connection:
             return assess_records(connection, self.catalogue, self.rules, scope, SILENT)

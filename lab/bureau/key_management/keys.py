@@ -1,7 +1,7 @@
 """The only home of the bureau's secrets: its signing key, its pseudonym keys, and the matching secret of each epoch.
 
-``SecretStore`` keeps them sealed. The object cannot be printed, pickled or copied. Secret bytes leave it in two ways. It
-lends the matching key of one contract and operation to a function (``with_matching_key``), because the protocol
+``SecretStore`` keeps them sealed. The object cannot be printed, pickled or copied. Secret bytes leave it in two ways.
+It lends the matching key of one contract and operation to a function (``with_matching_key``), because the protocol
 evaluates under it. And it lends the key of personal items in records to a function that derives a file's key
 (``with_records_key``). The epoch's secret, from which matching keys are derived, never leaves it.
 """

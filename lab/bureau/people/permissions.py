@@ -47,6 +47,9 @@ class Permission(StrEnum):
     MANAGE_CONSENTS = "keep consents"
     READ_REPAIRS = "read cases of credit repair"
     MANAGE_REPAIRS = "keep cases of credit repair"
+    READ_RECORDS = "read an enterprise's records"
+    READ_PERSONAL_ITEMS = "read personal items of an enterprise's records"
+    READ_CATALOGUE = "read the catalogue"
     READ_LEDGER = "read the ledger"
     READ_INQUIRIES = "read an enterprise's inquiries"
     READ_ACCOUNTS = "read accounts"
@@ -63,23 +66,22 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
         {
             *(P.READ_CONTRACTS, P.DRAFT_CONTRACTS, P.REVIEW_CONTRACTS, P.APPROVE_CONTRACTS),
             *(P.SUSPEND_CONTRACTS, P.REVOKE_CONTRACTS, P.READ_BANKS, P.REGISTER_BANKS, P.READ_CONSENTS),
-            *(P.READ_FINDINGS, P.READ_REQUESTS),
-            *(P.READ_FINDINGS, P.READ_REPAIRS),
+            *(P.READ_FINDINGS, P.READ_REQUESTS, P.READ_REPAIRS, P.READ_CATALOGUE),
         }
     ),
     Role.STEWARD: frozenset(
         {
             *(P.READ_CONTRACTS, P.READ_BANKS, P.READ_CONSENTS, P.MANAGE_CONSENTS),
             *(P.READ_REQUESTS, P.ANSWER_REQUESTS),
-            *(P.READ_REPAIRS, P.MANAGE_REPAIRS),
+            *(P.READ_RECORDS, P.READ_PERSONAL_ITEMS),
+            *(P.READ_REPAIRS, P.MANAGE_REPAIRS, P.READ_CATALOGUE),
         }
     ),
     Role.RESEARCHER: frozenset(),
     Role.AUDITOR: frozenset(
         {
             *(P.READ_CONTRACTS, P.READ_FINDINGS, P.READ_BANKS, P.READ_CONSENTS, P.READ_LEDGER, P.READ_INQUIRIES),
-            *(P.READ_ACCOUNTS, P.READ_REQUESTS),
-            *(P.READ_ACCOUNTS, P.READ_REPAIRS),
+            *(P.READ_ACCOUNTS, P.READ_REQUESTS, P.READ_REPAIRS, P.READ_CATALOGUE),
         }
     ),
     Role.ADMINISTRATOR: frozenset(

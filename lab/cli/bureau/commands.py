@@ -19,6 +19,14 @@ from lab.cli.bureau import jobs as bureau_jobs
 from lab.cli.bureau import register as bureau_register
 from lab.cli.bureau.accounts import FirstAccountsOption, account, add_account, parse_first_accounts
 from lab.cli.bureau.card import card
+from lab.cli.bureau.data import disclosure
+from lab.cli.bureau.data.catalogue import catalogue
+from lab.cli.bureau.data.repair import repair
+from lab.cli.bureau.records.enterprise import enterprise
+from lab.cli.bureau.records.group import legacy_codes, mapping, records
+from lab.cli.bureau.registers import features as bureau_features
+from lab.cli.bureau.registers import publication as register_publication
+from lab.cli.bureau.registers import quality as bureau_quality
 from lab.cli.bureau.status import status
 from lab.cli.terminal.column_table import show_columns, summary_lines
 from lab.cli.terminal.command_options import take_options
@@ -30,6 +38,10 @@ from lab.terms.names import IdKind
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="数据局 For the bureau: set up, import a register, serve."
 )
+
+
+app.add_typer(repair, name="repair")
+app.add_typer(disclosure.app, name="disclosure")
 
 
 @app.callback()
@@ -236,6 +248,7 @@ def metrics(
     out.print_result({"token_file": str(folder / METRICS_TOKEN_FILE), "prometheus": text})
 
 
+app.add_typer(catalogue, name="catalogue")
 for command in (
     account,
     card,
@@ -254,8 +267,15 @@ for command in (
     backups.restore,
     backups.upgrade,
     backups.backup_key,
+    enterprise,
 ):
     app.command(command.__name__.replace("_", "-"))(command)
+
+for group_name, group_app in (("records", records), ("mapping", mapping), ("legacy-codes", legacy_codes)):
+    app.add_typer(group_app, name=group_name)
+app.add_typer(bureau_features.app, name="feature")
+app.add_typer(register_publication.app, name="register")
+app.add_typer(bureau_quality.app, name="quality")
 
 
 def _split_names(text: str) -> list[str]:

@@ -11,6 +11,7 @@ import typer
 
 from lab.cli.officer import drafts
 from lab.cli.officer.drafts import BankFingerprintOption, confirm_bank_fingerprint, contract_url_path
+from lab.cli.officer.meter import meter
 from lab.cli.officer.sign_in import AsOption, ServiceUrlOption, open_client
 from lab.cli.officer.views import (
     label_state,
@@ -38,6 +39,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=HELP)
 app.command("draft")(drafts.draft)
 app.command("amend")(drafts.amend)
 app.command("import")(drafts.import_contract)
+app.command("meter")(meter)
 
 ContractIdArgument = Annotated[str, typer.Argument(metavar="CONTRACT", help="合同编号 Contract id.")]
 VersionOption = Annotated[

@@ -156,8 +156,8 @@ class WitnessOptions:
     ] = None
 
 
-def parse_draft_options(options: ClauseOptions, witnesses: WitnessOptions) -> DraftOptions:
-    """The request that a command's options make.
+def parse_draft_options(options: ClauseOptions, witnesses: WitnessOptions, request: str | None = None) -> DraftOptions:
+    """The clauses that a command's options choose, for a granted ``request`` for data if it is given.
 
     Raises ``InvalidInput`` for options that do not fit. It names them and never repeats their values.
     """
@@ -168,6 +168,7 @@ def parse_draft_options(options: ClauseOptions, witnesses: WitnessOptions) -> Dr
         "forms": _parse_release_forms(options.item) if options.item else None,
         "consent": _parse_consent(options.consent, options.consent_why),
         "witnesses": _parse_witnesses(witnesses.witness, witnesses.quorum),
+        "request": request,
         "prices": _parse_prices(options.price, options.currency),
         "ceilings": _given_ceilings(options),
         **{name: getattr(options, name) for name in _COPIED_OPTIONS},

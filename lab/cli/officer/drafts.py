@@ -13,9 +13,9 @@ from lab.cli.officer.draft_options import ClauseOptions, WitnessOptions, parse_d
 from lab.cli.officer.sign_in import SignInOptions, open_client
 from lab.cli.officer.views import show_warnings
 from lab.cli.terminal.command_options import take_options
-from lab.cli.terminal.fingerprint_prompt import prompt_fingerprint
 from lab.cli.terminal.option_types import JsonOption, SessionFileOption
 from lab.cli.terminal.output import CommandOutput
+from lab.cli.terminal.prompts.fingerprint_prompt import prompt_fingerprint
 from lab.sdk.client import ServiceClient
 from lab.sdk.pages import get_all
 from lab.terms.contract.draft_options import DraftOptions
@@ -66,6 +66,14 @@ class DraftCommandOptions(ClauseOptions, BankKeyOptions, WitnessOptions, SubmitO
             "--from", metavar="PLAN.json", help="银行计划 A bank's plan (from `lab bank plan`) to start from."
         ),
     ] = None
+    request: Annotated[
+        str | None,
+        typer.Option(
+            "--request",
+            metavar="REQUEST",
+            help="数据需求 A granted request for data to carry out: bank, purpose, items and model come from it.",
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,15 +91,17 @@ def draft(options: DraftCommandOptions) -> None:
     """
     out = CommandOutput(options.as_json)
     proposal = _read_plan(options.plan) if options.plan else None
-    bank = _read_bank(options.bank_card, proposal)
-    asked = parse_draft_options(options, options)
+    bank = _read_bank(options.bank_card, proposal, needed=options.request is None)
+    asked = parse_draft_options(options, options, options.request)
     if proposal:
         asked = asked.with_defaults(DraftOptions.from_proposal(proposal))
-    if not asked.models:
+    if not asked.models and options.request is None:
         raise InvalidInput("Expected a model; found none.", next_step="give --model NAME, or a plan with --from")
-    body = {"bank": bank.model_dump(), "clauses": _draft_body(asked), "submit": options.submit}
+    body: dict[str, Any] = {"clauses": _draft_body(asked), "submit": options.submit}
+    if bank is not None:
+        body["bank"] = bank.model_dump()
     with open_client(out, options.session, options.account, options.service) as client:
-        confirmed = confirm_bank_fingerprint(client, bank, options.fingerprint)
+        confirmed = confirm_bank_fingerprint(client, bank, options.fingerprint) if bank is not None else None
         drafted = client.post("/v1/desk/contracts", body if confirmed is None else body | {"fingerprint": confirmed})
         own = _fingerprint(client)
     _show_draft(out, drafted, own)
@@ -181,7 +191,7 @@ def _read_plan(path: Path) -> ContractProposal:
     return parse_proposal(path.read_bytes())
 
 
-def _read_bank(card: Path | None, proposal: ContractProposal | None) -> Party:
+def _read_bank(card: Path | None, proposal: ContractProposal | None, *, needed: bool) -> Party | None:
     bank, planned = read_party_card(card) if card else None, proposal.bank if proposal else None
     if bank and planned and bank != planned:
         raise InvalidInput(
@@ -189,7 +199,7 @@ def _read_bank(card: Path | None, proposal: ContractProposal | None) -> Party:
             next_step="ask the bank which is right",
         )
     found = bank or planned
-    if found is None:
+    if found is None and needed:
         raise InvalidInput(
             "Expected a bank; found none.", next_step="give --bank-card CARD.json, or a plan with --from"
         )

@@ -1,1 +1,1 @@
-"""Commands of data stewards: consents of enterprises."""
+"""Commands of data stewards: consents of enterprises, the catalogue."""

@@ -1,4 +1,4 @@
-"""``lab steward``: consents of enterprises, kept at the bureau through its service."""
+"""``lab steward``: consents, catalogue, requests for data and credit repair, at the bureau through its service."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from typing import Annotated, Any
 import polars as pl
 import typer
 
+from lab.cli.steward import requests
+from lab.cli.steward.catalogue import catalogue
+from lab.cli.steward.enterprise import enterprise
 from lab.cli.steward.repair import objection, repair
 from lab.cli.terminal.command_options import take_options
 from lab.cli.terminal.option_types import JsonOption, ServiceOptions, SessionFileOption
@@ -25,14 +28,19 @@ from lab.terms.identifiers import normalise_identifiers
 from lab.terms.names import IdKind
 
 app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="数据管理员 For data stewards: consents of enterprises."
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="数据管理员 For data stewards: consents, the catalogue, requests for data, credit repair.",
 )
 consent = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="企业授权 Consents: import, withdraw, count, show."
 )
 app.add_typer(consent, name="consent")
+app.command()(enterprise)
+app.add_typer(requests.app, name="request")
 app.add_typer(repair, name="repair")
 app.add_typer(objection, name="objection")
+app.add_typer(catalogue, name="catalogue")
 
 IdKindOption = Annotated[IdKind, typer.Option("--id-kind", help="代码类型 Kind of the codes.")]
 _ALL_SET_ASIDE = (
@@ -45,7 +53,7 @@ _MAX_ROWS_SHOWN = 10  # rejected rows that the terminal shows; --rejected writes
 
 @app.callback()
 def group() -> None:
-    """数据管理员 For data stewards: consents of enterprises."""
+    """数据管理员 For data stewards: consents, the catalogue, requests for data, credit repair."""
 
 
 @consent.command("template")

@@ -18,7 +18,9 @@ DespiteWarningsOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="输出一个 JSON 对象 Print one JSON object.")]
 RoleOption = Annotated[
     list[str],
-    typer.Option("--role", help="角色(可重复) Role: officer, steward, researcher, auditor, administrator; repeatable."),
+    typer.Option(
+        "--role", help="角色(可重复) Role: officer, steward, researcher, auditor, administrator, requester; repeatable."
+    ),
 ]
 SessionFileOption = Annotated[
     Path | None,
@@ -55,3 +57,21 @@ class InteractionMode(StrEnum):
 
     one = "one"
     free = "free"
+
+
+class CatalogueFormat(StrEnum):
+    """In which form a catalogue is exported."""
+
+    dcat = "dcat"
+    odcs = "odcs"
+    xlsx = "xlsx"
+    csv = "csv"
+    toml = "toml"
+
+
+CatalogueVersionOption = Annotated[
+    int | None,
+    typer.Option(
+        "--version", min=0, help="版本 Version of the catalogue; 0: embedded [default: in force].", show_default=False
+    ),
+]

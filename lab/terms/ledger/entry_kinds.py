@@ -81,6 +81,7 @@ ENTRY_KINDS: Mapping[str, EntryKind] = {
         EntryKind("configuration.changed", "配置变更", "configuration changed"),
         EntryKind("catalogue.imported", "目录导入", "catalogue imported"),
         EntryKind("quality.assessed", "质量评估", "quality of the records assessed"),
+        EntryKind("quality.faults-listed", "问题记录清单导出", "records that a check found at fault listed"),
         EntryKind("register.imported", "登记导入", "register imported"),
         EntryKind("register.removed", "登记版本删除", "register version removed"),
         EntryKind("register.evaluated", "登记求值", "register evaluated for matching"),

@@ -38,7 +38,9 @@ ModelVersionQuery = Annotated[
 class RegisterVersionView(BaseModel):
     """A register's name and its newest version."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "main", "version": 2, "moved": [], "superseded": [1]}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"name": "main", "version": 2, "moved": [], "superseded": [1]}]}
+    )
 
     name: str
     version: int

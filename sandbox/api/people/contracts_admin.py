@@ -108,9 +108,10 @@ class BankCardForm(Party):
 
 
 class ContractDraftForm(_ClausesForm):
-    """A contract to draft: with which bank, its clauses, and whether to submit it at once."""
+    """A contract to draft: with which bank, its clauses, and whether to submit it at once. With a granted request for
+    data among the clauses, the bank may be left out: it is the organisation that asked."""
 
-    bank: BankCardForm
+    bank: BankCardForm | None = None
     clauses: DraftOptions
     fingerprint: FingerprintField = None
     submit: bool = False
@@ -170,8 +171,9 @@ async def draft_contract(
     """Over published models. A bank whose key is new here is registered by its fingerprint. Signs nothing."""
     draft = service.bureau.contracts.draft
     submit, fingerprint = form.submit, form.fingerprint
+    bank = form.bank.party if form.bank is not None else None
     return view_contract_summary(
-        await run_in_threadpool(draft, person, form.bank.party, form.clauses, submit=submit, fingerprint=fingerprint)
+        await run_in_threadpool(draft, person, bank, form.clauses, submit=submit, fingerprint=fingerprint)
     )
 
 

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-from lab.bureau.data.credit_repair.case_storage import OUTCOMES, CaseDetails, CaseState
+from lab.bureau.data.credit_repair.cases.record_lookup import WantedRecord
+from lab.bureau.data.credit_repair.cases.states import OUTCOMES, CaseState
+from lab.bureau.data.credit_repair.cases.storage import CaseDetails
 from lab.bureau.data.credit_repair.exclusion import excluded_records
-from lab.bureau.data.credit_repair.record_lookup import WantedRecord
-from lab.bureau.data.credit_repair.rules import CaseKind
+from lab.bureau.data.credit_repair.rules.definition import CaseKind
 from lab.bureau.data.credit_repair.service import CaseRequest, CreditRepairService
 
 __all__ = [

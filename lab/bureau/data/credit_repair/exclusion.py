@@ -15,9 +15,9 @@ import polars as pl
 from sqlalchemy.orm import Session
 
 from lab.bureau.data.catalogue.item_definition import Catalogue
-from lab.bureau.data.credit_repair.case_storage import CaseState, cases_that_weigh
-from lab.bureau.data.credit_repair.rule_file import check_against_catalogue
-from lab.bureau.data.credit_repair.rules import (
+from lab.bureau.data.credit_repair.cases.states import CaseState
+from lab.bureau.data.credit_repair.cases.storage import cases_that_weigh
+from lab.bureau.data.credit_repair.rules.definition import (
     AdverseClass,
     AdverseSource,
     CaseKind,
@@ -25,7 +25,8 @@ from lab.bureau.data.credit_repair.rules import (
     Uncorrected,
     Unpublished,
 )
-from lab.bureau.data.credit_repair.rules_in_force import rules_in_force
+from lab.bureau.data.credit_repair.rules.files import check_against_catalogue
+from lab.bureau.data.credit_repair.rules.in_force import rules_in_force
 from lab.bureau.data.records import Manifest, RecordStore, open_records
 from lab.bureau.store.tables import RepairCaseRow
 

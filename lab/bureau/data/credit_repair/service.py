@@ -15,10 +15,11 @@ from sqlalchemy.orm import Session
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.catalogue import current_catalogue
 from lab.bureau.data.consents.row_validation import contains_enterprise_code
-from lab.bureau.data.credit_repair.case_storage import (
+from lab.bureau.data.credit_repair.cases.record_lookup import AdverseRecord, WantedRecord, find_adverse_record
+from lab.bureau.data.credit_repair.cases.states import FAVOURABLE, CaseDecision, CaseState, RegisterVersionRef
+from lab.bureau.data.credit_repair.cases.storage import (
     CaseDetails,
     CaseOpening,
-    CaseState,
     cases_of_record,
     decide_case,
     describe_case,
@@ -27,10 +28,10 @@ from lab.bureau.data.credit_repair.case_storage import (
     select_cases,
 )
 from lab.bureau.data.credit_repair.exclusion import is_frozen, is_repaired
-from lab.bureau.data.credit_repair.record_lookup import AdverseRecord, WantedRecord, find_adverse_record
-from lab.bureau.data.credit_repair.rules import CaseKind, RepairRules
-from lab.bureau.data.credit_repair.rules_in_force import calendar_in_force, rules_in_force
+from lab.bureau.data.credit_repair.rules.definition import CaseKind, RepairRules
+from lab.bureau.data.credit_repair.rules.in_force import calendar_in_force, rules_in_force
 from lab.bureau.data.credit_repair.standing import RecordStanding, record_standing
+from lab.bureau.data.credit_repair.superseded_versions import count_published_versions, versions_that_counted
 from lab.bureau.data.records import RecordStore
 from lab.bureau.store import Database
 from lab.bureau.store.tables import RepairCaseRow
@@ -95,10 +96,24 @@ class CreditRepairService:
             return describe_case(insert_case(session, opening, now=now, today=today, by=by), today)
 
     def decide(self, case_id: str, outcome: CaseState, *, reason: str, by: str) -> CaseDetails:
-        """Decide an open case with reasons; raises as ``case_storage.decide_case``."""
+        """Decide an open case with reasons, and note which register versions counted its record.
+
+        Raises as ``case_storage.decide_case``, and ``Conflict`` if a register version is published meanwhile.
+        """
         _check_text(reason, "reason")
+        superseded: list[RegisterVersionRef] = []
+        with self._store.begin_read() as session:
+            published = count_published_versions(session)
+            if outcome in FAVOURABLE:
+                case = find_case(session, case_id)
+                cases = cases_of_record(session, case.domain, case.record)
+                catalogue = current_catalogue(self._home, session)
+                superseded = versions_that_counted(session, self._records, catalogue, cases)
+        decision = CaseDecision(outcome, reason, superseded)
         with self._store.begin() as session:
-            row = decide_case(session, case_id, outcome, reason=reason, now=self._now(), today=self.today, by=by)
+            if count_published_versions(session) != published:
+                raise Conflict("A version of a register was published just now.", next_step="decide again")
+            row = decide_case(session, case_id, decision, now=self._now(), today=self.today, by=by)
             return describe_case(row, self.today)
 
     def list_cases(

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from lab.bureau.data.credit_repair.rules import (
+from lab.bureau.data.credit_repair.rules.definition import (
     AdverseClass,
     AdverseSource,
     OnCorrection,

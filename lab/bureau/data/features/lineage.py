@@ -63,9 +63,7 @@ def dump_lineage(columns: Iterable[ColumnLineage]) -> str:
 def load_lineage(text: str) -> tuple[ColumnLineage, ...]:
     """What ``dump_lineage`` wrote."""
     return tuple(
-        ColumnLineage(
-            one["column"], int(one["monotonic"]), tuple(ItemSource(**source) for source in one["sources"])
-        )
+        ColumnLineage(one["column"], int(one["monotonic"]), tuple(ItemSource(**source) for source in one["sources"]))
         for one in json.loads(text)
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -21,6 +21,7 @@ from lab.bureau.data.ingestion.delivery_blocks import DeliveryBlocks
 from lab.bureau.data.ingestion.delivery_history import (
     DeliveryCounts,
     DeliveryIdentity,
+    DeliveryOrigin,
     delivery_facts,
     find_delivery,
     save_delivery,
@@ -30,8 +31,8 @@ from lab.bureau.data.ingestion.held_records import HeldRecords
 from lab.bureau.data.ingestion.judging import Operation
 from lab.bureau.data.ingestion.mapping import MappingFile, check_header, check_mapping
 from lab.bureau.data.ingestion.row_reading import RowReader
-from lab.bureau.data.ingestion.set_aside import SetAsideFile, save_unmapped
-from lab.bureau.data.ingestion.sources import DeliverySource, copy_sql_table, open_file_source
+from lab.bureau.data.ingestion.set_aside import SetAsideFile, save_unmapped, set_aside_path, unmapped_path
+from lab.bureau.data.ingestion.sources import DeliverySource, FileSource, copy_sql_table
 from lab.bureau.data.records import ADD, Manifest, RecordStore, SegmentSource
 from lab.bureau.ledger import LOCAL_ACTOR
 from lab.bureau.store import Database
@@ -67,9 +68,7 @@ class DeliveryResult:
     """What became of a delivery. ``known``: it was read before, and nothing was done. ``legacy``: rows whose legacy
     code was mapped. ``manifest``: the head after it, empty if nothing was stored."""
 
-    domain: str
     source: str
-    operation: Operation
     identity: DeliveryIdentity
     counts: DeliveryCounts
     known: bool = False
@@ -81,22 +80,13 @@ class DeliveryResult:
 
 
 @dataclass(frozen=True, slots=True)
-class _Scene:
-    """What is the same for a delivery from start to end."""
+class _Bureau:
+    """What the bureau has when a delivery arrives."""
 
     catalogue: Catalogue
     legacy: LegacyCodes
     manifest: Manifest
     domain: Domain
-    source: DeliverySource
-    identity: DeliveryIdentity
-    warnings: tuple[str, ...] = field(default=())
-
-    @property
-    def name(self) -> str:
-        """The name of the files beside this delivery."""
-        one = self.identity
-        return f"{one.domain}-{one.operation}-{one.source_sha256[:16]}-{one.mapping_sha256[:8]}"
 
 
 class DeliveryReader:
@@ -113,36 +103,32 @@ class DeliveryReader:
         """
         check_reason(delivery)
         with self._records.importing(), ExitStack() as stack:
-            scene, before = self._prepare(delivery, stack, progress)
+            bureau = self._look(delivery)
+            check_received(bureau.manifest, delivery)
+            source = self._find_source(delivery, stack, progress)
+            identity = self._identify(delivery, bureau, source.sha256())
+            with self._store.begin_read() as session:
+                before = find_delivery(session, identity)
             if before is not None:
-                return self._result(delivery, scene, before, known=True)
+                return self._known(delivery, identity, source, before)
+            source.open(delivery.mapping.document.encoding)
+            warnings = check_header(delivery.mapping, bureau.domain, source.name, source.columns)
             self._keep_mapping(delivery.mapping)
-            return self._store_rows(delivery, scene, stack, progress)
+            result = self._store_rows(delivery, bureau, identity, source, progress)
+            return replace(result, warnings=(*warnings, *result.warnings))
 
-    def _prepare(
-        self, delivery: Delivery, stack: ExitStack, progress: Progress
-    ) -> tuple[_Scene, DeliveryCounts | None]:
-        """The scene, and the counts of the same delivery if it was read before."""
-        mapping, partial = delivery.mapping, delivery.operation != ADD
+    def _look(self, delivery: Delivery) -> _Bureau:
         with self._store.begin_read() as session:
             catalogue = current_catalogue(self._home, session)
             legacy = current_legacy_codes(self._home, session)
             manifest = self._records.head(session)
-        domain = check_mapping(mapping, catalogue, partial=partial)
-        check_received(manifest, delivery)
-        source = self._open(delivery, stack, progress)
-        warnings = check_header(mapping, domain, source.name, source.columns)
-        identity = DeliveryIdentity(
-            domain.code, delivery.operation, source.sha256(), mapping.sha256, catalogue.sha256, legacy.sha256
-        )
-        with self._store.begin_read() as session:
-            before = find_delivery(session, identity)
-        return _Scene(catalogue, legacy, manifest, domain, source, identity, warnings), before
+        domain = check_mapping(delivery.mapping, catalogue, partial=delivery.operation != ADD)
+        return _Bureau(catalogue, legacy, manifest, domain)
 
-    def _open(self, delivery: Delivery, stack: ExitStack, progress: Progress) -> DeliverySource:
+    def _find_source(self, delivery: Delivery, stack: ExitStack, progress: Progress) -> DeliverySource:
         stated = delivery.mapping.document.source
         if delivery.file is not None:
-            return open_file_source(delivery.file, delivery.mapping.document.encoding)
+            return FileSource(delivery.file)
         if stated is None:
             raise InvalidInput(
                 f"Expected a file, or a [source] with url and table in {delivery.mapping.name}; found neither.",
@@ -151,68 +137,61 @@ class DeliveryReader:
         folder = stack.enter_context(self._records.files.staged_folder())
         return copy_sql_table(stated, tuple(delivery.mapping.columns()), folder, progress)
 
-    def _store_rows(self, delivery: Delivery, scene: _Scene, stack: ExitStack, progress: Progress) -> DeliveryResult:
+    def _identify(self, delivery: Delivery, bureau: _Bureau, source: str) -> DeliveryIdentity:
+        mapping = delivery.mapping.sha256
+        return DeliveryIdentity(
+            bureau.domain.code, delivery.operation, source, mapping, bureau.catalogue.sha256, bureau.legacy.sha256
+        )
+
+    def _known(
+        self, delivery: Delivery, identity: DeliveryIdentity, source: DeliverySource, counts: DeliveryCounts
+    ) -> DeliveryResult:
+        """The result of a delivery that was read before."""
+        files = [set_aside_path(self._home, file_name(identity)), unmapped_path(self._home, file_name(identity))]
+        rejected, unmapped = (path if path.exists() else None for path in files)
+        return DeliveryResult(source.name, identity, counts, known=True, rejected_file=rejected, unmapped_file=unmapped)
+
+    def _store_rows(
+        self,
+        delivery: Delivery,
+        bureau: _Bureau,
+        identity: DeliveryIdentity,
+        source: DeliverySource,
+        progress: Progress,
+    ) -> DeliveryResult:
+        domain, stated = bureau.domain, frozenset(delivery.mapping.items)
         reader = RowReader(
-            scene.domain, delivery.mapping, scene.legacy, delivery.received, partial=delivery.operation != ADD
+            domain, delivery.mapping, bureau.legacy, delivery.received, partial=delivery.operation != ADD
         )
-        held = HeldRecords(self._records, scene.manifest, scene.domain)
-        aside = stack.enter_context(SetAsideFile(self._home, scene.name))
-        identity = scene.identity
+        held = HeldRecords(self._records, bureau.manifest, domain)
         origin = SegmentSource(
-            delivery.received,
-            scene.source.name,
-            identity.source_sha256,
-            identity.mapping_sha256,
-            scene.catalogue.sha256,
+            delivery.received, source.name, identity.source_sha256, identity.mapping_sha256, bureau.catalogue.sha256
         )
-        writer = stack.enter_context(self._records.writer(scene.domain, origin))
-        blocks = DeliveryBlocks(
-            scene.domain, held, delivery.operation, frozenset(delivery.mapping.items), aside, writer
-        )
-        for chunk in _with_progress(scene.source, progress):
-            blocks.add(reader.read(chunk), chunk.blank_lines)
-        counts = blocks.finish()
-        rejected = aside.finish()
-        unmapped = save_unmapped(self._home, scene.name, blocks.unmapped())
-        finished = writer.finish()
-        manifest = ""
-        if finished is not None:
-            facts = delivery_facts(identity, counts, delivery.why)
-            kind = _KINDS[delivery.operation]
-            after = self._records.append([finished], kind=kind, facts=facts, by=delivery.by, base=scene.manifest)
-            manifest = after.sha256
+        with SetAsideFile(self._home, file_name(identity)) as aside, self._records.writer(domain, origin) as writer:
+            blocks = DeliveryBlocks(domain, held, delivery.operation, stated, aside, writer)
+            for chunk in _with_progress(source, progress):
+                blocks.add(reader.read(chunk), chunk.blank_lines)
+            counts = blocks.finish()
+            rejected = aside.finish()
+            unmapped = save_unmapped(self._home, file_name(identity), blocks.unmapped())
+            finished = writer.finish()
+            manifest = ""
+            if finished is not None:
+                facts = delivery_facts(identity, counts, delivery.why)
+                kind = _KINDS[delivery.operation]
+                after = self._records.append([finished], kind=kind, facts=facts, by=delivery.by, base=bureau.manifest)
+                manifest = after.sha256
         with self._store.begin() as session:
-            save_delivery(
-                session,
-                identity,
-                counts,
-                source=scene.source.name,
-                received=delivery.received,
-                why=delivery.why,
-                by=delivery.by,
-            )
-        warnings = (*scene.source.warnings(blocks.blank, {}), *note_sentences(blocks.notes))
-        result = self._result(delivery, scene, counts)
-        return replace(
-            result,
+            save_delivery(session, identity, counts, delivery_origin(delivery, source))
+        return DeliveryResult(
+            source.name,
+            identity,
+            counts,
             legacy=blocks.mapped,
             rejected_file=rejected,
             unmapped_file=unmapped,
-            warnings=(*result.warnings, *warnings),
+            warnings=(*source.warnings(blocks.blank, {}), *note_sentences(blocks.notes)),
             manifest=manifest,
-        )
-
-    def _result(
-        self, delivery: Delivery, scene: _Scene, counts: DeliveryCounts, *, known: bool = False
-    ) -> DeliveryResult:
-        return DeliveryResult(
-            scene.domain.code,
-            scene.source.name,
-            delivery.operation,
-            scene.identity,
-            counts,
-            known=known,
-            warnings=scene.warnings,
         )
 
     def _keep_mapping(self, mapping: MappingFile) -> None:
@@ -222,6 +201,16 @@ class DeliveryReader:
         path = folder / f"{mapping.sha256}.toml"
         if not path.exists():
             write_private(path, mapping.content)
+
+
+def file_name(identity: DeliveryIdentity) -> str:
+    """The name of the files beside a delivery, without an ending."""
+    return f"{identity.domain}-{identity.operation}-{identity.source_sha256[:16]}-{identity.mapping_sha256[:8]}"
+
+
+def delivery_origin(delivery: Delivery, source: DeliverySource) -> DeliveryOrigin:
+    """Where a delivery came from, for the database."""
+    return DeliveryOrigin(source.name, delivery.received, delivery.why, delivery.by)
 
 
 def check_reason(delivery: Delivery) -> None:
@@ -244,7 +233,7 @@ def check_received(manifest: Manifest, delivery: Delivery) -> None:
 
 def _with_progress(source: DeliverySource, progress: Progress) -> Iterator[TableChunk]:
     done = 0
-    with progress.stage("import", source.units) as stage:
+    with progress.stage("read-records", source.units) as stage:
         for chunk in source.chunks():
             yield chunk
             stage.advance(chunk.bytes_read - done)

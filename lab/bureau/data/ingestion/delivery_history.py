@@ -40,6 +40,16 @@ class DeliveryCounts:
     reasons: Mapping[str, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class DeliveryOrigin:
+    """Which source, when the bureau received it, and who read it why (empty for a regular delivery)."""
+
+    source: str
+    received: date
+    why: str
+    by: str
+
+
 def find_delivery(session: Session, wanted: DeliveryIdentity) -> DeliveryCounts | None:
     """The counts of the same reading if it was done before; None if not.
 
@@ -67,35 +77,31 @@ def save_delivery(
     session: Session,
     identity: DeliveryIdentity,
     counts: DeliveryCounts,
-    *,
-    source: str,
-    received: date,
-    why: str,
-    by: str,
+    origin: DeliveryOrigin,
 ) -> None:
     """Keep what became of a delivery, with its ledger entry."""
     session.add(
         DeliveryRow(
             domain=identity.domain,
             operation=identity.operation,
-            source=source,
+            source=origin.source,
             source_sha256=identity.source_sha256,
             mapping_sha256=identity.mapping_sha256,
             catalogue_sha256=identity.catalogue_sha256,
             legacy_sha256=identity.legacy_sha256,
-            received=received,
+            received=origin.received,
             rows=counts.rows,
             stored=counts.stored,
             unchanged=counts.unchanged,
             repeated=counts.repeated,
             set_aside=counts.set_aside,
             reasons=json.dumps(dict(counts.reasons), sort_keys=True),
-            why=why,
-            actor=by,
+            why=origin.why,
+            actor=origin.by,
             at=datetime.now(UTC),
         )
     )
-    record(session, "delivery.read", None, delivery_facts(identity, counts, why), by=by)
+    record(session, "delivery.read", None, delivery_facts(identity, counts, origin.why), by=origin.by)
 
 
 def delivery_facts(identity: DeliveryIdentity, counts: DeliveryCounts, why: str) -> dict[str, Fact]:

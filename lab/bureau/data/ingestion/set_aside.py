@@ -33,7 +33,7 @@ class SetAsideFile:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for left in folder.glob(".*.partial"):
             left.unlink(missing_ok=True)
-        self.path, self._draft = folder / f"{name}.csv", folder / f".{name}.partial"
+        self.path, self._draft = set_aside_path(home, name), folder / f".{name}.partial"
         self._file: IO[bytes] | None = None
         self.rows = 0
 
@@ -71,10 +71,20 @@ class SetAsideFile:
         return self.path
 
 
+def set_aside_path(home: BureauHome, name: str) -> Path:
+    """The file of the rows set aside of a delivery."""
+    return home.path(f"{FOLDER}/{name}.csv")
+
+
+def unmapped_path(home: BureauHome, name: str) -> Path:
+    """The file of the legacy codes that a delivery has and the table lacks."""
+    return home.path(f"{FOLDER}/{name}.legacy-codes.csv")
+
+
 def save_unmapped(home: BureauHome, name: str, codes: pl.Series) -> Path | None:
     """A file of the legacy codes that the table lacks, to be completed and imported with ``lab bureau legacy-codes
     import``; None for none."""
-    path = home.path(f"{FOLDER}/{name}.legacy-codes.csv")
+    path = unmapped_path(home, name)
     if codes.is_empty():
         path.unlink(missing_ok=True)
         return None

@@ -19,7 +19,9 @@ from sqlalchemy.orm import Session
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.catalogue.item_definition import Domain
 from lab.bureau.data.records.manifest import Manifest, Segment, parse_manifest
-from lab.bureau.data.records.record_files import FOLDER, REPAIR_HINT, RecordFiles
+from lab.bureau.data.records.operation_check import check_operations
+from lab.bureau.data.records.record_files import FOLDER, REPAIR_HINT, STAGING, RecordFiles
+from lab.bureau.data.records.remote_files import RemoteFiles
 from lab.bureau.data.records.segment_writer import FinishedSegment, SegmentSource, SegmentWriter
 from lab.bureau.key_management.keys import FIRST_RECORDS_KEY, BureauKeys
 from lab.bureau.ledger import Fact, record
@@ -38,7 +40,9 @@ class RecordStore:
     """The records of one bureau. Safe to use from several threads and processes."""
 
     def __init__(self, home: BureauHome, store: Database, keys: BureauKeys) -> None:
-        self.files = RecordFiles(home.folder / FOLDER)
+        url = home.settings.records_url
+        remote = RemoteFiles(url, keys.public_key_hex) if url else None
+        self.files = RecordFiles(home.folder / FOLDER, home.folder / STAGING, remote)
         self.keys, self._store = keys, store
         self._held = threading.local()
         self._manifest = Manifest()
@@ -97,8 +101,9 @@ class RecordStore:
     ) -> Manifest:
         """Add segments, all or none, and record it as a ledger entry of ``kind`` with ``facts``; the new head.
 
-        ``base``: what the caller worked from; raises ``Conflict`` if another import changed it meanwhile. Raises
-        ``InvalidInput`` for segments that became known in the future or before the newest one.
+        ``base``: what the caller worked from; raises ``Conflict`` if another import changed it meanwhile, or if a row
+        adds a record that is held, or corrects or deletes one that is not. Raises ``InvalidInput`` for segments that
+        became known in the future or before the newest one.
         """
         if kind not in RECORD_KINDS:
             raise ValueError(f"{kind!r} is no kind of entry that changes records")
@@ -112,6 +117,7 @@ class RecordStore:
             added = tuple(one.segment for one in segments)
             _check_days(before, added)
             after = Manifest((*before.segments, *added))
+            check_operations(self.files, before, segments)
             self._sweep(before, segments)
             for one in segments:
                 for name, path in one.files.items():

@@ -35,7 +35,7 @@ from lab.terms.errors import Conflict, InvalidInput
 
 CHUNK_BYTES = 32 << 20
 """Bytes of rows in memory before they are written as a chunk."""
-ROW_GROUP = 32_768
+ROW_GROUP = 16_384
 """Rows of a Parquet row group: what a look at one enterprise reads."""
 STRETCH_ROWS = BLOCK_ROWS * 256
 """Rows whose personal items are in memory together."""
@@ -56,10 +56,12 @@ class SegmentSource:
 
 @dataclass(frozen=True, slots=True)
 class FinishedSegment:
-    """A written segment whose files still are in its writer's folder, by their names."""
+    """A written segment whose files still are in its writer's folder, by their names. ``dated_key``: the key of its
+    domain has the day from which a record holds."""
 
     segment: Segment
     files: dict[str, Path]
+    dated_key: bool
 
 
 class SegmentWriter:
@@ -144,7 +146,7 @@ class SegmentWriter:
             write_sealed_rows(sealed, self._personal_in_order(order), sha256, self._lend, self._key_number)
             segment = replace(segment, personal_sha256=hash_file(sealed))
             files[f"{segment.personal_sha256}.sealed"] = sealed
-        return FinishedSegment(segment, files)
+        return FinishedSegment(segment, files, self._domain.held_from in self._domain.key)
 
     def _write_chunk(self) -> None:
         if not self._waiting:

@@ -1,4 +1,6 @@
-"""From a granted request to a draft contract: its options, and the rule that it uses nothing beyond what was granted."""
+"""From a granted request to a draft contract: its options, and the rule that it uses nothing beyond what was granted.
+
+A contract for a request is with the organisation that asked."""
 
 from __future__ import annotations
 

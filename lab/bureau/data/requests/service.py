@@ -151,7 +151,7 @@ class DataRequestService:
             # The state first: whoever answers twice hears that, not which item is missing.
             next_request_state(row.id, RequestState(row.state), RequestAction.REFUSE)
             decided = decide_items([one.code for one in rows], answer, known)
-            quality = domain_quality(session)
+            quality = domain_quality(self._home, session)
             for one in rows:
                 about = known.get(one.code)
                 one.fate = ITEM_GRANTED if decided[one.code] else ITEM_REFUSED
@@ -185,7 +185,7 @@ class DataRequestService:
         items = item_rows(session, [row.id for row in rows])
         codes = {one.code for listed in items.values() for one in listed}
         known = find_available_items(session, self._catalogue(self._home, session), codes)
-        quality = domain_quality(session)
+        quality = domain_quality(self._home, session)
         return [read_data_request(row, items.get(row.id, []), known, quality) for row in rows]
 
     def _expand_items(self, session: Session, items: Sequence[str]) -> list[str]:

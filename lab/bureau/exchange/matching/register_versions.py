@@ -20,7 +20,15 @@ from lab.bureau.contracts.workflow import FINAL_STATES
 from lab.bureau.exchange.matching.evaluated_register import EvaluatedRegisterStore
 from lab.bureau.ledger import LOCAL_ACTOR, Fact, record
 from lab.bureau.store import Database
-from lab.bureau.store.tables import BatchRow, CatalogueItemRow, DriftCheckRow, JobRow, ModelRow, RegisterRow
+from lab.bureau.store.tables import (
+    BatchRow,
+    CatalogueItemRow,
+    DriftCheckRow,
+    JobRow,
+    ModelRow,
+    RegisterOriginRow,
+    RegisterRow,
+)
 from lab.disk.checked_blocks import table_path
 from lab.terms.errors import Conflict, NotFound
 
@@ -84,6 +92,7 @@ def remove_register_version(
         key: dict[str, Fact] = {"register": register, "version": version}
         session.execute(delete(DriftCheckRow).filter_by(register=register, register_version=version))
         session.execute(delete(CatalogueItemRow).filter_by(**key))
+        session.execute(delete(RegisterOriginRow).filter_by(**key))
         session.execute(delete(RegisterRow).filter_by(name=register, version=version))
         record(session, "register.removed", None, key | {"rows": chosen.rows, "sha256": chosen.sha256}, by=LOCAL_ACTOR)
     _remove_files(home, register, version)

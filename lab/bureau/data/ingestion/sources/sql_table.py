@@ -23,7 +23,7 @@ from sqlalchemy import Connection, Engine, column, create_engine, func, inspect,
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, NoSuchTableError, SQLAlchemyError
 
-from lab.bureau.data.ingestion.mapping.document import SourceTable
+from lab.bureau.data.ingestion.mapping.document import Encoding, SourceTable
 from lab.tables.table_file import TableChunk, blank_to_null
 from lab.tables.table_header import check_table_header
 from lab.terms.errors import InvalidInput, Unreachable
@@ -46,6 +46,9 @@ class CopiedTable:
     def sha256(self) -> str:
         """The hash of all cells."""
         return self.digest
+
+    def open(self, encoding: Encoding | None) -> None:
+        """Nothing: a database's text has no encoding of its own."""
 
     def chunks(self) -> Iterator[TableChunk]:
         """All rows in the order in which the database gave them."""

@@ -3,7 +3,7 @@
 ``assess_records`` reckons over a DuckDB connection with a view for each domain; nothing here writes.
 """
 
-from lab.bureau.data.quality.assessment.assessing import AssessmentScope, Delivery, assess_records
+from lab.bureau.data.quality.assessment.assessing import AssessmentScope, ReceivedSegment, assess_records
 from lab.bureau.data.quality.assessment.assessment_document import (
     Assessment,
     CheckLevel,
@@ -19,10 +19,10 @@ __all__ = [
     "AssessmentScope",
     "CheckLevel",
     "CheckResult",
-    "Delivery",
     "DepartmentScore",
     "DomainScore",
     "ItemScore",
+    "ReceivedSegment",
     "assess_records",
     "parse_assessment",
 ]

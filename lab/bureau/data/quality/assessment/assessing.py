@@ -38,22 +38,26 @@ from lab.terms.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
-    """One segment of a manifest: its domain, and the day when the bureau received it."""
+class ReceivedSegment:
+    """One segment of a manifest: its domain, and the day when the bureau received it. ``rows``: those of the delivery
+    that it is from, ``set_aside`` of which could not be read as records."""
 
     domain: str
     known_on: date
+    rows: int = 0
+    set_aside: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class AssessmentScope:
     """What is assessed. ``day``: for timeliness; ``baseline``: records known later are compared with those known by
-    then, None for no comparison; ``manifest``: SHA-256 of the manifest of ``deliveries``."""
+    then, None for no comparison; ``manifest``: SHA-256 of the manifest
+    of the segments ``received``."""
 
     manifest: str
     day: date
     baseline: date | None
-    deliveries: tuple[Delivery, ...]
+    received: tuple[ReceivedSegment, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +120,7 @@ def _compose(work: _Reckoning, domains: Sequence[DomainScore], checks: Sequence[
 
 
 def _assess_domain(work: _Reckoning, domain: Domain, failures: dict[str, str]) -> tuple[DomainScore, list[CheckResult]]:
-    received = sorted(one.known_on for one in work.scope.deliveries if one.domain == domain.code)
+    received = sorted(one.known_on for one in work.scope.received if one.domain == domain.code)
     bound, thresholds = BoundValues(), work.rules.thresholds
     listed = list_record_checks(domain, work.rules, bound, received[0] if received else None)
     tables = {table.name: table for table in work.rules.tables}
@@ -135,6 +139,11 @@ def _check_whole_domain(work: _Reckoning, domain: Domain, counts: DomainCounts) 
     words = ("同一记录重复", "the same record twice")
     repeated = _identity(work, "record-repeated", domain, QualityDimension.UNIQUENESS, words, domain.key)
     yield judge_count(repeated, counts.repeated)
+    segments = [one for one in work.scope.received if one.domain == domain.code]
+    rows, set_aside = sum(one.rows for one in segments), sum(one.set_aside for one in segments)
+    words = ("来文行被搁置", "row of a delivery set aside")
+    aside = _identity(work, "row-set-aside", domain, QualityDimension.VALIDITY, words)
+    yield judge_count(aside, CheckCount(rows, set_aside))
 
 
 def _check_deliveries(

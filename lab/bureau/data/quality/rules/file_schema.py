@@ -28,6 +28,7 @@ CHECK_KINDS = (
     "number-negative",
     "number-too-large",
     "period-not-first-day",
+    "row-set-aside",
     "record-late",
     "delivery-late",
     "delivery-missing",
@@ -49,7 +50,7 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class TableEntry(_Strict):
+class JoinedTableEntry(_Strict):
     """A ``[[tables]]`` entry."""
 
     name: Slug
@@ -62,7 +63,7 @@ class TableEntry(_Strict):
         return JoinedTable(self.name, self.key, self.reads, self.sql.strip())
 
 
-class RuleEntry(_Strict):
+class QualityRuleEntry(_Strict):
     """A ``[[rules]]`` entry."""
 
     code: Code
@@ -93,32 +94,32 @@ class RuleEntry(_Strict):
         )
 
 
-class RuleFile(_Strict):
+class QualityRuleFile(_Strict):
     """``rules.toml``."""
 
     format: Literal["shulab-quality-rules/1"]
-    tables: tuple[TableEntry, ...] = ()
-    rules: tuple[RuleEntry, ...] = ()
+    tables: tuple[JoinedTableEntry, ...] = ()
+    rules: tuple[QualityRuleEntry, ...] = ()
     expected: dict[ItemCode, Condition] = {}
     may_be_future: tuple[ItemCode, ...] = ()
     may_be_negative: tuple[ItemCode, ...] = ()
 
 
-class LimitEntry(_Strict):
+class CheckLimitEntry(_Strict):
     """The two limits of a kind of check."""
 
     warn_above: Share
     block_above: Share
 
 
-class ScoreEntry(_Strict):
+class ScoreLimitEntry(_Strict):
     """``[scores]``: limits of a domain's score, 0 to 100."""
 
     warn_below: Annotated[float, Field(ge=0, le=100)]
     block_below: Annotated[float, Field(ge=0, le=100)]
 
 
-class RangeEntry(_Strict):
+class ValueRangeEntry(_Strict):
     """``[ranges]``: what a date, a number and a period's number of records may be."""
 
     earliest_date: date
@@ -127,7 +128,7 @@ class RangeEntry(_Strict):
     thin_share: Annotated[float, Field(ge=0, le=1)]
 
 
-class DimensionWeights(_Strict):
+class DimensionWeightsEntry(_Strict):
     """``[weights]``: the weight of each dimension in a score."""
 
     completeness: Weight
@@ -138,7 +139,7 @@ class DimensionWeights(_Strict):
     stability: Weight
 
 
-class GraceEntry(_Strict):
+class GraceDaysEntry(_Strict):
     """``[grace_days]``: by frequency."""
 
     daily: Annotated[int, Field(ge=0, le=366)]
@@ -148,19 +149,19 @@ class GraceEntry(_Strict):
     yearly: Annotated[int, Field(ge=0, le=732)]
 
 
-class ThresholdFile(_Strict):
+class QualityThresholdFile(_Strict):
     """``thresholds.toml``."""
 
     format: Literal["shulab-quality-thresholds/1"]
-    weights: DimensionWeights
+    weights: DimensionWeightsEntry
     check_weights: dict[Code, Weight] = {}
-    scores: ScoreEntry
-    grace_days: GraceEntry
-    ranges: RangeEntry
-    limits: dict[LimitName, LimitEntry]
+    scores: ScoreLimitEntry
+    grace_days: GraceDaysEntry
+    ranges: ValueRangeEntry
+    limits: dict[LimitName, CheckLimitEntry]
 
     @model_validator(mode="after")
-    def _every_kind_has_limits(self) -> ThresholdFile:
+    def _every_kind_has_limits(self) -> QualityThresholdFile:
         named = {name.partition(":")[0] for name in self.limits}
         missing = set(CHECK_KINDS) - set(self.limits)
         if missing or not named <= set(CHECK_KINDS) or not set(self.check_weights) <= set(CHECK_KINDS):

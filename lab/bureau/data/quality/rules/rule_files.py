@@ -18,7 +18,7 @@ import rfc8785
 from pydantic import TypeAdapter, ValidationError
 
 from lab.bureau.configuration.home import BureauHome
-from lab.bureau.data.quality.rules.file_schema import RuleFile, ThresholdFile
+from lab.bureau.data.quality.rules.file_schema import QualityRuleFile, QualityThresholdFile
 from lab.bureau.data.quality.rules.rule_definition import QualityRules
 from lab.bureau.data.quality.rules.sql_guard import check_condition, check_query
 from lab.disk.private_files import write_private
@@ -68,8 +68,8 @@ def write_default_rules(folder: Path) -> list[Path]:
 
 def _parse(rules: bytes, thresholds: bytes, names: tuple[str, str]) -> QualityRules:
     rule_values, threshold_values = _load(rules, names[0]), _load(thresholds, names[1])
-    rule_file = _fit(TypeAdapter(RuleFile), rule_values, names[0])
-    threshold_file = _fit(TypeAdapter(ThresholdFile), threshold_values, names[1])
+    rule_file = _fit(TypeAdapter(QualityRuleFile), rule_values, names[0])
+    threshold_file = _fit(TypeAdapter(QualityThresholdFile), threshold_values, names[1])
     stated = {"checks": CHECKS_VERSION, "rules": _plain(rule_values), "thresholds": _plain(threshold_values)}
     made = QualityRules(
         tables=tuple(one.as_table() for one in rule_file.tables),

@@ -57,9 +57,7 @@ def upgrade() -> None:
         sa.Column("case_id", sa.String(length=32), nullable=False),
         sa.Column("register", sa.String(length=64), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["case_id"], ["repair_cases.id"], name=op.f("fk_superseded_versions_case_id")
-        ),
+        sa.ForeignKeyConstraint(["case_id"], ["repair_cases.id"], name=op.f("fk_superseded_versions_case_id")),
         sa.PrimaryKeyConstraint("case_id", "register", "version", name=op.f("pk_superseded_versions")),
     )
     op.create_index(op.f("ix_superseded_versions_register"), "superseded_versions", ["register"])

@@ -119,6 +119,19 @@ def test_a_record_that_comes_twice_in_a_delivery_is_refused(records: RecordStore
         deliver(records, TAX, JUNE, tax(("a", APRIL, 1.0), ("a", APRIL, 2.0)))
 
 
+@pytest.mark.parametrize(("kind", "found"), [("imported", "held already"), ("corrected", "not"), ("deleted", "not")])
+def test_an_operation_that_does_not_fit_what_is_held_is_refused(
+    records: RecordStore, store: Database, kind: str, found: str
+) -> None:
+    held = deliver(records, TAX, MAY, tax(("a", APRIL, 1.0), ("b", APRIL, 1.0)))
+    held = deliver(records, TAX, MAY, tax(("b", APRIL, 1.0)), "deleted")
+    wrong = tax(("a", APRIL, 2.0)) if kind == "imported" else tax(("b", APRIL, 2.0))
+    with pytest.raises(Conflict, match=f"1 of 1 are {found}"):
+        deliver(records, TAX, MAY, wrong, kind)
+    with store.begin_read() as session:
+        assert records.head(session) == held
+
+
 def test_head_and_ledger_agree_and_a_changed_head_or_file_is_found(records: RecordStore, store: Database) -> None:
     first = deliver(records, TAX, MAY, tax(("a", APRIL, 1.0)))
     second = deliver(records, COURTS, JUNE, courts())

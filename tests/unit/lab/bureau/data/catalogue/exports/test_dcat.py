@@ -102,11 +102,11 @@ BREACHES: dict[str, Callable[[Document], object]] = {
     "no retention": lambda d: _column(d, "status").pop("shulab:retention"),
     "no mark of personal information": lambda d: _column(d, "status").pop("shulab:personal"),
     "an unknown form": lambda d: _column(d, "status").update({"shulab:releaseForm": ["post-card"]}),
-    "a code without words": lambda d: (
-        _column(d, "status")["shulab:codeList"]["skos:hasTopConcept"][0].pop("skos:prefLabel")
+    "a code without words": lambda d: _column(d, "status")["shulab:codeList"]["skos:hasTopConcept"][0].pop(
+        "skos:prefLabel"
     ),
-    "a personal item as input of a model": lambda d: (
-        _column(d, "legal_representative").update({"shulab:releaseForm": ["verification", "model-input"]})
+    "a personal item as input of a model": lambda d: _column(d, "legal_representative").update(
+        {"shulab:releaseForm": ["verification", "model-input"]}
     ),
     "a forbidden item in a portrait": lambda d: _column(d, "status").update({"shulab:creditUse": "forbidden"}),
 }

@@ -1,0 +1,1 @@
+"""Notices of credit repair: a letter for each penalty."""

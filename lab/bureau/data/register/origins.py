@@ -1,0 +1,37 @@
+"""What a register version that was published from features comes from, as the store knows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from lab.bureau.data.features.lineage import ColumnLineage, load_lineage
+from lab.bureau.store.tables import RegisterOriginRow
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterOrigin:
+    """The day, the hashes of what the version was computed from, and the lineage of each column."""
+
+    day: str
+    manifest_sha256: str
+    catalogue_sha256: str
+    features_sha256: str
+    left_out_sha256: str
+    columns: tuple[ColumnLineage, ...]
+
+
+def find_origin(session: Session, register: str, version: int) -> RegisterOrigin | None:
+    """What a version comes from; None for one that was imported from a file."""
+    row = session.get(RegisterOriginRow, (register, version))
+    if row is None:
+        return None
+    return RegisterOrigin(
+        row.day,
+        row.manifest_sha256,
+        row.catalogue_sha256,
+        row.features_sha256,
+        row.left_out_sha256,
+        load_lineage(row.lineage),
+    )

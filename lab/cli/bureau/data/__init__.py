@@ -1,0 +1,1 @@
+"""Commands on the bureau's machine for its data: the catalogue, credit repair, yearly disclosure."""

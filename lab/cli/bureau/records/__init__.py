@@ -1,0 +1,1 @@
+"""``lab bureau records``, ``enterprise``, ``mapping``, ``legacy-codes``: what departments deliver, and what is held."""

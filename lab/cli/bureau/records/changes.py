@@ -1,0 +1,63 @@
+"""``lab bureau records correct`` and ``delete``: operations of their own, with who and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lab.bureau.bureau import Bureau
+from lab.bureau.configuration.home import default_folder
+from lab.bureau.data.ingestion import Delivery, DeliveryReader
+from lab.bureau.data.ingestion.judging import Operation
+from lab.bureau.data.ingestion.mapping import read_mapping
+from lab.bureau.data.records import RecordStore
+from lab.cli.bureau.records.actors import ByOption, find_actor
+from lab.cli.bureau.records.delivery_report import show_deliveries, total_facts
+from lab.cli.bureau.records.import_records import ReceivedOption, local_day
+from lab.cli.terminal.command_options import take_options
+from lab.cli.terminal.option_types import BureauHomeOption, JsonOption
+from lab.cli.terminal.output import CommandOutput
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordChangeOptions:
+    """Options of ``lab bureau records correct`` and ``delete``."""
+
+    file: Annotated[Path, typer.Argument(help="记录 A table of the records: at least the code and the key items.")]
+    mapping: Annotated[Path, typer.Option(metavar="TOML", help="映射文件 Which column holds which item.")]
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="原因 Why; kept in the ledger, so without any code.")]
+    received: ReceivedOption = None
+    by: ByOption = ""
+    home: BureauHomeOption = None
+    as_json: JsonOption = False
+
+
+@take_options(RecordChangeOptions)
+def correct(options: RecordChangeOptions) -> None:
+    """更正记录 Correct records that are held; what the file's mapping does not read stays as it is.
+
+    没有的记录、同一文件中相互矛盾的更正一律搁置。 A record that never was, and corrections of one file that contradict
+    each other, are set aside. What was known before stays known as of its day.
+    """
+    _change(options, "correct")
+
+
+@take_options(RecordChangeOptions)
+def delete(options: RecordChangeOptions) -> None:
+    """删除记录 Delete records that are held, from today on; what was known before stays known as of its day."""
+    _change(options, "delete")
+
+
+def _change(options: RecordChangeOptions, operation: Operation) -> None:
+    out = CommandOutput(options.as_json)
+    mapping, day = read_mapping(options.mapping), local_day(options.received)
+    with Bureau.open(options.home or default_folder()) as bureau:
+        by = find_actor(bureau, options.by)
+        reader = DeliveryReader(bureau.home, bureau.store, RecordStore(bureau.home, bureau.store, bureau.keys))
+        delivery = Delivery(options.file, mapping, day, operation, options.reason, by)
+        result = reader.read(delivery, out.progress)
+    show_deliveries(out, [result])
+    out.print_result(total_facts([result]))

@@ -1,0 +1,1 @@
+"""Commands on registers that are made from records: features, publication, quality."""

@@ -1,0 +1,1 @@
+"""``lab request``: an organisation asks a bureau for data."""
