@@ -21,7 +21,7 @@ from lab.bureau.data.quality.assessment.record_checks import (
 )
 from lab.bureau.data.quality.rules import QualityRules, current_rules
 from lab.bureau.data.records import Manifest, RecordStore, open_records
-from lab.bureau.ledger import record
+from lab.bureau.ledger import Fact, record
 from lab.bureau.store import Database
 from lab.terms.errors import InvalidInput, NotFound
 
@@ -58,7 +58,12 @@ def list_faults(
         orient="row",
     )
     with store.begin() as session:
-        facts = {"check": name, "manifest": manifest.sha256, "rules": rules.sha256, "records": len(found)}
+        facts: dict[str, Fact] = {
+            "check": name,
+            "manifest": manifest.sha256,
+            "rules": rules.sha256,
+            "records": len(found),
+        }
         record(session, "quality.faults-listed", None, facts, by=by)
     return found
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,7 @@ def write_default_rules(folder: Path) -> list[Path]:
     return written
 
 
+@lru_cache(maxsize=8)
 def _parse(rules: bytes, thresholds: bytes, names: tuple[str, str]) -> QualityRules:
     rule_values, threshold_values = _load(rules, names[0]), _load(thresholds, names[1])
     rule_file = _fit(TypeAdapter(QualityRuleFile), rule_values, names[0])
