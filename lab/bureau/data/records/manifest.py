@@ -9,12 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import date
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
-
-import rfc8785
 
 MANIFEST_FORMAT = "shulab-records/1"
 _DATES = ("known_on", "held_first", "held_last")
@@ -48,13 +46,14 @@ class Segment:
 
     def as_dict(self) -> dict[str, Any]:
         """The row of the manifest; dates are ISO text."""
-        found = asdict(self) | {name: getattr(self, name).isoformat() for name in _DATES}
+        found = {one.name: getattr(self, one.name) for one in fields(self)}
+        found |= {name: found[name].isoformat() for name in _DATES}
         return found | {"operations": list(self.operations)}
 
     @property
     def row_sha256(self) -> str:
         """The hash of this row of the manifest, which the ledger entry names that added it."""
-        return hashlib.sha256(rfc8785.dumps(self.as_dict())).hexdigest()
+        return hashlib.sha256(_canonical_row(self)).hexdigest()
 
     @property
     def files(self) -> dict[str, str]:
@@ -74,7 +73,8 @@ class Manifest:
     @cached_property
     def content(self) -> bytes:
         """The canonical JSON (RFC 8785) that is stored and hashed."""
-        return rfc8785.dumps({"format": MANIFEST_FORMAT, "segments": [one.as_dict() for one in self.segments]})
+        rows = b",".join(_canonical_row(one) for one in self.segments)
+        return f'{{"format":"{MANIFEST_FORMAT}","segments":['.encode() + rows + b"]}"
 
     @cached_property
     def sha256(self) -> str:
@@ -111,6 +111,13 @@ def parse_manifest(content: bytes) -> Manifest:
     if manifest.content != content:
         raise ValueError("not in canonical form")
     return manifest
+
+
+@lru_cache(maxsize=16_384)
+def _canonical_row(segment: Segment) -> bytes:
+    """RFC 8785 of a row. It has texts, whole numbers and lists, of which the standard library writes that form; each
+    import writes all rows again, so they are kept."""
+    return json.dumps(segment.as_dict(), ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 
 def _segment(found: Mapping[str, Any]) -> Segment:
