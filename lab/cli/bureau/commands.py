@@ -19,6 +19,7 @@ from lab.cli.bureau import jobs as bureau_jobs
 from lab.cli.bureau import register as bureau_register
 from lab.cli.bureau.accounts import FirstAccountsOption, account, add_account, parse_first_accounts
 from lab.cli.bureau.card import card
+from lab.cli.bureau.data import disclosure
 from lab.cli.bureau.data.catalogue import catalogue
 from lab.cli.bureau.data.repair import repair
 from lab.cli.bureau.records.enterprise import enterprise
@@ -40,6 +41,7 @@ app = typer.Typer(
 
 
 app.add_typer(repair, name="repair")
+app.add_typer(disclosure.app, name="disclosure")
 
 
 @app.callback()

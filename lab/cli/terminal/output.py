@@ -56,6 +56,7 @@ STAGE_LABELS: dict[str, str] = {
     "evaluate": "登记求值 evaluate register",
     "pseudonyms": "更换假名 rename enterprises",
     "seal": "封存密钥 seal",
+    "count-records": "清点记录 count records",
     "digests": "核对摘要 digests (MB)",
     "train": "训练模型 train",
     "measure": "测量本机 measure",

@@ -92,7 +92,7 @@ def _jobs(session: Session, versions: Sequence[RegisterVersionRef], pseudonym: s
             if (batch.register, batch.register_version) not in superseded:
                 later[batch.contract_id] = batch.charged_at  # in the order of time: the last one stays
     named = select(ContractRow.id, BankRow.name).join(BankRow, BankRow.id == ContractRow.bank_id)
-    banks = dict(session.execute(named).tuples().all())
+    banks = {row[0]: row[1] for row in session.execute(named)}
     found: dict[tuple[str, str, str, int], TouchedJob] = {}
     for batch in batches:
         contract, at = batch.contract_id, batch.charged_at

@@ -14,6 +14,8 @@ from datetime import date
 from functools import cached_property, lru_cache
 from typing import Any
 
+import rfc8785
+
 MANIFEST_FORMAT = "shulab-records/1"
 _DATES = ("known_on", "held_first", "held_last")
 _HASH_DIGITS = 64
@@ -46,7 +48,7 @@ class Segment:
 
     def as_dict(self) -> dict[str, Any]:
         """The row of the manifest; dates are ISO text."""
-        found = {one.name: getattr(self, one.name) for one in fields(self)}
+        found = {name: getattr(self, name) for name in _MEMBERS}
         found |= {name: found[name].isoformat() for name in _DATES}
         return found | {"operations": list(self.operations)}
 
@@ -64,6 +66,14 @@ class Segment:
         return found
 
 
+_MEMBERS = tuple(one.name for one in fields(Segment))
+
+
+@lru_cache(maxsize=20_000)
+def _canonical_row(segment: Segment) -> bytes:
+    return rfc8785.dumps(segment.as_dict())
+
+
 @dataclass(frozen=True)
 class Manifest:
     """All segments, oldest first."""
@@ -73,8 +83,10 @@ class Manifest:
     @cached_property
     def content(self) -> bytes:
         """The canonical JSON (RFC 8785) that is stored and hashed."""
+        # RFC 8785 writes no blanks and sorts members, so the rows of earlier manifests are put together as they are:
+        # a manifest of thousands of segments is written again with every delivery.
         rows = b",".join(_canonical_row(one) for one in self.segments)
-        return f'{{"format":"{MANIFEST_FORMAT}","segments":['.encode() + rows + b"]}"
+        return b'{"format":' + rfc8785.dumps(MANIFEST_FORMAT) + b',"segments":[' + rows + b"]}"
 
     @cached_property
     def sha256(self) -> str:
@@ -111,13 +123,6 @@ def parse_manifest(content: bytes) -> Manifest:
     if manifest.content != content:
         raise ValueError("not in canonical form")
     return manifest
-
-
-@lru_cache(maxsize=16_384)
-def _canonical_row(segment: Segment) -> bytes:
-    """RFC 8785 of a row. It has texts, whole numbers and lists, of which the standard library writes that form; each
-    import writes all rows again, so they are kept."""
-    return json.dumps(segment.as_dict(), ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 
 def _segment(found: Mapping[str, Any]) -> Segment:
