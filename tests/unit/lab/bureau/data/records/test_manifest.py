@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 import rfc8785
 
 from lab.bureau.data.records import Manifest
-from lab.bureau.data.records.manifest import parse_manifest
+from lab.bureau.data.records.manifest import MANIFEST_FORMAT, parse_manifest
 
 PAGE = Path(__file__).resolve().parents[6] / "docs" / "formats" / "records.md"
 
@@ -27,6 +28,8 @@ def test_the_example_of_the_page_is_a_manifest() -> None:
     manifest = parse_manifest(rfc8785.dumps(example()))
     assert (manifest.rows, manifest.known_on) == (37_012, date(2026, 4, 10))
     assert parse_manifest(manifest.content) == manifest
+    odd = replace(manifest.segments[0], source='税 "\\\x01\x7f\u2028😀.csv')
+    assert Manifest((odd,)).content == rfc8785.dumps({"format": MANIFEST_FORMAT, "segments": [odd.as_dict()]})
     assert manifest.as_of(date(2026, 4, 9)) == Manifest()
 
 
