@@ -101,6 +101,7 @@ class QualityRuleFile(_StrictEntry):
     tables: tuple[JoinedTableEntry, ...] = ()
     rules: tuple[QualityRuleEntry, ...] = ()
     expected: dict[ItemCode, Condition] = {}
+    due_from: dict[Slug, Condition] = {}
     may_be_future: tuple[ItemCode, ...] = ()
     may_be_negative: tuple[ItemCode, ...] = ()
 
