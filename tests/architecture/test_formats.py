@@ -22,6 +22,7 @@ from lab.bureau.data.catalogue import describe_columns, read_catalogue, read_dic
 from lab.bureau.data.catalogue.definition.forms import DomainTable, ItemTable
 from lab.bureau.data.consents.row_validation import ConsentRejectionReason
 from lab.bureau.data.consents.row_validation import validate_rows as validate_consents
+from lab.bureau.data.quality.rules import read_rules
 from lab.bureau.data.register.row_validation import validate_rows
 from lab.tables.code_list import read_code_list
 from lab.tables.table_reader import read_table
@@ -88,6 +89,17 @@ def catalogue(path: Path) -> None:
         (folder / file).write_text(EXAMPLES[name], encoding="utf-8")
     found = read_catalogue(folder)
     assert found.item("tax.sales_band").grade is SensitivityGrade.INTERNAL
+
+
+def quality(path: Path) -> None:
+    """The two rule files of the page, read as a bureau's own."""
+    folder = path.parent / "own"
+    folder.mkdir()
+    for name, file in (("quality rules", "rules.toml"), ("quality thresholds", "thresholds.toml")):
+        (folder / file).write_text(EXAMPLES[name], encoding="utf-8")
+    found = read_rules(folder)
+    assert [rule.code for rule in found.rules] == ["tax-after-strike-off"]
+    assert found.thresholds.limits_of("required-missing", "tax", "sales").block_above == 0.05
 
 
 def consents(path: Path) -> None:
@@ -199,6 +211,8 @@ READERS: dict[str, Callable[[Path], object]] = {
     "dictionary": dictionary,
     "catalogue index": catalogue,
     "catalogue domain": catalogue,
+    "quality rules": quality,
+    "quality thresholds": quality,
     "consents": consents,
     "plan": plan,
     "bank card": read_party_card,
