@@ -34,7 +34,7 @@ from lab.transport.tls_files import check_tls_files
 from sandbox.api import openapi
 from sandbox.api.banks import batches, contracts, jobs, matching, offers, scoring
 from sandbox.api.people import accounts, bank_keys, consents, contracts_admin, openid_sign_in, sign_in
-from sandbox.api.people.data import catalogue, repairs
+from sandbox.api.people.data import catalogue, enterprises, repairs
 from sandbox.api.people.data import meters as meter_routes
 from sandbox.api.people.data import requests as request_routes
 from sandbox.api.public import bureau_card as bureau_routes
@@ -125,6 +125,7 @@ _ROUTE_MODULES = (
     ledger,
     contracts_admin,
     consents,
+    enterprises,
     request_routes,
     meter_routes,
     repairs,

@@ -18,7 +18,8 @@ from lab.bank.runs.metadata import read_run_metadata
 from lab.bank.runs.results import RowStatus, match_table
 from lab.bank.runs.store import read_finished_run
 from lab.bureau.configuration import home as bureau_home
-from lab.bureau.data.catalogue import default_catalogue, describe_columns, read_dictionary
+from lab.bureau.data.catalogue import default_catalogue, describe_columns, read_catalogue, read_dictionary
+from lab.bureau.data.catalogue.definition.forms import DomainTable, ItemTable
 from lab.bureau.data.consents.row_validation import ConsentRejectionReason
 from lab.bureau.data.consents.row_validation import validate_rows as validate_consents
 from lab.bureau.data.credit_repair.rules.files import check_against_catalogue, read_rules
@@ -89,6 +90,16 @@ def holidays(path: Path) -> None:
 def dictionary(path: Path) -> None:
     items = describe_columns("main", ["lawsuits_defendant_3y", "tax_credit_rating"], read_dictionary(path))
     assert all(item.described and parse_grade(item.grade) is SensitivityGrade.INTERNAL for item in items)
+
+
+def catalogue(path: Path) -> None:
+    """The index and the domain of the page are one catalogue, whichever of them is asked about."""
+    folder = path.parent / "own"
+    folder.mkdir()
+    for name, file in (("catalogue index", "catalogue.toml"), ("catalogue domain", "tax.toml")):
+        (folder / file).write_text(EXAMPLES[name], encoding="utf-8")
+    found = read_catalogue(folder)
+    assert found.item("tax.sales_band").grade is SensitivityGrade.INTERNAL
 
 
 def consents(path: Path) -> None:
@@ -198,6 +209,8 @@ READERS: dict[str, Callable[[Path], object]] = {
     "pilot": pilot,
     "codes": codes,
     "dictionary": dictionary,
+    "catalogue index": catalogue,
+    "catalogue domain": catalogue,
     "consents": consents,
     "repair rules": repair_rules,
     "holidays": holidays,
@@ -260,6 +273,8 @@ LISTS: dict[str, list[str]] = {
     "dimensions": [dimension.code for dimension in DIMENSIONS],
     "grades": [grade.value for grade in SensitivityGrade],
     "domains": list(DOMAINS),
+    "catalogue domain": list(DomainTable.model_fields),
+    "catalogue item": list(ItemTable.model_fields),
     "statuses": [status.value for status in RowStatus],
     "bureau": list(settings_of(bureau_home).model_fields),
     "service": list(settings_of(service).model_fields),

@@ -19,7 +19,7 @@ DRAW = {
     "lab/cli/terminal/text_table.py",
     "lab/bank/portraits/pages/terminal_portrait.py",
     "lab/simulation/trial/terminal_summary.py",
-    "lab/simulation/demo.py",
+    "lab/simulation/demo/results.py",
 }
 """The modules that import ``rich``; only the first has a console."""
 MARKS_SAFE = {

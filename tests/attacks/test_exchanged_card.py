@@ -23,7 +23,7 @@ from lab.bank.contract.agreement import _check_fingerprint
 from lab.bureau.contracts import banks
 from lab.bureau.store.tables import BankKeyRow, LedgerEntryRow
 from lab.cli.officer.drafts import confirm_bank_fingerprint
-from lab.cli.terminal.fingerprint_prompt import prompt_fingerprint
+from lab.cli.terminal.prompts.fingerprint_prompt import prompt_fingerprint
 from lab.terms.contract.draft_options import DraftOptions
 from lab.terms.errors import InvalidInput, NotAuthentic, ShulabError
 from lab.terms.keys.party import Party

@@ -96,6 +96,10 @@ PEOPLE = (
     "GET /v1/catalogue/entries/{code}",
     "GET /v1/catalogue/comparison",
     "GET /v1/catalogue/export",
+    "GET /v1/repairs",
+    "POST /v1/repairs",
+    "GET /v1/repairs/{case}",
+    "POST /v1/repairs/{case}/decision",
 )
 FRAMES = (
     "POST /v1/contracts/{contract_id}/matching",

@@ -36,6 +36,7 @@ OWN = {"GET /v1/me", "POST /v1/sign-out", "POST /v1/me/password"}
 """What whoever has signed in may do, whatever their roles."""
 ABLE = {"accounts": Role.ADMINISTRATOR, "banks": Role.ADMINISTRATOR, "audit": Role.AUDITOR, "consents": Role.STEWARD}
 ABLE |= {"repairs": Role.STEWARD}
+ABLE |= {"enterprises": Role.STEWARD}
 FITTING, UNFITTING = schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE
 
 

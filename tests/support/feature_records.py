@@ -89,8 +89,8 @@ def memory_views(catalogue: Catalogue, records: Mapping[str, Sequence[Row]], day
             [row["enterprise"], row[domain.held_from], None, *(row.get(item.name) for item in items)] for row in rows
         ]
         if values:
-            marks = ", ".join("?" * len(values[0]))
-            connection.executemany(f'INSERT INTO "{domain.code}" VALUES ({marks})', values)
+            marks = ", ".join(["(" + ", ".join("?" * len(values[0])) + ")"] * len(values))
+            connection.execute(f'INSERT INTO "{domain.code}" VALUES {marks}', [one for row in values for one in row])
     return connection
 
 

@@ -96,6 +96,9 @@ class BureauSettings(FileSettings):
     """Free room on the folder's disk below which there is an alarm, in MiB; 0: no alarm."""
     disk_reserve_mib: Annotated[int, Field(ge=0, le=2**30)] = 256
     """Free room below which the bureau accepts nothing new, so that what is charged can be answered; 0: no reserve."""
+    records_url: Annotated[str, Field(pattern=r"^(s3://[a-z0-9][a-z0-9.-]{1,62}(/[A-Za-z0-9._-]+)*)?$")] = ""
+    """Where records of enterprises are kept: ``s3://BUCKET/PREFIX`` (extra [s3]; endpoint and credentials from the
+    environment, as ``AWS_ENDPOINT_URL_S3`` and ``AWS_ACCESS_KEY_ID``); empty: in the folder."""
     cluster: str = ""
     """A Dask scheduler's address; then registers and blinded identifiers are evaluated there."""
     worker_memory_mib: Annotated[int, Field(ge=512)] = 8192

@@ -47,6 +47,8 @@ class Permission(StrEnum):
     MANAGE_CONSENTS = "keep consents"
     READ_REPAIRS = "read cases of credit repair"
     MANAGE_REPAIRS = "keep cases of credit repair"
+    READ_RECORDS = "read an enterprise's records"
+    READ_PERSONAL_ITEMS = "read personal items of an enterprise's records"
     READ_CATALOGUE = "read the catalogue"
     READ_LEDGER = "read the ledger"
     READ_INQUIRIES = "read an enterprise's inquiries"
@@ -71,6 +73,7 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
         {
             *(P.READ_CONTRACTS, P.READ_BANKS, P.READ_CONSENTS, P.MANAGE_CONSENTS),
             *(P.READ_REQUESTS, P.ANSWER_REQUESTS),
+            *(P.READ_RECORDS, P.READ_PERSONAL_ITEMS),
             *(P.READ_REPAIRS, P.MANAGE_REPAIRS, P.READ_CATALOGUE),
         }
     ),

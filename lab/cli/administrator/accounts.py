@@ -11,7 +11,7 @@ import typer
 from lab.cli.terminal.command_options import take_options
 from lab.cli.terminal.option_types import JsonOption, RoleOption, ServiceOptions, SessionFileOption
 from lab.cli.terminal.output import CommandOutput
-from lab.cli.terminal.password_prompt import read_password
+from lab.cli.terminal.prompts.password_prompt import read_password
 from lab.sdk.client import ServiceClient
 from lab.sdk.pages import get_all
 from lab.terms.errors import InvalidInput

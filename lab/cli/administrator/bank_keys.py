@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from lab.cli.terminal.fingerprint_prompt import prompt_fingerprint
 from lab.cli.terminal.option_types import JsonOption, SessionFileOption
 from lab.cli.terminal.output import CommandOutput
+from lab.cli.terminal.prompts.fingerprint_prompt import prompt_fingerprint
 from lab.sdk.client import ServiceClient
 from lab.sdk.pages import get_all
 from lab.terms.errors import InvalidInput

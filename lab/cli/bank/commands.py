@@ -12,6 +12,7 @@ from lab.bank.home import BankHome, default_home
 from lab.cli.bank import backups
 from lab.cli.bank.contracts import contract, sign
 from lab.cli.bank.match import count, match
+from lab.cli.bank.meter import meter
 from lab.cli.bank.options import (
     BankHomeOption,
     JsonOption,
@@ -93,6 +94,7 @@ def card(
 
 app.command()(sign)
 app.command()(contract)
+app.command()(meter)
 app.command()(plan)
 app.command()(match)
 app.command()(count)

@@ -11,9 +11,9 @@ import typer
 from lab.bank.home import BankHome
 from lab.cli.bank.options import BureauOptions, open_keys, pinned_url
 from lab.cli.terminal.command_options import take_options
-from lab.cli.terminal.fingerprint_prompt import prompt_fingerprint
 from lab.cli.terminal.option_types import DespiteWarningsOption
 from lab.cli.terminal.output import CommandOutput
+from lab.cli.terminal.prompts.fingerprint_prompt import prompt_fingerprint
 from lab.terms.contract.document import Contract, SignedContract
 from lab.terms.contract.name_warnings import NameWarning, find_name_warnings, warnings_as_dicts
 from lab.terms.errors import InvalidInput, Unreachable

@@ -11,7 +11,7 @@ import typer
 from lab.bank.connection.client import BureauClient
 from lab.bank.home import BankHome, default_home
 from lab.bank.keys import BankKeys
-from lab.cli.terminal.password_prompt import read_secret
+from lab.cli.terminal.prompts.password_prompt import read_secret
 from lab.terms.contract.document import SignedContract
 from lab.terms.errors import InvalidInput
 from lab.transport.proxy.network_settings import read_network_settings

@@ -19,8 +19,10 @@ from lab.cli.bureau import jobs as bureau_jobs
 from lab.cli.bureau import register as bureau_register
 from lab.cli.bureau.accounts import FirstAccountsOption, account, add_account, parse_first_accounts
 from lab.cli.bureau.card import card
+from lab.cli.bureau.data import disclosure
 from lab.cli.bureau.data.catalogue import catalogue
 from lab.cli.bureau.data.repair import repair
+from lab.cli.bureau.records.enterprise import enterprise
 from lab.cli.bureau.records.group import legacy_codes, mapping, records
 from lab.cli.bureau.registers import features as bureau_features
 from lab.cli.bureau.registers import publication as register_publication
@@ -39,6 +41,7 @@ app = typer.Typer(
 
 
 app.add_typer(repair, name="repair")
+app.add_typer(disclosure.app, name="disclosure")
 
 
 @app.callback()
@@ -264,6 +267,7 @@ for command in (
     backups.restore,
     backups.upgrade,
     backups.backup_key,
+    enterprise,
 ):
     app.command(command.__name__.replace("_", "-"))(command)
 

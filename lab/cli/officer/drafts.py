@@ -13,9 +13,9 @@ from lab.cli.officer.draft_options import ClauseOptions, WitnessOptions, parse_d
 from lab.cli.officer.sign_in import SignInOptions, open_client
 from lab.cli.officer.views import show_warnings
 from lab.cli.terminal.command_options import take_options
-from lab.cli.terminal.fingerprint_prompt import prompt_fingerprint
 from lab.cli.terminal.option_types import JsonOption, SessionFileOption
 from lab.cli.terminal.output import CommandOutput
+from lab.cli.terminal.prompts.fingerprint_prompt import prompt_fingerprint
 from lab.sdk.client import ServiceClient
 from lab.sdk.pages import get_all
 from lab.terms.contract.draft_options import DraftOptions

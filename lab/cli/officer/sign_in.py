@@ -10,7 +10,7 @@ import typer
 
 from lab.cli.terminal.option_types import ServiceOptions
 from lab.cli.terminal.output import CommandOutput
-from lab.cli.terminal.password_prompt import read_password
+from lab.cli.terminal.prompts.password_prompt import read_password
 from lab.sdk.client import ServiceClient
 from lab.sdk.session_file import SavedSession, default_session_file
 from lab.terms.errors import InvalidInput, NotAuthentic

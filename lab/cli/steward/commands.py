@@ -12,6 +12,7 @@ import typer
 
 from lab.cli.steward import requests
 from lab.cli.steward.catalogue import catalogue
+from lab.cli.steward.enterprise import enterprise
 from lab.cli.steward.repair import objection, repair
 from lab.cli.terminal.command_options import take_options
 from lab.cli.terminal.option_types import JsonOption, ServiceOptions, SessionFileOption
@@ -35,6 +36,7 @@ consent = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="企业授权 Consents: import, withdraw, count, show."
 )
 app.add_typer(consent, name="consent")
+app.command()(enterprise)
 app.add_typer(requests.app, name="request")
 app.add_typer(repair, name="repair")
 app.add_typer(objection, name="objection")

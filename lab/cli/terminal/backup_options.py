@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lab.cli.terminal.output import CommandOutput
-from lab.cli.terminal.password_prompt import read_secret
+from lab.cli.terminal.prompts.password_prompt import read_secret
 from lab.terms.errors import Conflict, InvalidInput, NotAllowed, NotFound
 
 if TYPE_CHECKING:

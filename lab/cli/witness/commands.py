@@ -9,7 +9,7 @@ import typer
 
 from lab.cli.terminal.option_types import JsonOption
 from lab.cli.terminal.output import CommandOutput
-from lab.cli.terminal.password_prompt import read_secret
+from lab.cli.terminal.prompts.password_prompt import read_secret
 from lab.terms.errors import InvalidInput
 from lab.terms.keys.fingerprint import check_fingerprint
 from lab.terms.keys.party import Party

@@ -1,4 +1,4 @@
-"""Consents of the enterprises in a made-up register, and their import by a steward, for contracts that require consent.
+"""Consents of made-up enterprises, and their import by a steward, for contracts that require consent.
 
 Most enterprises have agreed, some have not, and some consents are for another purpose or begin next year. The file
 contains all of them; only enterprises with a valid consent are matched.
@@ -6,6 +6,7 @@ contains all of them; only enterprises with a valid consent are matched.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,6 @@ import polars as pl
 
 from lab.simulation.local_deployment import LocalDeployment, ServiceProcess
 from lab.simulation.party_steps import StaffMember, create_account_session
-from lab.simulation.synthetic.register import ID, SyntheticRegister
 from lab.tables.spreadsheet_csv import save_csv
 from lab.terms.contract.document import Purpose
 
@@ -25,11 +25,10 @@ STEWARD = StaffMember("steward-a", "数据部 Data", "steward")
 
 
 def make_consents(
-    synthetic: SyntheticRegister, bank: str, purpose: Purpose, *, today: date | None = None
+    codes: Sequence[str], bank: str, purpose: Purpose, *, seed: int, today: date | None = None
 ) -> pl.DataFrame:
     """Make the enterprises' consents to ``bank``, with the columns of a consent file; the evidence is made up too."""
-    rng = np.random.default_rng([synthetic.seed, 4])
-    codes = synthetic.register[ID].to_list()
+    rng = np.random.default_rng([seed, 4])
     day = today or datetime.now(UTC).date()
     drawn = rng.random(len(codes))
     other = next(one for one in Purpose if one is not purpose)

@@ -65,7 +65,7 @@ class OpeningType(StrEnum):
     NOT_OPEN = "not-open"
 
 
-class ReleaseForm(StrEnum):
+class ItemReleaseForm(StrEnum):
     """In which form an item may leave the bureau."""
 
     RECORD = "record"
@@ -114,7 +114,7 @@ class Item:
     personal: bool = False
     sharing: SharingType = SharingType.CONDITIONAL
     opening: OpeningType = OpeningType.NOT_OPEN
-    release_forms: frozenset[ReleaseForm] = frozenset()
+    release_forms: frozenset[ItemReleaseForm] = frozenset()
     legal_basis: str = ""
     retention_years: int = 5
     credit_use: CreditUse = CreditUse.ALLOWED

@@ -15,13 +15,13 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from lab.bureau.data.catalogue.item_definition import Catalogue, CreditUse, Item, ReleaseForm
+from lab.bureau.data.catalogue.item_definition import Catalogue, CreditUse, Item, ItemReleaseForm
 from lab.terms.errors import InvalidInput, NotAllowed
 from lab.terms.text.bilingual import BilingualText
 from lab.terms.text.known_names import describe_unknown_names
 
 _RULES_FILE = "natural_person_rules.toml"
-_LEAVES_BY_SCORING = (ReleaseForm.MODEL_INPUT, ReleaseForm.PORTRAIT)
+_LEAVES_BY_SCORING = (ItemReleaseForm.MODEL_INPUT, ItemReleaseForm.PORTRAIT)
 
 
 @dataclass(frozen=True, slots=True)

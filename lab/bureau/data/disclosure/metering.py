@@ -29,16 +29,22 @@ _CHUNK = 5_000
 
 
 @dataclass(slots=True)
-class _UsageCounter:
-    """The counts of one contract so far, as its entries are read in order."""
+class ContractUse:
+    """What was delivered under one contract, as its entries are read in order.
+
+    ``counts``: units by month, version and unit; ``calls``: answered requests, and jobs, by the same.
+    """
 
     counts: Counter[MeterKey] = field(default_factory=Counter)
+    calls: Counter[MeterKey] = field(default_factory=Counter)
     job_versions: dict[str, int] = field(default_factory=dict)
     answered: set[tuple[object, ...]] = field(default_factory=set)
     in_force: int = 0
     active_since: datetime | None = None
     months: dict[str, int] = field(default_factory=dict)
     """Months in which the contract was active, each with the version that was first in it."""
+    active: set[tuple[str, int]] = field(default_factory=set)
+    """Each month with each version that was active in it."""
 
     def take(self, time: datetime, kind: str, facts: Mapping[str, Any]) -> None:
         """Count one entry."""
@@ -63,6 +69,7 @@ class _UsageCounter:
         if self.active_since is not None:
             for month in _months(self.active_since, time):
                 self.months.setdefault(month, self.in_force)
+                self.active.add((month, self.in_force))
         self.active_since = None
 
     def _add_once(self, time: datetime, key: tuple[object, ...], job: str, unit: PriceUnit, count: int) -> None:
@@ -71,21 +78,21 @@ class _UsageCounter:
             self._add(time, job, unit, count)
 
     def _add(self, time: datetime, job: str, unit: PriceUnit, count: int) -> None:
-        self.counts[MeterKey(f"{time.astimezone(UTC):%Y-%m}", self.job_versions[job], unit)] += count
+        key = MeterKey(f"{time.astimezone(UTC):%Y-%m}", self.job_versions[job], unit)
+        self.counts[key] += count
+        self.calls[key] += 1
 
 
 def meter_contract(session: Session, contract_id: str, now: datetime, month: str | None = None) -> MeterAccount:
     """The account of a contract, of ``month`` (``YYYY-MM``, UTC) or of all; raises ``NotFound``."""
     documents = read_documents(session, contract_id)
-    counts = count_usage(session, contract_id, documents, now)
-    return reckon_account(contract_id, counts, {number: one.prices for number, one in documents.items()}, month)
+    used = count_usage(session, contract_id, documents, now)
+    return reckon_account(contract_id, used.counts, {number: one.prices for number, one in documents.items()}, month)
 
 
-def count_usage(
-    session: Session, contract_id: str, documents: Mapping[int, Contract], now: datetime
-) -> Mapping[MeterKey, int]:
-    """What was delivered under a contract, by month, version and unit."""
-    counter = _UsageCounter()
+def count_usage(session: Session, contract_id: str, documents: Mapping[int, Contract], now: datetime) -> ContractUse:
+    """What was delivered under a contract until now, from its entries."""
+    counter = ContractUse()
     for row in _entries(session, contract_id):
         counter.take(row.time, row.kind, json.loads(row.body)["facts"])
     if counter.active_since is not None:
@@ -93,7 +100,7 @@ def count_usage(
         counter.stop(max(counter.active_since, min(now, expires)))
     for month, version in counter.months.items():
         counter.counts[MeterKey(month, version, PriceUnit.MONTH)] = 1
-    return counter.counts
+    return counter
 
 
 def read_documents(session: Session, contract_id: str) -> dict[int, Contract]:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from lab.bureau.data.catalogue.item_definition import Catalogue, Item, ReleaseForm
+from lab.bureau.data.catalogue.item_definition import Catalogue, Item, ItemReleaseForm
 from lab.bureau.data.catalogue.natural_persons import may_be_weighed
 from lab.bureau.data.features.columns import item_columns, one_record_a_day
 from lab.bureau.data.features.definition import FeatureDefinition, FeatureSet, FeatureType, MissingRule
@@ -46,7 +46,7 @@ class _Entry(_Strict):
     sql: Annotated[str, Field(min_length=1, max_length=8_000)]
     type: Literal["integer", "number", "share", "amount", "yes-no", "code"]
     unit: Annotated[str, Field(max_length=40)] = ""
-    monotonic: Literal[-1, 0, 1]
+    monotonic: Annotated[int, Field(ge=-1, le=1)]
     missing: Literal["zero", "missing"]
     reason: _Reason
 
@@ -141,7 +141,7 @@ def _check_item(feature: str, item: Item, by_code: dict[str, Item]) -> None:
             "a model.",
             next_step="leave the item out",
         )
-    if ReleaseForm.MODEL_INPUT not in item.release_forms:
+    if ItemReleaseForm.MODEL_INPUT not in item.release_forms:
         raise InvalidInput(
             f"Feature {feature} names item {item.code}, which the catalogue does not release as an input of models.",
             next_step="leave the item out, or have a steward allow it in the catalogue",

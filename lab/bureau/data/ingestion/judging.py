@@ -3,7 +3,7 @@
 | operation | not held | held with the same values | held with others | deleted |
 |---|---|---|---|---|
 | add | stored | unchanged | set aside | set aside |
-| correct | set aside | unchanged | stored | stored |
+| correct | set aside | unchanged | stored | stored, as an addition |
 | delete | set aside | stored | stored | unchanged |
 
 Of rows that say the same of one record one counts, the others are repeated. Rows of one file that say different things
@@ -123,7 +123,8 @@ def _stored_column(name: str, domain: Domain, operation: Operation, stated: froz
     if name in ("enterprise", "record"):
         return pl.col(name)
     if name == "operation":
-        return pl.lit(operation).alias(name)
+        again = pl.col("operation") == DELETE  # a correction of a deleted record adds it again
+        return pl.when(again.fill_null(value=False)).then(pl.lit(ADD)).otherwise(pl.lit(operation)).alias(name)
     before = pl.col(f"{name} held").alias(name)
     if operation == ADD:
         return pl.col(name)

@@ -16,6 +16,7 @@ Reading: ``open_records`` (SQL over all of them), ``enterprise_records`` (one en
 
 from lab.bureau.data.records.confined_connection import QueryLimits
 from lab.bureau.data.records.enterprise_lookup import EnterpriseRecords, RecordVersion, enterprise_records
+from lab.bureau.data.records.enterprise_view import EnterpriseLook, EnterpriseViews
 from lab.bureau.data.records.manifest import Manifest, Segment
 from lab.bureau.data.records.record_layout import (
     ADD,
@@ -27,6 +28,7 @@ from lab.bureau.data.records.record_layout import (
     record_schema,
 )
 from lab.bureau.data.records.record_store import RECORD_KINDS, RecordStore
+from lab.bureau.data.records.record_verification import RecordFinding, RecordVerification, verify_records
 from lab.bureau.data.records.record_views import fetch_frame, open_records
 from lab.bureau.data.records.segment_writer import FinishedSegment, SegmentSource, SegmentWriter
 
@@ -36,11 +38,15 @@ __all__ = [
     "DELETE",
     "RECORD_COLUMNS",
     "RECORD_KINDS",
+    "EnterpriseLook",
     "EnterpriseRecords",
+    "EnterpriseViews",
     "FinishedSegment",
     "Manifest",
     "QueryLimits",
+    "RecordFinding",
     "RecordStore",
+    "RecordVerification",
     "RecordVersion",
     "Segment",
     "SegmentSource",
@@ -51,4 +57,5 @@ __all__ = [
     "personal_schema",
     "record_ids",
     "record_schema",
+    "verify_records",
 ]

@@ -15,7 +15,7 @@ from lab.bureau.data.catalogue.item_definition import Catalogue, Domain
 from lab.bureau.data.records.code_filter import may_contain
 from lab.bureau.data.records.confined_connection import QueryLimits, confined_connection
 from lab.bureau.data.records.manifest import Manifest, Segment
-from lab.bureau.data.records.record_layout import DELETE, RECORD_COLUMNS, personal_schema
+from lab.bureau.data.records.record_layout import DELETE, personal_schema
 from lab.bureau.data.records.record_store import RecordStore
 from lab.bureau.data.records.sealed_rows import read_sealed_rows
 from lab.disk.checked_files import DamagedFile
@@ -114,7 +114,8 @@ def enterprise_records(
             if not rows:
                 continue
             opened = _personal_items(records, domain, listed, rows) if personal else {}
-            made = tuple(_versions(domain, listed, rows, opened))
+            shown = [item.name for item in domain.items if personal or not item.personal]
+            made = tuple(_versions(shown, listed, rows, opened))
             versions[domain.code] = made
             if counting := _current(made):
                 current[domain.code] = counting
@@ -130,18 +131,17 @@ def _may_have(records: RecordStore, segment: Segment, code: str) -> bool:
 
 
 def _versions(
-    domain: Domain,
+    shown: Sequence[str],
     segments: Sequence[Segment],
     rows: Sequence[Mapping[str, Any]],
     opened: Mapping[tuple[int, int], Mapping[str, Any]],
 ) -> Iterator[RecordVersion]:
     """The rows of one domain, oldest delivery first."""
-    wanted = {item.name for item in domain.items}
     for row in rows:
         segment = segments[row["file_index"]]
         deleted = row["operation"] == DELETE
-        items = {name: found for name, found in row.items() if name in wanted and name not in RECORD_COLUMNS}
-        items |= opened.get((row["file_index"], row["file_row_number"]), {})
+        # An item that became personal later is a plain column of earlier segments; it is shown as what it is now.
+        items = {**row, **opened.get((row["file_index"], row["file_row_number"]), {})}
         yield RecordVersion(
             record=row["record"],
             operation=row["operation"],
@@ -150,7 +150,7 @@ def _versions(
             known_on=segment.known_on,
             source=segment.source,
             source_sha256=segment.source_sha256,
-            items={} if deleted else {item.name: items[item.name] for item in domain.items if item.name in items},
+            items={} if deleted else {name: items[name] for name in shown if name in items},
         )
 
 

@@ -1,10 +1,10 @@
 """The files of records: content-addressed, written once, and checked by hash before rows are read from them.
 
-==============  =================================================================
-``segments/``   ``SHA256.parquet``, ``SHA256.codes``, ``SHA256.sealed``
-``manifests/``  ``SHA256.json``
-``staging/``    segments that are being written: a folder each
-==============  =================================================================
+======================  =====================================================
+``records/segments/``   ``SHA256.parquet``, ``SHA256.codes``, ``SHA256.sealed``
+``records/manifests/``  ``SHA256.json``
+``spool/records/``      segments that are being written: a folder each
+======================  =====================================================
 """
 
 from __future__ import annotations
@@ -14,16 +14,18 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 
+from lab.bureau.data.records.remote_files import RemoteFiles
 from lab.disk.checked_files import DamagedFile
 from lab.disk.locks import HeldLock, exclusive_lock, is_locked
 from lab.disk.private_files import move_private, replace_private
 from lab.tables.table_reader import hash_file
 
-FOLDER = "records"
+FOLDER, STAGING = "records", "spool/records"
+"""In the bureau's home. What is being written is no part of a backup, as nothing in ``spool/`` is."""
 _RECHECK_SECONDS = 60.0
 REPAIR_HINT = "bring the file back from a backup; `lab bureau records verify` lists every damaged file"
 _SMALL_BYTES = 64 << 20
@@ -33,11 +35,13 @@ Status = tuple[int, ...]
 class RecordFiles:
     """The folder ``records/`` of one bureau. Safe to use from several threads and processes."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.segments, self.manifests, self.staging = (folder / part for part in ("segments", "manifests", "staging"))
+    def __init__(self, folder: Path, staging: Path, remote: RemoteFiles | None = None) -> None:
+        """``staging``: for what is being written, on the same disk. ``remote``: where the files are kept; then the
+        folder is a cache of it."""
+        self.folder, self.staging, self.remote = folder, staging, remote
+        self.segments, self.manifests = folder / "segments", folder / "manifests"
         for place in (folder, self.segments, self.manifests, self.staging):
-            place.mkdir(mode=0o700, exist_ok=True)
+            place.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._guard = threading.Lock()
         self._small: dict[str, bytes] = {}
         self._checked: dict[str, tuple[Status, float]] = {}
@@ -65,48 +69,59 @@ class RecordFiles:
         place = self.segments / name
         if place.exists() and hash_file(place) == name.partition(".")[0]:
             staged.unlink()
-            return
-        move_private(staged, place)
+        else:
+            move_private(staged, place)
+        if self.remote is not None:
+            self.remote.put(place, f"segments/{name}")
 
     def write_manifest(self, sha256: str, content: bytes) -> None:
         """Write a manifest under its hash."""
-        replace_private(self.manifests / f"{sha256}.json", content)
+        path = self.manifests / f"{sha256}.json"
+        replace_private(path, content)
+        if self.remote is not None:
+            self.remote.put(path, f"manifests/{path.name}")
 
     def read_manifest(self, sha256: str) -> bytes:
         """The bytes of a manifest; raises ``DamagedFile`` if they are missing or do not have this hash."""
         path = self.manifests / f"{sha256}.json"
-        try:
-            content = path.read_bytes()
-        except OSError:
-            content = b""
-        if hashlib.sha256(content).hexdigest() != sha256:
+        content = self._read(path, sha256)
+        if content is None:
             raise DamagedFile(
                 path, detail="The manifest of the records is missing or is not the one stored.", next_step=REPAIR_HINT
             )
         return content
 
-    def checked(self, name: str, sha256: str, size: int | None = None) -> Path:
+    def list_names(self) -> set[str]:
+        """The files among the segments, also those that no manifest names."""
+        found = {path.name for path in self.segments.iterdir()}
+        return found | (self.remote.list_names("segments") if self.remote is not None else set())
+
+    def checked(self, name: str, sha256: str, size: int | None = None, *, again: bool = False) -> Path:
         """The path of a segment's file after its hash was compared: once in this process, and again when its status has
-        changed or a minute has passed. Raises ``DamagedFile``."""
+        changed or a minute has passed, or if ``again``. Where the folder is a cache, a file that it lacks is fetched.
+
+        Raises ``DamagedFile``.
+        """
         path, now = self.segments / name, time.monotonic()
-        try:
-            status = self._status(path)
-            with self._guard:
-                known, at = self._checked.get(name, ((), 0.0))
-            if known == status and now - at < _RECHECK_SECONDS:
-                return path
-            right = (size is None or status[1] == size) and hash_file(path) == sha256
-        except OSError:
-            raise DamagedFile(
-                path, detail=f"The file {name} of the records is missing or unreadable.", next_step=REPAIR_HINT
-            ) from None
-        if not right:
-            raise DamagedFile(
-                path, detail=f"The file {name} of the records is not the one stored.", next_step=REPAIR_HINT
-            )
+        status = _status(path)
+        with self._guard:
+            known, at = self._checked.get(name, ((), 0.0))
+        if status and not again and known == status and now - at < _RECHECK_SECONDS:
+            return path
+        if not status or (size is not None and status[1] != size) or not _has_hash(path, sha256):
+            if not self._fetch(path, sha256):
+                raise _damaged(path, name)
+            status = _status(path)
         with self._guard:
             self._checked[name] = (status, now)
         return path
+
+    def is_remote_right(self, name: str, sha256: str) -> bool:
+        """Whether the object is in the remote store as it was stored; True without such a store."""
+        if self.remote is None:
+            return True
+        with self.staged_folder() as folder:
+            return self.remote.get(f"segments/{name}", folder / name) and hash_file(folder / name) == sha256
 
     def read_checked(self, name: str, sha256: str) -> bytes:
         """The content of a small file of a segment; some MiB of them stay in memory. Raises ``DamagedFile``."""
@@ -114,16 +129,9 @@ class RecordFiles:
             kept = self._small.get(name)
         if kept is not None:
             return kept
-        try:
-            content = (self.segments / name).read_bytes()
-        except OSError:
-            content = b""
-        if hashlib.sha256(content).hexdigest() != sha256:
-            raise DamagedFile(
-                self.segments / name,
-                detail=f"The file {name} of the records is missing or is not the one stored.",
-                next_step=REPAIR_HINT,
-            )
+        content = self._read(self.segments / name, sha256)
+        if content is None:
+            raise _damaged(self.segments / name, name)
         with self._guard:
             if sum(map(len, self._small.values())) + len(content) <= _SMALL_BYTES:
                 self._small[name] = content
@@ -141,6 +149,12 @@ class RecordFiles:
         ]
         for path in left:
             path.unlink(missing_ok=True)
+        if self.remote is not None:
+            for name in self.remote.list_names("segments") - set(kept):
+                self.remote.remove(f"segments/{name}")
+            for path in left:
+                if path.parent == self.manifests:
+                    self.remote.remove(f"manifests/{path.name}")
         for folder in self.staging.iterdir():
             # A folder without its lock file is being made just now, or is of a process that died while it made it.
             made = (folder / "lock").exists() or folder.stat().st_mtime < horizon
@@ -149,7 +163,48 @@ class RecordFiles:
                 left.append(folder)
         return len(left)
 
-    @staticmethod
-    def _status(path: Path) -> Status:
+    def _read(self, path: Path, sha256: str) -> bytes | None:
+        """The content with this hash, fetched if the folder is a cache; None if there is none."""
+        for _ in range(2):
+            with suppress(OSError):
+                content = path.read_bytes()
+                if hashlib.sha256(content).hexdigest() == sha256:
+                    return content
+            if not self._fetch(path, sha256):
+                break
+        return None
+
+    def _fetch(self, path: Path, sha256: str) -> bool:
+        """Bring a file from the remote store; False if there is no such store, or not this file in it."""
+        if self.remote is None:
+            return False
+        with self.staged_folder() as folder:
+            fetched = folder / path.name
+            if not self.remote.get(f"{path.parent.name}/{path.name}", fetched) or hash_file(fetched) != sha256:
+                return False
+            move_private(fetched, path)
+        return True
+
+
+def _damaged(path: Path, name: str) -> DamagedFile:
+    return DamagedFile(
+        path,
+        detail=f"The file {name} of the records is missing or is not the one stored.",
+        next_step=REPAIR_HINT,
+    )
+
+
+def _has_hash(path: Path, sha256: str) -> bool:
+    try:
+        return hash_file(path) == sha256
+    except OSError:
+        return False
+
+
+def _status(path: Path) -> Status:
+    """What changes when the file does; empty if there is none."""
+    try:
         found = path.stat()
-        return found.st_ino, found.st_size, found.st_mtime_ns
+    except OSError:
+        return ()
+    return found.st_ino, found.st_size, found.st_mtime_ns

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from lab.bureau.data.catalogue.item_definition import Catalogue, CreditUse, Item, ReleaseForm, SharingType
+from lab.bureau.data.catalogue.item_definition import Catalogue, CreditUse, Item, ItemReleaseForm, SharingType
 from lab.bureau.store.tables import CatalogueItemRow
 
 
@@ -44,13 +44,13 @@ def find_available_items(session: Session, catalogue: Catalogue, codes: Iterable
         (CatalogueItemRow.register == newest.c.register) & (CatalogueItemRow.version == newest.c.version),
     )
     for row in session.scalars(query.where(CatalogueItemRow.code.in_(wanted - found.keys()))):
-        forms = (ReleaseForm.MODEL_INPUT.value,)
+        forms = (ItemReleaseForm.MODEL_INPUT.value,)
         found[row.code] = AvailableItem(row.code, row.zh, row.en, row.domain, row.grade, None, forms)
     return found
 
 
 def _describe_item(item: Item) -> AvailableItem:
-    forms = tuple(form.value for form in ReleaseForm if form in item.release_forms)
+    forms = tuple(form.value for form in ItemReleaseForm if form in item.release_forms)
     barred = ""
     if item.sharing is SharingType.NOT_SHARED:
         barred = "it is not shared"

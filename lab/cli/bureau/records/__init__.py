@@ -1,1 +1,1 @@
-"""``lab bureau records``, ``mapping`` and ``legacy-codes``: what departments deliver, and what became of it."""
+"""``lab bureau records``, ``enterprise``, ``mapping``, ``legacy-codes``: what departments deliver, and what is held."""

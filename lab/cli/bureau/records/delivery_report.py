@@ -26,8 +26,7 @@ def show_deliveries(out: CommandOutput, results: Sequence[DeliveryResult]) -> No
     if legacy := sum(one.legacy for one in results):
         out.say(f"旧代码已对应 Rows whose legacy code was mapped: {legacy}")
     _show_reasons(out, results)
-    for warning in dict.fromkeys(f"{one.source}: {text}" for one in results for text in one.warnings):
-        out.say(warning)
+    _show_warnings(out, results)
     _show_files(out, results)
 
 
@@ -94,6 +93,17 @@ def _show_reasons(out: CommandOutput, results: Sequence[DeliveryResult]) -> None
         zh, en = describe_reason(reason)
         rows.append((domain, f"{count:,}", f"{zh} · {en}"))
     out.table("搁置原因 Why rows were set aside", ("领域 domain", "行 rows", "原因 reason"), rows)
+
+
+def _show_warnings(out: CommandOutput, results: Sequence[DeliveryResult]) -> None:
+    """Each warning once, with the first file that it is about and how many others."""
+    sources: dict[str, list[str]] = {}
+    for one in results:
+        for text in one.warnings:
+            sources.setdefault(text, []).append(one.source)
+    for text, names in sources.items():
+        others = f" (+{len(names) - 1} 个文件 files)" if len(names) > 1 else ""
+        out.say(f"{names[0]}{others}: {text}")
 
 
 def _show_files(out: CommandOutput, results: Sequence[DeliveryResult]) -> None:

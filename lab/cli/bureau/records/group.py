@@ -8,6 +8,7 @@ from lab.cli.bureau.records.changes import correct, delete
 from lab.cli.bureau.records.import_records import deliveries, import_records
 from lab.cli.bureau.records.legacy_codes import import_codes, list_codes
 from lab.cli.bureau.records.mapping import check, suggest
+from lab.cli.bureau.records.stored_records import list_segments, status, verify
 
 records = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="记录 Records that departments deliver.")
 mapping = typer.Typer(
@@ -35,6 +36,9 @@ records.command("import")(import_records)
 records.command("correct")(correct)
 records.command("delete")(delete)
 records.command("deliveries")(deliveries)
+records.command("list")(list_segments)
+records.command("status")(status)
+records.command("verify")(verify)
 mapping.command("suggest")(suggest)
 mapping.command("check")(check)
 legacy_codes.command("import")(import_codes)

@@ -46,7 +46,7 @@ def publish(
 ) -> None:
     """发布 Publish the features of a day as the next version of a register; earlier versions stay.
 
-    质量不达标不发布。 Records whose quality does not allow it are not published, and those that no longer count are left
+    质量不达标不发布。 Records whose quality does not allow it are not published. Those that no longer count are left
     out.
     """
     out = CommandOutput(as_json)
@@ -129,9 +129,8 @@ def show(
 
 
 def _show_published(out: CommandOutput, done: PublishedRegister) -> None:
-    out.say(
-        f"已发布 Published {done.register} v{done.version}: {done.rows:,} 户 enterprises, {len(done.columns)} 列 columns"
-    )
+    what = f"{done.rows:,} 户 enterprises, {len(done.columns)} 列 columns"
+    out.say(f"已发布 Published {done.register} v{done.version}: {what}")
     show_left_out(out, done.table, done.left_out)
     for name, findings in done.drift.items():
         for one in findings:

@@ -13,9 +13,9 @@ from lab.bureau.data.catalogue.item_definition import (
     CreditUse,
     Frequency,
     Grain,
+    ItemReleaseForm,
     ItemType,
     OpeningType,
-    ReleaseForm,
     SharingType,
 )
 from lab.terms.text.visible_line import VisibleLine
@@ -57,7 +57,7 @@ class ItemDefaultsTable(_CatalogueTable):
     grade: _Grade | None = None
     sharing: SharingType | None = None
     opening: OpeningType | None = None
-    release_forms: list[ReleaseForm] | None = None
+    release_forms: list[ItemReleaseForm] | None = None
     legal_basis: _Note | None = None
     retention_years: Annotated[StrictInt, Field(ge=1, le=100)] | None = None
     credit_use: CreditUse | None = None

@@ -10,9 +10,9 @@ from lab.bureau.data.catalogue.item_definition import (
     Domain,
     Grain,
     Item,
+    ItemReleaseForm,
     ItemType,
     OpeningType,
-    ReleaseForm,
     SharingType,
 )
 from lab.bureau.data.catalogue.natural_persons import natural_person_rules
@@ -26,7 +26,7 @@ RESERVED_COLUMNS = frozenset({"enterprise", "record", "held_from", "held_to", "o
 """Columns that each table of records has besides its items."""
 _UNIT_TYPES = frozenset({ItemType.INTEGER, ItemType.NUMBER})
 _KEY_TYPES = frozenset({ItemType.TEXT, ItemType.CODE, ItemType.INTEGER, ItemType.DATE})
-_SCORING = (ReleaseForm.MODEL_INPUT, ReleaseForm.PORTRAIT)
+_SCORING = (ItemReleaseForm.MODEL_INPUT, ItemReleaseForm.PORTRAIT)
 
 
 def find_domain_faults(domain: Domain) -> Iterator[str]:

@@ -8,9 +8,9 @@ from lab.bureau.data.catalogue.item_definition import (
     CreditUse,
     Frequency,
     Grain,
+    ItemReleaseForm,
     ItemType,
     OpeningType,
-    ReleaseForm,
     SharingType,
 )
 from lab.terms.text.bilingual import BilingualText
@@ -47,12 +47,12 @@ OPENING_WORDS: Mapping[OpeningType, BilingualText] = {
     OpeningType.CONDITIONAL: ("有条件开放", "conditional"),
     OpeningType.NOT_OPEN: ("不予开放", "not open"),
 }
-FORM_WORDS: Mapping[ReleaseForm, BilingualText] = {
-    ReleaseForm.RECORD: ("明细", "record"),
-    ReleaseForm.VERIFICATION: ("核验", "verification"),
-    ReleaseForm.STATISTIC: ("统计", "statistic"),
-    ReleaseForm.MODEL_INPUT: ("模型入参", "model input"),
-    ReleaseForm.PORTRAIT: ("画像", "portrait"),
+FORM_WORDS: Mapping[ItemReleaseForm, BilingualText] = {
+    ItemReleaseForm.RECORD: ("明细", "record"),
+    ItemReleaseForm.VERIFICATION: ("核验", "verification"),
+    ItemReleaseForm.STATISTIC: ("统计", "statistic"),
+    ItemReleaseForm.MODEL_INPUT: ("模型入参", "model input"),
+    ItemReleaseForm.PORTRAIT: ("画像", "portrait"),
 }
 CREDIT_USE_WORDS: Mapping[CreditUse, BilingualText] = {
     CreditUse.ALLOWED: ("允许", "allowed"),
@@ -61,10 +61,10 @@ CREDIT_USE_WORDS: Mapping[CreditUse, BilingualText] = {
 }
 
 
-def describe_forms(forms: Iterable[ReleaseForm]) -> str:
+def describe_forms(forms: Iterable[ItemReleaseForm]) -> str:
     """The forms in which an item may leave, in both languages; none is said too."""
     chosen = set(forms)
-    words = [" ".join(FORM_WORDS[form]) for form in ReleaseForm if form in chosen]
+    words = [" ".join(FORM_WORDS[form]) for form in ItemReleaseForm if form in chosen]
     return "; ".join(words) or "无 none"
 
 

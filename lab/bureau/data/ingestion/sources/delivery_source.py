@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -52,6 +53,7 @@ class FileSource:
         self._path, self._state = path, file_state(path)
         self._digest = hash_file(path)
         self._opened: TableFile | None = None
+        self._stated = False
 
     @property
     def name(self) -> str:
@@ -88,15 +90,19 @@ class FileSource:
                 f"Expected {self.name} in {encoding}, as the mapping states; found {table.encoding}.",
                 next_step="ask the department for the usual export, or take `encoding` out of the mapping",
             )
-        self._opened = table
+        self._opened, self._stated = table, encoding is not None
 
     def chunks(self) -> Iterator[TableChunk]:
         """The file's rows."""
         return self._table.chunks()
 
     def warnings(self, blank: int, set_aside: Mapping[str, int]) -> tuple[str, ...]:
-        """Encoding, blank lines, columns without a name; rows set aside are counted elsewhere."""
-        return self._table.warnings(blank, {})
+        """Encoding, blank lines, columns without a name; rows set aside are counted elsewhere.
+
+        An encoding that the mapping states is no news.
+        """
+        table = replace(self._table, encoding="") if self._stated else self._table
+        return table.warnings(blank, {})
 
     @property
     def _table(self) -> TableFile:

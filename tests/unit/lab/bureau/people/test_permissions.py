@@ -29,6 +29,8 @@ ABLE: dict[Permission, str] = {
     Permission.REVOKE_BANK_KEYS: "administrator",
     Permission.READ_CONSENTS: "officer steward auditor",
     Permission.MANAGE_CONSENTS: "steward",
+    Permission.READ_RECORDS: "steward",
+    Permission.READ_PERSONAL_ITEMS: "steward",
     Permission.READ_REPAIRS: "officer steward auditor",
     Permission.MANAGE_REPAIRS: "steward",
     Permission.READ_CATALOGUE: "officer steward auditor",

@@ -14,8 +14,10 @@ TODAY = date(2026, 3, 1)
 
 def test_most_of_the_town_agrees_and_every_kind_is_there() -> None:
     town = make_synthetic_register(3000, 5)
-    found = make_consents(town, "Bank", Purpose.CREDIT_APPROVAL, today=TODAY)
-    assert found.equals(make_consents(town, "Bank", Purpose.CREDIT_APPROVAL, today=TODAY))
+    found = make_consents(town.register[ID].to_list(), "Bank", Purpose.CREDIT_APPROVAL, seed=5, today=TODAY)
+    assert found.equals(
+        make_consents(town.register[ID].to_list(), "Bank", Purpose.CREDIT_APPROVAL, seed=5, today=TODAY)
+    )
     assert set(found["code"]) < set(town.register[ID]) and found["code"].is_unique().all()
     count = count_valid_consents(found, Purpose.CREDIT_APPROVAL, today=TODAY)
     assert abs(count / 3000 - CONSENTED_SHARE) < 0.03
@@ -25,7 +27,8 @@ def test_most_of_the_town_agrees_and_every_kind_is_there() -> None:
 
 
 def test_the_rows_are_those_of_a_consent_file() -> None:
-    found = make_consents(make_synthetic_register(200, 5), "Bank", Purpose.RESEARCH, today=TODAY)
+    codes = make_synthetic_register(200, 5).register[ID].to_list()
+    found = make_consents(codes, "Bank", Purpose.RESEARCH, seed=5, today=TODAY)
     assert set(found.columns) <= {name for name, _, _ in COLUMNS}
     for starts, expires, evidence in zip(found["starts"], found["expires"], found["evidence"], strict=True):
         begin, end = parse_consent_time(starts), parse_consent_time(expires)

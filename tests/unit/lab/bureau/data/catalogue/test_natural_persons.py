@@ -8,7 +8,7 @@ import pytest
 
 from lab.bureau.data.catalogue import check_model_items, default_catalogue
 from lab.bureau.data.catalogue.definition import build_catalogue
-from lab.bureau.data.catalogue.item_definition import Catalogue, CreditUse, Domain, Item, ReleaseForm
+from lab.bureau.data.catalogue.item_definition import Catalogue, CreditUse, Domain, Item, ItemReleaseForm
 from lab.bureau.data.catalogue.natural_persons import (
     is_natural_person,
     items_withheld_from,
@@ -63,7 +63,7 @@ def test_what_derives_from_a_personal_or_forbidden_item_enters_in_no_way() -> No
 
 
 def test_an_item_that_is_not_released_as_input_does_not_enter() -> None:
-    kept = with_item(default_catalogue(), "tax.arrears", release_forms=frozenset({ReleaseForm.VERIFICATION}))
+    kept = with_item(default_catalogue(), "tax.arrears", release_forms=frozenset({ItemReleaseForm.VERIFICATION}))
     with pytest.raises(NotAllowed):
         check_model_items(kept, ["tax.arrears"])
 

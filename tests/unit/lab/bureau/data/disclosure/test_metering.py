@@ -129,14 +129,14 @@ def test_months_are_those_in_which_the_contract_was_active(scene: Scene) -> None
     scene.amend(contract, schema_=SCHEMA_WITH_PRICES, prices=PRICED, expires=datetime.now(UTC) + timedelta(days=99))
     with scene.bureau.store.begin_read() as session:
         document = {1: scene.document(contract), 2: scene.document(contract)}
-        later = count_usage(session, contract, document, datetime.now(UTC) + timedelta(days=70))
-        much_later = count_usage(session, contract, document, datetime.now(UTC) + timedelta(days=700))
+        later = count_usage(session, contract, document, datetime.now(UTC) + timedelta(days=70)).counts
+        much_later = count_usage(session, contract, document, datetime.now(UTC) + timedelta(days=700)).counts
     months = [key.month for key in later if key.unit is PriceUnit.MONTH]
     assert len(months) in (3, 4) and months == sorted(months)
     assert len([key for key in much_later if key.unit is PriceUnit.MONTH]) in (4, 5)  # until it expired
     scene.revoke(contract)
     with scene.bureau.store.begin_read() as session:
-        ended = count_usage(session, contract, document, datetime.now(UTC) + timedelta(days=700))
+        ended = count_usage(session, contract, document, datetime.now(UTC) + timedelta(days=700)).counts
     assert [key for key in ended if key.unit is PriceUnit.MONTH] == [
         MeterKey(f"{datetime.now(UTC):%Y-%m}", 1, PriceUnit.MONTH)
     ]

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from lab.cli.terminal.password_prompt import read_password, read_secret
+from lab.cli.terminal.prompts.password_prompt import read_password, read_secret
 from lab.terms.errors import InvalidInput
 
 

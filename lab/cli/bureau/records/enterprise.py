@@ -1,0 +1,45 @@
+"""``lab bureau enterprise``: a bureau's own view of one enterprise, on the bureau's machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lab.bureau.bureau import Bureau
+from lab.bureau.configuration.home import default_folder
+from lab.bureau.data.records import EnterpriseLook
+from lab.bureau.ledger import LOCAL_ACTOR
+from lab.cli.bureau.records.stored_records import AsOfOption, read_day
+from lab.cli.terminal.command_options import take_options
+from lab.cli.terminal.enterprise_tables import (
+    CodeArgument,
+    HistoryOption,
+    PersonalOption,
+    ReasonOption,
+    show_enterprise,
+)
+from lab.cli.terminal.option_types import BureauHomeOption, JsonOption
+from lab.cli.terminal.output import CommandOutput
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnterpriseOptions:
+    """Options of ``lab bureau enterprise``."""
+
+    code: CodeArgument
+    as_of: AsOfOption = ""
+    history: HistoryOption = False
+    personal: PersonalOption = False
+    reason: ReasonOption = ""
+    home: BureauHomeOption = None
+    as_json: JsonOption = False
+
+
+@take_options(EnterpriseOptions)
+def enterprise(options: EnterpriseOptions) -> None:
+    """单户企业 Show one enterprise's records, by domain and time; each look is a ledger entry, without the code."""
+    out = CommandOutput(options.as_json)
+    look = EnterpriseLook(options.code, read_day(options.as_of), options.history, options.personal, options.reason)
+    with Bureau.open(options.home or default_folder()) as bureau:
+        found = bureau.enterprises.look(look, by=LOCAL_ACTOR)
+    show_enterprise(out, found)
+    out.print_result(found)

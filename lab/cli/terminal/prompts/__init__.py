@@ -1,0 +1,1 @@
+"""What a person is asked at the terminal, and the answer is checked: fingerprints, passwords and passphrases."""
