@@ -18,11 +18,13 @@ from lab.bank.runs.metadata import read_run_metadata
 from lab.bank.runs.results import RowStatus, match_table
 from lab.bank.runs.store import read_finished_run
 from lab.bureau.configuration import home as bureau_home
-from lab.bureau.data.catalogue import describe_columns, read_catalogue, read_dictionary
+from lab.bureau.data.catalogue import default_catalogue, describe_columns, read_catalogue, read_dictionary
 from lab.bureau.data.catalogue.definition.forms import DomainTable, ItemTable
 from lab.bureau.data.consents.row_validation import ConsentRejectionReason
 from lab.bureau.data.consents.row_validation import validate_rows as validate_consents
 from lab.bureau.data.quality.rules import read_rules
+from lab.bureau.data.credit_repair.rules.files import check_against_catalogue, read_rules
+from lab.bureau.data.credit_repair.rules.working_days import read_holidays
 from lab.bureau.data.register.row_validation import validate_rows
 from lab.tables.code_list import read_code_list
 from lab.tables.table_reader import read_table
@@ -74,6 +76,16 @@ def table(path: Path) -> None:
     assert found.frame["code"].to_list() == ["0123", "0456"] and found.row_numbers.tolist() == [3, 4]
     assert [(row.row, row.reason) for row in found.rejected] == [(5, RejectionReason.TOTAL)]
     assert len(found.warnings) == 2
+
+
+def repair_rules(path: Path) -> None:
+    found = read_rules(path.read_bytes(), path.name)
+    check_against_catalogue(found, default_catalogue())
+    assert found.classes["ordinary"].greatest_months == 12
+
+
+def holidays(path: Path) -> None:
+    assert read_holidays(path.read_bytes(), path.name).years == {2027}
 
 
 def dictionary(path: Path) -> None:
@@ -214,6 +226,8 @@ READERS: dict[str, Callable[[Path], object]] = {
     "quality rules": quality,
     "quality thresholds": quality,
     "consents": consents,
+    "repair rules": repair_rules,
+    "holidays": holidays,
     "plan": plan,
     "bank card": read_party_card,
     "bureau card": lambda path: read_party_card(path, of="bureau"),
