@@ -22,6 +22,7 @@ from lab.terms.errors import InvalidInput
 from lab.terms.field_types import Slug
 from models.bureau.column_weights import ColumnWeights
 from models.bureau.decomposition import decompose_forest
+from models.bureau.feature_origin import FeatureOrigin
 from models.bureau.forest import Forest
 from models.bureau.model_card import ModelCard
 from models.bureau.score_weights import ScoreWeights, WeightLayout, compute_score_weights, weight_layout
@@ -68,6 +69,8 @@ class Model:
     card: ModelCard
     profiles: Annotated[tuple[ColumnProfile, ...], Field(max_length=4000)] = ()
     """How each feature was distributed in the pilot sample, in the order of ``features``; empty if not known."""
+    origins: Annotated[tuple[FeatureOrigin, ...], Field(max_length=MAX_FEATURES)] = ()
+    """Where the bureau's features come from, for those that are computed from records."""
     schema: Literal["shulab-model/1"] = "shulab-model/1"
 
     __pydantic_config__ = STRICT_CONFIG
@@ -227,9 +230,14 @@ class Model:
     def public_items(self) -> tuple[PublicItem, ...]:
         """The bureau's items that some tree tests."""
         tested = {node.split.feature for tree in self.forest.trees for node in tree if node.split is not None}
+        sources = {origin.feature: origin.sources for origin in self.origins}
         return tuple(
             PublicItem(
-                code=feature.item or feature.name, zh=feature.label_zh, en=feature.label_en, dimension=feature.dimension
+                code=feature.item or feature.name,
+                zh=feature.label_zh,
+                en=feature.label_en,
+                dimension=feature.dimension,
+                sources=sources.get(feature.name, ()),
             )
             for number, feature in enumerate(self.features)
             if feature.party == "bureau" and number in tested
@@ -248,6 +256,7 @@ class Model:
             "public_features": [feature.name for feature in self.public_features],
             "bank_features": [feature.name for feature in self.bank_features],
             "items": [item.code for item in self.public_items()],
+            "directions": {origin.feature: origin.direction for origin in self.origins if origin.direction},
             "quantum": self.quantum,
             "error_bound": self.error_bound,
             "rows": self.card.rows,

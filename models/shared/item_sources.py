@@ -13,6 +13,10 @@ from models.shared.canonical_json import STRICT_CONFIG
 SourceWord = Annotated[str, Field(max_length=200)]
 
 
+MAX_SOURCES = 20
+"""Items of the catalogue from which one public item may be computed."""
+
+
 @dataclass(frozen=True)
 class ItemSource:
     """One item of the catalogue. ``received``: ISO day of the department's newest delivery; empty if none is known."""

@@ -36,6 +36,7 @@ from models.shared.columns import (
 from models.shared.dimensions import DIMENSION_CODES
 from models.shared.drift.column_profiles import ColumnProfile, check_profiles
 from models.shared.features import Feature, encode_features
+from models.shared.item_sources import MAX_SOURCES, ItemSource
 
 SHEET_SCHEMA = "shulab-sheet/1"
 MAX_SHEET_BYTES = 8_000_000
@@ -77,12 +78,17 @@ class ReferenceDistribution:
 
 @dataclass(frozen=True)
 class PublicItem:
-    """A catalogue item of the bureau that the model uses: a source of the public part of a portrait."""
+    """A catalogue item of the bureau that the model uses: a source of the public part of a portrait.
+
+    ``sources``: where the item itself comes from, if it is computed from others; days are those of the register on
+    which the model was trained.
+    """
 
     code: Text
     zh: Text
     en: Text
     dimension: Annotated[str, Field(max_length=40)]
+    sources: Annotated[tuple[ItemSource, ...], Field(max_length=MAX_SOURCES)] = ()
 
     __pydantic_config__ = STRICT_CONFIG
 

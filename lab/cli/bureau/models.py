@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +16,7 @@ from lab.bureau.data.catalogue import load_items, read_dictionary
 from lab.bureau.data.quality import DriftFinding, load_column_reports
 from lab.bureau.data.quality.column_report import SAMPLE_ROWS
 from lab.bureau.data.register import find_snapshot
+from lab.bureau.model_registry.feature_choice import choose_features, feature_origins, split_names
 from lab.bureau.model_registry.pilot_training import PilotDataset, join_pilot
 from lab.bureau.model_registry.registry import (
     ModelVersion,
@@ -70,6 +71,13 @@ class TrainOptions:
     dictionary: Annotated[
         Path | None, typer.Option(help="银行数据项词典 Words for the bank's columns (TOML, [items.COLUMN]).")
     ] = None
+    features: Annotated[
+        str, typer.Option(help="特征(逗号分隔) Features of the register, with commas [default: all].")
+    ] = ""
+    monotonic: Annotated[
+        bool,
+        typer.Option("--monotonic", help="单调约束 Keep the directions that the features' definitions state."),
+    ] = False
     seed: Annotated[int, typer.Option(min=0, help="随机种子 Seed.")] = 0
     publish: Annotated[
         bool, typer.Option("--publish", help="随即发布 Publish it at once, as `lab model publish` does.")
@@ -100,24 +108,26 @@ def train(options: TrainOptions) -> None:
             items = load_items(session, snapshot.name, snapshot.version)
             reports = load_column_reports(session, bureau.home, snapshot.name, snapshot.version)
             version = next_version(session, options.name)
+            origins = feature_origins(session, snapshot, monotonic=options.monotonic)
+        snapshot = choose_features(snapshot, split_names(options.features))
         described = settle_descriptions(
             {column: item.as_feature_words for column, item in items.items()},
             (report.feature for report in reports.values() if not report.without_inputs),
         )
         pilot = join_pilot(
-            bureau.snapshots.frame(snapshot),
+            bureau.snapshots.frame(snapshot, (snapshot.id_column, *snapshot.columns)),
             snapshot,
             options.sample,
             id_column=options.id_column,
             label_column=options.label,
-            columns=[part.strip() for part in options.columns.split(",") if part.strip()],
+            columns=split_names(options.columns),
             descriptions=words,
         )
         trained = train_model(
             pilot.public,
             pilot.bank,
             pilot.label,
-            _training_settings(options, version, described, words, pilot.notes()),
+            replace(_training_settings(options, version, described, words, pilot.notes()), origins=origins),
             row_numbers=pilot.row_numbers,
             population=bureau.snapshots.sample(snapshot, snapshot.columns, SAMPLE_ROWS),
             progress=out.progress,

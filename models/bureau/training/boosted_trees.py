@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import lightgbm as lgb
@@ -25,6 +26,24 @@ LIGHTGBM_SETTINGS: dict[str, float] = {
 }
 
 
+@dataclass(frozen=True)
+class BoostedLearner:
+    """How many trees, and the directions of the bureau's features that they must keep: by name, 1 or -1."""
+
+    trees: int = DEFAULT_TREE_COUNT
+    directions: Mapping[str, int] = field(default_factory=dict)
+
+    def constraints(self, features: Sequence[Feature]) -> list[int]:
+        """LightGBM's constraint of each feature; categories have no direction."""
+        return [
+            self.directions.get(feature.name, 0) if feature.party == "bureau" and feature.kind != "categorical" else 0
+            for feature in features
+        ]
+
+
+_DEFAULT_LEARNER = BoostedLearner()
+
+
 def fit_boosted(
     values: NDArray[np.float64],
     label: NDArray[np.int64],
@@ -32,10 +51,10 @@ def fit_boosted(
     *,
     interactions: Interactions,
     seed: int,
-    trees: int = DEFAULT_TREE_COUNT,
+    learner: BoostedLearner = _DEFAULT_LEARNER,
 ) -> tuple[Forest, lgb.Booster]:
     """The forest and LightGBM's own booster, as ``fit_booster`` trains it."""
-    booster = fit_booster(values, label, features, interactions=interactions, seed=seed, trees=trees)
+    booster = fit_booster(values, label, features, interactions=interactions, seed=seed, learner=learner)
     return read_lightgbm(booster.dump_model()), booster
 
 
@@ -46,7 +65,7 @@ def fit_booster(
     *,
     interactions: Interactions,
     seed: int,
-    trees: int = DEFAULT_TREE_COUNT,
+    learner: BoostedLearner = _DEFAULT_LEARNER,
 ) -> lgb.Booster:
     """Train on ``values``, float64 [rows, features], and ``label``, int64 [rows] of 0 and 1 (1 is default).
 
@@ -59,7 +78,11 @@ def fit_booster(
         categorical_feature=[number for number, feature in enumerate(features) if feature.kind == "categorical"],
         free_raw_data=True,
     )
-    return lgb.train(lightgbm_parameters(values, features, interactions=interactions, seed=seed), dataset, trees)
+    parameters = lightgbm_parameters(values, features, interactions=interactions, seed=seed)
+    constraints = learner.constraints(features)
+    if any(constraints):
+        parameters["monotone_constraints"] = constraints
+    return lgb.train(parameters, dataset, learner.trees)
 
 
 def booster_scores(booster: lgb.Booster, values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from lab.terms.text.bilingual import BilingualText
+from models.bureau.feature_origin import FeatureOrigin
 from models.shared.features import FeatureDescription
 from models.shared.sheet import Family, Interactions
 
@@ -37,5 +38,12 @@ class TrainingSettings:
     """Descriptions of the bureau's columns by name."""
     bank_descriptions: Mapping[str, FeatureDescription] = field(default_factory=dict)
     """Descriptions of the bank's columns by name."""
+    origins: tuple[FeatureOrigin, ...] = ()
+    """Where the bureau's columns come from, and the direction of each that the model must keep (boosted trees only)."""
     sample_notes: tuple[BilingualText, ...] = ()
     """What was merged or left out when the sample was read; the first warnings of the card."""
+
+    @property
+    def directions(self) -> dict[str, int]:
+        """The direction of each of the bureau's columns that has one."""
+        return {origin.feature: origin.direction for origin in self.origins if origin.direction}

@@ -17,16 +17,18 @@ from lab.tables.cells.column_kinds import ColumnSummary
 from lab.terms.contract.document import ResultDetail
 from lab.terms.errors import InvalidInput
 from lab.terms.progress import SILENT, Progress, ProgressStage
+from models.bureau.feature_origin import FeatureOrigin
 from models.bureau.forest import Forest
 from models.bureau.model import Model, choose_quantum
 from models.bureau.model_card import ModelCard
 from models.bureau.training import boosted_trees
+from models.bureau.training.boosted_trees import BoostedLearner
 from models.bureau.training.card_entries import collect_warnings, learner_settings, training_libraries
 from models.bureau.training.label import validate_label
 from models.bureau.training.measurement import auc, calibrate, ks_statistic
 from models.bureau.training.pilot_sample import PilotSample, encode_both, read_sample
 from models.bureau.training.scorecard import ScorecardLearner
-from models.bureau.training.settings import DEFAULT_TREE_COUNT, TrainingSettings
+from models.bureau.training.settings import TrainingSettings
 from models.bureau.training.unseen_scores import (
     FOLDS,
     JOINT,
@@ -113,6 +115,11 @@ def train_model(
     """
     settings = settings or TrainingSettings()
     if settings.family == "scorecard":
+        if settings.directions:
+            raise InvalidInput(
+                "Expected boosted trees with directions of features; a scorecard has bins and keeps none.",
+                next_step="train with --family boosted, or without --monotonic",
+            )
         settings = replace(settings, interactions="one")
     sample = read_sample(public, bank, label, settings, row_numbers)
     cards = ScorecardLearner()
@@ -176,15 +183,15 @@ def _models(settings: TrainingSettings, cards: ScorecardLearner) -> dict[str, Co
     """The joint model and those it is compared with. A party alone needs no encryption, so its model is free of the
     constraint.
     """
-    family, seed, trees = settings.family, settings.seed, settings.trees
-    joint = {JOINT: ComparedFitter(_fitter(family, settings.interactions, cards, seed, trees))}
+    family, seed, learner = settings.family, settings.seed, _learner(settings)
+    joint = {JOINT: ComparedFitter(_fitter(family, settings.interactions, cards, seed, learner))}
     if not settings.compared:
         return joint
-    alone = _fitter(family, "free", cards, seed, trees)
+    alone = _fitter(family, "free", cards, seed, learner)
     return joint | {
         "bank_only": ComparedFitter(alone, "bank"),
         "bureau_only": ComparedFitter(alone, "bureau"),
-        "free": ComparedFitter(_fitter("boosted", "free", cards, seed, trees)),
+        "free": ComparedFitter(_fitter("boosted", "free", cards, seed, learner)),
     }
 
 
@@ -198,18 +205,24 @@ def _fit_final(sample: PilotSample, settings: TrainingSettings, cards: Scorecard
         sample.features,
         interactions=settings.interactions,
         seed=settings.seed,
-        trees=settings.trees,
+        learner=_learner(settings),
     )
 
 
+def _learner(settings: TrainingSettings) -> BoostedLearner:
+    return BoostedLearner(settings.trees, settings.directions)
+
+
 def _fitter(
-    family: Family, interactions: Interactions, cards: ScorecardLearner, seed: int, trees: int = DEFAULT_TREE_COUNT
+    family: Family, interactions: Interactions, cards: ScorecardLearner, seed: int, learner: BoostedLearner
 ) -> ScorerFitter:
     if family == "scorecard":
         return lambda values, label, features: cards.fit(values, label, features).raw_scores
 
     def fit(values: NDArray[np.float64], label: NDArray[np.int64], features: tuple[Feature, ...]) -> Scorer:
-        booster = boosted_trees.fit_booster(values, label, features, interactions=interactions, seed=seed, trees=trees)
+        booster = boosted_trees.fit_booster(
+            values, label, features, interactions=interactions, seed=seed, learner=learner
+        )
         return partial(boosted_trees.booster_scores, booster)
 
     return fit
@@ -265,9 +278,20 @@ def _assemble(
         scale=ScoreScale(),
         references=(),
         card=card,
+        origins=_origins(sample, settings),
     )
     quantum = choose_quantum(draft.column_weights.score_bound, draft.rounding_count, settings.value_limit)
     return replace(draft, quantum=quantum)
+
+
+def _origins(sample: PilotSample, settings: TrainingSettings) -> tuple[FeatureOrigin, ...]:
+    """The origins of the features that entered; a direction that was not kept, of a category, is none."""
+    kinds = {feature.name: feature.kind for feature in sample.features if feature.party == "bureau"}
+    return tuple(
+        replace(one, direction=0) if kinds[one.feature] == "categorical" else one
+        for one in settings.origins
+        if one.feature in kinds
+    )
 
 
 def _profiles(sample: PilotSample, population: pl.DataFrame | None) -> tuple[ColumnProfile, ...]:

@@ -15,10 +15,12 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from sqlalchemy import create_engine, select
+from sqlalchemy import create_engine, inspect, select
 
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.backup.database_snapshot import SNAPSHOT_FILE, DatabaseSnapshot, take_snapshot
+from lab.bureau.data.records.manifest import parse_manifest
+from lab.bureau.data.records.record_files import FOLDER
 from lab.bureau.key_management.keys import BureauKeys
 from lab.bureau.key_management.secret_store import SecretStore
 from lab.bureau.store.tables import (
@@ -27,6 +29,7 @@ from lab.bureau.store.tables import (
     ContextRow,
     ModelRow,
     QualityAssessmentRow,
+    RecordHeadRow,
     RegisterRow,
 )
 from lab.disk.backup.archive import VerifiedBackup
@@ -96,13 +99,15 @@ def _stage(
 ) -> tuple[DatabaseSnapshot, tuple[BackupFile, ...], tuple[str, ...]]:
     """The database and the files that it names; those that are still missing after some tries are named."""
     before: set[str] | None = None
+    named: dict[str, str] = {}
     for attempt in range(_TRIES):
         database = staged.folder / f"database-{attempt}"
         attempted = StagedFolder(staged.folder / f"attempt-{attempt}")
         snapshot = take_snapshot(home.database_url, database, progress)
         with SecretStore.open(home).lock():
             stage_files(attempted, home.folder, RULES, quiet=False)
-        missing = {path for path in _named_files(database) if path not in attempted.files}
+        named = _named_files(database) | _named_records(database, home, attempted)
+        missing = {path for path in named if path not in attempted.files}
         if not missing or missing == before:
             break
         before = missing
@@ -111,7 +116,7 @@ def _stage(
     with progress.stage("read-backup", sum(one.stat().st_size for one in staged.files.values())) as stage:
         files = staged.hashed(stage.advance)
     found = {one.path: one.sha256 for one in files}
-    damaged = sorted(path for path, sha256 in _named_files(database).items() if found.get(path) != sha256)
+    damaged = sorted(path for path, sha256 in named.items() if found.get(path) != sha256)
     return snapshot, files, tuple(damaged)
 
 
@@ -133,3 +138,28 @@ def _named_files(database: Path) -> dict[str, str]:
             return {str(file): str(sha256) for file, sha256 in found}
     finally:
         engine.dispose()
+
+
+def _named_records(database: Path, home: BureauHome, staged: StagedFolder) -> dict[str, str]:
+    """The manifest of records that a snapshot names, and the files that it lists. Those that a remote store keeps
+    (``records_url``) are not of the backup; what the folder has of them is a cache."""
+    engine = create_engine(f"sqlite:///{database}", hide_parameters=True)
+    try:
+        with engine.connect() as connection:
+            if not inspect(connection).has_table(RecordHeadRow.__tablename__):
+                return {}  # a database of an earlier version, which is backed up before it is upgraded
+            sha256 = connection.scalar(select(RecordHeadRow.manifest_sha256))
+    finally:
+        engine.dispose()
+    if sha256 is None:
+        return {}
+    named = {f"{FOLDER}/manifests/{sha256}.json": str(sha256)}
+    copy = staged.files.get(f"{FOLDER}/manifests/{sha256}.json")
+    if copy is None or home.settings.records_url:
+        return named
+    try:
+        manifest = parse_manifest(copy.read_bytes())
+    except (ValueError, TypeError, KeyError):
+        return named  # its hash says that it is damaged
+    listed = {name: one for segment in manifest.segments for name, one in segment.files.items()}
+    return named | {f"{FOLDER}/segments/{name}": one for name, one in listed.items()}

@@ -18,6 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from lab.bureau.configuration.home import BureauHome
+from lab.bureau.data.catalogue.compatibility import check_held_records, find_dropped, find_reshaped
 from lab.bureau.data.catalogue.definition import CatalogueFiles, build_catalogue, default_catalogue, default_files
 from lab.bureau.data.catalogue.item_definition import Catalogue
 from lab.bureau.ledger import LOCAL_ACTOR, Fact, record
@@ -30,7 +31,6 @@ from lab.terms.errors import Conflict, NotFound
 FOLDER = "catalogues"
 EMBEDDED_VERSION = 0
 """What the embedded catalogue is called among versions."""
-_MOST_NAMED = 10
 
 HeldDomains = Callable[[Session], frozenset[str]]
 """Codes of the domains of which the bureau holds records."""
@@ -106,7 +106,7 @@ def import_catalogue(
     """Make these files the catalogue in force.
 
     Raises ``InvalidInput`` for files that do not fit, and ``Conflict`` if they leave out a domain of which records are
-    held, or an item of it, without a ``reason``.
+    held, or an item of it, without a ``reason``, or shape one anew (``compatibility``).
     """
     wanted = build_catalogue(files)
     content = json.dumps(dict(files.texts), ensure_ascii=False, sort_keys=True).encode()
@@ -117,7 +117,8 @@ def import_catalogue(
                 return CatalogueImport(_describe(newest), new=False, dropped=())
             before = current_catalogue(home, session)
             dropped = find_dropped(before, wanted)
-            _check_dropped(dropped, held_domains(session), reason)
+            earlier = [load_catalogue_version(home, session, one.version) for one in list_catalogue_versions(session)]
+            check_held_records(dropped, find_reshaped(earlier, wanted), held_domains(session), reason)
             row = CatalogueVersionRow(
                 version=1 if newest is None else newest.version + 1,
                 sha256=wanted.sha256,
@@ -145,26 +146,6 @@ def import_catalogue(
         raise Conflict(
             "Another catalogue was imported at the same time.", next_step="look at it, then import again"
         ) from None
-
-
-def find_dropped(before: Catalogue, after: Catalogue) -> tuple[str, ...]:
-    """Codes of domains and items that ``after`` does not have any more."""
-    domains = {domain.code for domain in after.domains}
-    items = {item.code for item in after.items}
-    return (
-        *(domain.code for domain in before.domains if domain.code not in domains),
-        *(item.code for item in before.items if item.domain in domains and item.code not in items),
-    )
-
-
-def _check_dropped(dropped: tuple[str, ...], held: frozenset[str], reason: str) -> None:
-    needed = [code for code in dropped if code.partition(".")[0] in held]
-    if needed and not reason:
-        named = ", ".join(needed[:_MOST_NAMED]) + (", …" if len(needed) > _MOST_NAMED else "")
-        raise Conflict(
-            f"Records are held of what the new catalogue leaves out: {named}.",
-            next_step="put them back, or say why with --reason",
-        )
 
 
 def _keep(home: BureauHome, content: bytes) -> dict[str, str]:

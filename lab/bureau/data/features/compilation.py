@@ -139,7 +139,7 @@ def _compiled(
     return CompiledSelect(domains, sql, names, tuple(windows), "$as_of" in sql, checked)
 
 
-def _named(node: Node, definition: FeatureDefinition, *, keep_tables: bool = False) -> Any:
+def _named(node: Any, definition: FeatureDefinition, *, keep_tables: bool = False) -> Any:
     """A copy whose window parameter says how long it is, and whose columns do not name their table (one is read)."""
     if isinstance(node, list):
         return [_named(one, definition, keep_tables=keep_tables) for one in node]
@@ -213,7 +213,7 @@ def _no_rows(condition: Node) -> Node:
 
 
 def _absent(definition: FeatureDefinition) -> Node:
-    parsed = parse_select("", f"SELECT {absent_sql(definition)} AS a FROM t").tree["select_list"][0]
+    parsed: Node = parse_select("", f"SELECT {absent_sql(definition)} AS a FROM t").tree["select_list"][0]
     return parsed | {"alias": ""}
 
 

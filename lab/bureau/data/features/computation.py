@@ -48,7 +48,7 @@ def compute_to_file(
     with progress.stage("features", len(plan.selects) + len(plan.domains) + 1) as stage:
         rows = number_firms(connection, plan.natural_prefixes)
         unregistered = compute_results(connection, plan, as_of, stage.advance)
-        parts = []
+        parts: list[Path] = []
         for part in read_parts(connection, plan, rows):
             parts.append(folder / f"part-{len(parts):05d}")
             write_part(part, parts[-1])

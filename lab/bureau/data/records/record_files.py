@@ -1,10 +1,10 @@
 """The files of records: content-addressed, written once, and checked by hash before rows are read from them.
 
-==============  =================================================================
-``segments/``   ``SHA256.parquet``, ``SHA256.codes``, ``SHA256.sealed``
-``manifests/``  ``SHA256.json``
-``staging/``    segments that are being written: a folder each
-==============  =================================================================
+======================  =====================================================
+``records/segments/``   ``SHA256.parquet``, ``SHA256.codes``, ``SHA256.sealed``
+``records/manifests/``  ``SHA256.json``
+``spool/records/``      segments that are being written: a folder each
+======================  =====================================================
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from lab.disk.locks import HeldLock, exclusive_lock, is_locked
 from lab.disk.private_files import move_private, replace_private
 from lab.tables.table_reader import hash_file
 
-FOLDER = "records"
+FOLDER, STAGING = "records", "spool/records"
+"""In the bureau's home. What is being written is no part of a backup, as nothing in ``spool/`` is."""
 _RECHECK_SECONDS = 60.0
 REPAIR_HINT = "bring the file back from a backup; `lab bureau records verify` lists every damaged file"
 _SMALL_BYTES = 64 << 20
@@ -34,12 +35,13 @@ Status = tuple[int, ...]
 class RecordFiles:
     """The folder ``records/`` of one bureau. Safe to use from several threads and processes."""
 
-    def __init__(self, folder: Path, remote: RemoteFiles | None = None) -> None:
-        """``remote``: where the files are kept; then the folder is a cache of it."""
-        self.folder, self.remote = folder, remote
-        self.segments, self.manifests, self.staging = (folder / part for part in ("segments", "manifests", "staging"))
+    def __init__(self, folder: Path, staging: Path, remote: RemoteFiles | None = None) -> None:
+        """``staging``: for what is being written, on the same disk. ``remote``: where the files are kept; then the
+        folder is a cache of it."""
+        self.folder, self.staging, self.remote = folder, staging, remote
+        self.segments, self.manifests = folder / "segments", folder / "manifests"
         for place in (folder, self.segments, self.manifests, self.staging):
-            place.mkdir(mode=0o700, exist_ok=True)
+            place.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._guard = threading.Lock()
         self._small: dict[str, bytes] = {}
         self._checked: dict[str, tuple[Status, float]] = {}

@@ -20,7 +20,7 @@ from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.catalogue.item_definition import Domain
 from lab.bureau.data.records.manifest import Manifest, Segment, parse_manifest
 from lab.bureau.data.records.operation_check import check_operations
-from lab.bureau.data.records.record_files import FOLDER, REPAIR_HINT, RecordFiles
+from lab.bureau.data.records.record_files import FOLDER, REPAIR_HINT, STAGING, RecordFiles
 from lab.bureau.data.records.remote_files import RemoteFiles
 from lab.bureau.data.records.segment_writer import FinishedSegment, SegmentSource, SegmentWriter
 from lab.bureau.key_management.keys import FIRST_RECORDS_KEY, BureauKeys
@@ -42,7 +42,7 @@ class RecordStore:
     def __init__(self, home: BureauHome, store: Database, keys: BureauKeys) -> None:
         url = home.settings.records_url
         remote = RemoteFiles(url, keys.public_key_hex) if url else None
-        self.files = RecordFiles(home.folder / FOLDER, remote)
+        self.files = RecordFiles(home.folder / FOLDER, home.folder / STAGING, remote)
         self.keys, self._store = keys, store
         self._held = threading.local()
         self._manifest = Manifest()

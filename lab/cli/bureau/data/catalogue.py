@@ -15,6 +15,7 @@ from lab.bureau.data.catalogue.differences import compare_catalogues
 from lab.bureau.data.catalogue.exports import ExportFormat
 from lab.bureau.data.catalogue.reading import CatalogueReader, describe_comparison, describe_version_facts
 from lab.bureau.data.catalogue.versions import current_catalogue, import_catalogue
+from lab.bureau.data.records import RecordStore
 from lab.cli.terminal.catalogue_tables import (
     show_comparison,
     show_entry,
@@ -71,8 +72,15 @@ def import_files(options: CatalogueImportOptions) -> None:
         check_visible_line(text, what, longest=200, least=0)
     files = read_catalogue_files(options.folder)
     with Bureau.open(options.home or default_folder()) as bureau:
+        records = RecordStore(bureau.home, bureau.store, bureau.keys)
         done = import_catalogue(
-            bureau.home, bureau.store, files, now=bureau.now(), by=options.by, reason=options.reason
+            bureau.home,
+            bureau.store,
+            files,
+            now=bureau.now(),
+            by=options.by,
+            reason=options.reason,
+            held_domains=lambda session: frozenset(one.domain for one in records.head(session).segments),
         )
     version = done.version
     words = "目录已导入 Catalogue imported" if done.new else "与现行版本相同 The same as the version in force"

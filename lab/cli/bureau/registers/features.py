@@ -136,7 +136,7 @@ def compute(
         {
             "as_of": day.isoformat(),
             "rows": table.rows,
-            "features": count,
+            "features": len(inputs.features.definitions),
             "left_out": inputs.left_out_count,
             "unregistered": dict(table.unregistered),
             "computed": table.computed_now,

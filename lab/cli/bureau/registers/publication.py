@@ -46,7 +46,8 @@ def publish(
 ) -> None:
     """发布 Publish the features of a day as the next version of a register; earlier versions stay.
 
-    质量不达标不发布。 Records whose quality does not allow it are not published; those that no longer count are left out.
+    质量不达标不发布。 Records whose quality does not allow it are not published. Those that no longer count are left
+    out.
     """
     out = CommandOutput(as_json)
     day = day_of(as_of)

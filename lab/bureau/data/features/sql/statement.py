@@ -76,7 +76,7 @@ def parse_select(feature: str, sql: str) -> Select:
             row = connection.execute("SELECT json_serialize_sql(?)", [sql]).fetchone()
         except duckdb.Error:
             raise refuse(feature, "it cannot be parsed") from None
-    found = json.loads(row[0]) if row else {"error": True}
+    found: Node = json.loads(row[0]) if row else {"error": True}
     if found.get("error"):
         raise refuse(feature, "it is not one SELECT that can be parsed")
     statements = found["statements"]

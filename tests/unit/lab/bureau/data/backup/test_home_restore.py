@@ -5,15 +5,17 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import polars as pl
 import pytest
 import sqlalchemy
 
 from lab.bureau.bureau import Bureau
 from lab.bureau.data.backup.home_backup import back_up_bureau
 from lab.bureau.data.backup.home_restore import RestoreOptions, restore_bureau
+from lab.bureau.data.records import enterprise_records, verify_records
 from lab.bureau.ledger import LOCAL_ACTOR, record
 from lab.bureau.people import NewAccount, Role
 from lab.bureau.store import schema_differences
@@ -22,7 +24,9 @@ from lab.disk.backup.backup_keys import BackupKey, BackupRecipient
 from lab.terms.errors import Conflict, InvalidInput, NotAllowed, NotAuthentic, NotFound
 from lab.terms.ledger.restoration import LEDGER_RESTORED
 from lab.terms.ledger.tree import SignedTreeHead, head_signing_input
+from tests.support.small_catalogue import REGISTRATION, SMALL_CATALOGUE, deliver
 
+APRIL = date(2025, 4, 1)
 KEY = BackupKey.generate()
 RECIPIENTS = [BackupRecipient(KEY.recipient)]
 
@@ -73,6 +77,30 @@ def test_every_row_comes_back_and_the_next_entry_states_it(bureau: Bureau, tmp_p
         (stated,) = restored.ledger.restorations()
         assert stated.body == done.statement.body
         assert restored.party == bureau.party
+
+
+def test_records_come_back_with_the_key_of_their_personal_items(tmp_path: Path) -> None:
+    with Bureau.create(tmp_path / "home", name="某局") as bureau:
+        firm = pl.DataFrame({"enterprise": ["a"], "changed_on": [APRIL], "person": ["甲"], "person_id": ["1"]})
+        deliver(bureau.records, REGISTRATION, date(2025, 5, 1), firm)
+        with bureau.records.files.staged_folder() as staged:
+            (staged / "rows").write_text("being written")
+            made = back_up_bureau(bureau.home.folder, tmp_path / "b.age", RECIPIENTS)
+        assert made.damaged == ()
+        options = RestoreOptions(fingerprint=bureau.party.fingerprint)
+        restore_bureau(tmp_path / "b.age", KEY, tmp_path / "new", options)
+        with bureau.store.begin_read() as session:
+            (sealed,) = bureau.records.files.segments.glob("*.sealed")
+            sealed.unlink()
+            damaged = back_up_bureau(bureau.home.folder, tmp_path / "c.age", RECIPIENTS).damaged
+            assert damaged == (f"records/segments/{sealed.name}",)
+    with Bureau.open(tmp_path / "new") as restored:
+        assert list(restored.records.files.staging.iterdir()) == []
+        with restored.store.begin_read() as session:
+            manifest = restored.records.head(session)
+            assert verify_records(restored.records, session).findings == ()
+        found = enterprise_records(restored.records, manifest, SMALL_CATALOGUE, "a", personal=True)
+        assert found.current["registration"][0].items["person"] == "甲"
 
 
 def test_it_is_restored_into_an_empty_database_only(

@@ -12,7 +12,7 @@ import sqlalchemy
 
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.catalogue import current_catalogue, default_catalogue, versions
-from lab.bureau.data.catalogue.definition import CatalogueFiles, build_catalogue
+from lab.bureau.data.catalogue.definition import CatalogueFiles, build_catalogue, default_files
 from lab.bureau.data.catalogue.versions import (
     CatalogueImport,
     import_catalogue,
@@ -104,6 +104,28 @@ def test_records_are_not_left_without_their_definition(store: Database, home: Bu
     assert entries(store)[-1]["facts"]["dropped"] == 2
     other = bring(store, home, small_files(), held_domains=lambda _: frozenset({"registration"}))
     assert other.new and other.dropped == ("tax.clerk",)  # no records of tax are held
+
+
+RESHAPED = {
+    "another type": ("tax", 'type = "amount"', 'type = "number"\nunit = "元"', "tax.sales"),
+    "not personal any more": ("tax", "personal = true", "personal = false", "tax.payer"),
+    "another key": ("signals", 'key = ["number"]', 'key = ["number", "seen_on"]', "signals"),
+    "another end": ("signals", 'held_from = "seen_on"', 'held_from = "seen_on"\nheld_to = "seen_on"', "signals"),
+}
+
+
+@pytest.mark.parametrize("what", RESHAPED)
+def test_records_are_not_read_under_another_shape(store: Database, home: BureauHome, what: str) -> None:
+    """Also not by leaving an item out first, and with no reason."""
+    name, before, after, code = RESHAPED[what]
+    bring(store, home, small_files())
+    shaped = edited(name, before, after)
+    with pytest.raises(Conflict, match=f"another key, type or personal mark of: {code}"):
+        bring(store, home, shaped, held_domains=lambda _: frozenset({"tax", "signals"}), reason="x")
+    bring(store, home, default_files(), held_domains=lambda _: frozenset({"tax", "signals"}), reason="x")
+    with pytest.raises(Conflict, match=code):
+        bring(store, home, shaped, held_domains=lambda _: frozenset({name}), reason="x")
+    assert bring(store, home, shaped).new  # nothing is held
 
 
 def test_a_failure_before_the_end_leaves_the_former_catalogue(
