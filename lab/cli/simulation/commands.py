@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lab.cli.terminal.column_table import show_columns, summary_lines
 from lab.cli.terminal.command_options import take_options
 from lab.cli.terminal.option_types import InteractionMode, JsonOption, ModelFamily
 from lab.cli.terminal.output import CommandOutput
+from lab.cli.terminal.tables.column_table import show_columns, summary_lines
 from lab.terms.names import IdKind
 from lab.terms.progress import SILENT
 

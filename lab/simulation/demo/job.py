@@ -65,7 +65,7 @@ FEATURES = (
     *("suits_defendant_24m", "enforcements_36m", "unfulfilled_now", "penalties_24m", "penalties_serious_36m"),
     *("penalties_uncorrected_36m", "adverse_lists_now", "adverse_listings_36m", "red_listed_now", "permits_valid_now"),
     *("procurement_late_36m", "emissions_exceeded_36m", "real_estate_seized", "mortgaged_share_now", "exports_12m"),
-    *("patents_now", "honours_now"),
+    *("patents_now", "honours_now", "size_class"),
 )
 """Features of the register that the model is trained on: of every domain."""
 _STEPS = 9

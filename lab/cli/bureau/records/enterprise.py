@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -46,6 +47,8 @@ def enterprise(options: EnterpriseOptions) -> None:
         options.code, read_day(options.as_of), options.history, options.personal, options.reason, options.inquiries
     )
     with Bureau.open(options.home or default_folder()) as bureau:
+        begun = time.perf_counter()
         found = bureau.enterprises.look(look, by=LOCAL_ACTOR)
+        seconds = time.perf_counter() - begun
     show_enterprise(out, found)
-    out.print_result(found)
+    out.print_result({**found, "seconds": round(seconds, 4)})

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.cli.terminal.catalogue_tables import show_comparison, show_matches, write_export
 from lab.cli.terminal.output import CommandOutput
+from lab.cli.terminal.tables.catalogue_tables import show_comparison, show_matches, write_export
 from lab.terms.errors import InvalidInput
 
 
