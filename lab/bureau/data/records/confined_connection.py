@@ -91,11 +91,16 @@ def explain_failure(error: duckdb.Error, limits: QueryLimits) -> MachineFault | 
         )
     if isinstance(error, duckdb.IOException):
         # The text may hold a path or a value. What is missing or damaged was found before, by its hash.
-        return MachineFault(
-            "Expected to read and write in the bureau's folder; the system refused.",
-            next_step="check the room on its disk and its owner; nothing was changed",
-        )
+        return refused_by_disk()
     return None
+
+
+def refused_by_disk() -> MachineFault:
+    """The error for a disk that is full, or does not let us read or write."""
+    return MachineFault(
+        "Expected to read and write in the bureau's folder; the system refused.",
+        next_step="check the room on its disk and its owner; nothing was changed",
+    )
 
 
 def _connect(limits: QueryLimits) -> duckdb.DuckDBPyConnection:

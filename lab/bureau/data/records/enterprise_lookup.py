@@ -12,7 +12,7 @@ from datetime import date
 from typing import Any
 
 from lab.bureau.data.catalogue.item_definition import Catalogue, Domain
-from lab.bureau.data.records.code_filter import may_contain
+from lab.bureau.data.records.code_filter import SoughtCode
 from lab.bureau.data.records.manifest import Manifest, Segment
 from lab.bureau.data.records.record_layout import DELETE, personal_schema
 from lab.bureau.data.records.record_store import RecordStore
@@ -87,8 +87,9 @@ def enterprise_records(
     """
     current: dict[str, tuple[RecordVersion, ...]] = {}
     versions: dict[str, tuple[RecordVersion, ...]] = {}
+    sought = SoughtCode.of(code)
     chosen = {
-        domain.code: [one for one in manifest.of_domain(domain.code) if _may_have(records, one, code)]
+        domain.code: [one for one in manifest.of_domain(domain.code) if _may_have(records, one, sought)]
         for domain in catalogue.domains
     }
     segments = [one for found in chosen.values() for one in found]
@@ -117,10 +118,10 @@ def enterprise_records(
     return EnterpriseRecords(manifest.sha256, current, versions if history else {})
 
 
-def _may_have(records: RecordStore, segment: Segment, code: str) -> bool:
+def _may_have(records: RecordStore, segment: Segment, sought: SoughtCode) -> bool:
     content = records.files.read_checked(f"{segment.codes_sha256}.codes", segment.codes_sha256)
     try:
-        return may_contain(content, code)
+        return sought.may_be_in(content)
     except ValueError:
         raise DamagedFile(records.files.segments / f"{segment.codes_sha256}.codes") from None
 
