@@ -104,13 +104,13 @@ class DeliveryReader:
         check_reason(delivery)
         with self._records.importing(), ExitStack() as stack:
             bureau = self._look(delivery)
-            check_received(bureau.manifest, delivery)
             source = self._find_source(delivery, stack, progress)
             identity = self._identify(delivery, bureau, source.sha256())
             with self._store.begin_read() as session:
                 before = find_delivery(session, identity)
             if before is not None:
                 return self._known(delivery, identity, source, before)
+            check_received(bureau.manifest, delivery)
             source.open(delivery.mapping.document.encoding)
             warnings = check_header(delivery.mapping, bureau.domain, source.name, source.columns)
             self._keep_mapping(delivery.mapping)

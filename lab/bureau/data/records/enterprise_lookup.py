@@ -13,14 +13,12 @@ from typing import Any
 
 from lab.bureau.data.catalogue.item_definition import Catalogue, Domain
 from lab.bureau.data.records.code_filter import may_contain
-from lab.bureau.data.records.confined_connection import QueryLimits, confined_connection
 from lab.bureau.data.records.manifest import Manifest, Segment
 from lab.bureau.data.records.record_layout import DELETE, personal_schema
 from lab.bureau.data.records.record_store import RecordStore
 from lab.bureau.data.records.sealed_rows import read_sealed_rows
 from lab.disk.checked_files import DamagedFile
 
-_LIMITS = QueryLimits(memory_mib=256, threads=1)
 _PLACES = ("file_index", "file_row_number")
 
 
@@ -96,10 +94,7 @@ def enterprise_records(
     segments = [one for found in chosen.values() for one in found]
     paths = [records.files.checked(f"{one.sha256}.parquet", one.sha256, one.bytes) for one in segments]
     located = dict(zip((one.sha256 for one in segments), paths, strict=True))
-    with (
-        records.files.staged_folder() as scratch,
-        confined_connection(scratch, paths, _LIMITS) as connection,
-    ):
+    with records.lookups.cursor() as connection:
         for domain in catalogue.domains:
             listed = chosen[domain.code]
             if not listed:
