@@ -22,9 +22,10 @@ from lab.bureau.data.catalogue import default_catalogue, describe_columns, read_
 from lab.bureau.data.catalogue.definition.forms import DomainTable, ItemTable
 from lab.bureau.data.consents.row_validation import ConsentRejectionReason
 from lab.bureau.data.consents.row_validation import validate_rows as validate_consents
-from lab.bureau.data.quality.rules import read_rules
 from lab.bureau.data.credit_repair.rules.files import check_against_catalogue, read_rules
 from lab.bureau.data.credit_repair.rules.working_days import read_holidays
+from lab.bureau.data.ingestion.mapping import check_mapping, read_mapping
+from lab.bureau.data.quality.rules import read_rules
 from lab.bureau.data.register.row_validation import validate_rows
 from lab.tables.code_list import read_code_list
 from lab.tables.table_reader import read_table
@@ -214,6 +215,11 @@ def settings_of(module: object) -> type[BaseSettings]:
     return found
 
 
+def city_mapping(path: Path) -> None:
+    domain = check_mapping(read_mapping(path), default_catalogue())
+    assert domain.code == "utilities"
+
+
 READERS: dict[str, Callable[[Path], object]] = {
     "table": table,
     "register": register,
@@ -225,6 +231,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "catalogue domain": catalogue,
     "quality rules": quality,
     "quality thresholds": quality,
+    "city mapping": city_mapping,
     "consents": consents,
     "repair rules": repair_rules,
     "holidays": holidays,
