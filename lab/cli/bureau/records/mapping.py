@@ -29,7 +29,7 @@ from lab.terms.text.known_names import describe_unknown_names
 
 def suggest(
     file: Annotated[Path, typer.Argument(help="部门数据 A department's table.")],
-    domain: Annotated[str, typer.Option(metavar="DOMAIN", help="领域 The domain that its rows are of.")],
+    domain: Annotated[str, typer.Option("--domain", metavar="DOMAIN", help="领域 The domain that its rows are of.")],
     out_file: Annotated[
         Path | None, typer.Option("--out", metavar="TOML", help="写入文件 Write it here [default: print it].")
     ] = None,
