@@ -11,7 +11,7 @@ import typer
 from lab.bureau.bureau import Bureau
 from lab.bureau.configuration.home import default_folder
 from lab.bureau.data.ingestion import Delivery, DeliveryReader
-from lab.bureau.data.ingestion.judging import Operation
+from lab.bureau.data.ingestion.delivery_history import Operation
 from lab.bureau.data.ingestion.mapping import read_mapping
 from lab.cli.bureau.records.actors import ByOption, find_actor
 from lab.cli.bureau.records.delivery_report import show_deliveries, total_facts

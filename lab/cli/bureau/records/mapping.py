@@ -13,10 +13,10 @@ from lab.bureau.bureau import Bureau
 from lab.bureau.configuration.home import default_folder
 from lab.bureau.data.catalogue import Catalogue, current_catalogue
 from lab.bureau.data.catalogue.item_definition import Domain
+from lab.bureau.data.ingestion.drafting.draft_text import write_draft
+from lab.bureau.data.ingestion.drafting.suggestion import MappingDraft, required_without_column, suggest_mapping
 from lab.bureau.data.ingestion.enterprises import LegacyCodes, current_legacy_codes
 from lab.bureau.data.ingestion.mapping import MappingFile, check_header, check_mapping, read_mapping
-from lab.bureau.data.ingestion.mapping.draft_text import write_draft
-from lab.bureau.data.ingestion.mapping.suggestion import MappingDraft, required_without_column, suggest_mapping
 from lab.bureau.data.ingestion.reasons import count_reasons, describe_reason
 from lab.bureau.data.ingestion.row_reading import RowReader
 from lab.bureau.data.ingestion.sources import FileSource
