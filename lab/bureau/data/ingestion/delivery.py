@@ -17,18 +17,18 @@ from typing import Final
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.catalogue import Catalogue, current_catalogue
 from lab.bureau.data.catalogue.item_definition import Domain
+from lab.bureau.data.ingestion.comparison.held_records import HeldRecords
 from lab.bureau.data.ingestion.delivery_blocks import DeliveryBlocks
 from lab.bureau.data.ingestion.delivery_history import (
     DeliveryCounts,
     DeliveryIdentity,
     DeliveryOrigin,
+    Operation,
     delivery_facts,
     find_delivery,
     save_delivery,
 )
 from lab.bureau.data.ingestion.enterprises import LegacyCodes, current_legacy_codes
-from lab.bureau.data.ingestion.held_records import HeldRecords
-from lab.bureau.data.ingestion.judging import Operation
 from lab.bureau.data.ingestion.mapping import MappingFile, check_header, check_mapping
 from lab.bureau.data.ingestion.row_reading import RowReader
 from lab.bureau.data.ingestion.set_aside import SetAsideFile, save_unmapped, set_aside_path, unmapped_path

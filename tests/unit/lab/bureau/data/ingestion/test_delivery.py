@@ -227,7 +227,7 @@ credit_rating = { constant = "B" }
 
 def test_no_cell_is_a_formula_in_the_file_of_rows_set_aside(city: DeliveringBureau) -> None:
     attack = "=cmd|'/c calc'!A0"
-    found = city.tax("t.csv", [f"{FIRMS[0]},2026-03-01,{attack},0,A级", f"@SUM(1),2026-03-01,1,0,+1"])
+    found = city.tax("t.csv", [f"{FIRMS[0]},2026-03-01,{attack},0,A级", "@SUM(1),2026-03-01,1,0,+1"])
     assert found.rejected_file is not None and found.counts.set_aside == 2
     text = found.rejected_file.read_text(encoding="utf-8-sig")
     cells = [cell for line in text.splitlines() for cell in line.split(",")]
