@@ -44,6 +44,7 @@ RULES = FolderRules(
         "bureau.db*": "database",
         "jobs.db*": "workflows",
         "evaluated": "evaluated",
+        "features": "features",
         "executors": "machine",
         "spool": "machine",
         "logs": "machine",

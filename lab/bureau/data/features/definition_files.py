@@ -16,7 +16,7 @@ from lab.bureau.data.catalogue.natural_persons import may_be_weighed
 from lab.bureau.data.features.columns import item_columns, one_record_a_day
 from lab.bureau.data.features.definition import FeatureDefinition, FeatureSet, FeatureType, MissingRule
 from lab.bureau.data.features.sql import check_binding, check_tree, parse_select, refuse
-from lab.bureau.data.features.sql.tree_check import Scope
+from lab.bureau.data.features.sql.scope import Scope
 from lab.terms.errors import InvalidInput
 from lab.terms.text.nearest_name import nearest_name
 from lab.terms.text.visible_line import check_visible_line
