@@ -37,7 +37,7 @@ class _Reason(_Strict):
     en: Line
 
 
-class _Entry(_Strict):
+class _FeatureTable(_Strict):
     zh: Line
     en: Line
     dimension: Line
@@ -52,7 +52,7 @@ class _Entry(_Strict):
 
 
 class _File(_Strict):
-    features: dict[str, _Entry]
+    features: dict[str, _FeatureTable]
 
 
 _DEFAULTS: dict[str, FeatureSet] = {}
@@ -158,7 +158,7 @@ def _parse(file: str, text: str) -> _File:
         raise InvalidInput(f"{file} does not fit the schema of features: {faults}.", next_step=_STEP) from None
 
 
-def _definition(file: str, name: str, entry: _Entry) -> FeatureDefinition:
+def _definition(file: str, name: str, entry: _FeatureTable) -> FeatureDefinition:
     if not _NAME.fullmatch(name):
         raise InvalidInput(
             f"Expected names of features of lower-case letters, digits and _; found another in {file}.", next_step=_STEP
