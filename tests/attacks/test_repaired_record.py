@@ -22,8 +22,8 @@ from tests.support.repair_scene import CODES, START, STEWARD, RepairScene, open_
 
 pytestmark = pytest.mark.threat(
     "Repaired record that still counts",
-    who="nobody: what a bureau owes an enterprise, and a careless computation takes away",
-    wants="a score in which a repaired, expired or disputed record still weighs",
+    who="the bureau",
+    wants="to let a repaired, expired or disputed record weigh in new scores as before",
     stopped_by={"records left out": "Features are computed without the records that no longer count on their day."},
     shipped="on",
     code=["lab.bureau.data.credit_repair.exclusion"],

@@ -26,10 +26,10 @@ from lab.bureau.model_registry.registry import (
     publish_model,
     save_model,
 )
-from lab.cli.terminal.column_table import show_columns, summary_lines
 from lab.cli.terminal.command_options import take_options
 from lab.cli.terminal.option_types import BureauHomeOption, InteractionMode, JsonOption, ModelFamily
 from lab.cli.terminal.output import CommandOutput
+from lab.cli.terminal.tables.column_table import show_columns, summary_lines
 from lab.terms.errors import InvalidInput
 from lab.terms.names import ModelRef
 from lab.terms.text.bilingual import BilingualText

@@ -17,18 +17,18 @@ from typing import Final
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.catalogue import Catalogue, current_catalogue
 from lab.bureau.data.catalogue.item_definition import Domain
+from lab.bureau.data.ingestion.comparison.held_records import HeldRecords
 from lab.bureau.data.ingestion.delivery_blocks import DeliveryBlocks
 from lab.bureau.data.ingestion.delivery_history import (
     DeliveryCounts,
     DeliveryIdentity,
     DeliveryOrigin,
+    Operation,
     delivery_facts,
     find_delivery,
     save_delivery,
 )
 from lab.bureau.data.ingestion.enterprises import LegacyCodes, current_legacy_codes
-from lab.bureau.data.ingestion.held_records import HeldRecords
-from lab.bureau.data.ingestion.judging import Operation
 from lab.bureau.data.ingestion.mapping import MappingFile, check_header, check_mapping
 from lab.bureau.data.ingestion.row_reading import RowReader
 from lab.bureau.data.ingestion.set_aside import SetAsideFile, save_unmapped, set_aside_path, unmapped_path
@@ -104,13 +104,13 @@ class DeliveryReader:
         check_reason(delivery)
         with self._records.importing(), ExitStack() as stack:
             bureau = self._look(delivery)
-            check_received(bureau.manifest, delivery)
             source = self._find_source(delivery, stack, progress)
             identity = self._identify(delivery, bureau, source.sha256())
             with self._store.begin_read() as session:
                 before = find_delivery(session, identity)
             if before is not None:
                 return self._known(delivery, identity, source, before)
+            check_received(bureau.manifest, delivery)
             source.open(delivery.mapping.document.encoding)
             warnings = check_header(delivery.mapping, bureau.domain, source.name, source.columns)
             self._keep_mapping(delivery.mapping)

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from lab.bureau.data.catalogue import Catalogue
 from lab.bureau.data.ingestion.delivery import Delivery, DeliveryReader, DeliveryResult, check_reason
-from lab.bureau.data.ingestion.judging import Operation
+from lab.bureau.data.ingestion.delivery_history import Operation
 from lab.bureau.data.ingestion.mapping import MappingFile, check_mapping, read_mapping
 from lab.bureau.data.records import ADD
 from lab.bureau.ledger import LOCAL_ACTOR

@@ -10,9 +10,10 @@ import polars as pl
 from lab.bureau.data.catalogue.item_definition import Domain, Grain, Item, ItemType
 from lab.bureau.data.ingestion.cells.column_reading import ItemCells, PlainReader, read_column
 from lab.bureau.data.ingestion.cells.dates import DateRules
-from lab.bureau.data.ingestion.cells.numbers import AS_WRITTEN, NumberRules
+from lab.bureau.data.ingestion.cells.numbers import NumberRules
 from lab.bureau.data.ingestion.cells.words import CodeRules, TextRules, YesNoRules
 from lab.bureau.data.ingestion.mapping.document import ItemColumn, MappingDocument
+from lab.bureau.data.ingestion.mapping.units import AS_WRITTEN
 from lab.tables.cells.text import normalise_text
 from lab.tables.cells.values.units import COUNTED
 

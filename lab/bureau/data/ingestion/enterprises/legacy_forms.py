@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import Final
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from lab.terms.identifiers.spreadsheet_marks import without_text_guards
 
@@ -38,12 +40,11 @@ def legacy_kind(codes: pl.Series) -> pl.Series:
     return codes.to_frame("code").select(kind.alias("kind"))["kind"]
 
 
-def check_digit_fits(codes: pl.Series) -> pl.Series:
-    """Whether the last digit of compact 15-digit codes is the check digit of the others, Boolean [codes]."""
-    digits = pl.DataFrame({"code": codes})
-    check = pl.lit(10, dtype=pl.Int64)
+def check_digit_fits(codes: pl.Series) -> NDArray[np.bool_]:
+    """Whether the last digit of compact 15-digit codes is the check digit of the others, [codes]."""
+    digits = np.array(codes.to_list(), dtype="S15").view(np.uint8).reshape(-1, 15).astype(np.int64) - ord("0")
+    check = np.full(len(digits), 10, dtype=np.int64)
     for place in range(14):
-        total = (check + pl.col("code").str.slice(place, 1).cast(pl.Int64)) % 10
-        check = (pl.when(total == 0).then(10).otherwise(total) * 2) % 11
-    last = pl.col("code").str.slice(14, 1).cast(pl.Int64)
-    return digits.select(((check + last) % 10 == 1).alias("fits"))["fits"]
+        total = (check + digits[:, place]) % 10
+        check = np.where(total == 0, 10, total) * 2 % 11
+    return np.asarray((check + digits[:, 14]) % 10 == 1, dtype=np.bool_)

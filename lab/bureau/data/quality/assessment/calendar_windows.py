@@ -82,7 +82,7 @@ def sql_window_start(column: str, frequency: Frequency) -> str:
 def sql_due_day(column: str, frequency: Frequency, grace_days: int) -> str:
     """SQL (DuckDB): as ``due_day`` for the window that contains ``column``."""
     start = f"date_trunc('{_SQL_PART[frequency]}', {column})"
-    return f"CAST({start} + {_SQL_LENGTH[frequency]} + INTERVAL {int(grace_days) - 1} DAY AS DATE)"
+    return f"(CAST({start} + {_SQL_LENGTH[frequency]} AS DATE) + {int(grace_days)} - 1)"
 
 
 def _months_later(start: date, months: int) -> date:
