@@ -15,7 +15,8 @@ from lab.bureau.contracts.bank_registry import BankRegistry
 from lab.bureau.data.catalogue import current_catalogue
 from lab.bureau.data.consents import ConsentService
 from lab.bureau.data.credit_repair import CreditRepairService
-from lab.bureau.data.records import EnterpriseViews, RecordStore
+from lab.bureau.data.enterprises import EnterpriseViews
+from lab.bureau.data.records import RecordStore
 from lab.bureau.data.register import SnapshotReader
 from lab.bureau.data.requests import DataRequestService
 from lab.bureau.exchange import (
@@ -79,7 +80,7 @@ class Bureau:
         self.snapshots = SnapshotReader(home)
         self.drift = ModelDriftChecks(store, self.models, self.snapshots)
         self.records = RecordStore(home, store, keys)
-        self.enterprises = EnterpriseViews(store, home, self.records)
+        self.enterprises = EnterpriseViews(store, home, self.records, keys)
         self.consents = ConsentService(store, home, keys, self.snapshots, clock)
         self.repairs = CreditRepairService(store, home, self.records, clock)
         self.usage_monitor = UsageMonitor(store, clock, settings.watch_limits)

@@ -18,10 +18,14 @@ from lab.bank.runs.metadata import read_run_metadata
 from lab.bank.runs.results import RowStatus, match_table
 from lab.bank.runs.store import read_finished_run
 from lab.bureau.configuration import home as bureau_home
-from lab.bureau.data.catalogue import describe_columns, read_catalogue, read_dictionary
+from lab.bureau.data.catalogue import default_catalogue, describe_columns, read_catalogue, read_dictionary
 from lab.bureau.data.catalogue.definition.forms import DomainTable, ItemTable
 from lab.bureau.data.consents.row_validation import ConsentRejectionReason
 from lab.bureau.data.consents.row_validation import validate_rows as validate_consents
+from lab.bureau.data.credit_repair.rules.files import check_against_catalogue
+from lab.bureau.data.credit_repair.rules.files import read_rules as read_repair_rules
+from lab.bureau.data.credit_repair.rules.working_days import read_holidays
+from lab.bureau.data.quality.rules import read_rules as read_quality_rules
 from lab.bureau.data.register.row_validation import validate_rows
 from lab.tables.code_list import read_code_list
 from lab.tables.table_reader import read_table
@@ -75,6 +79,16 @@ def table(path: Path) -> None:
     assert len(found.warnings) == 2
 
 
+def repair_rules(path: Path) -> None:
+    found = read_repair_rules(path.read_bytes(), path.name)
+    check_against_catalogue(found, default_catalogue())
+    assert found.classes["ordinary"].greatest_months == 12
+
+
+def holidays(path: Path) -> None:
+    assert read_holidays(path.read_bytes(), path.name).years == {2027}
+
+
 def dictionary(path: Path) -> None:
     items = describe_columns("main", ["lawsuits_defendant_3y", "tax_credit_rating"], read_dictionary(path))
     assert all(item.described and parse_grade(item.grade) is SensitivityGrade.INTERNAL for item in items)
@@ -88,6 +102,17 @@ def catalogue(path: Path) -> None:
         (folder / file).write_text(EXAMPLES[name], encoding="utf-8")
     found = read_catalogue(folder)
     assert found.item("tax.sales_band").grade is SensitivityGrade.INTERNAL
+
+
+def quality(path: Path) -> None:
+    """The two rule files of the page, read as a bureau's own."""
+    folder = path.parent / "own"
+    folder.mkdir()
+    for name, file in (("quality rules", "rules.toml"), ("quality thresholds", "thresholds.toml")):
+        (folder / file).write_text(EXAMPLES[name], encoding="utf-8")
+    found = read_quality_rules(folder)
+    assert [rule.code for rule in found.rules] == ["tax-after-strike-off"]
+    assert found.thresholds.limits_of("required-missing", "tax", "sales").block_above == 0.05
 
 
 def consents(path: Path) -> None:
@@ -199,7 +224,11 @@ READERS: dict[str, Callable[[Path], object]] = {
     "dictionary": dictionary,
     "catalogue index": catalogue,
     "catalogue domain": catalogue,
+    "quality rules": quality,
+    "quality thresholds": quality,
     "consents": consents,
+    "repair rules": repair_rules,
+    "holidays": holidays,
     "plan": plan,
     "bank card": read_party_card,
     "bureau card": lambda path: read_party_card(path, of="bureau"),

@@ -16,14 +16,14 @@ import pytest
 
 from lab.bureau.data.credit_repair import CaseKind, CaseState
 from lab.bureau.data.features.stored_tables import FeatureInputs, FeatureTables
-from lab.bureau.data.register.publication import feature_inputs
+from lab.bureau.data.publication.publishing import feature_inputs
 from lab.bureau.store import Database
 from tests.support.repair_scene import CODES, START, STEWARD, RepairScene, open_scene
 
 pytestmark = pytest.mark.threat(
     "Repaired record that still counts",
-    who="nobody: what a bureau owes an enterprise, and a careless computation takes away",
-    wants="a score in which a repaired, expired or disputed record still weighs",
+    who="the bureau",
+    wants="to let a repaired, expired or disputed record weigh in new scores as before",
     stopped_by={"records left out": "Features are computed without the records that no longer count on their day."},
     shipped="on",
     code=["lab.bureau.data.credit_repair.exclusion"],

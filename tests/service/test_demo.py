@@ -16,8 +16,8 @@ import polars as pl
 import psutil
 import pytest
 
-SMALL = ("--rows", "2000", "--portfolio", "600", "--seed", "2")
-SMALLEST = ("--rows", "700", "--portfolio", "60", "--seed", "2")
+SMALL = ("--rows", "3000", "--portfolio", "600", "--months", "4", "--seed", "2")
+SMALLEST = ("--rows", "1000", "--portfolio", "100", "--months", "3", "--seed", "2")
 
 
 def command(*words: str | Path) -> list[str]:
@@ -35,15 +35,17 @@ def test_the_whole_job(tmp_path: Path):
     assert facts["accepted"] + facts["set_aside"] == 600
     assert sum(facts["grades"].values()) == facts["scored"]
     assert {"step", "zh", "en"} <= set(facts["warnings"][0]) if facts["warnings"] else facts["warnings"] == []
-    assert facts["auc"] > 0.6
+    assert 0.6 < facts["auc"] < facts["best_auc"]
+    assert facts["features"] >= 60 and facts["records"] > 20_000 and facts["records_set_aside"] > 0
+    assert facts["quality_verdict"] in ("pass", "warn") and 0.95 < facts["register_rows"] / 3000 <= 1
     page = Path(facts["portrait"]).read_text(encoding="utf-8")
     assert "<svg" in page and "<script" not in page
     scores = pl.read_parquet(facts["scores"])
     assert scores.height == 600
     assert set(scores["status"]) == {"scored", "not-matched", "set-aside"}
     assert not (out / "bureau").exists() and not (out / "bank.key").exists()  # not asked to --keep
-    assert [f"[{place}/7]" in done.stderr for place in range(1, 8)] == [True] * 7
-    assert "lab bureau import" not in done.stderr, "what a party's command advises next is not advice to this person"
+    assert [f"[{place}/9]" in done.stderr for place in range(1, 10)] == [True] * 9
+    assert "lab bureau quality" not in done.stderr, "what a party's command advises next is not advice to this person"
 
 
 @pytest.mark.soak
@@ -58,9 +60,11 @@ def test_where_consent_is_required_only_who_gave_it_is_matched(tmp_path: Path):
     today = f"{datetime.now(UTC):%Y-%m-%d}"
     agreed = consents.filter((pl.col("purpose") == "credit-approval") & (pl.col("starts") <= today))
     assert facts["consents"] == {"imported": consents.height, "count_now": agreed.height}
-    scores, register = pl.read_parquet(facts["scores"]), pl.read_csv(out / "made-up" / "register.csv")
-    held = set(register["uscc"]) & set(scores["code"].drop_nulls())
-    assert set(scores.filter(pl.col("status") == "scored")["code"]) == held & set(agreed["code"])
+    scores, alive = pl.read_parquet(facts["scores"]), pl.read_csv(out / "made-up" / "labels.csv")
+    held = set(alive["enterprise"]) & set(scores["code"].drop_nulls())
+    scored = set(scores.filter(pl.col("status") == "scored")["code"])
+    assert scored <= held & set(agreed["code"])
+    assert len(held & set(agreed["code"]) - scored) <= 2  # whose registration was set aside
     assert 0 < facts["matched"] < len(held)
 
 

@@ -66,7 +66,8 @@ def _required(finished: FinishedSegment | None) -> FinishedSegment:
 
 
 def open_quality_bureau(folder: Path, store: Database) -> QualityBureau:
-    """A new bureau's home in ``folder``."""
-    home = BureauHome.create(folder, name="Test bureau")
-    records = RecordStore(home, store, BureauKeys.create(home))
+    """The bureau's home in ``folder``; a new one if there is none."""
+    new = not folder.exists()
+    home = BureauHome.create(folder, name="Test bureau") if new else BureauHome.open(folder)
+    records = RecordStore(home, store, BureauKeys.create(home) if new else BureauKeys.open(home))
     return QualityBureau(home, store, records, QualityService(home, store, records, lambda: NOW))

@@ -11,8 +11,15 @@ import typer
 from lab.bank.home import BankHome, default_home
 from lab.cli.bank.options import BankHomeOption, JsonOption
 from lab.cli.terminal.command_options import take_options
-from lab.cli.terminal.meter_table import UNIT_LABELS, show_account
 from lab.cli.terminal.output import CommandOutput
+from lab.terms.contract.meter_texts import (
+    ACCOUNT_COLUMNS,
+    DIFFERENCE_COLUMNS,
+    account_rows,
+    account_title,
+    account_totals,
+    difference_rows,
+)
 from lab.terms.contract.metering import MAX_METER_BYTES, MeterAccount, compare_accounts, parse_account
 from lab.terms.errors import InvalidInput, NotFound
 
@@ -50,7 +57,9 @@ def meter(options: BankMeterOptions) -> None:
     stated = _read_stated(options.stated, options) if options.stated is not None else None
     month = options.month or (stated.month if stated is not None else None)
     own = meter_receipts(BankHome.open(options.home or default_home()), options.contract, month)
-    show_account(output, own)
+    output.table(account_title(own), ACCOUNT_COLUMNS, account_rows(own))
+    for total in account_totals(own):
+        output.say(total)
     if stated is None:
         output.print_result(own.as_dict() | {"compared": False, "differences": []})
         return
@@ -61,11 +70,7 @@ def meter(options: BankMeterOptions) -> None:
         for one in found
     ]
     if found:
-        output.table(
-            "差异 Differences",
-            ("月 month", "版本 version", "单位 unit", "数据局 bureau", "本行回执 receipts"),
-            [(one.key.month, one.key.version, UNIT_LABELS[one.key.unit], one.stated, one.own) for one in found],
-        )
+        output.table("差异 Differences", DIFFERENCE_COLUMNS, difference_rows(found))
         output.alert(
             "与数据局的计量不一致：先看是否有已清理的运行 The accounts differ: first see whether runs were tidied away"
         )

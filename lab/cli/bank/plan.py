@@ -11,9 +11,9 @@ import typer
 
 from lab.bank.home import BankHome
 from lab.cli.bank.options import BureauOptions, IdColumnOption, PortfolioArgument, open_keys
-from lab.cli.terminal.column_table import show_columns, summary_lines
 from lab.cli.terminal.command_options import take_options
 from lab.cli.terminal.output import CommandOutput
+from lab.cli.terminal.tables.column_table import show_columns, summary_lines
 from lab.terms.contract.document import Purpose, ResultDetail
 from lab.terms.contract.proposal import ContractProposal, JobEstimate
 from lab.terms.errors import InvalidInput

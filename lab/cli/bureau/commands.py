@@ -28,11 +28,11 @@ from lab.cli.bureau.registers import features as bureau_features
 from lab.cli.bureau.registers import publication as register_publication
 from lab.cli.bureau.registers import quality as bureau_quality
 from lab.cli.bureau.status import status
-from lab.cli.terminal.column_table import show_columns, summary_lines
 from lab.cli.terminal.command_options import take_options
 from lab.cli.terminal.option_types import BureauHomeOption, JsonOption
 from lab.cli.terminal.output import CommandOutput
 from lab.cli.terminal.status import listed
+from lab.cli.terminal.tables.column_table import show_columns, summary_lines
 from lab.terms.names import IdKind
 
 app = typer.Typer(

@@ -41,7 +41,10 @@ BANK_DIGESTS = HomeDigests(
     named=("setups/*/*.setup",),
 )
 BUREAU_DIGESTS = HomeDigests(
-    checked=(f"{_EVALUATED}/rows", f"{_EVALUATED}/sets/*/manifest", f"{_EVALUATED}/sets/*/delta-*"),
+    checked=(
+        *(f"{_EVALUATED}/rows", f"{_EVALUATED}/sets/*/manifest", f"{_EVALUATED}/sets/*/delta-*"),
+        "catalogues/*.json",
+    ),
     blocks=(
         *("registers/*.parquet", "registers/*.columns.json", "models/*.json"),
         *(f"{_EVALUATED}/values", f"{_EVALUATED}/sets/*/tags", f"{_EVALUATED}/sets/*/buckets"),
@@ -53,7 +56,7 @@ BUREAU_DIGESTS = HomeDigests(
         ("bureau.db", table, column)
         for table, column in (
             *(("registers", "file"), ("models", "file"), ("contexts", "file")),
-            *(("batches", "file"), ("batches", "reply_file")),
+            *(("batches", "file"), ("batches", "reply_file"), ("catalogue_versions", "file")),
         )
     ),
 )
@@ -70,6 +73,7 @@ _REPAIRS: dict[str, BilingualText] = {
         "made again at no charge when the bank runs its command again; a job that is finished does not need it",
     ),
     "registers": ("从备份恢复，或重新导入登记表", "restore it from a backup, or import the register again"),
+    "catalogues": ("从备份恢复，或重新导入目录", "restore it from a backup, or import the catalogue again"),
     "models": ("从备份恢复，或重新训练并发布", "restore it from a backup, or train and publish the model again"),
     "evaluations": (
         "从备份恢复；没有备份则移走该文件，其中的标识下次求交时重新计费",

@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 
 from lab.cli.officer.drafts import contract_url_path
-from lab.cli.terminal.meter_table import show_account
 from lab.cli.terminal.option_types import JsonOption, SessionFileOption
 from lab.cli.terminal.output import CommandOutput
 from lab.sdk.client import ServiceClient
+from lab.terms.contract.meter_texts import ACCOUNT_COLUMNS, account_rows, account_title, account_totals
 from lab.terms.contract.metering import MeterAccount
 
 
@@ -29,5 +29,7 @@ def meter(
     out = CommandOutput(as_json)
     with ServiceClient.open(session) as client:
         found = MeterAccount.model_validate(client.get(f"{contract_url_path(contract)}/meter", month=month))
-    show_account(out, found)
+    out.table(account_title(found), ACCOUNT_COLUMNS, account_rows(found))
+    for total in account_totals(found):
+        out.say(total)
     out.print_result(found.as_dict())

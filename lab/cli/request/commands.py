@@ -58,12 +58,12 @@ class AskOptions(ServiceOptions):
 def ask(options: AskOptions) -> None:
     """提出需求 Ask for items, in a sentence of purpose. A data steward answers."""
     out = CommandOutput(options.as_json)
-    items = [*(options.item or ()), *(options.domain or ())]
-    if not items:
+    if not options.item and not options.domain:
         raise InvalidInput("Expected items to ask for; found none.", next_step="give --item CODE or --domain CODE")
     body: dict[str, Any] = {
         "purpose": options.purpose,
-        "items": items,
+        "items": options.item or [],
+        "domains": options.domain or [],
         "use": options.use,
         "model": options.model,
         "operations": options.operation or None,

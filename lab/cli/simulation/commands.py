@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lab.cli.terminal.column_table import show_columns, summary_lines
 from lab.cli.terminal.command_options import take_options
 from lab.cli.terminal.option_types import InteractionMode, JsonOption, ModelFamily
 from lab.cli.terminal.output import CommandOutput
+from lab.cli.terminal.tables.column_table import show_columns, summary_lines
 from lab.terms.names import IdKind
 from lab.terms.progress import SILENT
 
@@ -37,8 +37,8 @@ def group() -> None:
 class DemoOptions:
     """Options of ``lab demo``."""
 
-    rows: Annotated[int, typer.Option(min=1_000, help="城市企业数 Enterprises of the city.")] = 6_000
-    portfolio: Annotated[int, typer.Option(min=20, help="银行客户数 Firms in the bank's portfolio.")] = 1_500
+    rows: Annotated[int, typer.Option(min=1_000, help="城市企业数 Enterprises of the city.")] = 8_000
+    portfolio: Annotated[int, typer.Option(min=20, help="银行客户数 Firms in the bank's portfolio.")] = 2_000
     months: Annotated[int, typer.Option(min=3, max=60, help="源文件月数 Months of source files.")] = 6
     seed: Annotated[int, typer.Option(min=0, help="随机种子 Seed of the made-up data.")] = 1
     out: Annotated[
@@ -58,10 +58,11 @@ class DemoOptions:
 @app.command("demo")
 @take_options(DemoOptions)
 def demo(options: DemoOptions) -> None:
-    """演示整个流程（虚构数据） The whole job on made-up data: source files, register, contract, matching, scoring, portraits.
+    """演示整个流程（虚构数据） The whole job on made-up data: source files, register, contract, scoring, portraits.
 
-    15 个部门的源文件经映射、质量评估与特征成为登记库；双方各为独立进程，经本机 HTTP 往来。 Source files of 15 domains become
-    a register by mapping, quality and features. Both parties are processes and meet over HTTP on this machine.
+    15 个部门的源文件经映射、质量评估与特征成为登记库；双方各为独立进程，经本机 HTTP 往来。
+    Source files of 15 domains become a register by mapping, quality and features. Both parties run as processes of
+    their own and meet over HTTP on this machine.
     """
     from lab.simulation.demo import DemoSettings, run_demo
     from lab.simulation.process_monitor import exit_on_sigterm

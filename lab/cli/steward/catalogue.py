@@ -8,7 +8,9 @@ from urllib.parse import quote
 
 import typer
 
-from lab.cli.terminal.catalogue_tables import (
+from lab.cli.terminal.option_types import CatalogueFormat, CatalogueVersionOption, JsonOption, SessionFileOption
+from lab.cli.terminal.output import CommandOutput
+from lab.cli.terminal.tables.catalogue_tables import (
     show_comparison,
     show_entry,
     show_matches,
@@ -16,8 +18,6 @@ from lab.cli.terminal.catalogue_tables import (
     show_versions,
     write_export,
 )
-from lab.cli.terminal.option_types import CatalogueFormat, CatalogueVersionOption, JsonOption, SessionFileOption
-from lab.cli.terminal.output import CommandOutput
 from lab.sdk.client import ServiceClient
 
 catalogue = typer.Typer(

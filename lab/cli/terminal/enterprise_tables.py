@@ -17,6 +17,7 @@ PersonalOption = Annotated[
     bool, typer.Option("--personal", help="含个人信息 Also personal items; needs --reason, which is recorded.")
 ]
 ReasonOption = Annotated[str, typer.Option(help="原因 Why; kept in the ledger, so without any code.")]
+_CASES = {"repair": "信用修复 repair", "objection": "异议 objection"}
 _OPERATIONS = {"add": "新增 add", "correct": "更正 correct", "delete": "删除 delete"}
 
 
@@ -34,12 +35,19 @@ def show_enterprise(out: CommandOutput, found: Mapping[str, Any]) -> None:
                 ("所涉 held", "知悉 known", "内容 items"),
                 [(_held(one), one["known_on"], _items(one)) for one in domain["records"]],
             )
+        if domain["quality"] is not None:
+            out.say(f"质量 Quality, {found['assessed_on']}: {domain['quality']:.1f} / 100")
+        for case in domain["cases"]:
+            kind = _CASES.get(case["kind"], case["kind"])
+            out.say(f"{kind} {case['case']}: {case['record'][:8]}, {case['opened_on']}, {case['state']}")
         if domain["history"]:
             out.table(
                 f"{domain['zh']} {domain['en']} · 历史 history",
                 ("知悉 known", "操作 operation", "记录 record", "来源 source", "内容 items"),
                 list(_history(domain)),
             )
+    for one in found.get("inquiries") or ():
+        out.say(f"查询 Inquiry {one['at']}: {one['bank']}, {one['contract']}, {one['purpose']}, {one['model']}")
 
 
 def _history(domain: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:

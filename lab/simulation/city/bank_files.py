@@ -13,7 +13,7 @@ from lab.simulation.synthetic.register import ID, LatentTraits, SyntheticRegiste
 from lab.tables.spreadsheet_csv import save_csv
 
 _INDIVIDUALS = 0.15  # of individual businesses that have an account for business
-_OWN_VIEW = 0.75  # what the bank sees of strain, the rest is noise
+_OWN_VIEW = 0.65  # what the bank sees of strain, the rest is noise
 
 
 def write_bank_files(city: City, rows: Integers, defaults: NDArray[np.bool_], clients: int) -> SyntheticPortfolio:

@@ -49,6 +49,25 @@ from lab.terms.contract.document import Purpose, ResultDetail
 DEMO_PARTIES = PartyNames(bureau="示例市数据局 Sample City Data Bureau", bank="示例银行 Sample Bank")
 MODEL = "credit"
 PURPOSE = Purpose.CREDIT_APPROVAL
+FEATURES = (
+    *(
+        "firm_age_days",
+        "paid_in_share",
+        "annual_report_missing",
+        "status_changes_36m",
+        "industry_section",
+        "size_class",
+    ),
+    *("tax_sales_12m", "tax_sales_trend", "tax_arrears_now", "tax_arrears_months_12m", "tax_late_filings_12m"),
+    *("tax_rating", "tax_idle_months_12m", "tax_vat_burden_12m", "insured_staff_now", "insurance_arrears_now"),
+    *("insurance_overdue_max_12m", "insurance_paid_share_12m", "insurance_late_months_12m", "fund_arrears_now"),
+    *("fund_account_not_normal", "electricity_trend", "utility_arrears_now", "utility_cut_off_12m"),
+    *("suits_defendant_24m", "enforcements_36m", "unfulfilled_now", "penalties_24m", "penalties_serious_36m"),
+    *("penalties_uncorrected_36m", "adverse_lists_now", "adverse_listings_36m", "red_listed_now", "permits_valid_now"),
+    *("procurement_late_36m", "emissions_exceeded_36m", "real_estate_seized", "mortgaged_share_now", "exports_12m"),
+    *("patents_now", "honours_now", "size_class"),
+)
+"""Features of the register that the model is trained on: of every domain."""
 _STEPS = 9
 
 
@@ -100,10 +119,9 @@ def _run_steps(
             passwords = setting_up.result()
         register, said = _build_register(deployment, files, steps, output)
         starting = beside.submit(ready_parties, deployment, DEMO_PARTIES, passwords, running)
-        with steps.step(
-            "train", "数据局：以试点样本和特征训练并发布模型", "Bureau: train on pilot and features, publish"
-        ):
-            options = ("--dictionary", files.dictionary, "--seed", str(settings.seed))
+        with steps.step("train", "数据局：以试点样本训练并发布模型", "Bureau: train on the pilot sample, publish"):
+            chosen = ("--features", ",".join(FEATURES), "--monotonic")
+            options = ("--dictionary", files.dictionary, "--seed", str(settings.seed), *chosen)
             said["train"] = train_model(deployment, files.pilot, *options, id_column=ID, label=LABEL, name=MODEL)
         with steps.step("serve", "双方就绪：服务、银行密钥、登录", "Both ready: service, bank's keys, sign-ins"):
             ready = starting.result()

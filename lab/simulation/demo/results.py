@@ -1,4 +1,4 @@
-"""What the demo shows: the register's figures, the portfolio's results, warnings, and how well the scores tell apart."""
+"""What the demo shows: the register's figures, the portfolio's results and warnings."""
 
 from __future__ import annotations
 

@@ -21,7 +21,6 @@ from lab.terms.text.bilingual import BilingualText
 from lab.terms.text.known_names import describe_unknown_names
 
 _RULES_FILE = "natural_person_rules.toml"
-_LEAVES_BY_SCORING = (ItemReleaseForm.MODEL_INPUT, ItemReleaseForm.PORTRAIT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +114,8 @@ def check_model_items(catalogue: Catalogue, codes: Iterable[str]) -> ModelItemCh
 
 
 def may_be_weighed(item: Item, by_code: dict[str, Item]) -> bool:
-    """Whether an item may enter a model: neither it nor an item it derives from is personal or forbidden."""
+    """Whether an item may enter a model: it is released as input, and neither it nor an item it derives from is
+    personal or forbidden."""
     pending, seen = [item], set()
     while pending:
         one = pending.pop()
@@ -125,7 +125,7 @@ def may_be_weighed(item: Item, by_code: dict[str, Item]) -> bool:
         if one.personal or one.credit_use is CreditUse.FORBIDDEN:
             return False
         pending += [by_code[code] for code in one.derived_from]
-    return any(form in item.release_forms for form in _LEAVES_BY_SCORING)
+    return ItemReleaseForm.MODEL_INPUT in item.release_forms
 
 
 def _read_class(content: dict[str, Any]) -> PersonalDataClass:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +12,7 @@ from lab.terms.consent import COLUMNS, Consent, parse_consent_time
 from lab.terms.contract.document import Purpose
 from lab.terms.errors import InvalidInput
 from lab.terms.identifiers import IdentifierNote, RejectionReason, normalise_identifiers
+from lab.terms.identifiers.code_search import contains_enterprise_code
 from lab.terms.names import IdKind, is_hex32, is_hex64
 from lab.terms.progress import ProgressStage
 from lab.terms.text.bilingual import BilingualEnum, BilingualText
@@ -22,10 +21,7 @@ from lab.terms.text.visible_line import is_visible_line
 _REQUIRED_COLUMNS = ("code", "bank", "purpose", "starts", "expires")
 _STEP = 1_000  # rows between two steps of the progress bar
 _REFERENCE_CHARACTERS = 200
-_MIN_CODE_LENGTH = 6  # a shorter opaque code may occur in a reference by chance
 _PURPOSES = {purpose.value: purpose for purpose in Purpose}
-_SEPARATORS = re.compile(r"[\W_]+")
-_CODE_LIKE = re.compile(r"(?=([0-9A-HJ-NPQRTUWXY]{2}[0-9]{6}[0-9A-HJ-NPQRTUWXY]{10}))")
 
 
 class ConsentRejectionReason(BilingualEnum):
@@ -176,12 +172,3 @@ def _fault_of_signature(given: ParsedConsent) -> ConsentRejectionReason | None:
     if not given.consent.is_signed_by(given.public_key, given.signature):
         return ConsentRejectionReason.SIGNATURE
     return None
-
-
-def contains_enterprise_code(text: str, code: str) -> bool:
-    """Whether a text contains this enterprise's code, or any other valid code, however it is spaced."""
-    plain = _SEPARATORS.sub("", unicodedata.normalize("NFKC", text)).upper()
-    own = _SEPARATORS.sub("", code).upper()
-    if len(own) >= _MIN_CODE_LENGTH and own in plain:
-        return True
-    return any(normalise_identifiers([found.group(1)], "uscc").accepted_count for found in _CODE_LIKE.finditer(plain))

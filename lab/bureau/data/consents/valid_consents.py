@@ -27,7 +27,6 @@ from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.consents import repository
 from lab.bureau.data.consents.importing import ConsentFile, ConsentImport, find_signature, import_consents
 from lab.bureau.data.consents.repository import ConsentDetails, ConsentSummary, ConsentWithdrawal
-from lab.bureau.data.consents.row_validation import contains_enterprise_code
 from lab.bureau.data.register import Snapshot, SnapshotReader
 from lab.bureau.data.register.snapshot import ROW_GROUP
 from lab.bureau.key_management.pseudonyms import Pseudonymiser, count_pseudonym_keys, current_pseudonyms
@@ -37,6 +36,7 @@ from lab.terms.consent import Consent
 from lab.terms.contract.document import Contract, Purpose
 from lab.terms.errors import InvalidInput
 from lab.terms.identifiers import normalise_identifiers
+from lab.terms.identifiers.code_search import contains_enterprise_code
 from lab.terms.names import IdKind
 from lab.terms.progress import SILENT, Progress
 from lab.terms.text.visible_line import check_visible_line

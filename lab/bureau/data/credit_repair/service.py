@@ -14,7 +14,6 @@ from sqlalchemy.orm import Session
 
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.catalogue import current_catalogue
-from lab.bureau.data.consents.row_validation import contains_enterprise_code
 from lab.bureau.data.credit_repair.cases.record_lookup import AdverseRecord, WantedRecord, find_adverse_record
 from lab.bureau.data.credit_repair.cases.states import FAVOURABLE, CaseDecision, CaseState, RegisterVersionRef
 from lab.bureau.data.credit_repair.cases.storage import (
@@ -36,6 +35,7 @@ from lab.bureau.data.records import RecordStore
 from lab.bureau.store import Database
 from lab.bureau.store.tables import RepairCaseRow
 from lab.terms.errors import Conflict, InvalidInput, NotAllowed, ShulabError
+from lab.terms.identifiers.code_search import contains_enterprise_code
 from lab.terms.text.visible_line import check_visible_line
 
 MAX_TEXT_CHARACTERS = 500
@@ -164,7 +164,7 @@ class CreditRepairService:
 
 def _check_text(text: str, what: str) -> None:
     check_visible_line(text, "a text, which goes into the ledger,", longest=MAX_TEXT_CHARACTERS)
-    if contains_enterprise_code(text, ""):
+    if contains_enterprise_code(text):
         raise InvalidInput(
             f"The text ({what}) holds an enterprise's code, which the ledger must not hold.",
             next_step="write it without the code",

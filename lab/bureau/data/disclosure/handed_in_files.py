@@ -94,7 +94,9 @@ def yearly_files(found: YearlyDisclosure, bureau: str) -> dict[str, bytes]:
 def registration_files(form: RegistrationForm) -> dict[str, bytes]:
     """The form of one resource by file name: its facts and its items as CSV, one workbook, one JSON document."""
     facts = pl.DataFrame(
-        [(f"{zh} {en}", value) for _, (zh, en), value in form.facts], schema=["项目 field", "内容 value"], orient="row"
+        [(f"{zh} {en}", str(value)) for _, (zh, en), value in form.facts],
+        schema=["项目 field", "内容 value"],
+        orient="row",
     )
     items, name = _table(form.items), f"registration-{form.domain}"
     document = {"schema": FORM_SCHEMA, **{fact: value for fact, _, value in form.facts}, "items": list(form.items)}

@@ -16,7 +16,8 @@ def check_output_folder(folder: Path) -> None:
     place = folder.absolute()
     if place.exists() and (not place.is_dir() or any(place.iterdir())):
         raise Conflict(
-            f"Expected a new folder to write into; {place.name} has files, or is one.", next_step="choose a folder that is not there yet"
+            f"Expected a new folder to write into; {place.name} has files, or is one.",
+            next_step="choose a folder that is not there yet",
         )
     if not place.parent.is_dir():
         raise NotFound(f"Expected a folder around {place.name}; there is none.", next_step="make it, or check --out")

@@ -40,7 +40,7 @@ class RegistrationForm:
     """The form of one resource: its facts in order, and a row for each item."""
 
     domain: str
-    facts: tuple[tuple[str, BilingualText, str], ...]
+    facts: tuple[tuple[str, BilingualText, str | int], ...]
     """Name, label in both languages, value."""
     items: tuple[Mapping[str, Any], ...]
 
@@ -50,7 +50,7 @@ def fill_registration_form(domain: Domain, bureau: str, counts: ResourceCounts) 
     return RegistrationForm(domain.code, tuple(_facts(domain, bureau, counts)), tuple(_items(domain)))
 
 
-def _facts(domain: Domain, bureau: str, counts: ResourceCounts) -> list[tuple[str, BilingualText, str]]:
+def _facts(domain: Domain, bureau: str, counts: ResourceCounts) -> list[tuple[str, BilingualText, str | int]]:
     personal = sum(item.personal for item in domain.items)
     return [
         ("code", ("资源代码", "resource code"), domain.code),
@@ -61,10 +61,10 @@ def _facts(domain: Domain, bureau: str, counts: ResourceCounts) -> list[tuple[st
         ("registered_by", ("登记单位", "registered by"), bureau),
         ("grain", ("记录粒度", "what a record is"), " ".join(GRAIN_WORDS[domain.grain])),
         ("frequency", ("更新频率", "update frequency"), " ".join(FREQUENCY_WORDS[domain.frequency])),
-        ("items", ("数据项数", "number of items"), str(len(domain.items))),
-        ("personal_items", ("其中个人信息项", "of them personal items"), str(personal)),
-        ("records", ("现有记录数", "current records"), str(counts.records)),
-        ("enterprises", ("涉及企业数", "enterprises with a record"), str(counts.enterprises)),
+        ("item_count", ("数据项数", "number of items"), len(domain.items)),
+        ("personal_items", ("其中个人信息项", "of them personal items"), personal),
+        ("records", ("现有记录数", "current records"), counts.records),
+        ("enterprises", ("涉及企业数", "enterprises with a record"), counts.enterprises),
         ("known_on", ("最近接收日期", "newest delivery received on"), counts.known_on or "无 none"),
         (
             "sharing",

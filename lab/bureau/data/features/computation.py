@@ -66,7 +66,7 @@ def number_firms(connection: duckdb.DuckDBPyConnection, natural_prefixes: Sequen
         f"FROM (SELECT DISTINCT enterprise AS code FROM {quote(REGISTRATION)}) ORDER BY code",
         list(natural_prefixes),
     )
-    rows = _count(connection, "SELECT count(*) FROM firms")
+    rows = count_rows(connection, "SELECT count(*) FROM firms")
     if not rows:
         raise InvalidInput(
             "Expected at least one registered enterprise on this day; found none.",
@@ -115,7 +115,7 @@ def _take_rows(connection: duckdb.DuckDBPyConnection, read: CompiledDomain) -> i
             f"Domain {read.domain} holds an amount or measure of more than fourteen digits before the point.",
             next_step="correct the record; `lab bureau quality report` lists values that are out of range",
         ) from None
-    return _count(connection, f"SELECT count(*) FROM {table} WHERE enterprise IS NULL")
+    return count_rows(connection, f"SELECT count(*) FROM {table} WHERE enterprise IS NULL")
 
 
 def _run_select(connection: duckdb.DuckDBPyConnection, select: CompiledSelect, result: str, as_of: date) -> None:
@@ -125,7 +125,7 @@ def _run_select(connection: duckdb.DuckDBPyConnection, select: CompiledSelect, r
     connection.execute(f"CREATE TEMP TABLE {quote(result)} AS {select.sql}", values)
     connection.execute(f"DELETE FROM {quote(result)} WHERE enterprise IS NULL")
     if select.checked_rows:
-        repeated = _count(
+        repeated = count_rows(
             connection, f"SELECT count(*) FROM (SELECT enterprise FROM {quote(result)} GROUP BY 1 HAVING count(*) > 1)"
         )
         if repeated:
@@ -179,6 +179,7 @@ def join_parts(parts: list[Path], path: Path) -> None:
     )
 
 
-def _count(connection: duckdb.DuckDBPyConnection, sql: str) -> int:
+def count_rows(connection: duckdb.DuckDBPyConnection, sql: str) -> int:
+    """The one number that ``sql`` gives."""
     row = connection.execute(sql).fetchone()
     return int(row[0]) if row else 0

@@ -15,13 +15,14 @@ from lab.bureau.data.quality.assessment.domain_pass import fault_condition
 from lab.bureau.data.quality.assessment.joined_tables import join_clause, prepare_tables
 from lab.bureau.data.quality.assessment.record_checks import (
     BoundValues,
+    ReceivedDays,
     RecordCheck,
     list_record_checks,
     quote_name,
 )
 from lab.bureau.data.quality.rules import QualityRules, current_rules
-from lab.bureau.data.records import Manifest, RecordStore, open_records
-from lab.bureau.ledger import record
+from lab.bureau.data.records import ADD, Manifest, RecordStore, open_records
+from lab.bureau.ledger import Fact, record
 from lab.bureau.store import Database
 from lab.terms.errors import InvalidInput, NotFound
 
@@ -58,7 +59,12 @@ def list_faults(
         orient="row",
     )
     with store.begin() as session:
-        facts = {"check": name, "manifest": manifest.sha256, "rules": rules.sha256, "records": len(found)}
+        facts: dict[str, Fact] = {
+            "check": name,
+            "manifest": manifest.sha256,
+            "rules": rules.sha256,
+            "records": len(found),
+        }
         record(session, "quality.faults-listed", None, facts, by=by)
     return found
 
@@ -70,8 +76,9 @@ def _find_check(
     for one in catalogue.domains:
         if one.code == domain:
             bound = BoundValues()
-            first = min((segment.known_on for segment in manifest.of_domain(domain)), default=None)
-            for check in list_record_checks(one, rules, bound, first):
+            segments = manifest.of_domain(domain)
+            days = ReceivedDays.of((segment.known_on, ADD in segment.operations) for segment in segments)
+            for check in list_record_checks(one, rules, bound, days):
                 item = f".{check.items[0]}" if len(check.items) == 1 else ""
                 if f"{check.code}:{check.domain}{item}" == name:
                     return check, bound

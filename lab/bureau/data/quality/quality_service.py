@@ -21,7 +21,7 @@ from lab.bureau.data.quality.kept_assessments import (
     read_kept,
 )
 from lab.bureau.data.quality.rules import QualityRules, current_rules
-from lab.bureau.data.records import Manifest, RecordStore, open_records
+from lab.bureau.data.records import ADD, Manifest, RecordStore, open_records
 from lab.bureau.store import Database
 from lab.bureau.store.tables import DeliveryRow
 from lab.disk.checked_files import DamagedFile
@@ -134,7 +134,8 @@ def _received(session: Session, manifest: Manifest) -> tuple[ReceivedSegment, ..
     for segment in manifest.segments:
         delivery = rows.pop((segment.domain, segment.source_sha256, segment.mapping_sha256), None)
         counts = (delivery.rows, delivery.set_aside) if delivery is not None else (0, 0)
-        found.append(ReceivedSegment(segment.domain, segment.known_on, *counts))
+        adds = ADD in segment.operations
+        found.append(ReceivedSegment(segment.domain, segment.known_on, *counts, adds=adds))
     return tuple(found)
 
 

@@ -16,7 +16,6 @@ Reading: ``open_records`` (SQL over all of them), ``enterprise_records`` (one en
 
 from lab.bureau.data.records.confined_connection import QueryLimits
 from lab.bureau.data.records.enterprise_lookup import EnterpriseRecords, RecordVersion, enterprise_records
-from lab.bureau.data.records.enterprise_view import EnterpriseLook, EnterpriseViews
 from lab.bureau.data.records.manifest import Manifest, Segment
 from lab.bureau.data.records.record_layout import (
     ADD,
@@ -30,7 +29,7 @@ from lab.bureau.data.records.record_layout import (
 from lab.bureau.data.records.record_store import RECORD_KINDS, RecordStore
 from lab.bureau.data.records.record_verification import RecordFinding, RecordVerification, verify_records
 from lab.bureau.data.records.record_views import fetch_frame, open_records
-from lab.bureau.data.records.segment_writer import FinishedSegment, SegmentSource, SegmentWriter
+from lab.bureau.data.records.segments.segment_writer import FinishedSegment, SegmentSource, SegmentWriter
 
 __all__ = [
     "ADD",
@@ -38,9 +37,7 @@ __all__ = [
     "DELETE",
     "RECORD_COLUMNS",
     "RECORD_KINDS",
-    "EnterpriseLook",
     "EnterpriseRecords",
-    "EnterpriseViews",
     "FinishedSegment",
     "Manifest",
     "QueryLimits",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,27 +37,82 @@ def confined_connection(
 
     Raises ``MachineFault`` where memory and disk are not enough, also in the block.
     """
-    connection = duckdb.connect(
-        ":memory:", config={**_NEVER, "memory_limit": f"{limits.memory_mib}MiB", "threads": limits.threads}
-    )
+    connection = _connect(limits)
     try:
         connection.execute("SET temp_directory = ?", [str(scratch)])
         connection.execute("SET allowed_directories = ?", [[f"{scratch}/"]])
         connection.execute("SET allowed_paths = ?", [[str(path) for path in files]])
-        connection.execute("SET enable_external_access = false")
-        connection.execute("SET enable_progress_bar = false")
-        connection.execute("SET lock_configuration = true")
+        _lock(connection)
         yield connection
-    except duckdb.OutOfMemoryException:
-        raise MachineFault(
-            f"Expected to work within {limits.memory_mib} MiB of memory and the room on the disk; it was not enough.",
-            next_step="make room on the disk of the bureau's folder, or stop other programs; nothing was changed",
-        ) from None
-    except duckdb.IOException:
-        # The text may hold a path or a value. What is missing or damaged was found before, by its hash.
-        raise MachineFault(
-            "Expected to read and write in the bureau's folder; the system refused.",
-            next_step="check the room on its disk and its owner; nothing was changed",
-        ) from None
+    except duckdb.Error as error:
+        raise explain_failure(error, limits) or error from None
     finally:
         connection.close()
+
+
+class LookupConnection:
+    """A connection that stays open for many small questions about the files of one folder, whose Parquet footers it
+    keeps. It writes nothing. Safe to use from several threads."""
+
+    def __init__(self, folder: Path, limits: QueryLimits) -> None:
+        self._folder, self._limits = folder, limits
+        self._guard = threading.Lock()
+        self._connection: duckdb.DuckDBPyConnection | None = None
+
+    @contextmanager
+    def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor of its own; raises what ``confined_connection`` raises."""
+        with self._guard:
+            if self._connection is None:
+                self._connection = self._open()
+            cursor = self._connection.cursor()
+        try:
+            yield cursor
+        except duckdb.Error as error:
+            raise explain_failure(error, self._limits) or error from None
+        finally:
+            cursor.close()
+
+    def _open(self) -> duckdb.DuckDBPyConnection:
+        connection = _connect(self._limits)
+        connection.execute("SET temp_directory = ''")
+        connection.execute("SET parquet_metadata_cache = true")
+        connection.execute("SET allowed_directories = ?", [[f"{self._folder}/"]])
+        _lock(connection)
+        return connection
+
+
+def explain_failure(error: duckdb.Error, limits: QueryLimits) -> MachineFault | None:
+    """The error for a machine that has too little memory or disk; None for a fault of the question itself."""
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return MachineFault(
+            f"Expected to work within {limits.memory_mib} MiB of memory and the room on the disk; it was not enough.",
+            next_step="make room on the disk of the bureau's folder, or stop other programs; nothing was changed",
+        )
+    if isinstance(error, duckdb.IOException):
+        # The text may hold a path or a value. What is missing or damaged was found before, by its hash.
+        return refused_by_disk()
+    return None
+
+
+def refused_by_disk() -> MachineFault:
+    """The error for a disk that is full, or does not let us read or write."""
+    return MachineFault(
+        "Expected to read and write in the bureau's folder; the system refused.",
+        next_step="check the room on its disk and its owner; nothing was changed",
+    )
+
+
+def _connect(limits: QueryLimits) -> duckdb.DuckDBPyConnection:
+    settings: dict[str, str | bool | int | float | list[str]] = {
+        **_NEVER,
+        "memory_limit": f"{limits.memory_mib}MiB",
+        "threads": limits.threads,
+    }
+    return duckdb.connect(":memory:", config=settings)
+
+
+def _lock(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET enable_progress_bar = false")
+    connection.execute("SET lock_configuration = true")

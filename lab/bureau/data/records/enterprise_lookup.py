@@ -12,15 +12,13 @@ from datetime import date
 from typing import Any
 
 from lab.bureau.data.catalogue.item_definition import Catalogue, Domain
-from lab.bureau.data.records.code_filter import may_contain
-from lab.bureau.data.records.confined_connection import QueryLimits, confined_connection
 from lab.bureau.data.records.manifest import Manifest, Segment
 from lab.bureau.data.records.record_layout import DELETE, personal_schema
 from lab.bureau.data.records.record_store import RecordStore
-from lab.bureau.data.records.sealed_rows import read_sealed_rows
+from lab.bureau.data.records.segments.code_filter import SoughtCode
+from lab.bureau.data.records.segments.sealed_rows import read_sealed_rows
 from lab.disk.checked_files import DamagedFile
 
-_LIMITS = QueryLimits(memory_mib=256, threads=1)
 _PLACES = ("file_index", "file_row_number")
 
 
@@ -89,17 +87,15 @@ def enterprise_records(
     """
     current: dict[str, tuple[RecordVersion, ...]] = {}
     versions: dict[str, tuple[RecordVersion, ...]] = {}
+    sought = SoughtCode.of(code)
     chosen = {
-        domain.code: [one for one in manifest.of_domain(domain.code) if _may_have(records, one, code)]
+        domain.code: [one for one in manifest.of_domain(domain.code) if _may_have(records, one, sought)]
         for domain in catalogue.domains
     }
     segments = [one for found in chosen.values() for one in found]
     paths = [records.files.checked(f"{one.sha256}.parquet", one.sha256, one.bytes) for one in segments]
     located = dict(zip((one.sha256 for one in segments), paths, strict=True))
-    with (
-        records.files.staged_folder() as scratch,
-        confined_connection(scratch, paths, _LIMITS) as connection,
-    ):
+    with records.lookups.cursor() as connection:
         for domain in catalogue.domains:
             listed = chosen[domain.code]
             if not listed:
@@ -122,10 +118,10 @@ def enterprise_records(
     return EnterpriseRecords(manifest.sha256, current, versions if history else {})
 
 
-def _may_have(records: RecordStore, segment: Segment, code: str) -> bool:
+def _may_have(records: RecordStore, segment: Segment, sought: SoughtCode) -> bool:
     content = records.files.read_checked(f"{segment.codes_sha256}.codes", segment.codes_sha256)
     try:
-        return may_contain(content, code)
+        return sought.may_be_in(content)
     except ValueError:
         raise DamagedFile(records.files.segments / f"{segment.codes_sha256}.codes") from None
 

@@ -18,11 +18,12 @@ from sqlalchemy.orm import Session
 
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.catalogue.item_definition import Domain
+from lab.bureau.data.records.confined_connection import LookupConnection, QueryLimits
 from lab.bureau.data.records.manifest import Manifest, Segment, parse_manifest
 from lab.bureau.data.records.operation_check import check_operations
 from lab.bureau.data.records.record_files import FOLDER, REPAIR_HINT, STAGING, RecordFiles
 from lab.bureau.data.records.remote_files import RemoteFiles
-from lab.bureau.data.records.segment_writer import FinishedSegment, SegmentSource, SegmentWriter
+from lab.bureau.data.records.segments.segment_writer import FinishedSegment, SegmentSource, SegmentWriter
 from lab.bureau.key_management.keys import FIRST_RECORDS_KEY, BureauKeys
 from lab.bureau.ledger import Fact, record
 from lab.bureau.store import Database
@@ -43,6 +44,8 @@ class RecordStore:
         url = home.settings.records_url
         remote = RemoteFiles(url, keys.public_key_hex) if url else None
         self.files = RecordFiles(home.folder / FOLDER, home.folder / STAGING, remote)
+        self.lookups = LookupConnection(self.files.segments, QueryLimits(memory_mib=256, threads=1))
+        """For looks at one enterprise."""
         self.keys, self._store = keys, store
         self._held = threading.local()
         self._manifest = Manifest()

@@ -59,7 +59,7 @@ def _expand(words: Collection[str], asked: Sequence[str]) -> set[str]:
     for word in words:
         if word == EVERY_OTHER:
             continue
-        named = {code for code in asked if code == word or code.startswith(word + ".")}
+        named = {word} if word in asked else {code for code in asked if code.startswith(word + ".")}
         if not named:
             raise InvalidInput(
                 "Expected items of the request; another is named.", next_step="see them: `lab steward request show`"

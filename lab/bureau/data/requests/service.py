@@ -54,11 +54,12 @@ LONGEST_PURPOSE, LONGEST_REASON = 500, 500
 
 @dataclass(frozen=True, slots=True)
 class NewDataRequest:
-    """What an organisation asks: the purpose in a sentence, codes of items or of whole domains, and what a contract
+    """What an organisation asks: the purpose in a sentence, codes of items, codes of whole domains, and what a contract
     should say."""
 
     purpose: str
-    items: tuple[str, ...]
+    items: tuple[str, ...] = ()
+    domains: tuple[str, ...] = ()
     options: DraftOptions = field(default_factory=DraftOptions)
 
 
@@ -84,7 +85,7 @@ class DataRequestService:
         when the organisation has too many requests waiting."""
         with self._recording_refusals(person, "ask for data", Permission.REQUEST_DATA), self._store.begin() as session:
             check_visible_line(new.purpose, "a purpose", longest=LONGEST_PURPOSE, least=5)
-            items = self._expand_items(session, new.items)
+            items = self._expand_items(session, new)
             _check_names_nobody([new.purpose, *items])
             _check_open_requests(session, person.department)
             now = self._now()
@@ -188,13 +189,17 @@ class DataRequestService:
         quality = domain_quality(self._home, session)
         return [read_data_request(row, items.get(row.id, []), known, quality) for row in rows]
 
-    def _expand_items(self, session: Session, items: Sequence[str]) -> list[str]:
-        """The codes once each, a domain's code replaced by those of its items."""
+    def _expand_items(self, session: Session, new: NewDataRequest) -> list[str]:
+        """The codes once each; after those that are named, those of the domains' items."""
         domains = {domain.code: domain for domain in self._catalogue(self._home, session).domains}
-        found: dict[str, None] = {}
-        for code in items:
-            check_visible_line(code, "an item's code", longest=100)
-            found |= dict.fromkeys([item.code for item in domains[code].items] if code in domains else [code])
+        found = dict.fromkeys(check_visible_line(code, "an item's code", longest=100) for code in new.items)
+        for code in new.domains:
+            if code not in domains:
+                raise InvalidInput(
+                    f"Expected domains of the catalogue; it has {len(domains)}, and not one that was asked for.",
+                    next_step=f"choose among {', '.join(domains)}",
+                )
+            found |= dict.fromkeys(item.code for item in domains[code].items)
         if not 1 <= len(found) <= MAX_REQUEST_ITEMS:
             raise InvalidInput(
                 f"Expected 1 to {MAX_REQUEST_ITEMS} items in a request; found {len(found)}.",

@@ -11,8 +11,8 @@ from lab.bank.home import BankHome, default_home
 from lab.bank.runs.metadata import RunKind
 from lab.cli.bank.options import BankHomeOption, JsonOption
 from lab.cli.bank.results.unfinished_runs import RUN_KIND_LABELS, show_unfinished
-from lab.cli.terminal.column_table import ColumnLine, show_columns
 from lab.cli.terminal.output import CommandOutput
+from lab.cli.terminal.tables.column_table import ColumnLine, show_columns
 from lab.terms.errors import InvalidInput
 
 if TYPE_CHECKING:

@@ -16,7 +16,10 @@ from lab.bureau.data.catalogue.exports import ExportFormat
 from lab.bureau.data.catalogue.reading import CatalogueReader, describe_comparison, describe_version_facts
 from lab.bureau.data.catalogue.versions import current_catalogue, import_catalogue
 from lab.bureau.data.records import RecordStore
-from lab.cli.terminal.catalogue_tables import (
+from lab.cli.terminal.command_options import take_options
+from lab.cli.terminal.option_types import BureauHomeOption, CatalogueFormat, CatalogueVersionOption, JsonOption
+from lab.cli.terminal.output import CommandOutput
+from lab.cli.terminal.tables.catalogue_tables import (
     show_comparison,
     show_entry,
     show_matches,
@@ -24,9 +27,6 @@ from lab.cli.terminal.catalogue_tables import (
     show_versions,
     write_export,
 )
-from lab.cli.terminal.command_options import take_options
-from lab.cli.terminal.option_types import BureauHomeOption, CatalogueFormat, CatalogueVersionOption, JsonOption
-from lab.cli.terminal.output import CommandOutput
 from lab.terms.text.visible_line import check_visible_line
 
 catalogue = typer.Typer(

@@ -97,7 +97,7 @@ def make_procurement(city: City) -> EventTable:
 def make_public_credit(city: City) -> EventTable:
     """Entries of the red list, the focus list, the list of the dishonest and the list of anomalies."""
     rng, one = city.rng(92), city.enterprises
-    yearly = 0.024 * np.exp(0.45 * one.risk) + 0.004 * np.exp(0.5 * one.size - 0.6 * one.risk)
+    yearly = 0.022 * np.exp(0.75 * one.risk) + 0.004 * np.exp(0.5 * one.size - 0.6 * one.risk)
     at, days = place_events(city, rng, yearly, years=3, adverse=True)
     rows, strain = len(at), one.risk[at]
     praised = happens(rng, logistic(-0.6 - 1.3 * strain), rows)

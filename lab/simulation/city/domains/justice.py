@@ -41,7 +41,7 @@ _CAUSES = ("虚假宣传", "未按规定公示信息", "安全生产违规", "�
 def make_courts(city: City) -> EventTable:
     """Cases: enterprises under strain are sued and executed, others sue."""
     rng, one = city.rng(70), city.enterprises
-    yearly = 0.042 * np.exp(0.55 * one.risk + 0.3 * one.size)
+    yearly = 0.040 * np.exp(0.75 * one.risk + 0.3 * one.size)
     at, days = place_events(city, rng, yearly, years=3, adverse=True)
     rows, strain = len(at), one.risk[at]
     troubled = logistic(-0.3 + 0.8 * strain)
@@ -89,7 +89,7 @@ def make_courts(city: City) -> EventTable:
 def make_penalties(city: City) -> EventTable:
     """Penalties of seven authorities: decided, published, paid and corrected, or not."""
     rng, one = city.rng(71), city.enterprises
-    yearly = 0.022 * np.exp(0.5 * one.risk + 0.2 * one.size)
+    yearly = 0.022 * np.exp(0.7 * one.risk + 0.2 * one.size)
     at, days = place_events(city, rng, yearly, years=3, adverse=True)
     rows, strain = len(at), one.risk[at]
     level = 0.5 * strain + rng.normal(size=rows)

@@ -59,9 +59,9 @@ def _describe(
     fixed = city.rng(61)
     capital = np.exp(12.6 + 1.1 * one.size + fixed.normal(scale=0.9, size=len(one)))
     capital = np.where(one.is_individual, capital / 20, np.ceil(capital / 1e5) * 1e5)
-    paid = logistic(0.4 - 0.5 * one.risk + fixed.normal(scale=1.4, size=len(one)))
+    paid = logistic(0.4 - 0.8 * one.risk + fixed.normal(scale=1.0, size=len(one)))
     size = np.digitize(one.size, (0.6, 1.7, 2.6))
-    filed = ~happens(rng, logistic(-3.0 + 0.9 * one.risk[at]), len(at))
+    filed = ~happens(rng, logistic(-3.0 + 1.2 * one.risk[at]), len(at))
     unpaid = fixed.random(len(one)) < 0.2
     districts = [str(DIVISION + 1 + place) for place in range(DISTRICTS)]
     return pl.DataFrame(

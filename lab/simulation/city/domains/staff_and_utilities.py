@@ -35,7 +35,7 @@ def make_social_insurance(city: City, month: int) -> pl.DataFrame:
     staff = _staff(city, at, month)
     base = staff * 5_200.0 * np.exp(0.12 * one.size[at] + rng.normal(scale=0.08, size=len(at)))
     due = base * _INSURED_SHARE
-    behind = happens(rng, logistic(-4.0 + 0.95 * strain), len(at))
+    behind = happens(rng, logistic(-3.7 + 1.5 * strain), len(at))
     paid = np.where(behind, due * rng.random(len(at)), due)
     months = np.where(behind, 1 + rng.poisson(np.exp(-0.3 + 0.4 * strain)), 0)
     return pl.DataFrame(
@@ -61,8 +61,8 @@ def make_housing_fund(city: City, month: int) -> pl.DataFrame:
     strain = one.strain(day, at)
     people = np.maximum(1, (_staff(city, at, month) * 0.8).astype(np.int64))
     base = people * 6_000.0 * np.exp(0.15 * one.size[at] + rng.normal(scale=0.08, size=len(at)))
-    sealed = happens(rng, logistic(-5.6 + 1.1 * strain), len(at))
-    behind = sealed | happens(rng, logistic(-4.2 + 0.9 * strain), len(at))
+    sealed = happens(rng, logistic(-5.6 + 1.5 * strain), len(at))
+    behind = sealed | happens(rng, logistic(-3.9 + 1.4 * strain), len(at))
     due = base * _FUND_SHARE
     paid = np.where(sealed, 0.0, np.where(behind, due * rng.random(len(at)), due))
     return pl.DataFrame(
@@ -89,7 +89,7 @@ def make_utilities(city: City, month: int) -> pl.DataFrame:
     level = 6.6 + 0.95 * one.size[at] + 1.1 * makes[at] + rng.normal(scale=0.25, size=len(at))
     power = np.exp(level) * season(one.section[at], month) * _WARMTH[month % 12] * work
     charge = power * 0.68
-    behind = happens(rng, logistic(-3.8 + 0.9 * strain), len(at))
+    behind = happens(rng, logistic(-3.6 + 1.4 * strain), len(at))
     gas = np.where(city.rng(55).random(len(one))[at] < 0.35, power * 0.02 * rng.gamma(4.0, 0.25, len(at)), np.nan)
     return pl.DataFrame(
         {

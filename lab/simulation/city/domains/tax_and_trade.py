@@ -41,8 +41,8 @@ def make_tax(city: City, month: int) -> pl.DataFrame:
     sales *= season(one.section[at], month) * _growth(city, at, month) * (1 - 0.55 * one.decline(day, at))
     sales[happens(rng, logistic(-3.2 + 0.35 * strain), len(at))] = 0.0
     vat = sales * np.where(months == 1, 0.035, 0.01) * rng.gamma(4.0, 0.25, len(at))
-    owing = happens(rng, logistic(-4.0 + 0.95 * strain), len(at))
-    late = happens(rng, logistic(-4.2 + 0.9 * strain), len(at))
+    owing = happens(rng, logistic(-3.7 + 1.5 * strain), len(at))
+    late = happens(rng, logistic(-3.9 + 1.4 * strain), len(at))
     filed = first_day(month + 1) + rng.integers(1, 16, size=len(at))
     invoices = np.rint(np.sqrt(sales) * 0.3 * rng.gamma(4.0, 0.25, len(at))).astype(np.int64)
     return pl.DataFrame(
@@ -123,6 +123,6 @@ def _tax_rating(city: City, at: Integers, day: int) -> Integers:
     """The tax office's credit rating: the same for a year, M for the young."""
     one = city.enterprises
     year = day - day % 365
-    level = -0.9 * one.strain(year, at) + city.rng(47, year).normal(size=len(one))[at]
+    level = -1.1 * one.strain(year, at) + city.rng(47, year).normal(scale=0.8, size=len(one))[at]
     rating = np.select([level > 1.0, level > -0.6, level > -2.2], [0, 1, 3], 4)
     return np.where(day - one.founded[at] < 365, 2, rating)

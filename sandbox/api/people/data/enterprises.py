@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends
 from fastapi.concurrency import run_in_threadpool
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from lab.bureau.data.records import EnterpriseLook
+from lab.bureau.data.enterprises import EnterpriseLook
 from lab.bureau.people import AccountHolder, Permission
 from lab.terms.bounded_types import EnterpriseCode, ReasonText
 from sandbox.api.openapi import SIGNED_IN_PROBLEMS, problem_responses
@@ -69,8 +69,20 @@ class RecordVersionView(BaseModel):
     items: dict[str, str | int | float | bool | None]
 
 
+class RecordCaseView(BaseModel):
+    """A case of credit repair, or an objection, about one of the records; as it is now."""
+
+    case: str
+    kind: str
+    record: str
+    state: str
+    opened_on: date
+    decided_on: date | None
+
+
 class DomainRecordsView(BaseModel):
-    """The records of one domain that count; ``history`` has all versions if it was asked for."""
+    """The records of one domain that count; ``history`` has all versions if it was asked for. ``quality``: the domain's
+    score in the last assessment, 0 to 100; null without one."""
 
     domain: str
     zh: str
@@ -79,6 +91,8 @@ class DomainRecordsView(BaseModel):
     owner_en: str
     records: list[RecordVersionView]
     history: list[RecordVersionView]
+    cases: list[RecordCaseView]
+    quality: float | None
 
 
 class EnterpriseRecordsView(BaseModel):
@@ -94,6 +108,7 @@ class EnterpriseRecordsView(BaseModel):
                     "catalogue": "88" * 32,
                     "records": 1,
                     "personal": False,
+                    "assessed_on": "2026-06-20",
                     "domains": [
                         {
                             "domain": "tax",
@@ -103,6 +118,8 @@ class EnterpriseRecordsView(BaseModel):
                             "owner_en": "Tax bureau",
                             "records": [_VERSION],
                             "history": [],
+                            "cases": [],
+                            "quality": 98.5,
                         }
                     ],
                 }
@@ -116,6 +133,7 @@ class EnterpriseRecordsView(BaseModel):
     catalogue: str
     records: int
     personal: bool
+    assessed_on: date | None
     domains: list[DomainRecordsView]
 
 

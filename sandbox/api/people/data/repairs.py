@@ -28,7 +28,11 @@ RepairManager = Annotated[AccountHolder, Depends(require_permission(Permission.M
 _DAY_PATTERN = r"^(19|20|21)[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"
 _CASE_PATTERN = r"^[a-z]-[0-9a-f]{12}$"
 CasePath = Annotated[str, Path(pattern=_CASE_PATTERN, description="案号 / The case", examples=["r-0123456789ab"])]
-KindQuery = Annotated[CaseKind | None, Query(description="案件种类 / repair or objection; without it, both.")]
+_KIND_PATTERN = r"^(repair|objection)$"
+KindQuery = Annotated[
+    Annotated[str, Field(pattern=_KIND_PATTERN)] | None,
+    Query(description="案件种类 / repair or objection; without it, both.", examples=["repair"]),
+]
 _CASE: dict[str, Any] = {
     "id": "r-0123456789ab",
     "kind": "repair",
@@ -154,7 +158,7 @@ class RepairCaseForm(BaseModel):
         },
     )
 
-    kind: CaseKind
+    kind: Annotated[str, Field(pattern=_KIND_PATTERN)]
     domain: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
     record: Annotated[str, Field(pattern=r"^([0-9a-f]{32})?$")] = ""
     enterprise: EnterpriseCode | None = None
@@ -208,7 +212,7 @@ async def list_repair_cases(
     """By the day they are due; for stewards, officers and auditors."""
     found = await run_in_threadpool(
         service.bureau.repairs.list_cases,
-        kind=kind,
+        kind=None if kind is None else CaseKind(kind),
         open_only=open_only,
         late_only=late_only,
         after=cursor or "",
@@ -231,7 +235,7 @@ async def open_repair_case(
 ) -> Any:
     """An objection freezes the record at once: no new score counts it while the case is open."""
     request = CaseRequest(
-        kind=form.kind,
+        kind=CaseKind(form.kind),
         wanted=WantedRecord(form.domain, form.record, form.enterprise or "", form.keys),
         evidence=form.evidence,
         grounds=form.grounds,

@@ -165,7 +165,8 @@ class DataRequestForm(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     purpose: Annotated[Line, Field(min_length=5, max_length=500)]
-    items: Annotated[list[ItemWord], Field(min_length=1, max_length=500)]
+    items: Annotated[list[ItemWord], Field(max_length=500)] = []
+    domains: Annotated[list[ItemWord], Field(max_length=100)] = []
     use: Purpose | None = None
     model: ModelRefText | None = None
     operations: Annotated[list[Operation], Field(min_length=1, max_length=len(Operation))] | None = None
@@ -181,7 +182,7 @@ class DataRequestForm(BaseModel):
             detail=self.detail,
             days=self.days,
         )
-        return NewDataRequest(self.purpose, tuple(self.items), options)
+        return NewDataRequest(self.purpose, tuple(self.items), tuple(self.domains), options)
 
 
 class RequestAnswerForm(BaseModel):
@@ -246,7 +247,8 @@ async def get_figures(
     response_model=DataRequestView,
     responses=SIGNED_IN_PROBLEMS | _FORM_PROBLEMS,
     openapi_extra=openapi_inlined_body(
-        DataRequestForm, {"purpose": _REQUEST["purpose"], "items": ["tax.sales", "utilities"], "use": "credit-approval"}
+        DataRequestForm,
+        {"purpose": _REQUEST["purpose"], "items": ["tax.sales"], "domains": ["utilities"], "use": "credit-approval"},
     ),
 )
 async def ask_for_data(

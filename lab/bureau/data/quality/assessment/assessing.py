@@ -21,6 +21,7 @@ from lab.bureau.data.quality.assessment.item_stability import count_since, measu
 from lab.bureau.data.quality.assessment.joined_tables import describe_failure, prepare_tables
 from lab.bureau.data.quality.assessment.record_checks import (
     BoundValues,
+    ReceivedDays,
     RecordCheck,
     list_record_checks,
     quote_name,
@@ -39,13 +40,17 @@ from lab.terms.progress import Progress
 
 @dataclass(frozen=True, slots=True)
 class ReceivedSegment:
-    """One segment of a manifest: its domain, and the day when the bureau received it. ``rows``: those of the delivery
-    that it is from, ``set_aside`` of which could not be read as records."""
+    """One segment of a manifest: its domain, and the day when the bureau received it.
+
+    ``rows``: those of the delivery that it is from, ``set_aside`` of which could not be read as records. ``adds``:
+    whether it has new records, not corrections and deletions alone.
+    """
 
     domain: str
     known_on: date
     rows: int = 0
     set_aside: int = 0
+    adds: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +125,11 @@ def _compose(work: _Reckoning, domains: Sequence[DomainScore], checks: Sequence[
 
 
 def _assess_domain(work: _Reckoning, domain: Domain, failures: dict[str, str]) -> tuple[DomainScore, list[CheckResult]]:
-    received = sorted(one.known_on for one in work.scope.received if one.domain == domain.code)
+    segments = [one for one in work.scope.received if one.domain == domain.code]
+    days = ReceivedDays.of((one.known_on, one.adds) for one in segments)
+    received = days.added
     bound, thresholds = BoundValues(), work.rules.thresholds
-    listed = list_record_checks(domain, work.rules, bound, received[0] if received else None)
+    listed = list_record_checks(domain, work.rules, bound, days)
     tables = {table.name: table for table in work.rules.tables}
     counts = DomainPass(work.connection, tables, failures, bound, work.scope.baseline).count(domain, listed)
     checks = [judge_count(_identity_of(check), count) for check, count in zip(listed, counts.checks, strict=True)]
@@ -202,7 +209,7 @@ def _lost_rules(work: _Reckoning) -> Iterator[CheckResult]:
             absent = tuple(name for name in rule.items if f"{code}.{name}" not in items)
             if code not in known or (absent and len(rule.domains) == 1):
                 yield _lost(rule.code, code, absent, rule.dimension, (rule.zh, rule.en))
-    stated = {*work.rules.expected, *work.rules.may_be_future, *work.rules.may_be_negative}
+    stated = {*work.rules.expected, *work.rules.due_from, *work.rules.may_be_future, *work.rules.may_be_negative}
     excepted = {name.partition(":")[2] for name in work.rules.thresholds.limits if ":" in name}
     for name in sorted((stated | excepted) - items - known):
         domain, _, item = name.partition(".")

@@ -11,10 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from itertools import pairwise
 
 from lab.bureau.data.catalogue.item_definition import Domain, Frequency
 from lab.bureau.data.quality.assessment.calendar_windows import due_day, next_window, window_name, window_start
+
+_BEFORE = 3
+"""Windows with which the number of records of one is compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +97,13 @@ def _arrival(
 def _thin_windows(
     arrivals: Mapping[date, WindowArrival], frequency: Frequency, day: date, grace_days: int, share: float
 ) -> tuple[int, tuple[str, ...]]:
-    """Windows past their due day with fewer records than ``share`` of the window before that has any."""
+    """Windows past their due day with fewer records than ``share`` of the least of the three windows before.
+
+    Three, so that a domain in which many report by the quarter is not thin between the quarters."""
     held = sorted(start for start in arrivals if due_day(start, frequency, grace_days) < day)
-    pairs = list(pairwise(held))
-    thin = [now for before, now in pairs if arrivals[now].records < share * arrivals[before].records]
-    return len(pairs), tuple(window_name(start, frequency) for start in thin)
+    thin = [
+        now
+        for place, now in enumerate(held[_BEFORE:], start=_BEFORE)
+        if arrivals[now].records < share * min(arrivals[one].records for one in held[place - _BEFORE : place])
+    ]
+    return max(len(held) - _BEFORE, 0), tuple(window_name(start, frequency) for start in thin)

@@ -7,7 +7,7 @@ written into the SQL; names are slugs of the catalogue, checked here once more.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -39,6 +39,23 @@ class RecordCheck:
     uses: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class ReceivedDays:
+    """Days, in order, on which the bureau received records of a domain. ``added``: those with new records;
+    ``changed``: those with corrections or deletions alone, whose records are not judged late: when the version before
+    came cannot be seen."""
+
+    added: tuple[date, ...] = ()
+    changed: tuple[date, ...] = ()
+
+    @classmethod
+    def of(cls, segments: Iterable[tuple[date, bool]]) -> ReceivedDays:
+        """From segments: day, and whether it adds records."""
+        listed = list(segments)
+        added = sorted(day for day, adds in listed if adds)
+        return cls(tuple(added), tuple(sorted({day for day, _ in listed} - set(added))))
+
+
 @dataclass(slots=True)
 class BoundValues:
     """Values of a query by the names of their parameters."""
@@ -64,11 +81,11 @@ def quote_name(name: str) -> str:
 
 
 def list_record_checks(
-    domain: Domain, rules: QualityRules, bound: BoundValues, first_known: date | None
+    domain: Domain, rules: QualityRules, bound: BoundValues, received: ReceivedDays
 ) -> list[RecordCheck]:
-    """All checks over the records of ``domain``; ``first_known``: the day of its first delivery, None without one."""
+    """All checks over the records of ``domain``; ``received``: when the bureau received them."""
     checks = [check for item in domain.items if not item.personal for check in _item_checks(domain, item, rules, bound)]
-    checks += _domain_checks(domain, rules, bound, first_known)
+    checks += _domain_checks(domain, rules, bound, received)
     names = {item.name for item in domain.items if not item.personal}
     for rule in rules.rules:
         if domain.code in rule.domains:
@@ -121,7 +138,7 @@ def _item_checks(domain: Domain, item: Item, rules: QualityRules, bound: BoundVa
 
 
 def _domain_checks(
-    domain: Domain, rules: QualityRules, bound: BoundValues, first_known: date | None
+    domain: Domain, rules: QualityRules, bound: BoundValues, received: ReceivedDays
 ) -> Iterator[RecordCheck]:
     limits = rules.thresholds
 
@@ -145,8 +162,16 @@ def _domain_checks(
         words = ("所属期不是期初日", "the period is not its first day")
         start = sql_window_start("held_from", domain.frequency)
         yield check("period-not-first-day", validity, (domain.held_from,), words, f"held_from <> {start}", "")
-    if first_known is not None:
+    if received.added:
         grace = limits.grace_days[domain.frequency.value]
-        due, first = sql_due_day("held_from", domain.frequency, grace), bound.bind(first_known)
+        due, first = sql_due_day(_due_from(domain, rules), domain.frequency, grace), bound.bind(received.added[0])
         words = ("迟到的记录", "record received late")
-        yield check("record-late", timeliness, (), words, f"known_on > {due}", f"{due} >= {first}")
+        applies = f"{due} >= {first}"
+        if received.changed:
+            applies += f" AND NOT list_contains({bound.bind(list(received.changed))}, known_on)"
+        yield check("record-late", timeliness, (), words, f"known_on > {due}", applies)
+
+
+def _due_from(domain: Domain, rules: QualityRules) -> str:
+    """SQL: the day in whose window a record is due."""
+    return f"({rules.due_from[domain.code]})" if domain.code in rules.due_from else "held_from"

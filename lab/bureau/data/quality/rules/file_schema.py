@@ -46,11 +46,11 @@ Share = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
 Weight = Annotated[float, Field(ge=0, le=1_000, allow_inf_nan=False)]
 
 
-class _Strict(BaseModel):
+class _StrictEntry(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class JoinedTableEntry(_Strict):
+class JoinedTableEntry(_StrictEntry):
     """A ``[[tables]]`` entry."""
 
     name: Slug
@@ -63,7 +63,7 @@ class JoinedTableEntry(_Strict):
         return JoinedTable(self.name, self.key, self.reads, self.sql.strip())
 
 
-class QualityRuleEntry(_Strict):
+class QualityRuleEntry(_StrictEntry):
     """A ``[[rules]]`` entry."""
 
     code: Code
@@ -94,32 +94,33 @@ class QualityRuleEntry(_Strict):
         )
 
 
-class QualityRuleFile(_Strict):
+class QualityRuleFile(_StrictEntry):
     """``rules.toml``."""
 
     format: Literal["shulab-quality-rules/1"]
     tables: tuple[JoinedTableEntry, ...] = ()
     rules: tuple[QualityRuleEntry, ...] = ()
     expected: dict[ItemCode, Condition] = {}
+    due_from: dict[Slug, Condition] = {}
     may_be_future: tuple[ItemCode, ...] = ()
     may_be_negative: tuple[ItemCode, ...] = ()
 
 
-class CheckLimitEntry(_Strict):
+class CheckLimitEntry(_StrictEntry):
     """The two limits of a kind of check."""
 
     warn_above: Share
     block_above: Share
 
 
-class ScoreLimitEntry(_Strict):
+class ScoreLimitEntry(_StrictEntry):
     """``[scores]``: limits of a domain's score, 0 to 100."""
 
     warn_below: Annotated[float, Field(ge=0, le=100)]
     block_below: Annotated[float, Field(ge=0, le=100)]
 
 
-class ValueRangeEntry(_Strict):
+class ValueRangeEntry(_StrictEntry):
     """``[ranges]``: what a date, a number and a period's number of records may be."""
 
     earliest_date: date
@@ -128,7 +129,7 @@ class ValueRangeEntry(_Strict):
     thin_share: Annotated[float, Field(ge=0, le=1)]
 
 
-class DimensionWeightsEntry(_Strict):
+class DimensionWeightsEntry(_StrictEntry):
     """``[weights]``: the weight of each dimension in a score."""
 
     completeness: Weight
@@ -139,7 +140,7 @@ class DimensionWeightsEntry(_Strict):
     stability: Weight
 
 
-class GraceDaysEntry(_Strict):
+class GraceDaysEntry(_StrictEntry):
     """``[grace_days]``: by frequency."""
 
     daily: Annotated[int, Field(ge=0, le=366)]
@@ -149,7 +150,7 @@ class GraceDaysEntry(_Strict):
     yearly: Annotated[int, Field(ge=0, le=732)]
 
 
-class QualityThresholdFile(_Strict):
+class QualityThresholdFile(_StrictEntry):
     """``thresholds.toml``."""
 
     format: Literal["shulab-quality-thresholds/1"]

@@ -94,12 +94,14 @@ class QualityRules:
     """Everything that an assessment depends on besides records and catalogue. ``sha256``: of all of it.
 
     ``expected``: by code of an optional item, the SQL condition under which a record should have it (``false``:
-    never). Optional items that are not listed are expected in every record.
+    never). Optional items that are not listed are expected in every record. ``due_from``: by domain, SQL for the day
+    in whose period a record is due; ``held_from`` for domains that are not listed.
     """
 
     tables: tuple[JoinedTable, ...]
     rules: tuple[QualityRule, ...]
     expected: Mapping[str, str]
+    due_from: Mapping[str, str]
     may_be_future: frozenset[str]
     may_be_negative: frozenset[str]
     thresholds: QualityThresholds

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,7 @@ def write_default_rules(folder: Path) -> list[Path]:
     return written
 
 
+@lru_cache(maxsize=8)
 def _parse(rules: bytes, thresholds: bytes, names: tuple[str, str]) -> QualityRules:
     rule_values, threshold_values = _load(rules, names[0]), _load(thresholds, names[1])
     rule_file = _fit(TypeAdapter(QualityRuleFile), rule_values, names[0])
@@ -75,6 +76,7 @@ def _parse(rules: bytes, thresholds: bytes, names: tuple[str, str]) -> QualityRu
         tables=tuple(one.as_table() for one in rule_file.tables),
         rules=tuple(one.as_rule() for one in rule_file.rules),
         expected=dict(rule_file.expected),
+        due_from=dict(rule_file.due_from),
         may_be_future=frozenset(rule_file.may_be_future),
         may_be_negative=frozenset(rule_file.may_be_negative),
         thresholds=threshold_file.as_thresholds(),
@@ -101,6 +103,8 @@ def _check_whole(rules: QualityRules) -> None:
             check_condition(rule.applies, f"rule {rule.code}")
     for table in rules.tables:
         check_query(table.sql, table.reads, f"table {table.name}")
+    for domain, day in rules.due_from.items():
+        check_condition(day, f"domain {domain}")
     for item, when in rules.expected.items():
         check_condition(when, f"item {item}")
 

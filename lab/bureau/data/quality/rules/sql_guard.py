@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any
+from functools import cache
+from typing import Any, NoReturn
 
 import duckdb
 
@@ -46,15 +47,20 @@ def check_condition(sql: str, what: str) -> None:
 
 
 def _parse(sql: str, what: str) -> Any:
-    with duckdb.connect(":memory:", config={"autoinstall_known_extensions": "false"}) as parser:
-        try:
-            found = parser.execute("SELECT json_serialize_sql(?::VARCHAR)", [sql]).fetchone()
-        except duckdb.Error:
-            _refuse(what, "is not SQL")
+    try:
+        found = _parser().cursor().execute("SELECT json_serialize_sql(?::VARCHAR)", [sql]).fetchone()
+    except duckdb.Error:
+        _refuse(what, "is not SQL")
     tree: dict[str, Any] = json.loads(found[0]) if found else {"error": True}
     if tree.get("error") or len(tree["statements"]) != 1:
         _refuse(what, "is not one SELECT statement")
     return tree
+
+
+@cache
+def _parser() -> duckdb.DuckDBPyConnection:
+    """A connection that only parses; each use takes a cursor of its own, as threads must."""
+    return duckdb.connect(":memory:", config={"autoinstall_known_extensions": "false", "threads": 1})
 
 
 def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
@@ -74,7 +80,7 @@ def _common_tables(node: dict[str, Any]) -> Iterator[str]:
         yield from (one["key"] for one in named.get("map", ()))
 
 
-def _refuse(what: str, why: str) -> None:
+def _refuse(what: str, why: str) -> NoReturn:
     raise InvalidInput(
         f"Expected SQL that reads records alone in the {what}; it {why}.", next_step="correct rules.toml"
     )

@@ -96,8 +96,9 @@ def test_a_registration_form_has_the_catalogues_words_and_the_counts() -> None:
         form = fill_registration_form(domain, "Test bureau", ResourceCounts(12, 3, "2026-11-01", "97.50"))
         files = registration_files(form)
         document = json.loads(files[f"registration-{domain.code}.json"])
-        assert (document["records"], document["enterprises"], document["quality"]) == ("12", "3", "97.50")
+        assert (document["records"], document["enterprises"], document["quality"]) == (12, 3, "97.50")
         assert document["owner_zh"] == domain.owner_zh and domain.owner_en == document["owner_en"]
+        assert document["item_count"] == len(domain.items)
         assert [item["item"] for item in document["items"]] == [item.code for item in domain.items]
         items = pl.read_csv(files[f"registration-{domain.code}-items.csv"], infer_schema=False)
         assert items.height == len(domain.items)

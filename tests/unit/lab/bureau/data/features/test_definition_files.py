@@ -98,16 +98,15 @@ ATTACKS = {
     "union": f"{GOOD} UNION ALL {GOOD}",
     "another table": f"SELECT enterprise, sum(fine_amount) AS value FROM penalties {BY}",
     "another table in a subquery": f"{VALUE} FROM (SELECT * FROM courts) {BY}",
-    "another table in an expression": "SELECT enterprise, sum(sales) + (SELECT count(*) FROM courts) AS value FROM tax GROUP BY "
-    "enterprise",
+    "another table in an expression": "SELECT enterprise, sum(sales) + (SELECT count(*) FROM courts) AS value "
+    f"FROM tax {BY}",
     "exists": f"{SUM} WHERE EXISTS (SELECT 1 FROM courts) {BY}",
     "in a subquery": f"{SUM} WHERE sales IN (SELECT 1) {BY}",
     "with another table": f"WITH c AS (SELECT enterprise FROM courts) {SUM} {BY}",
-    "with a recursion": "WITH RECURSIVE c AS (SELECT 1 AS x UNION ALL SELECT x + 1 FROM c) SELECT enterprise, sum(sales) AS "
-    f"value FROM tax {BY}",
-    "with over a domain": "WITH tax AS (SELECT enterprise, 1 AS sales FROM tax) SELECT enterprise, sum(sales) AS value FROM "
-    f"tax {BY}",
-    "the system's tables": "SELECT table_name AS enterprise, sum(sales) AS value FROM information_schema.tables GROUP BY 1",
+    "with a recursion": f"WITH RECURSIVE c AS (SELECT 1 AS x UNION ALL SELECT x + 1 FROM c) {SUM} {BY}",
+    "with over a domain": f"WITH tax AS (SELECT enterprise, 1 AS sales FROM tax) {SUM} {BY}",
+    "the system's tables": "SELECT table_name AS enterprise, sum(sales) AS value "
+    "FROM information_schema.tables GROUP BY 1",
     "a schema": f"{VALUE} FROM main.tax {BY}",
     "settings": f"SELECT enterprise, max(current_setting('threads')) AS value FROM tax {BY}",
     "the environment": f"SELECT enterprise, max(getenv('HOME')) AS value FROM tax {BY}",
@@ -117,8 +116,7 @@ ATTACKS = {
     f"count(current_date) AS value FROM t {BY}",
     "chance": f"SELECT enterprise, sum(sales) * random() AS value FROM tax {BY}",
     "an item that is not declared": f"SELECT enterprise, sum(sales) + sum(arrears) AS value FROM tax {BY}",
-    "an item under another's name": "WITH t AS (SELECT enterprise, 1 AS sales FROM tax) SELECT enterprise, sum(sales) AS "
-    f"value FROM t {BY}",
+    "an item under another's name": f"WITH t AS (SELECT enterprise, 1 AS sales FROM tax) {VALUE} FROM t {BY}",
     "all columns": "SELECT enterprise, count(*) AS value, * FROM tax GROUP BY ALL",
     "columns by pattern": f"SELECT enterprise, sum(COLUMNS('a.*')) AS value FROM tax {BY}",
     "the whole row": f"SELECT enterprise, count(tax) AS value FROM tax {BY}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -19,6 +20,7 @@ from lab.bureau.data.quality.kept_assessments import choose_kept, keep_assessmen
 from lab.bureau.data.quality.publication_gate import check_publication_gate
 from lab.bureau.data.quality.quality_service import AssessmentRequest
 from lab.bureau.data.quality.rules import write_default_rules
+from lab.bureau.data.records import Manifest
 from lab.bureau.store import Database, open_database
 from lab.bureau.store.tables import LedgerEntryRow, QualityAssessmentRow
 from lab.disk.checked_files import DamagedFile
@@ -28,15 +30,41 @@ from tests.support.quality_records import KNOWN_ON, RecordTables, firm
 
 CATALOGUE = default_catalogue()
 DEFAULT = AssessmentRequest()
+KEY = Ed25519PrivateKey.generate()
+
+
+@contextmanager
+def open_copy(folder: Path, database: Path) -> Iterator[QualityBureau]:
+    """A bureau in ``folder`` (new, unless its home was copied there) with a copy of ``database``."""
+    shutil.copyfile(database, folder / "bureau.db")
+    store = open_database(f"sqlite:///{folder / 'bureau.db'}")
+    store.sign, store.bureau_key = KEY.sign, KEY.public_key().public_bytes_raw().hex()
+    yield open_quality_bureau(folder / "bureau", store)
+    store.close()
 
 
 @pytest.fixture
 def bureau(migrated_file: Path, tmp_path: Path) -> Iterator[QualityBureau]:
-    shutil.copyfile(migrated_file, tmp_path / "bureau.db")
-    store, key = open_database(f"sqlite:///{tmp_path / 'bureau.db'}"), Ed25519PrivateKey.generate()
-    store.sign, store.bureau_key = key.sign, key.public_key().public_bytes_raw().hex()
-    yield open_quality_bureau(tmp_path / "bureau", store)
-    store.close()
+    """A bureau without records."""
+    with open_copy(tmp_path, migrated_file) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def clean_folder(migrated_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a bureau to which clean records of every domain were delivered."""
+    folder = tmp_path_factory.mktemp("clean")
+    with open_copy(folder, migrated_file) as opened:
+        opened.deliver(RecordTables())
+    return folder
+
+
+@pytest.fixture
+def clean(clean_folder: Path, tmp_path: Path) -> Iterator[QualityBureau]:
+    """A bureau to which clean records of every domain were delivered."""
+    shutil.copytree(clean_folder / "bureau", tmp_path / "bureau")
+    with open_copy(tmp_path, clean_folder / "bureau.db") as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -48,6 +76,11 @@ def bureau_on_each(store: Database, tmp_path: Path) -> QualityBureau:
 def entries(bureau: QualityBureau, kind: str = "quality.assessed") -> list[LedgerEntryRow]:
     with bureau.store.begin_read() as session:
         return list(session.scalars(select(LedgerEntryRow).where(LedgerEntryRow.kind == kind)))
+
+
+def clean_head(bureau: QualityBureau) -> Manifest:
+    with bureau.store.begin_read() as session:
+        return bureau.records.head(session)
 
 
 def gate(bureau: QualityBureau) -> None:
@@ -71,14 +104,13 @@ def test_clean_records_pass_the_gate_after_one_assessment(bureau_on_each: Qualit
     assert firm(0) not in entry.body
 
 
-def test_the_same_records_again_are_the_same_assessment_without_an_entry(bureau: QualityBureau) -> None:
-    bureau.deliver(RecordTables())
-    first = bureau.service.assess(DEFAULT, by="local")
-    again = bureau.service.assess(DEFAULT, by="local")
+def test_the_same_records_again_are_the_same_assessment_without_an_entry(clean: QualityBureau) -> None:
+    first = clean.service.assess(DEFAULT, by="local")
+    again = clean.service.assess(DEFAULT, by="local")
     assert not again.new
     assert again.kept == first.kept
     assert again.assessment == first.assessment
-    assert len(entries(bureau)) == 1
+    assert len(entries(clean)) == 1
 
 
 def test_poor_records_do_not_pass_and_the_error_names_the_checks(bureau: QualityBureau) -> None:
@@ -108,23 +140,21 @@ def test_a_check_that_did_not_run_does_not_pass(bureau: QualityBureau) -> None:
         gate(bureau)
 
 
-def test_an_assessment_under_other_rules_does_not_pass(bureau: QualityBureau) -> None:
-    bureau.deliver(RecordTables())
-    bureau.service.assess(DEFAULT, by="local")
-    write_default_rules(bureau.home.folder / "quality")
-    gate(bureau)  # the same rules, now in the bureau's own files
-    path = bureau.home.folder / "quality" / "thresholds.toml"
+def test_an_assessment_under_other_rules_does_not_pass(clean: QualityBureau) -> None:
+    clean.service.assess(DEFAULT, by="local")
+    write_default_rules(clean.home.folder / "quality")
+    gate(clean)  # the same rules, now in the bureau's own files
+    path = clean.home.folder / "quality" / "thresholds.toml"
     path.write_text(path.read_text("utf-8").replace("warn_below = 90", "warn_below = 91"), "utf-8")
     with pytest.raises(NotAllowed, match="was not assessed"):
-        gate(bureau)
+        gate(clean)
     path.write_text("[weights]\nnothing = 1\n", "utf-8")
     with pytest.raises(InvalidInput):
-        gate(bureau)
+        gate(clean)
 
 
-def test_records_that_came_since_do_not_pass(bureau: QualityBureau) -> None:
-    bureau.deliver(RecordTables())
-    bureau.service.assess(DEFAULT, by="local")
+def test_records_that_came_since_do_not_pass(clean: QualityBureau) -> None:
+    clean.service.assess(DEFAULT, by="local")
     more = RecordTables(1)
     for domain, rows in more.rows.items():
         rows[0] |= {"enterprise": firm(50)}
@@ -132,71 +162,68 @@ def test_records_that_came_since_do_not_pass(bureau: QualityBureau) -> None:
         if isinstance(rows[0][key], str):
             rows[0][key] = "N-50"
     more.change("registration", 0, name="Firm 50")
-    bureau.deliver(more, date(2025, 2, 18))
+    clean.deliver(more, date(2025, 2, 18))
     with pytest.raises(NotAllowed, match="was not assessed"):
-        gate(bureau)
-    assert bureau.service.assess(DEFAULT, by="local").new
-    gate(bureau)
+        gate(clean)
+    assert clean.service.assess(DEFAULT, by="local").new
+    gate(clean)
     # What was known before is still assessed.
-    assert not bureau.service.assess(AssessmentRequest(as_of=KNOWN_ON), by="local").new
-    assert len(entries(bureau)) == 2
+    assert not clean.service.assess(AssessmentRequest(as_of=KNOWN_ON), by="local").new
+    assert len(entries(clean)) == 2
 
 
-def test_a_later_day_and_a_kinder_baseline_do_not_outweigh_a_block(bureau: QualityBureau) -> None:
-    manifest = bureau.deliver(RecordTables())
-    bureau.service.assess(DEFAULT, by="local")
-    late = bureau.service.assess(AssessmentRequest(day=date(2025, 6, 1)), by="local")
+def test_a_later_day_and_a_kinder_baseline_do_not_outweigh_a_block(clean: QualityBureau) -> None:
+    manifest = clean_head(clean)
+    clean.service.assess(DEFAULT, by="local")
+    late = clean.service.assess(AssessmentRequest(day=date(2025, 6, 1)), by="local")
     assert late.kept.verdict == "block"  # every later delivery is missing
     with pytest.raises(NotAllowed, match="delivery-missing"):
-        gate(bureau)
+        gate(clean)
     # The assessment of an earlier day, made later, changes nothing, nor does another of the same day.
-    with bureau.store.begin() as session:
+    with clean.store.begin() as session:
         kinder = replace(late.assessment, baseline="2025-02-01", checks=(), domains=(), verdict="pass")
-        keep_assessment(bureau.home, session, kinder, now=NOW, by="local")
+        keep_assessment(clean.home, session, kinder, now=NOW, by="local")
     with pytest.raises(NotAllowed, match="delivery-missing"):
-        gate(bureau)
+        gate(clean)
     assert manifest.sha256 == late.kept.manifest
 
 
-def test_a_changed_or_lost_file_does_not_pass_and_is_made_again(bureau: QualityBureau) -> None:
-    bureau.deliver(RecordTables())
-    kept = bureau.service.assess(DEFAULT, by="local").kept
-    path = bureau.home.path(kept.file)
+def test_a_changed_or_lost_file_does_not_pass_and_is_made_again(clean: QualityBureau) -> None:
+    kept = clean.service.assess(DEFAULT, by="local").kept
+    path = clean.home.path(kept.file)
     path.write_bytes(path.read_bytes().replace(b'"pass"', b'"warn"'))
     with pytest.raises(DamagedFile):
-        gate(bureau)
+        gate(clean)
     path.unlink()
     with pytest.raises(DamagedFile):
-        gate(bureau)
-    again = bureau.service.assess(DEFAULT, by="local")
+        gate(clean)
+    again = clean.service.assess(DEFAULT, by="local")
     assert not again.new
-    gate(bureau)
-    assert len(entries(bureau)) == 1
+    gate(clean)
+    assert len(entries(clean)) == 1
 
 
 def test_a_crash_before_the_row_leaves_nothing_that_counts(
-    bureau: QualityBureau, monkeypatch: pytest.MonkeyPatch
+    clean: QualityBureau, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bureau.deliver(RecordTables())
 
     def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("lab.bureau.data.quality.kept_assessments.record", killed)
     with pytest.raises(KeyboardInterrupt):
-        bureau.service.assess(DEFAULT, by="local")
-    with bureau.store.begin_read() as session:
+        clean.service.assess(DEFAULT, by="local")
+    with clean.store.begin_read() as session:
         assert not session.scalars(select(QualityAssessmentRow)).all()
     with pytest.raises(NotAllowed):
-        gate(bureau)
+        gate(clean)
     monkeypatch.undo()
-    assert bureau.service.assess(DEFAULT, by="local").new
+    assert clean.service.assess(DEFAULT, by="local").new
 
 
 def test_an_assessment_with_a_failure_is_replaced_once_the_check_runs(
-    bureau: QualityBureau, monkeypatch: pytest.MonkeyPatch
+    clean: QualityBureau, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bureau.deliver(RecordTables())
     real = quality_service.assess_records
 
     def failing(*args: object, **named: object):  # type: ignore[no-untyped-def]
@@ -205,31 +232,30 @@ def test_an_assessment_with_a_failure_is_replaced_once_the_check_runs(
         return replace(found, checks=checks, verdict="block")
 
     monkeypatch.setattr(quality_service, "assess_records", failing)
-    assert bureau.service.assess(DEFAULT, by="local").kept.failed == 1
+    assert clean.service.assess(DEFAULT, by="local").kept.failed == 1
     with pytest.raises(NotAllowed):
-        gate(bureau)
+        gate(clean)
     monkeypatch.undo()
-    assert bureau.service.assess(DEFAULT, by="local").new
-    gate(bureau)
-    assert len(entries(bureau)) == 2
-    with bureau.store.begin_read() as session:
+    assert clean.service.assess(DEFAULT, by="local").new
+    gate(clean)
+    assert len(entries(clean)) == 2
+    with clean.store.begin_read() as session:
         assert len(list_kept(session)) == 1
 
 
-def test_two_that_assess_at_once_have_one_row(bureau: QualityBureau, monkeypatch: pytest.MonkeyPatch) -> None:
-    bureau.deliver(RecordTables())
+def test_two_that_assess_at_once_have_one_row(clean: QualityBureau, monkeypatch: pytest.MonkeyPatch) -> None:
     real = quality_service.assess_records
 
     def overtaken(*args: object, **named: object):  # type: ignore[no-untyped-def]
         monkeypatch.undo()
-        bureau.service.assess(DEFAULT, by="local")
+        clean.service.assess(DEFAULT, by="local")
         return real(*args, **named)  # type: ignore[arg-type]
 
     monkeypatch.setattr(quality_service, "assess_records", overtaken)
-    bureau.service.assess(DEFAULT, by="local")
-    with bureau.store.begin_read() as session:
+    clean.service.assess(DEFAULT, by="local")
+    with clean.store.begin_read() as session:
         assert len(list_kept(session)) == 1
-    assert len(entries(bureau)) == 1
+    assert len(entries(clean)) == 1
 
 
 @pytest.mark.parametrize(
@@ -241,10 +267,9 @@ def test_two_that_assess_at_once_have_one_row(bureau: QualityBureau, monkeypatch
         AssessmentRequest(baseline=date(2025, 2, 14)),
     ],
 )
-def test_days_that_do_not_fit_are_refused(bureau: QualityBureau, request_: AssessmentRequest) -> None:
-    bureau.deliver(RecordTables(1))
+def test_days_that_do_not_fit_are_refused(clean: QualityBureau, request_: AssessmentRequest) -> None:
     with pytest.raises(InvalidInput):
-        bureau.service.assess(request_, by="local")
+        clean.service.assess(request_, by="local")
 
 
 def test_without_records_there_is_nothing_to_assess(bureau: QualityBureau) -> None:
@@ -254,12 +279,11 @@ def test_without_records_there_is_nothing_to_assess(bureau: QualityBureau) -> No
         choose_kept(session, "")
 
 
-def test_an_assessment_is_chosen_by_its_hash(bureau: QualityBureau) -> None:
-    bureau.deliver(RecordTables(1))
-    done = bureau.service.assess(DEFAULT, by="local")
-    with bureau.store.begin_read() as session:
+def test_an_assessment_is_chosen_by_its_hash(clean: QualityBureau) -> None:
+    done = clean.service.assess(DEFAULT, by="local")
+    with clean.store.begin_read() as session:
         kept = choose_kept(session, done.kept.sha256[:8])
-        assert read_kept(bureau.home, kept) == done.assessment
+        assert read_kept(clean.home, kept) == done.assessment
         with pytest.raises(NotFound):
             choose_kept(session, "zz")
 

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from lab.bureau.data.records import RecordStore, enterprise_records
-from lab.bureau.data.records.code_filter import make_code_filter, may_contain
+from lab.bureau.data.records.segments.code_filter import SoughtCode, make_code_filter
 from lab.bureau.store import Database
 from lab.disk.checked_files import DamagedFile
 from tests.support.small_catalogue import COURTS, REGISTRATION, SMALL_CATALOGUE, deliver, open_store
@@ -82,8 +82,8 @@ def test_a_filter_knows_every_code_and_admits_few_others() -> None:
     codes = pl.Series([f"91350100{number:010d}" for number in range(5_000)])
     made = make_code_filter(codes)
     assert len(made) < 5_000 * 1.3
-    assert all(may_contain(made, code) for code in codes[:500])
-    assert sum(may_contain(made, f"92{number:016d}") for number in range(2_000)) < 60
-    assert not may_contain(make_code_filter(pl.Series([], dtype=pl.String)), "a")
+    assert all(SoughtCode.of(code).may_be_in(made) for code in codes[:500])
+    assert sum(SoughtCode.of(f"92{number:016d}").may_be_in(made) for number in range(2_000)) < 60
+    assert not SoughtCode.of("a").may_be_in(make_code_filter(pl.Series([], dtype=pl.String)))
     with pytest.raises(ValueError, match="filter"):
-        may_contain(made[:-1], "a")
+        SoughtCode.of("a").may_be_in(made[:-1])

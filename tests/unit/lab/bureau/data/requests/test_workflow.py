@@ -37,10 +37,11 @@ ALLOWED = {
 ITEMS = ("tax.sales", "courts.outcome", "no.such")
 
 
-def ask(scene: Scene, *items: str, person: AccountHolder = ASKER, **options: object) -> DataRequest:
-    return scene.bureau.requests.ask(
-        person, NewDataRequest(PURPOSE, items or ITEMS, DraftOptions.model_validate(options))
-    )
+def ask(
+    scene: Scene, *items: str, person: AccountHolder = ASKER, domains: tuple[str, ...] = (), **options: object
+) -> DataRequest:
+    new = NewDataRequest(PURPOSE, items or ITEMS, domains, DraftOptions.model_validate(options))
+    return scene.bureau.requests.ask(person, new)
 
 
 def answer(scene: Scene, request: DataRequest, *grant: str, reason: str = "as the lists say") -> DataRequest:
@@ -77,14 +78,14 @@ def test_the_answers_step_follows_from_what_was_granted() -> None:
 
 def test_a_request_goes_its_way_and_the_ledger_says_so(scene_on_both: Scene) -> None:
     scene = scene_on_both
-    made = ask(scene, "tax", "courts.outcome", "no.such")
+    made = ask(scene, "courts.outcome", "no.such", domains=("tax",))
     assert made.state is RequestState.ASKED and len(made.items) == 11  # the domain's nine, and two
-    assert [one.about is None for one in made.items] == [False] * 10 + [True]
+    assert [one.about is None for one in made.items] == [False, True] + [False] * 9
     scene.later(days=6)
     done = answer(scene, made, "tax", "courts.outcome")
     assert (done.state, done.answered_by, done.reason) == (RequestState.PARTLY_GRANTED, "fang", "as the lists say")
     assert len(done.codes("granted")) == 10 and done.codes("refused") == ("no.such",)
-    sales = done.items[1]
+    sales = done.items[3]
     item = default_catalogue().item("tax.sales")
     assert (sales.sharing, set(sales.forms)) == (item.sharing.value, {form.value for form in item.release_forms})
     asked, answered = ledger(scene, "request.asked")[0], ledger(scene, "request.answered")[0]

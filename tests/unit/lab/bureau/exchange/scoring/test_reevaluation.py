@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from datetime import date
 
 import numpy as np
 import polars as pl
@@ -12,6 +13,7 @@ import pytest
 from lab.bureau.data.register import RegisterLayout, import_register
 from lab.bureau.exchange import JobParameters
 from lab.bureau.model_registry.registry import publish_model, save_model
+from lab.bureau.store.tables import RepairCaseRow, SupersededVersionRow
 from lab.terms.contract.document import Ceilings, PinnedModel, ResultDetail
 from lab.terms.errors import Conflict, NotAllowed, NotFound
 from models.bureau.training.settings import TrainingSettings
@@ -193,3 +195,19 @@ def test_a_new_model_with_the_same_questions_is_a_new_evaluation_and_with_others
         BankSheet.from_json(scene.bureau.jobs.sheet(contract, "credit", 2)).columns_sha256
         == scene.model.sheet(ResultDetail.TOTAL).columns_sha256
     )
+
+
+def test_the_register_s_answer_names_versions_in_which_a_record_was_put_right(scene: Scene) -> None:
+    contract = scene.contract()
+    with scene.bureau.store.begin() as session:
+        case = dict.fromkeys(("opened_by", "evidence", "grounds", "rules_sha256"), "x")
+        days = {"opened_on": date(2026, 9, 1), "due_on": date(2026, 9, 15), "opened_at": scene.clock.now}
+        row = RepairCaseRow(
+            id="r-1", kind="repair", domain="penalties", record="0" * 32, state="granted", **case, **days
+        )
+        row.due_certain = True
+        session.add(row)
+        session.flush()
+        for register, version in (("main", 2), ("main", 1), ("other", 7)):
+            session.add(SupersededVersionRow(case_id="r-1", register=register, version=version))
+    assert scene.bureau.jobs.register(contract)["superseded"] == [1, 2]

@@ -82,14 +82,14 @@ def test_a_domain_of_periods_arrives_with_its_first_record() -> None:
     assert found.late_days == 42
 
 
-@pytest.mark.parametrize(("records", "thin"), [(5, ()), (4, ("2025-02",))])
+@pytest.mark.parametrize(("records", "thin"), [(5, ()), (4, ("2025-04",))])
 def test_a_period_with_far_fewer_records_is_thin(records: int, thin: tuple[str, ...]) -> None:
     arrivals = {
-        date(2025, 1, 1): WindowArrival(10, KNOWN_ON),
-        date(2025, 2, 1): WindowArrival(records, KNOWN_ON),
-        date(2025, 3, 1): WindowArrival(1, KNOWN_ON),  # not yet due
+        **{date(2025, month, 1): WindowArrival(10, KNOWN_ON) for month in (1, 2, 3)},
+        date(2025, 4, 1): WindowArrival(records, KNOWN_ON),
+        date(2025, 5, 1): WindowArrival(1, KNOWN_ON),  # not yet due
     }
-    found = check_deliveries(TAX, [KNOWN_ON], date(2025, 4, 20), 20, arrivals, 0.5)
+    found = check_deliveries(TAX, [KNOWN_ON], date(2025, 6, 20), 20, arrivals, 0.5)
     assert (found.closed, found.thin) == (1, thin)
 
 
@@ -108,6 +108,33 @@ def test_the_due_day_of_other_frequencies(frequency: Frequency, grace: int, due:
     name = window_name(window_start(date(2025, 5, 14), frequency), frequency)
     assert name not in check_deliveries(domain, received, due, grace).missing
     assert name in check_deliveries(domain, received, due + timedelta(days=1), grace).missing
+
+
+def test_a_quarter_in_which_many_report_makes_the_others_not_thin() -> None:
+    counts = [90, 30, 30, 92, 31, 14]
+    arrivals = {date(2025, 1 + place, 1): WindowArrival(count, KNOWN_ON) for place, count in enumerate(counts)}
+    found = check_deliveries(TAX, [KNOWN_ON], date(2025, 12, 1), 20, arrivals, 0.5)
+    assert (found.thin, found.closed) == (("2025-06",), 3)
+
+
+def test_a_record_that_was_corrected_since_is_not_judged_late() -> None:
+    tables = RecordTables()
+    corrected, added = date(2025, 6, 7), date(2025, 6, 20)
+    tables.change("penalties", 0, known_on=corrected)
+    tables.change("penalties", 1, known_on=added)
+    received = [ReceivedSegment(one.code, KNOWN_ON) for one in tables.catalogue.domains]
+    received += [ReceivedSegment("penalties", corrected, adds=False), ReceivedSegment("penalties", added)]
+    check = check_of(tables.assess(received=received), "record-late:penalties")
+    assert (check.faults, check.checked) == (1, 9)
+
+
+def test_tax_is_due_by_the_day_of_filing() -> None:
+    tables = RecordTables()
+    tables.change("tax", 0, filed_on=date(2025, 4, 15), known_on=date(2025, 5, 20))
+    tables.change("tax", 1, filed_on=date(2025, 4, 15), known_on=date(2025, 5, 21))
+    tables.change("tax", 2, filed_on=None, known_on=date(2025, 2, 21))
+    check = check_of(tables.assess(), "record-late:tax")
+    assert (check.faults, check.checked) == (2, 10)
 
 
 def test_missing_and_late_periods_are_in_the_assessment() -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from lab.cli.terminal.output import CommandOutput
-from lab.disk.output_files import write_output_file
-from lab.terms.errors import InvalidInput, NotFound
+from lab.disk.output_files import translate_output_errors, write_output_file
+from lab.terms.errors import Conflict, InvalidInput, NotFound
 
 _FILE_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}(\.[a-z0-9]{1,10}){1,2}")
 Facts = Mapping[str, Any]
@@ -132,13 +132,16 @@ def show_comparison(out: CommandOutput, found: Facts) -> None:
 def write_export(out: CommandOutput, found: Facts, folder: Path) -> list[str]:
     """Write the files of an export into a folder, which is made; returns their names.
 
-    Raises ``InvalidInput`` for a name that leads out of the folder, or content that is not base64: a service may be
-    hostile.
+    Raises ``InvalidInput`` for a name that leads out of the folder, or content that is not base64 (a service may be
+    hostile), ``Conflict`` for a file in the folder's place, and ``MachineFault`` where the system refuses.
     """
     contents = {str(one["name"]): _decode(one) for one in found["files"]}
     if not folder.parent.is_dir():
         raise NotFound(f"The folder for {folder.name} does not exist.", next_step="create it, or give another one")
-    folder.mkdir(exist_ok=True)
+    if folder.exists() and not folder.is_dir():
+        raise Conflict(f"Expected a folder as {folder.name}; found a file.", next_step="name another folder with --out")
+    with translate_output_errors(folder):
+        folder.mkdir(exist_ok=True)
     for name, content in contents.items():
         write_output_file(folder / name, content)
     out.say(f"已写出 Written to {folder}: {', '.join(contents)}")

@@ -6,11 +6,15 @@ none either. Layout: ``b"SHCODES1"`` | number of bits (8 bytes, little-endian, a
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 _MAGIC = b"SHCODES1"
+_HEAD = 16
+_WRAP = 1 << 64
 _BITS_PER_CODE = 10
 _PROBES = 7
 _SMALLEST = 64
@@ -28,25 +32,42 @@ def make_code_filter(codes: pl.Series) -> bytes:
     return _MAGIC + bits.to_bytes(8, "little") + np.packbits(marks, bitorder="little").tobytes()
 
 
-def may_contain(content: bytes, code: str) -> bool:
-    """Whether a segment with this filter may have the code; raises ``ValueError`` for bytes of another form."""
-    bits = int.from_bytes(content[8:16], "little")
-    if content[:8] != _MAGIC or bits % 8 or len(content) != 16 + bits // 8 or not bits:
-        raise ValueError("not a filter of codes")
-    probes = (int(probe[0]) for probe in _probes(pl.Series([code]), bits))
-    return all(content[16 + place // 8] >> (place % 8) & 1 for place in probes)
+@dataclass(frozen=True, slots=True)
+class SoughtCode:
+    """A code to look for in many filters: its two hashes, computed once."""
+
+    first: int
+    second: int
+
+    @classmethod
+    def of(cls, code: str) -> SoughtCode:
+        """The hashes of a code."""
+        first, second = _hashes(pl.Series([code]))
+        return cls(int(first[0]), int(second[0]))
+
+    def may_be_in(self, content: bytes) -> bool:
+        """Whether a segment with this filter may have the code; raises ``ValueError`` for bytes of another form."""
+        bits = int.from_bytes(content[8:16], "little")
+        if content[:8] != _MAGIC or bits % 8 or len(content) != _HEAD + bits // 8 or not bits:
+            raise ValueError("not a filter of codes")
+        places = ((self.first + number * self.second) % _WRAP % bits for number in range(_PROBES))
+        return all(content[_HEAD + place // 8] >> (place % 8) & 1 for place in places)
 
 
 def _probes(codes: pl.Series, bits: int) -> list[npt.NDArray[np.int64]]:
     """The places of each code's bits: double hashing (Kirsch and Mitzenmacher 2006)."""
     if not len(codes):
         return []
-    texts = np.array(codes.cast(pl.Binary).to_list(), dtype=np.bytes_)
-    letters = texts.view(np.uint8).reshape(len(codes), -1).astype(np.uint64)
-    first, second = _hash(letters, _FIRST), _hash(letters, _SECOND) | np.uint64(1)
+    first, second = _hashes(codes)
     size = np.uint64(bits)
     with np.errstate(over="ignore"):
         return [((first + np.uint64(number) * second) % size).astype(np.int64) for number in range(_PROBES)]
+
+
+def _hashes(codes: pl.Series) -> tuple[Words, Words]:
+    texts = np.array(codes.cast(pl.Binary).to_list(), dtype=np.bytes_)
+    letters = texts.view(np.uint8).reshape(len(codes), -1).astype(np.uint64)
+    return _hash(letters, _FIRST), _hash(letters, _SECOND) | np.uint64(1)
 
 
 def _hash(letters: Words, factor: np.uint64) -> Words:

@@ -16,8 +16,9 @@ from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.records.record_files import RecordFiles
 from lab.bureau.store import Database, open_database
 from lab.bureau.store.tables import LedgerEntryRow
-from lab.terms.errors import Conflict
+from lab.terms.errors import Conflict, MachineFault
 from tests.support.small_catalogue import REGISTRATION, TAX, deliver, open_store, rows_of, source
+from tests.support.small_disk import mount_small_disk
 
 ROOT = Path(__file__).resolve().parents[6]
 APRIL, MAY, JUNE = date(2025, 4, 1), date(2025, 5, 1), date(2025, 6, 1)
@@ -140,3 +141,18 @@ def test_files_and_folders_are_the_owners_alone(store: Database, tmp_path: Path)
     home = BureauHome.open(tmp_path / "bureau")
     for path in (home.folder / "records").rglob("*"):
         assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_a_full_disk_changes_nothing_and_is_said(store: Database, tmp_path: Path) -> None:
+    with mount_small_disk(tmp_path / "disk", megabytes=8) as disk:
+        records = open_store(tmp_path / "disk" / "bureau", store)
+        head = deliver(records, TAX, MAY, tax("a"))
+        codes = [f"{number * 7919 % 100_003:018d}" for number in range(50_000)]
+        for free in (0, 64 << 10, 1 << 20):
+            disk.leave(free)
+            with pytest.raises((MachineFault, OSError)):
+                deliver(records, TAX, JUNE, tax(*codes, period=MAY))
+            with store.begin_read() as session:
+                assert records.head(session) == head
+        disk.leave(6 << 20)
+        assert deliver(records, TAX, JUNE, tax("b", period=MAY)).rows == 2

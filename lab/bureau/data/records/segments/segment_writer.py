@@ -21,14 +21,15 @@ import duckdb
 import numpy as np
 import polars as pl
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from polars.exceptions import PolarsError
 
 from lab.bureau.data.catalogue.item_definition import Domain
-from lab.bureau.data.records.code_filter import make_code_filter
-from lab.bureau.data.records.confined_connection import QueryLimits, confined_connection
+from lab.bureau.data.records.confined_connection import QueryLimits, confined_connection, refused_by_disk
 from lab.bureau.data.records.manifest import Segment
 from lab.bureau.data.records.record_files import RecordFiles
 from lab.bureau.data.records.record_layout import OPERATIONS, personal_schema, record_schema
-from lab.bureau.data.records.sealed_rows import BLOCK_ROWS, LendKey, write_sealed_rows
+from lab.bureau.data.records.segments.code_filter import make_code_filter
+from lab.bureau.data.records.segments.sealed_rows import BLOCK_ROWS, LendKey, write_sealed_rows
 from lab.disk.private_files import write_private
 from lab.tables.table_reader import hash_file
 from lab.terms.errors import Conflict, InvalidInput
@@ -154,7 +155,10 @@ class SegmentWriter:
         rows = pl.concat([rows for rows, _ in self._waiting])
         first = self.rows - rows.height
         path = self._folder / f"{len(self._chunks)}.parquet"
-        rows.with_row_index(_POSITION, first).write_parquet(path, compression="lz4", statistics=False)
+        try:
+            rows.with_row_index(_POSITION, first).write_parquet(path, compression="lz4", statistics=False)
+        except (PolarsError, OSError):  # polars has no error of its own for a full disk
+            raise refused_by_disk() from None
         path.chmod(0o600)
         self._chunks.append(path)
         if self._personal_schema:

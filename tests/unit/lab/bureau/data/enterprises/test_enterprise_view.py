@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import polars as pl
@@ -11,8 +11,8 @@ import pytest
 
 from lab.bureau.bureau import Bureau
 from lab.bureau.data.catalogue import default_catalogue
-from lab.bureau.data.records import EnterpriseLook
-from lab.bureau.store.tables import LedgerEntryRow
+from lab.bureau.data.enterprises import EnterpriseLook
+from lab.bureau.store.tables import LedgerEntryRow, RepairCaseRow
 from lab.terms.errors import InvalidInput
 from tests.support.small_catalogue import deliver
 
@@ -53,6 +53,35 @@ def test_a_look_shows_domains_and_is_a_ledger_entry_without_code(bureau: Bureau)
     assert len(bodies) == 2
     assert '"records":2' in bodies[0] and '"by":"person:li.wei"' in bodies[1]
     assert not any(CODE in body for body in bodies)
+
+
+def test_cases_and_inquiries_about_its_records_are_shown(bureau: Bureau) -> None:
+    record_id = bureau.enterprises.look(EnterpriseLook(CODE), by="local")["domains"][1]["records"][0]["record"]
+    with bureau.store.begin() as session:
+        session.add(
+            RepairCaseRow(
+                id="r-1",
+                kind="objection",
+                domain="tax",
+                record=record_id,
+                state="open",
+                open_key="k",
+                opened_at=datetime(2026, 5, 2, tzinfo=UTC),
+                opened_on=date(2026, 5, 2),
+                due_on=date(2026, 5, 20),
+                due_certain=True,
+                opened_by="person:li.wei",
+                evidence="e",
+                grounds="g",
+                rules_sha256="0" * 64,
+            )
+        )
+    found = bureau.enterprises.look(EnterpriseLook(CODE, inquiries=True), by="local")
+    assert [one["case"] for one in found["domains"][1]["cases"]] == ["r-1"]
+    assert (found["inquiries"], found["assessed_on"], found["domains"][0]["cases"]) == ([], None, [])
+    with bureau.store.begin_read() as session:
+        kinds = [row.kind for row in session.query(LedgerEntryRow)]
+    assert kinds[-2:] == ["enterprise.viewed", "inquiries.read"]
 
 
 def test_personal_items_need_a_reason_that_the_ledger_keeps(bureau: Bureau) -> None:
