@@ -22,17 +22,11 @@ from lab.bureau.data.catalogue import default_catalogue, describe_columns, read_
 from lab.bureau.data.catalogue.definition.forms import DomainTable, ItemTable
 from lab.bureau.data.consents.row_validation import ConsentRejectionReason
 from lab.bureau.data.consents.row_validation import validate_rows as validate_consents
-<<<<<<< HEAD
-from lab.bureau.data.credit_repair.rules.files import check_against_catalogue, read_rules
-from lab.bureau.data.credit_repair.rules.working_days import read_holidays
-from lab.bureau.data.ingestion.mapping import check_mapping, read_mapping
-from lab.bureau.data.quality.rules import read_rules as read_quality_rules
-=======
 from lab.bureau.data.credit_repair.rules.files import check_against_catalogue
 from lab.bureau.data.credit_repair.rules.files import read_rules as read_repair_rules
 from lab.bureau.data.credit_repair.rules.working_days import read_holidays
+from lab.bureau.data.ingestion.mapping import check_mapping, read_mapping
 from lab.bureau.data.quality.rules import read_rules as read_quality_rules
->>>>>>> integ
 from lab.bureau.data.register.row_validation import validate_rows
 from lab.tables.code_list import read_code_list
 from lab.tables.table_reader import read_table
