@@ -13,6 +13,7 @@ from lab.bureau.data.ingestion.enterprises.legacy_forms import compact_codes, le
 from lab.bureau.data.ingestion.mapping.document import CodeKind
 from lab.bureau.data.ingestion.reasons import SetAsideReason
 from lab.terms.identifiers import IdentifierNote, RejectionReason, normalise_identifiers
+from lab.terms.names import IdKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +34,8 @@ class IdentifiedEnterprises:
 def identify_enterprises(cells: pl.Series, kind: CodeKind, legacy: LegacyCodes) -> IdentifiedEnterprises:
     """Identify the enterprise of each row from its cell, [rows]; ``legacy``: the table of legacy codes."""
     distinct = cells.unique(maintain_order=True)
-    if kind == "uscc":
-        found = _unified(distinct)
+    if kind in ("uscc", "opaque"):
+        found = _without_legacy(distinct, "opaque" if kind == "opaque" else "uscc")
     elif kind == "mixed":
         found = _mixed(distinct, legacy)
     else:
@@ -49,14 +50,14 @@ def identify_enterprises(cells: pl.Series, kind: CodeKind, legacy: LegacyCodes) 
 
 
 def _was_legacy(cells: pl.Series, kind: CodeKind, found: IdentifiedEnterprises) -> pl.Series:
-    if kind == "uscc":
+    if kind in ("uscc", "opaque"):
         return pl.zeros(cells.len(), dtype=pl.Boolean, eager=True)
     known = found.codes.is_not_null()
     return known & legacy_kind(compact_codes(cells)).is_not_null() if kind == "mixed" else known
 
 
-def _unified(cells: pl.Series) -> IdentifiedEnterprises:
-    found = normalise_identifiers(cells.to_list(), "uscc")
+def _without_legacy(cells: pl.Series, kind: IdKind) -> IdentifiedEnterprises:
+    found = normalise_identifiers(cells.to_list(), kind)
     return IdentifiedEnterprises(
         pl.Series("code", found.codes, dtype=pl.String),
         pl.Series("reason", [None if one is None else one.value for one in found.reasons], dtype=pl.String),
@@ -70,7 +71,7 @@ def _mixed(cells: pl.Series, legacy: LegacyCodes) -> IdentifiedEnterprises:
     compact = compact_codes(cells)
     old = legacy_kind(compact).is_not_null()
     places = old.arg_true()
-    found = _unified(cells.set(old, None))
+    found = _without_legacy(cells.set(old, None), "uscc")
     if not places.len():
         return found
     looked_up = _legacy(compact.gather(places), None, legacy)
