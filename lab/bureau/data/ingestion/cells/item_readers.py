@@ -60,10 +60,11 @@ def _rules(
             return DateRules(
                 item.name,
                 received,
-                order=stated.date_order or mapping.date_order,
+                order=stated.date_order or (None if stated.days_since else mapping.date_order),
                 period=stated.period,
                 starts=domain.grain is Grain.PERIOD and item.name in domain.key,
                 future=stated.future or item.name == domain.held_to,
+                days_since=stated.days_since,
             )
         case _:
             return NumberRules(
