@@ -30,6 +30,7 @@ from lab.bureau.data.records.record_store import RECORD_KINDS, RecordStore
 from lab.bureau.data.records.record_verification import RecordFinding, RecordVerification, verify_records
 from lab.bureau.data.records.record_views import fetch_frame, open_records
 from lab.bureau.data.records.segments.segment_writer import FinishedSegment, SegmentSource, SegmentWriter
+from lab.bureau.data.records.snapshot_export import SnapshotExport, export_snapshot
 
 __all__ = [
     "ADD",
@@ -48,7 +49,9 @@ __all__ = [
     "Segment",
     "SegmentSource",
     "SegmentWriter",
+    "SnapshotExport",
     "enterprise_records",
+    "export_snapshot",
     "fetch_frame",
     "open_records",
     "personal_schema",

@@ -1,5 +1,5 @@
-"""Which files were found to be as stored, and what their status was then: so that a look at one enterprise need not read
-whole files again.
+"""Which files were found to be as stored, and what their status was then: so that a look at one enterprise need not
+read whole files again.
 
 A line says that a file with this inode, size, time of change of its content (mtime) and of its status (ctime) had the
 hash that its name says, and when. It carries a code of authentication (HMAC-SHA-256) under a key derived from the

@@ -7,6 +7,7 @@ Imports set such rows aside with a reason; this check is the last one before the
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import duckdb
@@ -20,6 +21,8 @@ from lab.bureau.data.records.record_layout import ADD
 from lab.bureau.data.records.segments.segment_writer import FinishedSegment
 from lab.terms.errors import Conflict
 
+SMALL_ROWS = 500_000
+"""Rows that are compared without a connection of their own: some 50 MiB."""
 _LIMITS = QueryLimits(memory_mib=512, threads=2)
 _NEXT = "compare the delivery with the records as they are now, and import it again"
 
@@ -37,10 +40,13 @@ def check_operations(files: RecordFiles, before: Manifest, packs: PackList, adde
             paths |= {
                 name: files.checked(name, sha256, size) for name, sha256, size in rows.files if name not in staged
             }
-            with (
-                files.staged_folder() as scratch,
-                confined_connection(scratch, [path, *paths.values()], _LIMITS) as connection,
-            ):
+            with ExitStack() as stack:
+                if segment.rows + sum(one.rows for one in same) <= SMALL_ROWS:
+                    connection = stack.enter_context(files.small_steps.cursor())
+                else:
+                    scratch = stack.enter_context(files.staged_folder())
+                    read = [path, *paths.values()]
+                    connection = stack.enter_context(confined_connection(scratch, read, _LIMITS))
                 _check(connection, segment, path, "" if rows.empty else rows.as_sql(paths))
         staged[f"{segment.sha256}.parquet"] = path
         earlier.append(segment)

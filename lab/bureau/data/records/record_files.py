@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 
+from lab.bureau.data.records.confined_connection import LastingConnection, QueryLimits
 from lab.bureau.data.records.file_checks import FileChecks, FindKey, Status, file_status
 from lab.bureau.data.records.remote_files import RemoteFiles
 from lab.disk.checked_files import DamagedFile
@@ -46,6 +47,8 @@ class RecordFiles:
         for place in (folder, self.segments, self.manifests, self.staging):
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.checks = FileChecks(folder / "checks", lend)
+        self.small_steps = LastingConnection((self.segments, self.staging), QueryLimits(memory_mib=512, threads=2))
+        """For steps of imports of few rows."""
         self._guard = threading.Lock()
         self._small: dict[str, bytes] = {}
         self._checked: dict[str, tuple[Status, float]] = {}

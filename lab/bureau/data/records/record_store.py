@@ -10,7 +10,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -20,10 +20,10 @@ from sqlalchemy.orm import Session
 
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.catalogue.item_definition import Domain
-from lab.bureau.data.records.confined_connection import LookupConnection, QueryLimits
+from lab.bureau.data.records.confined_connection import LastingConnection, QueryLimits
 from lab.bureau.data.records.manifest import Manifest, Segment, parse_manifest
 from lab.bureau.data.records.operation_check import check_operations
-from lab.bureau.data.records.packs.pack_list import segment_files
+from lab.bureau.data.records.packs.pack_list import needed_files
 from lab.bureau.data.records.packs.pack_store import MOST_LOOSE, PackStore
 from lab.bureau.data.records.record_files import FOLDER, REPAIR_HINT, STAGING, RecordFiles
 from lab.bureau.data.records.remote_files import RemoteFiles
@@ -33,7 +33,7 @@ from lab.bureau.ledger import Fact, record
 from lab.bureau.store import Database
 from lab.bureau.store.tables import LedgerEntryRow, RecordHeadRow
 from lab.disk.checked_files import DamagedFile
-from lab.terms.errors import Conflict, InvalidInput, MachineFault
+from lab.terms.errors import Conflict, InvalidInput, MachineFault, NotFound
 
 RECORD_KINDS = ("records.imported", "records.corrected", "records.deleted")
 """The kinds of ledger entries that change the head."""
@@ -46,22 +46,32 @@ _AGAIN = "import again: nothing was changed"
 class RecordStore:
     """The records of one bureau. Safe to use from several threads and processes."""
 
-    def __init__(self, home: BureauHome, store: Database, keys: BureauKeys) -> None:
+    def __init__(self, home: BureauHome, store: Database, keys: BureauKeys | None) -> None:
+        """``keys``: None for a look at the files of this folder alone, which opens no secret and no remote store."""
         url = home.settings.records_url
-        remote = RemoteFiles(url, keys.public_key_hex) if url else None
-        self.files = RecordFiles(
-            home.folder / FOLDER,
-            home.folder / STAGING,
-            lambda use: keys.with_records_key(FIRST_RECORDS_KEY, use),
-            remote,
+        remote = RemoteFiles(url, keys.public_key_hex) if url and keys is not None else None
+        self.files = RecordFiles(home.folder / FOLDER, home.folder / STAGING, self._lend, remote)
+        self.is_cache = bool(url)
+        """Whether the folder may lack files, because a remote store keeps them."""
+        self.lookups = LastingConnection(
+            (self.files.segments,), QueryLimits(memory_mib=256, threads=1), keep_footers=True
         )
-        self.lookups = LookupConnection(self.files.segments, QueryLimits(memory_mib=256, threads=1))
         """For looks at one enterprise."""
-        self.keys, self._store = keys, store
+        self._keys, self._store = keys, store
         self._held = threading.local()
         self._manifest = Manifest()
         self._next_sweep = 0.0
         self.packs = PackStore(self.files, store)
+
+    @property
+    def keys(self) -> BureauKeys:
+        """The bureau's keys; raises ``NotFound`` if it was opened without them."""
+        if self._keys is None:
+            raise NotFound("The records were opened without the bureau's keys.", next_step="open the bureau")
+        return self._keys
+
+    def _lend(self, use: Callable[[bytes], bytes]) -> bytes:
+        return self.keys.with_records_key(FIRST_RECORDS_KEY, use)
 
     def head(self, session: Session) -> Manifest:
         """What is stored now; empty if nothing was imported.
@@ -162,7 +172,7 @@ class RecordStore:
             return
         packs = self.packs.read()
         kept = packs.files
-        kept |= {name: sha256 for segment in head.segments for name, sha256 in segment_files(segment, packs).items()}
+        kept |= needed_files(head.segments, packs)
         kept |= {name: sha256 for one in segments for name, sha256 in one.segment.files.items()}
         self.files.sweep(kept, {head.sha256, packs.sha256})
         self._next_sweep = now + _SWEEP_SECONDS

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lab.bureau.data.records.manifest import Manifest, ManifestBeginnings
-from lab.bureau.data.records.packs.pack_list import Pack, segment_files
+from lab.bureau.data.records.packs.pack_list import Pack, needed_files
 from lab.bureau.data.records.packs.pack_writing import differing_segments
 from lab.bureau.data.records.record_store import RECORD_KINDS, RecordStore
 from lab.bureau.store.tables import LedgerEntryRow
@@ -55,8 +55,7 @@ def verify_records(records: RecordStore, session: Session, progress: Progress = 
     manifest, packs = records.head(session), records.packs.read(session)
     entries = _entries(session)
     findings = [*_compare_entries(manifest, entries)]
-    files = {name: one for segment in manifest.segments for name, one in segment_files(segment, packs).items()}
-    files |= packs.files
+    files = needed_files(manifest.segments, packs) | packs.files
     right = list[Path]()
     with progress.stage("verify-records", len(files) + len(packs.packs)) as stage:
         for name, sha256 in files.items():

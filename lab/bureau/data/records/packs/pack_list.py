@@ -1,10 +1,11 @@
-"""The list of packs: which segments of a domain each holds, with its hash. Its own hash is in the newest ledger entry of
-the kind ``records.compacted``."""
+"""The list of packs: which segments of a domain each holds, with its hash. Its own hash is in the newest ledger entry
+of the kind ``records.compacted``."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -90,11 +91,6 @@ class PackList:
         """The hash of ``content``; empty for no packs at all."""
         return hashlib.sha256(self.content).hexdigest() if self.packs else ""
 
-    @cached_property
-    def removed(self) -> frozenset[str]:
-        """The SHA-256 of the segments whose own files are gone."""
-        return frozenset(sha256 for one in self.packs if one.removed for sha256 in one.segments)
-
     @property
     def files(self) -> dict[str, str]:
         """The files of all packs, by name, with the SHA-256 of each."""
@@ -110,11 +106,16 @@ class PackList:
         return PackList(tuple(sorted([*kept, *packs], key=lambda one: (one.domain, one.first))))
 
 
-def segment_files(segment: Segment, packs: PackList) -> dict[str, str]:
-    """The files of a segment that are to be there. Personal items are never packed."""
-    found = segment.files
-    if segment.sha256 in packs.removed:
-        found = {name: one for name, one in found.items() if name.endswith(".sealed")}
+def needed_files(segments: Sequence[Segment], packs: PackList) -> dict[str, str]:
+    """The files of a manifest's segments that are to be there, by name, with the SHA-256 of each: of those whose own
+    file was removed, only the sealed personal items, which are never packed."""
+    gone = {(one.domain, place) for one in packs.packs if one.removed for place in range(one.first, one.end)}
+    places: Counter[str] = Counter()
+    found: dict[str, str] = {}
+    for segment in segments:
+        removed = (segment.domain, places[segment.domain]) in gone
+        places[segment.domain] += 1
+        found |= {name: one for name, one in segment.files.items() if not removed or name.endswith(".sealed")}
     return found
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lab.bureau.data.records.manifest import Manifest, Segment
-from lab.bureau.data.records.packs.pack_list import COMPACTED, Pack, PackList, parse_packs
+from lab.bureau.data.records.packs.pack_list import COMPACTED, Pack, PackList, needed_files, parse_packs
 from lab.bureau.data.records.packs.pack_writing import differing_segments, write_pack
 from lab.bureau.data.records.packs.stored_rows import StoredRows
 from lab.bureau.data.records.record_files import REPAIR_HINT, RecordFiles
@@ -75,9 +75,10 @@ class PackStore:
         return newest
 
     def compact(
-        self, manifest: Manifest, *, by: str, domains: Sequence[str], least: int = 2, progress: Progress = SILENT
+        self, manifest: Manifest, *, by: str, domains: Sequence[str], least: int = 0, progress: Progress = SILENT
     ) -> Compaction:
-        """Pack the segments of ``domains`` that no pack holds, where they are ``least`` or more, and enter it."""
+        """Pack the segments of ``domains`` that no pack holds, where they are ``least`` or more, merge what packs are
+        to be merged then, and enter it; nothing is entered if nothing was written."""
         before = self.read()
         after, written = before, list[Pack]()
         with progress.stage("compact-records", len(domains)) as stage:
@@ -93,14 +94,17 @@ class PackStore:
             self._enter(after, done, by)
         return done
 
-    def remove_packed(self, manifest: Manifest, *, by: str, progress: Progress = SILENT) -> Compaction:
-        """Remove the files of segments that a pack holds, after each row was compared with the pack.
+    def remove_packed(
+        self, manifest: Manifest, *, by: str, domains: Sequence[str], progress: Progress = SILENT
+    ) -> Compaction:
+        """Remove the files of the ``domains``' segments that a pack holds, after each row was compared with the pack.
 
         Raises ``DamagedFile`` for a segment that differs; nothing is removed then.
         """
-        before, packs = self.read(), list[Pack]()
-        with progress.stage("compact-records", len(before.packs)) as stage:
-            for pack in before.packs:
+        before = self.read()
+        going = [one for one in before.packs if one.domain in domains and not one.removed]
+        with progress.stage("compact-records", len(going)) as stage:
+            for pack in going:
                 segments = manifest.of_domain(pack.domain)[pack.first : pack.end]
                 different = differing_segments(self._files, pack, segments)
                 if different:
@@ -109,22 +113,21 @@ class PackStore:
                         detail=f"Expected the rows of the segments in {pack.name}; {len(different)} segments differ.",
                         next_step=REPAIR_HINT,
                     )
-                packs.append(replace(pack, removed=True))
                 stage.advance()
-        gone = sum(len(one.segments) for one in before.packs if not one.removed)
+        gone = sum(len(one.segments) for one in going)
         done = Compaction(0, 0, 0, gone)
         if gone:
-            self._enter(PackList(tuple(packs)), done, by)
-            self.sweep_removed(manifest)
+            marked = tuple(replace(one, removed=True) if one in going else one for one in before.packs)
+            self._enter(PackList(marked), done, by)
+            self._sweep_removed(manifest)
         return done
 
-    def sweep_removed(self, manifest: Manifest) -> None:
-        """Remove the files of segments that the list says are removed."""
-        removed = self.read().removed
-        for one in manifest.segments:
-            if one.sha256 in removed:
-                self._files.remove(f"{one.sha256}.parquet")
-                self._files.remove(f"{one.codes_sha256}.codes")
+    def _sweep_removed(self, manifest: Manifest) -> None:
+        needed = needed_files(manifest.segments, self.read())
+        for segment in manifest.segments:
+            for name in segment.files:
+                if name not in needed:
+                    self._files.remove(name)
 
     def _enter(self, packs: PackList, done: Compaction, by: str) -> None:
         self._files.write_manifest(packs.sha256, packs.content)

@@ -1,4 +1,4 @@
-"""Writing a pack: the rows of several packs and segments sorted into one file, and compared with what they came from."""
+"""Writing a pack: the rows of several packs and segments sorted into one file, compared with what they came from."""
 
 from __future__ import annotations
 
@@ -64,8 +64,10 @@ def differing_segments(files: RecordFiles, pack: Pack, segments: Sequence[Segmen
     paths = [] if pack.removed else [files.checked(f"{one.sha256}.parquet", one.sha256, one.bytes) for one in segments]
     found = []
     with files.staged_folder() as folder, confined_connection(folder, [path, *paths], _LIMITS) as connection:
-        connection.execute(f"CREATE TEMP TABLE counts AS SELECT {PLACE} AS place, count(*) AS n "
-                           "FROM read_parquet(?) GROUP BY 1", [str(path)])
+        connection.execute(
+            f"CREATE TEMP TABLE counts AS SELECT {PLACE} AS place, count(*) AS n FROM read_parquet(?) GROUP BY 1",
+            [str(path)],
+        )
         counts = dict(connection.execute("SELECT place, n FROM counts").fetchall())
         different = _differing_places(connection, pack, path, paths) if paths else frozenset[int]()
         for place, segment in enumerate(segments, start=pack.first):
@@ -77,16 +79,17 @@ def differing_segments(files: RecordFiles, pack: Pack, segments: Sequence[Segmen
 def _differing_places(
     connection: duckdb.DuckDBPyConnection, pack: Pack, path: Path, paths: Sequence[Path]
 ) -> frozenset[int]:
+    schema = pl.read_parquet_schema(path)
+    columns = ", ".join(f'"{name}"' for name in schema if name not in (PLACE, ROW))
     own = (
-        f"SELECT *, CAST(file_index + {pack.first} AS INTEGER) AS {PLACE}, file_row_number AS {ROW} "
+        f"SELECT {columns}, CAST(file_index + {pack.first} AS INTEGER), CAST(file_row_number AS BIGINT) "
         "FROM read_parquet(?)"
     )
-    packed = "SELECT * FROM read_parquet(?)"
+    packed = f"SELECT {columns}, {PLACE}, CAST({ROW} AS BIGINT) AS {ROW} FROM read_parquet(?)"
     listed = [str(one) for one in paths]
     rows = connection.execute(
-        f"SELECT DISTINCT {PLACE} FROM (({own} EXCEPT ALL BY NAME {packed}) UNION ALL BY NAME "
-        f"({packed} EXCEPT ALL BY NAME {own}))",
-        [listed, str(path), str(path), listed],
+        f"SELECT DISTINCT {PLACE} FROM (({packed} EXCEPT ALL {own}) UNION ALL ({own} EXCEPT ALL {packed}))",
+        [str(path), listed, listed, str(path)],
     ).fetchall()
     return frozenset(int(place) for (place,) in rows)
 

@@ -14,7 +14,6 @@ from lab.bureau.data.records import verify_records as verify
 from lab.bureau.data.records.packs import pack_store
 from lab.bureau.data.records.packs.pack_list import PackList, parse_packs
 from lab.bureau.store import Database
-from lab.bureau.store.tables import LedgerEntryRow
 from lab.disk.checked_files import DamagedFile
 from lab.terms.errors import Conflict
 from tests.support.small_catalogue import COURTS, REGISTRATION, SMALL_CATALOGUE, TAX, deliver, open_store
@@ -60,7 +59,9 @@ def values(domain: str, keys: list[tuple[str, date]], number: int) -> pl.DataFra
             return frame.select("enterprise", day.alias("period"), pl.lit(float(number)).alias("sales"))
         case "courts":
             key = pl.col("enterprise") + day.cast(pl.String)
-            return frame.select("enterprise", key.alias("case_number"), day.alias("filed_on"), pl.lit(number).alias("staff"))
+            return frame.select(
+                "enterprise", key.alias("case_number"), day.alias("filed_on"), pl.lit(number).alias("staff")
+            )
     person = pl.format("person {} {}", pl.col("enterprise"), pl.lit(number))
     name = pl.lit(f"name {number}")
     return frame.select(
@@ -92,12 +93,12 @@ def compact(records: RecordStore, store: Database, *, remove: bool = False) -> p
         with store.begin_read() as session:
             manifest = records.head(session)
         done = records.packs.compact(manifest, by="local", domains=DOMAINS)
-        return records.packs.remove_packed(manifest, by="local") if remove else done
+        return records.packs.remove_packed(manifest, by="local", domains=DOMAINS) if remove else done
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_every_day_shows_the_same_before_and_after(records: RecordStore, store: Database, seed: int) -> None:
-    days = fill(records, 25, seed)
+    days = fill(records, 18, seed)
     before = shown(records, store, days)
     with store.begin_read() as session:
         manifest = records.head(session)
@@ -174,11 +175,9 @@ def test_a_changed_pack_or_list_is_found_and_a_pack_with_other_rows_is_no_reason
     with pytest.raises(DamagedFile):
         compact(records, store, remove=True)
     assert len(list(records.files.segments.glob("*.parquet"))) == 2
-    with store.begin() as session:
-        entry = session.query(LedgerEntryRow).filter(LedgerEntryRow.kind == "records.compacted").one()
-        entry.body = entry.body.replace(records.packs.read(session).sha256, "0" * 64)
+    (records.files.manifests / f"{records.packs.read().sha256}.json").write_bytes(PackList().content)
     with store.begin_read() as session, pytest.raises(DamagedFile):
-        records.packs.read(session)
+        pack_store.PackStore(records.files, store).read(session)
 
 
 def test_a_list_of_other_form_is_refused() -> None:
