@@ -27,7 +27,7 @@ from lab.bureau.data.records.record_layout import (
     record_schema,
 )
 from lab.bureau.data.records.record_store import RECORD_KINDS, RecordStore
-from lab.bureau.data.records.record_verification import RecordFinding, RecordVerification, verify_records
+from lab.bureau.data.records.record_verification import RecordFinding, RecordVerification, verify_folder, verify_records
 from lab.bureau.data.records.record_views import fetch_frame, open_records
 from lab.bureau.data.records.segments.segment_writer import FinishedSegment, SegmentSource, SegmentWriter
 from lab.bureau.data.records.snapshot_export import SnapshotExport, export_snapshot
@@ -57,5 +57,6 @@ __all__ = [
     "personal_schema",
     "record_ids",
     "record_schema",
+    "verify_folder",
     "verify_records",
 ]

@@ -51,8 +51,8 @@ class RecordStore:
         url = home.settings.records_url
         remote = RemoteFiles(url, keys.public_key_hex) if url and keys is not None else None
         self.files = RecordFiles(home.folder / FOLDER, home.folder / STAGING, self._lend, remote)
-        self.is_cache = bool(url)
-        """Whether the folder may lack files, because a remote store keeps them."""
+        self.is_cache, self.has_keys = bool(url) and keys is None, keys is not None
+        """``is_cache``: whether the folder may lack files, because a remote store keeps them that is not asked."""
         self.lookups = LastingConnection(
             (self.files.segments,), QueryLimits(memory_mib=256, threads=1), keep_footers=True
         )

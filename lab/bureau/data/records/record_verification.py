@@ -10,10 +10,13 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.records.manifest import Manifest, ManifestBeginnings
 from lab.bureau.data.records.packs.pack_list import Pack, needed_files
 from lab.bureau.data.records.packs.pack_writing import differing_segments
 from lab.bureau.data.records.record_store import RECORD_KINDS, RecordStore
+from lab.bureau.store import open_database
+from lab.bureau.store.migrate import check_schema
 from lab.bureau.store.tables import LedgerEntryRow
 from lab.disk.checked_files import DamagedFile
 from lab.terms.progress import SILENT, Progress
@@ -64,6 +67,9 @@ def verify_records(records: RecordStore, session: Session, progress: Progress = 
                 kept = records.files.is_remote_right(name, sha256)
             except DamagedFile:
                 kept = False
+                if records.is_cache and not (records.files.segments / name).exists():
+                    stage.advance()
+                    continue
             if kept:
                 right.append(path)
             else:
@@ -72,9 +78,24 @@ def verify_records(records: RecordStore, session: Session, progress: Progress = 
         for pack in packs.packs:
             findings += _compare_pack(records, manifest, pack)
             stage.advance()
-    records.files.checks.add(right, anew=True)
+    if records.has_keys:
+        records.files.checks.add(right, anew=True)
     left = len(records.files.list_names() - set(files))
     return RecordVerification(len(manifest.segments), len(files), len(entries), left, tuple(findings))
+
+
+def verify_folder(folder: Path, progress: Progress = SILENT) -> RecordVerification:
+    """``verify_records`` of the bureau in ``folder`` without its keys: no secret is opened, and no remote store asked;
+    where the folder is a cache of one, a file that it lacks is no finding. Raises what opening the database raises."""
+    home = BureauHome.open(folder)
+    store = open_database(home.database_url, existing=True)
+    try:
+        check_schema(store.engine)
+        records = RecordStore(home, store, None)
+        with store.begin_read() as session:
+            return verify_records(records, session, progress)
+    finally:
+        store.close()
 
 
 def _compare_pack(records: RecordStore, manifest: Manifest, pack: Pack) -> Iterator[RecordFinding]:

@@ -37,8 +37,8 @@ _ROW_GROUP = 122_880
 
 @dataclass(frozen=True, slots=True)
 class SnapshotExport:
-    """A written snapshot: its folder, the manifest's hash, the SHA-256 of its ``snapshot.json``, which has those of the other files, rows by
-    domain, and bytes of all files."""
+    """A written snapshot: its folder, the manifest's hash, the SHA-256 of its ``snapshot.json``, which has those of the
+    other files, rows by domain, and bytes of all files."""
 
     folder: Path
     records: str

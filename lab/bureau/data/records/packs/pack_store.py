@@ -29,6 +29,17 @@ MOST_LOOSE = 64
 """Segments of a domain without a pack, beyond which an import packs them by itself."""
 
 
+NEWEST_PACKS = (
+    select(LedgerEntryRow.body).where(LedgerEntryRow.kind == COMPACTED).order_by(LedgerEntryRow.seq.desc()).limit(1)
+)
+"""The newest ledger entry that names a list of packs."""
+
+
+def packs_named(body: str) -> str:
+    """The SHA-256 of the list that a ledger entry of ``NEWEST_PACKS`` names."""
+    return str(json.loads(body)["facts"]["packs"])
+
+
 @dataclass(frozen=True, slots=True)
 class Compaction:
     """What a compaction did: packs written, segments in them, rows, and segments whose own files were removed."""
@@ -54,13 +65,8 @@ class PackStore:
         if session is None:
             with self._store.begin_read() as own:
                 return self.read(own)
-        body = session.scalar(
-            select(LedgerEntryRow.body)
-            .where(LedgerEntryRow.kind == COMPACTED)
-            .order_by(LedgerEntryRow.seq.desc())
-            .limit(1)
-        )
-        sha256 = str(json.loads(body)["facts"]["packs"]) if body is not None else ""
+        body = session.scalar(NEWEST_PACKS)
+        sha256 = packs_named(body) if body is not None else ""
         newest = self._newest
         if newest.sha256 != sha256:
             try:
