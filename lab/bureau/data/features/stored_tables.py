@@ -29,6 +29,7 @@ from lab.bureau.data.features.definition_files import default_features, read_fea
 from lab.bureau.data.features.partitions import compute_on_pool
 from lab.bureau.data.records import Manifest, QueryLimits, RecordStore, open_records
 from lab.bureau.ledger import LOCAL_ACTOR, Fact, record
+from lab.bureau.ledger.recorded_facts import all_facts
 from lab.bureau.store import Database
 from lab.bureau.store.tables import FeatureTableRow
 from lab.disk.checked_files import DamagedFile
@@ -40,6 +41,7 @@ from protocols.compute_pool import ComputePool
 
 TABLE_FORMAT = "shulab-features/1"
 """Part of every table's name: changed when the same inputs give other bytes."""
+_COMPUTED = "features.computed"
 _AGAIN = "compute it again with `lab bureau feature compute --as-of DAY --again`"
 
 
@@ -147,6 +149,13 @@ class FeatureTables:
             if row is None:
                 return None
             expected, rows, unregistered = row.sha256, row.rows, json.loads(row.unregistered)
+            recorded = [one for _, one in all_facts(session, (_COMPUTED,), naming=inputs.sha256)]
+        if [one["sha256"] for one in recorded if one.get("inputs") == inputs.sha256][-1:] != [expected]:
+            raise DamagedFile(
+                self._home.path(_file(inputs)),
+                detail="The feature table in the database is not the one that the ledger names.",
+                next_step=_AGAIN,
+            )
         path = self._home.path(_file(inputs))
         if not path.is_file():
             return None
@@ -194,6 +203,7 @@ class FeatureTables:
             session.flush()
             move_private(folder / "features", self._home.path(file))
             facts: dict[str, Fact] = {
+                "inputs": inputs.sha256,
                 "day": inputs.day.isoformat(),
                 "manifest": inputs.manifest.sha256,
                 "features_sha256": inputs.features.sha256,
@@ -202,7 +212,7 @@ class FeatureTables:
                 "rows": computed.rows,
                 "sha256": sha256,
             }
-            record(session, "features.computed", None, facts, by=LOCAL_ACTOR)
+            record(session, _COMPUTED, None, facts, by=LOCAL_ACTOR)
         return StoredFeatureTable(self._home.path(file), sha256, computed.rows, computed.unregistered, True)
 
 
