@@ -59,8 +59,7 @@ class FeatureInputs:
     @cached_property
     def left_out_sha256(self) -> str:
         """The hash of the ids that are left out, by domain, in order."""
-        listed = {domain: sorted(set(ids.to_list())) for domain, ids in sorted(self.left_out.items()) if len(ids)}
-        return hashlib.sha256(rfc8785.dumps(listed)).hexdigest()
+        return hash_left_out(self.left_out)
 
     @cached_property
     def sha256(self) -> str:
@@ -79,6 +78,12 @@ class FeatureInputs:
     def left_out_count(self) -> int:
         """How many records are left out."""
         return sum(len(ids) for ids in self.left_out.values())
+
+
+def hash_left_out(left_out: Mapping[str, pl.Series]) -> str:
+    """The hash of ids of records by domain, whatever their order."""
+    listed = {domain: sorted(set(ids.to_list())) for domain, ids in sorted(left_out.items()) if len(ids)}
+    return hashlib.sha256(rfc8785.dumps(listed)).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
