@@ -195,7 +195,14 @@ def _dimension_parts(
 def _reasons(sheet: BankSheet, points: Mapping[ScoreOutput, tuple[float, int]]) -> tuple[ScoreReason, ...]:
     words = _output_words(sheet)
     reasons = [
-        ScoreReason(output.kind, output.key, *reason_sentence(words[output], whole), exact, whole)
+        ScoreReason(
+            output.kind,
+            output.key,
+            *reason_sentence(words[output], whole),
+            exact,
+            whole,
+            causes=_causes(sheet, output) if exact < 0 else (),
+        )
         for output, (exact, whole) in points.items()
     ]
     if sheet.detail is ResultDetail.TOTAL:
@@ -203,6 +210,14 @@ def _reasons(sheet: BankSheet, points: Mapping[ScoreOutput, tuple[float, int]]) 
         reasons.append(ScoreReason("total", "detail", *text, 0.0, 0, note=True))
     # Adverse reasons first, each group by size.
     return tuple(sorted(reasons, key=lambda reason: (not reason.adverse, -abs(reason.points))))
+
+
+def _causes(sheet: BankSheet, output: ScoreOutput) -> tuple[BilingualText, ...]:
+    """What the public items behind an output say when they lower the score; the same for every enterprise."""
+    items = [
+        item for item in sheet.items if output == PUBLIC_OUTPUT or output == ScoreOutput("dimension", item.dimension)
+    ]
+    return tuple(dict.fromkeys((item.reason_zh, item.reason_en) for item in items if item.reason_zh and item.reason_en))
 
 
 def _output_words(sheet: BankSheet) -> dict[ScoreOutput, BilingualText]:

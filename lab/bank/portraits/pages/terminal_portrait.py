@@ -10,11 +10,12 @@ from rich.text import Text
 from lab.bank.portraits.pages.portrait_page import format_percent
 from lab.terms.text.escaping import escape_hidden, join_visible_lines
 from models.shared.portrait import Portrait, PortraitDimension
-from models.shared.reasons import format_points
+from models.shared.reasons import causes_sentence, format_points
 
 _BAR = 24
 _TITLE = 70
 _MOST_REASONS = 8
+_MOST_CAUSES = 3
 _BAND_STYLES = {"strong": "green", "good": "cyan", "watch": "yellow", "weak": "red"}
 
 
@@ -96,6 +97,8 @@ def _reasons(portrait: Portrait) -> Table:
     for reason in found.shown:
         points = None if reason.note else reason.whole_points
         table.add_row(_points(points), Text(join_visible_lines((reason.zh, reason.en))))
+        if reason.causes:
+            table.add_row("", Text(join_visible_lines(causes_sentence(reason.causes, _MOST_CAUSES)), style="dim"))
     if found.others:
         rest = f"其余 {found.others:,} 项合计 the other {found.others:,} add up to {format_points(found.rest)}"
         table.add_row(_points(found.rest), Text(rest, style="dim"))
