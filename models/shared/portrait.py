@@ -36,7 +36,11 @@ DIMENSION_BANDS: tuple[tuple[str, str, str, float], ...] = (
 
 @dataclass(frozen=True)
 class PortraitProvenance:
-    """The origin of a portrait, beside the sheet: contract, parties, register version, receipt, time (ISO 8601)."""
+    """The origin of a portrait, beside the sheet: contract, parties, register version, receipt, time (ISO 8601).
+
+    ``register_days``: versions of the register that the scores come from, each with the day as of which its records
+    were computed (ISO 8601); without those whose day is not known.
+    """
 
     contract: str = ""
     contract_sha256: str = ""
@@ -45,6 +49,15 @@ class PortraitProvenance:
     register: str = ""
     receipt: str = ""
     computed_at: str = ""
+    register_days: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def describe_days(self) -> str:
+        """The days, for people: one day, or each version with its own; empty if none is known."""
+        days = [day for _, day in self.register_days]
+        if len(days) == 1 and self.register_days[0][0] == self.register:
+            return days[0]
+        return ", ".join(f"{version}: {day}" for version, day in self.register_days)
 
 
 @dataclass(frozen=True)

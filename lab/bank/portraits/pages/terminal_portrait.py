@@ -26,7 +26,7 @@ def draw_portrait_panel(portrait: Portrait) -> RenderableType:
     # A frame would cut a title longer than itself, so such a title goes inside.
     inside = [part for words in (title, subtitle) if words.cell_len > _TITLE for part in (words, Text())]
     return Panel(
-        Group(*inside, _head(portrait), Text(), _dimensions(portrait), Text(), _reasons(portrait)),
+        Group(*inside, _head(portrait), Text(), _dimensions(portrait), Text(), _reasons(portrait), *_origin(portrait)),
         title=title if title.cell_len <= _TITLE else None,
         subtitle=subtitle if subtitle.cell_len <= _TITLE else None,
         padding=(1, 2),
@@ -78,6 +78,17 @@ def _level(part: PortraitDimension) -> tuple[Text, str, Text]:
     bar = Text("█" * filled, style=style)
     bar.append("░" * (_BAR - filled), style="dim")
     return bar, f"{part.value:.0f}", _text(part.band_zh, part.band_en, style=style)
+
+
+def _origin(portrait: Portrait) -> list[Text]:
+    """Of which register version and day the scores are."""
+    origin = portrait.provenance
+    if not origin.register:
+        return []
+    days = origin.describe_days
+    zh = f"登记版本 {origin.register}，" + (f"公共记录截至 {days}" if days else "截至日未知")
+    en = f"Register {origin.register}, " + (f"public records as of {days}" if days else "their day is not known")
+    return [Text(), Text(join_visible_lines((zh, en)), style="dim")]
 
 
 def _points(points: int | None) -> Text:
