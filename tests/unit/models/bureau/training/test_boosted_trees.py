@@ -18,7 +18,7 @@ from models.shared.sheet import BankSheet
 
 SALES = ItemSource("tax.sales", "销售额", "sales", "税务局", "tax office", "2026-10-05")
 ORIGINS = (
-    FeatureOrigin("sales", -1, (SALES,)),
+    FeatureOrigin("sales", -1, (SALES,), "销售额下降", "Sales are falling"),
     FeatureOrigin("cases", 1, ()),
     FeatureOrigin("size", 0, ()),
 )
@@ -89,6 +89,8 @@ def test_the_sheet_says_where_items_come_from_and_no_value(model: Model) -> None
     sheet = model.sheet(ResultDetail.FULL)
     by_code = {item.code: item for item in sheet.items}
     assert by_code["sales"].sources == (SALES,)
+    assert (by_code["sales"].reason_zh, by_code["sales"].reason_en) == ("销售额下降", "Sales are falling")
+    assert (by_code["cases"].reason_zh, by_code["cases"].reason_en) == ("", "")
     assert BankSheet.from_json(sheet.to_json()) == sheet
     assert load_model(serialize_model(model)) == model
     assert model.summary()["directions"] == {"sales": -1, "cases": 1}
