@@ -46,7 +46,7 @@ from lab.bureau.data.requests import (
     prefill_options,
 )
 from lab.bureau.exchange.charges import allowance
-from lab.bureau.exchange.delivered_results import Delivery, list_deliveries
+from lab.bureau.exchange.delivered_results import ResultDelivery, list_deliveries
 from lab.bureau.exchange.jobs import stop_jobs
 from lab.bureau.ledger import Fact, record
 from lab.bureau.model_registry.registry import ModelCache, find_model
@@ -82,7 +82,7 @@ class ContractStepResult:
 
     contract_version: ContractVersion
     stopped_jobs: int | None = None
-    deliveries: tuple[Delivery, ...] | None = None
+    deliveries: tuple[ResultDelivery, ...] | None = None
 
 
 class ContractAdministration:
@@ -249,7 +249,7 @@ class ContractAdministration:
 
     def list_deliveries(
         self, person: AccountHolder, contract_id: str, *, after: int = 0, limit: int | None = None
-    ) -> Sequence[Delivery]:
+    ) -> Sequence[ResultDelivery]:
         """What left the bureau under a contract, over all versions, oldest first: after entry ``after``, at most
         ``limit``."""
         with self._read(person, Permission.READ_CONTRACTS, "delivered", contract_id) as session:

@@ -22,9 +22,10 @@ from lab.bureau.data.catalogue import default_catalogue, describe_columns, read_
 from lab.bureau.data.catalogue.definition.forms import DomainTable, ItemTable
 from lab.bureau.data.consents.row_validation import ConsentRejectionReason
 from lab.bureau.data.consents.row_validation import validate_rows as validate_consents
-from lab.bureau.data.quality.rules import read_rules
-from lab.bureau.data.credit_repair.rules.files import check_against_catalogue, read_rules
+from lab.bureau.data.credit_repair.rules.files import check_against_catalogue
+from lab.bureau.data.credit_repair.rules.files import read_rules as read_repair_rules
 from lab.bureau.data.credit_repair.rules.working_days import read_holidays
+from lab.bureau.data.quality.rules import read_rules as read_quality_rules
 from lab.bureau.data.register.row_validation import validate_rows
 from lab.tables.code_list import read_code_list
 from lab.tables.table_reader import read_table
@@ -79,7 +80,7 @@ def table(path: Path) -> None:
 
 
 def repair_rules(path: Path) -> None:
-    found = read_rules(path.read_bytes(), path.name)
+    found = read_repair_rules(path.read_bytes(), path.name)
     check_against_catalogue(found, default_catalogue())
     assert found.classes["ordinary"].greatest_months == 12
 
@@ -109,7 +110,7 @@ def quality(path: Path) -> None:
     folder.mkdir()
     for name, file in (("quality rules", "rules.toml"), ("quality thresholds", "thresholds.toml")):
         (folder / file).write_text(EXAMPLES[name], encoding="utf-8")
-    found = read_rules(folder)
+    found = read_quality_rules(folder)
     assert [rule.code for rule in found.rules] == ["tax-after-strike-off"]
     assert found.thresholds.limits_of("required-missing", "tax", "sales").block_above == 0.05
 

@@ -25,8 +25,8 @@ import rfc8785
 import sqlalchemy
 
 from lab.bureau.bureau import Bureau
-from lab.bureau.data import pseudonym_rotation
-from lab.bureau.data.pseudonym_rotation import rotate_all_pseudonyms
+from lab.bureau.data.consents import pseudonym_rotation
+from lab.bureau.data.consents.pseudonym_rotation import rotate_all_pseudonyms
 from lab.bureau.ledger.inquiries import read_inquiries
 from lab.bureau.store import Database
 from lab.bureau.store.tables import Base, ConsentRow, InquiryRow, LedgerEntryRow, PseudonymKeyCountRow
@@ -44,7 +44,7 @@ pytestmark = pytest.mark.threat(
         "pseudonym rotation": "A rotation computes every pseudonym again, under one more key.",
     },
     shipped="by command (`lab bureau rotate-pseudonyms`)",
-    code=["lab.bureau.data.pseudonym_rotation"],
+    code=["lab.bureau.data.consents.pseudonym_rotation"],
 )
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -189,7 +189,7 @@ def test_no_old_name_stays_in_the_file(scene: Scene, tmp_path: Path) -> None:
 ROTATE = """\
 import os, signal, sys
 from pathlib import Path
-from lab.bureau.data import pseudonym_rotation
+from lab.bureau.data.consents import pseudonym_rotation
 from lab.bureau.bureau import Bureau
 moment = sys.argv[2]
 def die(*_, **__):

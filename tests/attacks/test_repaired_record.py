@@ -16,7 +16,7 @@ import pytest
 
 from lab.bureau.data.credit_repair import CaseKind, CaseState
 from lab.bureau.data.features.stored_tables import FeatureInputs, FeatureTables
-from lab.bureau.data.register.publication import feature_inputs
+from lab.bureau.data.publication.publishing import feature_inputs
 from lab.bureau.store import Database
 from tests.support.repair_scene import CODES, START, STEWARD, RepairScene, open_scene
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import sqlalchemy
 
 from lab.bureau.bureau import Bureau
-from lab.bureau.data.pseudonym_rotation import ROWS_PER_STATEMENT, rotate_all_pseudonyms
+from lab.bureau.data.consents.pseudonym_rotation import ROWS_PER_STATEMENT, rotate_all_pseudonyms
 from lab.bureau.store.tables import BankRow, ContractRow, InquiryRow
 
 SCORES, BATCH = 4, 4_096

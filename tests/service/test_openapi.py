@@ -94,6 +94,7 @@ PEOPLE = (
     "POST /v1/consents",
     "POST /v1/consents/withdrawals",
     "POST /v1/consents/enterprise",
+    "POST /v1/enterprises/records",
     "GET /v1/repairs",
     "POST /v1/repairs",
     "GET /v1/repairs/{case}",

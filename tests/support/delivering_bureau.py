@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab.bureau.bureau import Bureau
 from lab.bureau.data.catalogue import default_catalogue
-from lab.bureau.data.ingestion import Delivery, DeliveryReader, DeliveryResult
-from lab.bureau.data.ingestion.judging import Operation
+from lab.bureau.data.ingestion import DepartmentDelivery, DeliveryReader, DeliveryResult
+from lab.bureau.data.ingestion.delivery_history import Operation
 from lab.bureau.data.ingestion.mapping import MappingFile, parse_mapping
 from lab.bureau.data.records import RecordStore, fetch_frame, open_records
 from tests.support.credit_codes import with_checks
@@ -126,13 +126,13 @@ class DeliveringBureau:
         parsed = mapping if isinstance(mapping, MappingFile) else parse_mapping(mapping.encode(), "m.toml")
         received = RECEIVED + datetime.timedelta(days=day)
         reason = why or ("" if operation == "add" else "decided again")
-        return self.reader.read(Delivery(file, parsed, received, operation, reason))
+        return self.reader.read(DepartmentDelivery(file, parsed, received, operation, reason))
 
     def tax(self, name: str, rows: Sequence[str], operation: Operation = "add", day: int = 0) -> DeliveryResult:
         """Deliver rows of the tax office."""
         return self.deliver(self.write(name, TAX_HEADER, rows), TAX, operation, day=day)
 
-    def held(self, domain: str = "tax") -> list[Mapping[str, object]]:
+    def held(self, domain: str = "tax") -> list[dict[str, object]]:
         """The current records of a domain, sorted."""
         with self.bureau.store.begin_read() as session:
             manifest = self.records.head(session)

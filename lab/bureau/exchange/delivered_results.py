@@ -19,7 +19,7 @@ _MATCH_CHARGED, _MATCH_RETURNED = "match.charged", "match.returned"
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class ResultDelivery:
     """One result that left the bureau: what, when, for whom, how many enterprises, and its ledger entry."""
 
     what: Literal["match", "scores"]
@@ -35,11 +35,11 @@ class Delivery:
         return asdict(self) | {"at": self.at.isoformat(timespec="seconds")}
 
 
-def list_deliveries(session: Session, contract_id: str) -> list[Delivery]:
+def list_deliveries(session: Session, contract_id: str) -> list[ResultDelivery]:
     """Everything delivered under a contract, over all its versions, oldest first."""
     jobs = {row.id: row for row in session.scalars(select(JobRow).where(JobRow.contract_id == contract_id))}
     found = [
-        Delivery(
+        ResultDelivery(
             "scores",
             row.answered_at or row.charged_at,
             row.job_id,
@@ -56,7 +56,7 @@ def list_deliveries(session: Session, contract_id: str) -> list[Delivery]:
     return sorted(found, key=lambda one: one.entry)
 
 
-def _matches(session: Session, contract_id: str, jobs: dict[str, JobRow]) -> list[Delivery]:
+def _matches(session: Session, contract_id: str, jobs: dict[str, JobRow]) -> list[ResultDelivery]:
     """Answered matches are only in the ledger: those charged, without those refunded."""
     query = select(LedgerEntryRow).where(
         LedgerEntryRow.contract_id == contract_id, LedgerEntryRow.kind.in_((_MATCH_CHARGED, _MATCH_RETURNED))
@@ -74,7 +74,7 @@ def _matches(session: Session, contract_id: str, jobs: dict[str, JobRow]) -> lis
             continue
         job = jobs[entry_facts["job"]]
         found.append(
-            Delivery("match", row.time, job.id, job.recipient, _model(job), entry_facts["identifiers"], row.seq)
+            ResultDelivery("match", row.time, job.id, job.recipient, _model(job), entry_facts["identifiers"], row.seq)
         )
     return found
 

@@ -1,8 +1,8 @@
 """Pseudonyms of enterprises, under the keys that the database uses now.
 
 A rotation adds one key over all others and gives every row its new pseudonym in one transaction
-(``lab.bureau.data.pseudonym_rotation``). So a pseudonym is computed in the transaction that compares or writes it: an
-earlier one may be under another number of keys.
+(``lab.bureau.data.consents.pseudonym_rotation``). So a pseudonym is computed in the transaction that compares or writes
+it: an earlier one may be under another number of keys.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ from typing import cast
 
 from sqlalchemy.orm import Session
 
+from lab.bureau.data.publication.origins import find_origin
 from lab.bureau.data.register import Snapshot
-from lab.bureau.data.register.origins import find_origin
 from lab.terms.errors import InvalidInput
 from lab.terms.text.known_names import describe_unknown_names
 from models.bureau.feature_origin import Direction, FeatureOrigin

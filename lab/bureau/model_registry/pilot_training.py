@@ -21,7 +21,7 @@ from lab.tables.table_reader import read_table
 from lab.terms.errors import InvalidInput
 from lab.terms.identifiers import RejectionReason, note_sentences
 from lab.terms.text.bilingual import BilingualText
-from models.shared.dictionary_file import require_described_columns
+from models.shared.dictionary.dictionary_file import require_described_columns
 from models.shared.features import FeatureDescription
 
 

@@ -2,7 +2,7 @@
 
 Callers use ``open_database`` and its sessions. SQL text is written only where the two dialects have no common form in
 SQLAlchemy: counting (``lab.bureau.exchange.charges``, ``lab.bureau.ledger.rate_limited_entries``), and replacing the
-rows of tables when pseudonyms change (``lab.bureau.data.pseudonym_rotation``).
+rows of tables when pseudonyms change (``lab.bureau.data.consents.pseudonym_rotation``).
 """
 
 from lab.bureau.store.engine import Database, open_database

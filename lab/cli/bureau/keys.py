@@ -11,7 +11,7 @@ import typer
 
 from lab.bureau.bureau import Bureau
 from lab.bureau.configuration.home import default_folder
-from lab.bureau.data.pseudonym_rotation import rotate_all_pseudonyms
+from lab.bureau.data.consents.pseudonym_rotation import rotate_all_pseudonyms
 from lab.bureau.exchange.matching.key_epochs import Epoch, EpochState
 from lab.bureau.key_management.pkcs11_token import SCHEME
 from lab.bureau.ledger import record

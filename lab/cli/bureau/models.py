@@ -12,8 +12,8 @@ import typer
 
 from lab.bureau.bureau import Bureau
 from lab.bureau.configuration.home import default_folder
-from lab.bureau.data.catalogue import load_items, read_dictionary
-from lab.bureau.data.quality import DriftFinding, load_column_reports
+from lab.bureau.data.catalogue import CatalogueItem, load_items, read_dictionary
+from lab.bureau.data.quality import ColumnReport, DriftFinding, load_column_reports
 from lab.bureau.data.quality.column_report import SAMPLE_ROWS
 from lab.bureau.data.register import find_snapshot
 from lab.bureau.model_registry.feature_choice import choose_features, feature_origins, split_names
@@ -110,10 +110,7 @@ def train(options: TrainOptions) -> None:
             version = next_version(session, options.name)
             origins = feature_origins(session, snapshot, monotonic=options.monotonic)
         snapshot = choose_features(snapshot, split_names(options.features))
-        described = settle_descriptions(
-            {column: item.as_feature_words for column, item in items.items()},
-            (report.feature for report in reports.values() if not report.without_inputs),
-        )
+        described = _described_columns(items, reports)
         pilot = join_pilot(
             bureau.snapshots.frame(snapshot, (snapshot.id_column, *snapshot.columns)),
             snapshot,
@@ -149,6 +146,16 @@ def train(options: TrainOptions) -> None:
             **_pilot_figures(pilot),
             "column_report": [one.as_dict() for one in trained.summaries],
         }
+    )
+
+
+def _described_columns(
+    items: Mapping[str, CatalogueItem], reports: Mapping[str, ColumnReport]
+) -> dict[str, FeatureDescription]:
+    """The words of a register's columns, read as when they were imported or published."""
+    return settle_descriptions(
+        {column: item.as_feature_words for column, item in items.items()},
+        (report.feature for report in reports.values() if not report.without_inputs),
     )
 
 

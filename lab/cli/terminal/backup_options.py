@@ -23,6 +23,7 @@ _LEFT_OUT_LABELS = {
     "database": "数据库(另存快照) database; the backup has a snapshot of it",
     "workflows": "作业调度表(可重建) workflows; made again from charged batches",
     "evaluated": "登记求值(可重算) evaluated registers; computed again from register and keys",
+    "features": "特征表(可重算) feature tables; computed again from records",
     "machine": "日志与临时文件 logs and temporary files of this machine",
     "setups": "匹配数据(可重新下载) set-ups; fetched again from the bureau",
     "leaving": "正在删除 what is being removed",

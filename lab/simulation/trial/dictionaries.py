@@ -11,7 +11,7 @@ from lab.disk.private_files import replace_private
 from lab.simulation.trial.joined_files import PartyFile
 from lab.simulation.trial.settings import TrialSettings
 from lab.terms.text.bilingual import BilingualText
-from models.shared.dictionary_file import read_dictionary, require_described_columns
+from models.shared.dictionary.dictionary_file import read_dictionary, require_described_columns
 from models.shared.dimensions import DIMENSIONS
 from models.shared.features import FeatureDescription
 from models.shared.sheet import BankSheet

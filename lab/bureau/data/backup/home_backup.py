@@ -4,8 +4,8 @@ The database is copied first, then the files. A file is written before the row t
 so what the copy of the database names is there, unless it was removed in the moments between the two: then both are
 taken again. The sealed secrets are copied with their store locked.
 
-Left out, and counted: what is made again from the rest (evaluated registers, workflows of jobs), and what serves this
-machine alone (logs, bodies of requests that are being received).
+Left out, and counted: what is made again from the rest (evaluated registers, feature tables, workflows of jobs), and
+what serves this machine alone (logs, bodies of requests that are being received).
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ RULES = FolderRules(
         "bureau.db*": "database",
         "jobs.db*": "workflows",
         "evaluated": "evaluated",
+        "features": "features",
         "executors": "machine",
         "spool": "machine",
         "logs": "machine",

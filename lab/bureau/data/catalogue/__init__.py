@@ -11,7 +11,7 @@ from lab.bureau.data.catalogue.item_definition import Catalogue, Domain, Item
 from lab.bureau.data.catalogue.natural_persons import check_model_items
 from lab.bureau.data.catalogue.repository import load_items, save_items
 from lab.bureau.data.catalogue.versions import current_catalogue
-from models.shared.dictionary_file import read_dictionary, require_described_columns
+from models.shared.dictionary.dictionary_file import read_dictionary, require_described_columns
 
 __all__ = [
     "Catalogue",

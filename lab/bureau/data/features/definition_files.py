@@ -16,7 +16,7 @@ from lab.bureau.data.catalogue.natural_persons import may_be_weighed
 from lab.bureau.data.features.columns import item_columns, one_record_a_day
 from lab.bureau.data.features.definition import FeatureDefinition, FeatureSet, FeatureType, MissingRule
 from lab.bureau.data.features.sql import check_binding, check_tree, parse_select, refuse
-from lab.bureau.data.features.sql.tree_check import Scope
+from lab.bureau.data.features.sql.scope import Scope
 from lab.terms.errors import InvalidInput
 from lab.terms.text.nearest_name import nearest_name
 from lab.terms.text.visible_line import check_visible_line
@@ -28,16 +28,16 @@ _STEP = "correct the feature's file; docs/formats/features.md lists keys and wor
 Line = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class _Strict(BaseModel):
+class _StrictFeatureTable(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class _Reason(_Strict):
+class _FeatureReason(_StrictFeatureTable):
     zh: Line
     en: Line
 
 
-class _Entry(_Strict):
+class _FeatureEntry(_StrictFeatureTable):
     zh: Line
     en: Line
     dimension: Line
@@ -48,11 +48,11 @@ class _Entry(_Strict):
     unit: Annotated[str, Field(max_length=40)] = ""
     monotonic: Annotated[int, Field(ge=-1, le=1)]
     missing: Literal["zero", "missing"]
-    reason: _Reason
+    reason: _FeatureReason
 
 
-class _File(_Strict):
-    features: dict[str, _Entry]
+class _FeatureFile(_StrictFeatureTable):
+    features: dict[str, _FeatureEntry]
 
 
 _DEFAULTS: dict[str, FeatureSet] = {}
@@ -148,9 +148,9 @@ def _check_item(feature: str, item: Item, by_code: dict[str, Item]) -> None:
         )
 
 
-def _parse(file: str, text: str) -> _File:
+def _parse(file: str, text: str) -> _FeatureFile:
     try:
-        return _File.model_validate(tomllib.loads(text))
+        return _FeatureFile.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise InvalidInput(f"{file} is no TOML: {error}.", next_step=_STEP) from None
     except ValidationError as error:
@@ -158,7 +158,7 @@ def _parse(file: str, text: str) -> _File:
         raise InvalidInput(f"{file} does not fit the schema of features: {faults}.", next_step=_STEP) from None
 
 
-def _definition(file: str, name: str, entry: _Entry) -> FeatureDefinition:
+def _definition(file: str, name: str, entry: _FeatureEntry) -> FeatureDefinition:
     if not _NAME.fullmatch(name):
         raise InvalidInput(
             f"Expected names of features of lower-case letters, digits and _; found another in {file}.", next_step=_STEP

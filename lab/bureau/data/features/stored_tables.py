@@ -16,15 +16,17 @@ from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
 
+import duckdb
 import polars as pl
 import rfc8785
 
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.catalogue.item_definition import Catalogue
 from lab.bureau.data.features.compilation import FeaturePlan, compile_features
-from lab.bureau.data.features.computation import compute_to_file
+from lab.bureau.data.features.computation import ComputedFeatures, compute_to_file
 from lab.bureau.data.features.definition import FeatureSet
 from lab.bureau.data.features.definition_files import default_features, read_features_folder
+from lab.bureau.data.features.partitions import compute_on_pool
 from lab.bureau.data.records import Manifest, QueryLimits, RecordStore, open_records
 from lab.bureau.ledger import LOCAL_ACTOR, Fact, record
 from lab.bureau.store import Database
@@ -34,6 +36,7 @@ from lab.disk.locks import lock_folder
 from lab.disk.private_files import move_private
 from lab.tables.table_reader import hash_file
 from lab.terms.progress import SILENT, Progress
+from protocols.compute_pool import ComputePool
 
 TABLE_FORMAT = "shulab-features/1"
 """Part of every table's name: changed when the same inputs give other bytes."""
@@ -87,6 +90,21 @@ class StoredFeatureTable:
     computed_now: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Computation:
+    """Here, or over partitions on a pool."""
+
+    pool: ComputePool | None
+    progress: Progress
+
+    def run(
+        self, connection: duckdb.DuckDBPyConnection, plan: FeaturePlan, day: date, folder: Path
+    ) -> ComputedFeatures:
+        if self.pool is None:
+            return compute_to_file(connection, plan, day, folder, self.progress)
+        return compute_on_pool(connection, plan, day, folder, self.pool)
+
+
 def current_features(home: BureauHome, catalogue: Catalogue) -> FeatureSet:
     """The bureau's own features if its folder has any, else those that come with the program."""
     folder = home.path("feature-files")
@@ -107,9 +125,10 @@ class FeatureTables:
         *,
         again: bool = False,
         limits: QueryLimits | None = None,
+        pool: ComputePool | None = None,
         progress: Progress = SILENT,
     ) -> StoredFeatureTable:
-        """The table of these inputs, computed if it is not there, or if ``again``.
+        """The table of these inputs, computed if it is not there, or if ``again``; by ``pool`` if one is given.
 
         Raises ``DamagedFile`` if another file is in its place, ``InvalidInput`` if no enterprise is registered.
         """
@@ -120,7 +139,7 @@ class FeatureTables:
             for left in work.glob("table-*"):  # of a computation that was killed
                 shutil.rmtree(left, ignore_errors=True)
             with tempfile.TemporaryDirectory(dir=work, prefix="table-") as folder:
-                return self._compute(inputs, Path(folder), limits or QueryLimits(), progress)
+                return self._compute(inputs, Path(folder), limits or QueryLimits(), _Computation(pool, progress))
 
     def _find(self, inputs: FeatureInputs) -> StoredFeatureTable | None:
         with self._store.begin_read() as session:
@@ -140,7 +159,7 @@ class FeatureTables:
         return StoredFeatureTable(path, expected, rows, unregistered, False)
 
     def _compute(
-        self, inputs: FeatureInputs, folder: Path, limits: QueryLimits, progress: Progress
+        self, inputs: FeatureInputs, folder: Path, limits: QueryLimits, how: _Computation
     ) -> StoredFeatureTable:
         plan: FeaturePlan = compile_features(inputs.features, inputs.catalogue)
         domains = sorted({plan.enterprises, *(one.domain for one in plan.domains)})
@@ -153,7 +172,7 @@ class FeatureTables:
             excluded=inputs.left_out,
             limits=limits,
         ) as connection:
-            computed = compute_to_file(connection, plan, inputs.day, folder, progress)
+            computed = how.run(connection, plan, inputs.day, folder)
         sha256, file = hash_file(folder / "features"), _file(inputs)
         with self._store.begin() as session:
             session.merge(

@@ -13,9 +13,9 @@ from typing import Final
 import polars as pl
 
 from lab.bureau.data.catalogue.item_definition import Domain
-from lab.bureau.data.ingestion.delivery_history import DeliveryCounts
-from lab.bureau.data.ingestion.held_records import HeldRecords
-from lab.bureau.data.ingestion.judging import Operation, judge_rows
+from lab.bureau.data.ingestion.comparison.held_records import HeldRecords
+from lab.bureau.data.ingestion.comparison.judging import judge_rows
+from lab.bureau.data.ingestion.delivery_history import DeliveryCounts, Operation
 from lab.bureau.data.ingestion.reasons import SetAsideReason, count_reasons
 from lab.bureau.data.ingestion.row_reading import REASON, ROW, ReadRows
 from lab.bureau.data.ingestion.set_aside import SetAsideFile

@@ -6,13 +6,15 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from typing import Literal
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lab.bureau.data.ingestion.judging import Operation
 from lab.bureau.ledger import Fact, record
 from lab.bureau.store.tables import DeliveryRow
+
+Operation = Literal["add", "correct", "delete"]
 
 
 @dataclass(frozen=True, slots=True)

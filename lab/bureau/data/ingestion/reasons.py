@@ -76,11 +76,6 @@ class SetAsideReason(BilingualEnum):
         "differs from an earlier row of the file, which was taken",
     )
     NEVER_WAS = "never-was", "没有可更正或删除的记录", "there is no such record to correct or delete"
-    IN_USE = (
-        "in-use",
-        "已发布的登记版本用到了此企业的记录；确须删除请加 --although-used",
-        "a published register used this enterprise's records; to delete it nevertheless, say --although-used",
-    )
 
 
 def row_reason(reason: SetAsideReason | RejectionReason, item: str = "") -> str:

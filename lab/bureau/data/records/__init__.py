@@ -29,7 +29,7 @@ from lab.bureau.data.records.record_layout import (
 from lab.bureau.data.records.record_store import RECORD_KINDS, RecordStore
 from lab.bureau.data.records.record_verification import RecordFinding, RecordVerification, verify_records
 from lab.bureau.data.records.record_views import fetch_frame, open_records
-from lab.bureau.data.records.segment_writer import FinishedSegment, SegmentSource, SegmentWriter
+from lab.bureau.data.records.segments.segment_writer import FinishedSegment, SegmentSource, SegmentWriter
 
 __all__ = [
     "ADD",

@@ -12,11 +12,11 @@ from datetime import date
 from typing import Any
 
 from lab.bureau.data.catalogue.item_definition import Catalogue, Domain
-from lab.bureau.data.records.code_filter import SoughtCode
 from lab.bureau.data.records.manifest import Manifest, Segment
 from lab.bureau.data.records.record_layout import DELETE, personal_schema
 from lab.bureau.data.records.record_store import RecordStore
-from lab.bureau.data.records.sealed_rows import read_sealed_rows
+from lab.bureau.data.records.segments.code_filter import SoughtCode
+from lab.bureau.data.records.segments.sealed_rows import read_sealed_rows
 from lab.disk.checked_files import DamagedFile
 
 _PLACES = ("file_index", "file_row_number")

@@ -15,7 +15,7 @@ from lab.bureau.data.records.confined_connection import QueryLimits, confined_co
 from lab.bureau.data.records.manifest import Manifest, Segment
 from lab.bureau.data.records.record_files import RecordFiles
 from lab.bureau.data.records.record_layout import ADD
-from lab.bureau.data.records.segment_writer import FinishedSegment
+from lab.bureau.data.records.segments.segment_writer import FinishedSegment
 from lab.terms.errors import Conflict
 
 _LIMITS = QueryLimits(memory_mib=512, threads=2)

@@ -23,7 +23,7 @@ from lab.bureau.data.records.manifest import Manifest, Segment, parse_manifest
 from lab.bureau.data.records.operation_check import check_operations
 from lab.bureau.data.records.record_files import FOLDER, REPAIR_HINT, STAGING, RecordFiles
 from lab.bureau.data.records.remote_files import RemoteFiles
-from lab.bureau.data.records.segment_writer import FinishedSegment, SegmentSource, SegmentWriter
+from lab.bureau.data.records.segments.segment_writer import FinishedSegment, SegmentSource, SegmentWriter
 from lab.bureau.key_management.keys import FIRST_RECORDS_KEY, BureauKeys
 from lab.bureau.ledger import Fact, record
 from lab.bureau.store import Database

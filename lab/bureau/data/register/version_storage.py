@@ -64,10 +64,7 @@ def store_version(
     comparison: RegisterComparison,
     origin: VersionOrigin,
 ) -> tuple[RegisterRow, Path | None]:
-    """The new version's row, and the file of the rows set aside, if any.
-
-    Raises ``Conflict`` if another version of the register was stored at the same time.
-    """
+    """The new version's row, and the file of the rows set aside; ``Conflict`` if another was stored meanwhile."""
     sha256 = hash_file(found.file)
     reports = dump_column_reports(comparison.reports)
     with store.begin() as session:

@@ -7,11 +7,16 @@ public feature value: registers are Parquet files, and the tables have their has
 from __future__ import annotations
 
 from lab.bureau.store.tables.base import Base, UtcDateTime
-from lab.bureau.store.tables.catalogues import CatalogueVersionRow
-from lab.bureau.store.tables.consents import ConsentChangeCounterRow, ConsentRow, PseudonymKeyCountRow
 from lab.bureau.store.tables.contracts import ApprovalRow, BankKeyRow, BankRow, ContractRow, ContractVersionRow
-from lab.bureau.store.tables.data_requests import DataRequestItemRow, DataRequestRow
-from lab.bureau.store.tables.deliveries import DeliveryRow, LegacyCodeTableRow
+from lab.bureau.store.tables.data.catalogues import CatalogueVersionRow
+from lab.bureau.store.tables.data.consents import ConsentChangeCounterRow, ConsentRow, PseudonymKeyCountRow
+from lab.bureau.store.tables.data.data_requests import DataRequestItemRow, DataRequestRow
+from lab.bureau.store.tables.data.deliveries import DeliveryRow, LegacyCodeTableRow
+from lab.bureau.store.tables.data.features import FeatureTableRow, RegisterOriginRow
+from lab.bureau.store.tables.data.quality import QualityAssessmentRow
+from lab.bureau.store.tables.data.records import RecordHeadRow
+from lab.bureau.store.tables.data.registers import CatalogueItemRow, DriftCheckRow, ModelRow, RegisterRow
+from lab.bureau.store.tables.data.repairs import RepairCaseRow, RepairRulesRow, SupersededVersionRow
 from lab.bureau.store.tables.exchange import (
     BatchRow,
     CiphertextSeedRow,
@@ -25,13 +30,8 @@ from lab.bureau.store.tables.exchange import (
     NonceRow,
     UsageRow,
 )
-from lab.bureau.store.tables.features import FeatureTableRow, RegisterOriginRow
 from lab.bureau.store.tables.ledger import CosignatureRow, EntryTallyRow, LedgerEntryRow, LedgerSizeRow, TreeHeadRow
 from lab.bureau.store.tables.people import AccountRow, SignInRow
-from lab.bureau.store.tables.quality import QualityAssessmentRow
-from lab.bureau.store.tables.records import RecordHeadRow
-from lab.bureau.store.tables.registers import CatalogueItemRow, DriftCheckRow, ModelRow, RegisterRow
-from lab.bureau.store.tables.repairs import RepairCaseRow, RepairRulesRow, SupersededVersionRow
 from lab.bureau.store.tables.write_checks import WriteCheckRow
 
 __all__ = [

@@ -10,10 +10,9 @@ import typer
 
 from lab.bureau.bureau import Bureau
 from lab.bureau.configuration.home import default_folder
-from lab.bureau.data.ingestion import Delivery, DeliveryReader
-from lab.bureau.data.ingestion.judging import Operation
+from lab.bureau.data.ingestion import DeliveryReader, DepartmentDelivery
+from lab.bureau.data.ingestion.delivery_history import Operation
 from lab.bureau.data.ingestion.mapping import read_mapping
-from lab.bureau.data.records import RecordStore
 from lab.cli.bureau.records.actors import ByOption, find_actor
 from lab.cli.bureau.records.delivery_report import show_deliveries, total_facts
 from lab.cli.bureau.records.import_records import ReceivedOption, local_day
@@ -56,8 +55,8 @@ def _change(options: RecordChangeOptions, operation: Operation) -> None:
     mapping, day = read_mapping(options.mapping), local_day(options.received)
     with Bureau.open(options.home or default_folder()) as bureau:
         by = find_actor(bureau, options.by)
-        reader = DeliveryReader(bureau.home, bureau.store, RecordStore(bureau.home, bureau.store, bureau.keys))
-        delivery = Delivery(options.file, mapping, day, operation, options.reason, by)
+        reader = DeliveryReader(bureau.home, bureau.store, bureau.records)
+        delivery = DepartmentDelivery(options.file, mapping, day, operation, options.reason, by)
         result = reader.read(delivery, out.progress)
     show_deliveries(out, [result])
     out.print_result(total_facts([result]))

@@ -12,11 +12,10 @@ import typer
 from lab.bureau.bureau import Bureau
 from lab.bureau.configuration.home import default_folder
 from lab.bureau.data.catalogue import current_catalogue
-from lab.bureau.data.ingestion import Delivery, DeliveryReader
+from lab.bureau.data.ingestion import DeliveryReader, DepartmentDelivery
 from lab.bureau.data.ingestion.delivery_history import list_deliveries
 from lab.bureau.data.ingestion.delivery_list import check_mappings, read_deliveries, read_delivery_list
 from lab.bureau.data.ingestion.mapping import read_mapping
-from lab.bureau.data.records import RecordStore
 from lab.cli.bureau.records.actors import ByOption, find_actor
 from lab.cli.bureau.records.delivery_report import show_deliveries, total_facts
 from lab.cli.terminal.command_options import take_options
@@ -64,7 +63,7 @@ def import_records(options: RecordImportOptions) -> None:
     today = local_day(options.received)
     with Bureau.open(options.home or default_folder()) as bureau:
         by = find_actor(bureau, options.by)
-        reader = DeliveryReader(bureau.home, bureau.store, RecordStore(bureau.home, bureau.store, bureau.keys))
+        reader = DeliveryReader(bureau.home, bureau.store, bureau.records)
         if options.deliveries is not None:
             if options.file is not None or options.mapping is not None or options.received is not None:
                 raise InvalidInput(
@@ -81,14 +80,14 @@ def import_records(options: RecordImportOptions) -> None:
                     "Expected --mapping or --deliveries; found neither.",
                     next_step="draft a mapping with `lab bureau mapping suggest FILE --domain DOMAIN`",
                 )
-            delivery = Delivery(options.file, read_mapping(options.mapping), today, by=by)
+            delivery = DepartmentDelivery(options.file, read_mapping(options.mapping), today, by=by)
             results = [reader.read(delivery, out.progress)]
     show_deliveries(out, results)
     out.print_result(total_facts(results))
 
 
 def deliveries(
-    domain: Annotated[str | None, typer.Option(metavar="DOMAIN", help="领域 Only this domain.")] = None,
+    domain: Annotated[str | None, typer.Option("--domain", metavar="DOMAIN", help="领域 Only this domain.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="条数 At most so many.")] = 50,
     home: BureauHomeOption = None,
     as_json: JsonOption = False,

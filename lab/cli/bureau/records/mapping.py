@@ -13,10 +13,10 @@ from lab.bureau.bureau import Bureau
 from lab.bureau.configuration.home import default_folder
 from lab.bureau.data.catalogue import Catalogue, current_catalogue
 from lab.bureau.data.catalogue.item_definition import Domain
+from lab.bureau.data.ingestion.drafting.draft_text import write_draft
+from lab.bureau.data.ingestion.drafting.suggestion import MappingDraft, required_without_column, suggest_mapping
 from lab.bureau.data.ingestion.enterprises import LegacyCodes, current_legacy_codes
 from lab.bureau.data.ingestion.mapping import MappingFile, check_header, check_mapping, read_mapping
-from lab.bureau.data.ingestion.mapping.draft_text import write_draft
-from lab.bureau.data.ingestion.mapping.suggestion import MappingDraft, required_without_column, suggest_mapping
 from lab.bureau.data.ingestion.reasons import count_reasons, describe_reason
 from lab.bureau.data.ingestion.row_reading import RowReader
 from lab.bureau.data.ingestion.sources import FileSource
@@ -29,7 +29,7 @@ from lab.terms.text.known_names import describe_unknown_names
 
 def suggest(
     file: Annotated[Path, typer.Argument(help="部门数据 A department's table.")],
-    domain: Annotated[str, typer.Option(metavar="DOMAIN", help="领域 The domain that its rows are of.")],
+    domain: Annotated[str, typer.Option("--domain", metavar="DOMAIN", help="领域 The domain that its rows are of.")],
     out_file: Annotated[
         Path | None, typer.Option("--out", metavar="TOML", help="写入文件 Write it here [default: print it].")
     ] = None,

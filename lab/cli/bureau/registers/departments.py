@@ -84,11 +84,9 @@ def _show(out: CommandOutput, ranks: Sequence[DepartmentRank], counted: Sequence
         (
             one.place or "-",
             f"{one.zh} {one.en}",
-            " ".join(one.grade),
-            plain_score(one.score),
+            f"{plain_score(one.score)} {one.grade[0]}",
             "-" if one.change is None else f"{one.change:+.2f}",
-            one.late_days,
-            one.missing_periods,
+            f"{one.late_days}/{one.missing_periods}",
             f"{one.warnings}/{one.blocks}",
         )
         for one in ranks
@@ -96,11 +94,9 @@ def _show(out: CommandOutput, ranks: Sequence[DepartmentRank], counted: Sequence
     columns = (
         "名次 place",
         "部门 department",
-        "等次 class",
         "得分 score",
         "变化 change",
-        "迟送 days late",
-        "缺期 missing",
+        "迟送天数/缺期 late/missing",
         "告警/阻断 warn/block",
     )
     out.table(f"部门排名 Departments, {when}", columns, rows)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import date, datetime
 from typing import Annotated, Any
@@ -15,11 +17,12 @@ from lab.bureau.data.catalogue import Catalogue, current_catalogue
 from lab.bureau.data.features.definition import FeatureDefinition
 from lab.bureau.data.features.lineage import FeatureLineage, describe_window, trace_feature
 from lab.bureau.data.features.stored_tables import FeatureTables, StoredFeatureTable, current_features
+from lab.bureau.data.publication.publishing import feature_inputs
 from lab.bureau.data.records import Manifest, QueryLimits, RecordStore
-from lab.bureau.data.register.publication import feature_inputs
 from lab.cli.terminal.option_types import BureauHomeOption, JsonOption
 from lab.cli.terminal.output import CommandOutput
-from lab.terms.errors import InvalidInput
+from lab.terms.errors import InvalidInput, Unreachable
+from protocols.compute_pool import ComputePool, ComputePoolError, DaskComputePool
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="特征 Features: figures of enterprises, computed from records."
@@ -111,6 +114,9 @@ def compute(
     again: Annotated[bool, typer.Option("--again", help="重新计算 Compute it even if it is kept already.")] = False,
     memory_mib: Annotated[int, typer.Option(min=256, help="内存上限 Memory of the query, in MiB.")] = 1536,
     threads: Annotated[int, typer.Option(min=1, max=256, help="线程数 Threads of the query.")] = 2,
+    cluster: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="集群 Compute on the Dask cluster of this scheduler (TLS).")
+    ] = "",
     home: BureauHomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -121,9 +127,10 @@ def compute(
         records = RecordStore(bureau.home, bureau.store, bureau.keys)
         with bureau.store.begin_read() as session:
             inputs = feature_inputs(session, bureau.home, records, day)
-        table = FeatureTables(bureau.home, bureau.store, records).table(
-            inputs, again=again, limits=QueryLimits(memory_mib, threads), progress=out.progress
-        )
+        with _pool(cluster) as pool:
+            table = FeatureTables(bureau.home, bureau.store, records).table(
+                inputs, again=again, limits=QueryLimits(memory_mib, threads), pool=pool, progress=out.progress
+            )
     seconds = time.perf_counter() - begun
     word = "已计算 Computed" if table.computed_now else "已有，未重算 Kept, not computed again"
     out.say(
@@ -146,6 +153,22 @@ def compute(
             "seconds": round(seconds, 3),
         }
     )
+
+
+@contextmanager
+def _pool(cluster: str) -> Iterator[ComputePool | None]:
+    """The cluster at this address, or none; raises ``Unreachable``."""
+    if not cluster:
+        yield None
+        return
+    try:
+        pool = DaskComputePool(cluster)
+    except ComputePoolError as error:
+        raise Unreachable(str(error), next_step="start the cluster, or compute without --cluster") from None
+    try:
+        yield pool
+    finally:
+        pool.close()
 
 
 def show_left_out(out: CommandOutput, table: StoredFeatureTable, left_out: int) -> None:

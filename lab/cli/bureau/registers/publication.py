@@ -9,10 +9,10 @@ import typer
 
 from lab.bureau.bureau import Bureau
 from lab.bureau.configuration.home import default_folder
+from lab.bureau.data.publication.origins import find_origin
+from lab.bureau.data.publication.publishing import PublishedRegister, publish_features
 from lab.bureau.data.records import RecordStore
 from lab.bureau.data.register import DriftPolicy, find_snapshot
-from lab.bureau.data.register.origins import find_origin
-from lab.bureau.data.register.publication import PublishedRegister, publish_features
 from lab.bureau.ledger import LOCAL_ACTOR
 from lab.cli.bureau.registers.features import AsOfOption, day_of, show_left_out
 from lab.cli.terminal.option_types import BureauHomeOption, JsonOption

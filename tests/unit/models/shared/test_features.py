@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from lab.terms.errors import InvalidInput
-from models.shared.dictionary_entries import parse_dictionary
+from models.shared.dictionary.dictionary_entries import parse_dictionary
 from models.shared.features import (
     FeatureDescription,
     encode_features,

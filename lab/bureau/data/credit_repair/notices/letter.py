@@ -88,9 +88,9 @@ def write_letter(
         (("可申请修复之日起", "repair may be asked for from"), _day(standing.repairable_from)),
         (("最长公示期至", "greatest term until"), _day(standing.greatest_until)),
     ]
-    return NoticeLetter(
-        facts, _paragraphs(standing, rules), [_cite(one) for one in group.citations], bureau, written_on
-    )
+    cited = (*group.citations, *(rules.legal_days[kind].citation for kind in CaseKind))
+    sources = list(dict.fromkeys(_cite(one) for one in cited))
+    return NoticeLetter(facts, _paragraphs(standing, rules), sources, bureau, written_on)
 
 
 def _paragraphs(standing: RecordStanding, rules: RepairRules) -> list[BilingualText]:

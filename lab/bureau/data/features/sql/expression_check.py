@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lab.bureau.data.features.sql import words
 from lab.bureau.data.features.sql.refusals import refuse
+from lab.bureau.data.features.sql.scope import Scope
 from lab.bureau.data.features.sql.statement import Node
-
-if TYPE_CHECKING:
-    from lab.bureau.data.features.sql.tree_check import Scope
 
 _COMMON = {"class", "type", "alias", "query_location", "query_location_length"}
 _KEYS: dict[str, set[str]] = {

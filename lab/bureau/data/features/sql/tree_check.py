@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 from lab.bureau.data.features.sql import words
 from lab.bureau.data.features.sql.expression_check import check_expression
 from lab.bureau.data.features.sql.refusals import refuse
+from lab.bureau.data.features.sql.scope import Scope
 from lab.bureau.data.features.sql.statement import Node, Select
 
 _ALIAS = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -22,19 +22,6 @@ _SELECT_KEYS = {"type", "cte_map", "select_list", "from_table", "where_clause", 
 _TABLE_KEYS = {"type", "alias", "table_name", "qualified_name"}
 _JOIN_KEYS = {"type", "left", "right", "condition", "join_type", "ref_type", "using_columns"}
 _JOIN_DEFAULTS = {"nearest_count", "nearest_order_type"}
-
-
-@dataclass(slots=True)
-class Scope:
-    """What a SELECT may name: the declared domains and columns, and what it defines itself."""
-
-    feature: str
-    domains: frozenset[str]
-    columns: frozenset[str]
-    by_time: bool
-    """Whether every domain has one record of a day for one enterprise, so that the newest record is one."""
-    aliases: set[str] = field(default_factory=set)
-    used: set[str] = field(default_factory=set)
 
 
 def check_tree(select: Select, scope: Scope) -> None:

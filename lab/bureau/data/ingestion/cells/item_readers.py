@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import dataclass
+from functools import lru_cache
 
 import polars as pl
 
 from lab.bureau.data.catalogue.item_definition import Domain, Grain, Item, ItemType
 from lab.bureau.data.ingestion.cells.column_reading import ItemCells, PlainReader, read_column
 from lab.bureau.data.ingestion.cells.dates import DateRules
-from lab.bureau.data.ingestion.cells.numbers import AS_WRITTEN, NumberRules
+from lab.bureau.data.ingestion.cells.numbers import NumberRules
 from lab.bureau.data.ingestion.cells.words import CodeRules, TextRules, YesNoRules
 from lab.bureau.data.ingestion.mapping.document import ItemColumn, MappingDocument
+from lab.bureau.data.ingestion.mapping.units import AS_WRITTEN
 from lab.tables.cells.text import normalise_text
 from lab.tables.cells.values.units import COUNTED
 
@@ -30,6 +32,8 @@ def item_reader(domain: Domain, item: Item, mapping: MappingDocument, received: 
     """The rules for one item that the mapping names."""
     stated = mapping.items[item.name]
     words = pl.Series([*mapping.null, *stated.null], dtype=pl.String)
+    if words.is_empty():
+        return CellRules(item, _rules(domain, item, mapping, stated, received), frozenset())
     spelled = normalise_text(words).fill_null("").str.to_lowercase().to_list()
     null_words = frozenset([*spelled, *(word.lower() for word in words)])
     return CellRules(item, _rules(domain, item, mapping, stated, received), null_words)
@@ -48,7 +52,8 @@ def _rules(
         case ItemType.TEXT:
             return TextRules(item.name)
         case ItemType.CODE:
-            return CodeRules.of(item.name, {code: tuple(words) for code, words in item.codes.items()}, stated.codes)
+            known = tuple((code, tuple(words)) for code, words in item.codes.items())
+            return _code_rules(item.name, known, tuple(stated.codes.items()))
         case ItemType.YES_NO:
             return YesNoRules.of(item.name, stated.codes)
         case ItemType.DATE:
@@ -70,3 +75,11 @@ def _rules(
                 decimal_comma=mapping.decimal_comma,
                 counted=frozenset(COUNTED[word] for word in item.unit.lower().split() if word in COUNTED),
             )
+
+
+@lru_cache(maxsize=1_000)
+def _code_rules(
+    item: str, known: tuple[tuple[str, tuple[str, ...]], ...], stated: tuple[tuple[str, str], ...]
+) -> CodeRules:
+    """The rules of an item's codes, made once for all files of a mapping."""
+    return CodeRules.of(item, dict(known), dict(stated))

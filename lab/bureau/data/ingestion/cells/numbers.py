@@ -12,27 +12,16 @@ from typing import Final
 import polars as pl
 
 from lab.bureau.data.ingestion.cells.column_reading import ItemCells
+from lab.bureau.data.ingestion.mapping.units import AS_WRITTEN
 from lab.bureau.data.ingestion.reasons import SetAsideReason, row_reason
 from lab.tables.cells.values.numbers import SURE_COMMAS, SURE_POINTS, parse_numbers
-from lab.tables.cells.values.units import COLUMN_UNITS, COUNTED, CURRENCIES, POWERS, currency_of
+from lab.tables.cells.values.units import COLUMN_UNITS, COUNTED
 
-AS_WRITTEN: Final = "as-written"
 LARGEST_AMOUNT: Final = 1e14
 """A hundred trillion yuan: more than any firm has; a longer number is a code or a mistake."""
 LARGEST_NUMBER: Final = 1e15
 _SCALE: Final = r"(万亿|百万|千万|千|万|亿)?(?:元|元整|圆|圆整|元人民币|人民币)?$"
 _SCALE_POWERS: Final = {"千": 3, "万": 4, "百万": 6, "千万": 7, "亿": 8, "万亿": 12}
-YUAN_UNITS: Final = (
-    *tuple(
-        unit
-        for unit in (*POWERS, "yuan", "thousand", "million", "billion")
-        if unit in COLUMN_UNITS and unit not in CURRENCIES and currency_of(unit) in ("", "cny")
-    ),
-    "元",
-    "yuan",
-)
-"""Units that a mapping may state for an amount, beside ``as-written``."""
-NUMBER_UNITS: Final = (*(unit for unit in POWERS if not currency_of(unit) and "元" not in unit), *COUNTED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from lab.bureau.data.catalogue.item_definition import Catalogue, Domain, Item, ItemType
-from lab.bureau.data.ingestion.cells.numbers import AS_WRITTEN, NUMBER_UNITS, YUAN_UNITS
 from lab.bureau.data.ingestion.mapping.document import ItemColumn, MappingFile
 from lab.bureau.data.ingestion.mapping.reading import mapping_fault
+from lab.bureau.data.ingestion.mapping.units import AS_WRITTEN, NUMBER_UNITS, YUAN_UNITS
 from lab.tables.cells.values.units import COLUMN_UNITS
 from lab.terms.errors import InvalidInput
 from lab.terms.text.escaping import escape_hidden

@@ -15,7 +15,6 @@ from datetime import date, timedelta
 from lab.bureau.data.catalogue.item_definition import Domain, Frequency
 from lab.bureau.data.quality.assessment.calendar_windows import due_day, next_window, window_name, window_start
 
-
 _BEFORE = 3
 """Windows with which the number of records of one is compared."""
 
@@ -98,8 +97,9 @@ def _arrival(
 def _thin_windows(
     arrivals: Mapping[date, WindowArrival], frequency: Frequency, day: date, grace_days: int, share: float
 ) -> tuple[int, tuple[str, ...]]:
-    """Windows past their due day with fewer records than ``share`` of the least of the three windows before them. Three,
-    so that a domain in which many report by the quarter is not thin between the quarters."""
+    """Windows past their due day with fewer records than ``share`` of the least of the three windows before.
+
+    Three, so that a domain in which many report by the quarter is not thin between the quarters."""
     held = sorted(start for start in arrivals if due_day(start, frequency, grace_days) < day)
     thin = [
         now

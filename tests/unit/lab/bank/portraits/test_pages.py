@@ -22,6 +22,7 @@ from lab.bank.portraits.pages.svg_charts import points_bar
 from lab.bank.portraits.pages.terminal_portrait import draw_portrait_panel
 from lab.bank.portraits.scored_run import ScoredRun
 from lab.terms.contract.document import ResultDetail
+from models.shared.item_sources import ItemSource
 from models.shared.portrait import Portrait
 from models.shared.reasons import ScoreReason
 from tests.support.finished_run import HOSTILE, make_run
@@ -109,6 +110,22 @@ def test_a_portrait_page_shows_what_the_portrait_says(full: ScoredRun) -> None:
     wanted += [f"{part.value:.0f}" for part in portrait.dimensions if part.value is not None]
     for words in wanted:
         assert words in text
+
+
+def test_each_part_names_its_items_departments_and_days(full: ScoredRun) -> None:
+    portrait = full.portrait("firm-007")
+    sources = (
+        ItemSource("tax.sales", "销售额", "sales", "税务局" + HOSTILE, "tax office", "2026-10-05"),
+        ItemSource("courts.role", "角色", "role", "法院", "court"),
+    )
+    items = tuple(replace(item, sources=sources) for item in portrait.items)
+    page = portrait_page(replace(portrait, items=items), full.sheet)
+    text = Elements(page).text
+    assert "源自 销售额（税务局" in text and "2026-10-05" in text and "from sales (tax office, 2026-10-05)" in text
+    assert "from role (court)" in text
+    assert HOSTILE not in page
+    english = Elements(portrait_page(replace(portrait, items=items), full.sheet, lang="en")).text
+    assert "from sales" in english and "源自" not in english
 
 
 def test_each_language_stands_alone(full: ScoredRun) -> None:

@@ -19,7 +19,7 @@ from lab.simulation.synthetic.register import (
 )
 from lab.terms.identifiers import RejectionReason, normalise_identifiers
 from models.bureau.training.trainer import fit_baseline
-from models.shared.dictionary_entries import parse_dictionary
+from models.shared.dictionary.dictionary_entries import parse_dictionary
 
 
 def test_codes_are_valid_distinct_and_of_no_region():

@@ -82,7 +82,7 @@ def test_a_file_that_cannot_be_read_stops_the_list_and_keeps_what_was_read(city:
     path = listed(city)
     good = (city.folder / "t3.csv").read_bytes()
     city.write("t3.csv", TAX_HEADER.replace("等级", "级别"), tax_rows(period="2026-03-01"))
-    with pytest.raises(InvalidInput, match="items.credit_rating.column"):
+    with pytest.raises(InvalidInput, match=r"items\.credit_rating\.column"):
         read_deliveries(city.reader, read_delivery_list(path, TODAY))
     assert len(city.held()) == 120
     (city.folder / "t3.csv").write_bytes(good)

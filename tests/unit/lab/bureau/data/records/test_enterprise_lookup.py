@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from lab.bureau.data.records import RecordStore, enterprise_records
-from lab.bureau.data.records.code_filter import SoughtCode, make_code_filter
+from lab.bureau.data.records.segments.code_filter import SoughtCode, make_code_filter
 from lab.bureau.store import Database
 from lab.disk.checked_files import DamagedFile
 from tests.support.small_catalogue import COURTS, REGISTRATION, SMALL_CATALOGUE, deliver, open_store

@@ -180,7 +180,7 @@ def test_personal_items_are_sealed_and_in_the_order_of_the_rows(records: RecordS
     assert "person" not in rows.columns
     sealed = records.files.checked(f"{segment.personal_sha256}.sealed", segment.personal_sha256)
     assert b"person 0" not in sealed.read_bytes()
-    from lab.bureau.data.records.sealed_rows import read_sealed_rows
+    from lab.bureau.data.records.segments.sealed_rows import read_sealed_rows
 
     found = read_sealed_rows(sealed, [0, 4095, 4096, 19_999], segment.sha256, records.keys.with_records_key)
     assert found["person"].to_list() == [f"person {rows['enterprise'][at][1:]}" for at in (0, 4095, 4096, 19_999)]

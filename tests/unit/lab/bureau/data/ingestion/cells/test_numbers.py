@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.bureau.data.ingestion.cells.column_reading import read_column
-from lab.bureau.data.ingestion.cells.numbers import AS_WRITTEN, NumberRules
+from lab.bureau.data.ingestion.cells.numbers import NumberRules
+from lab.bureau.data.ingestion.mapping.units import AS_WRITTEN
 
 
 def read(rules: NumberRules, *cells: str | None) -> list[tuple[object, str | None]]:

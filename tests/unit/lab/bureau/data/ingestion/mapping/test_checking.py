@@ -44,7 +44,7 @@ def test_a_deletion_needs_the_key_alone() -> None:
     text = 'domain = "courts"\n[enterprise]\ncolumn = "code"\n[items.case_number]\ncolumn = "case"\n'
     mapping = parse_mapping(text.encode(), "m.toml")
     assert check_mapping(mapping, default_catalogue(), partial=True).code == "courts"
-    with pytest.raises(InvalidInput, match="items.filed_on: is missing"):
+    with pytest.raises(InvalidInput, match=r"items\.filed_on: is missing"):
         check_mapping(mapping, default_catalogue())
     assert check_mapping(parse_mapping(COURTS.encode(), "m.toml"), default_catalogue()).code == "courts"
 

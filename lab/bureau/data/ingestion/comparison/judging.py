@@ -13,17 +13,17 @@ of one record are all set aside: nobody can tell which is right.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import polars as pl
 
 from lab.bureau.data.catalogue.item_definition import Domain
-from lab.bureau.data.ingestion.held_records import HeldRecords
+from lab.bureau.data.ingestion.comparison.held_records import HeldRecords
+from lab.bureau.data.ingestion.delivery_history import Operation
 from lab.bureau.data.ingestion.reasons import SetAsideReason
 from lab.bureau.data.ingestion.row_reading import REASON, ROW
 from lab.bureau.data.records import ADD, CORRECT, DELETE, personal_schema, record_schema
 
-Operation = Literal["add", "correct", "delete"]
 _STATE: Final = " state"
 _STORED, _UNCHANGED, _REPEATED = "stored", "unchanged", "repeated"
 _SAME: Final = " same"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lab.bureau.data.catalogue.item_definition import Item, ItemType
+from lab.bureau.data.ingestion.drafting.suggestion import GuessedItem, MappingDraft
 from lab.bureau.data.ingestion.mapping.checking import needed_items
-from lab.bureau.data.ingestion.mapping.suggestion import GuessedItem, MappingDraft
 from lab.terms.text.escaping import escape_hidden
 
 

@@ -13,10 +13,11 @@ from sqlalchemy import select
 
 from lab.bureau.bureau import Bureau
 from lab.bureau.data.catalogue import default_catalogue, load_items
+from lab.bureau.data.publication import publishing
+from lab.bureau.data.publication.origins import find_origin
+from lab.bureau.data.publication.publishing import PublishedRegister, publish_features
 from lab.bureau.data.records import RecordStore
-from lab.bureau.data.register import DriftPolicy, find_snapshot, publication
-from lab.bureau.data.register.origins import find_origin
-from lab.bureau.data.register.publication import PublishedRegister, publish_features
+from lab.bureau.data.register import DriftPolicy, find_snapshot
 from lab.bureau.model_registry.feature_choice import choose_features, feature_origins
 from lab.bureau.store.tables import FeatureTableRow, LedgerEntryRow, RegisterRow
 from lab.terms.errors import InvalidInput, NotAllowed
@@ -39,7 +40,7 @@ def bureau(tmp_path: Path) -> Iterator[Bureau]:
 @pytest.fixture
 def assessed(bureau: Bureau, monkeypatch: pytest.MonkeyPatch) -> Bureau:
     """As if the quality of the records allowed publication; the gate itself has its own tests."""
-    monkeypatch.setattr(publication, "check_publication_gate", lambda *_: None)
+    monkeypatch.setattr(publishing, "check_publication_gate", lambda *_: None)
     return bureau
 
 

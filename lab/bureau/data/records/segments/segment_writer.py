@@ -24,12 +24,12 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from polars.exceptions import PolarsError
 
 from lab.bureau.data.catalogue.item_definition import Domain
-from lab.bureau.data.records.code_filter import make_code_filter
 from lab.bureau.data.records.confined_connection import QueryLimits, confined_connection, refused_by_disk
 from lab.bureau.data.records.manifest import Segment
 from lab.bureau.data.records.record_files import RecordFiles
 from lab.bureau.data.records.record_layout import OPERATIONS, personal_schema, record_schema
-from lab.bureau.data.records.sealed_rows import BLOCK_ROWS, LendKey, write_sealed_rows
+from lab.bureau.data.records.segments.code_filter import make_code_filter
+from lab.bureau.data.records.segments.sealed_rows import BLOCK_ROWS, LendKey, write_sealed_rows
 from lab.disk.private_files import write_private
 from lab.tables.table_reader import hash_file
 from lab.terms.errors import Conflict, InvalidInput

@@ -10,7 +10,7 @@ import polars as pl
 
 from lab.bureau.data.catalogue.item_definition import Domain
 from lab.bureau.data.records import Manifest, RecordStore, Segment, personal_schema, record_schema
-from lab.bureau.data.records.sealed_rows import read_sealed_rows
+from lab.bureau.data.records.segments.sealed_rows import read_sealed_rows
 
 PLACE: Final = " place"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import polars as pl
 
 from lab.bureau.data.catalogue import default_catalogue
+from lab.bureau.data.ingestion.drafting.draft_text import write_draft
+from lab.bureau.data.ingestion.drafting.suggestion import required_without_column, suggest_mapping
 from lab.bureau.data.ingestion.mapping import check_mapping, parse_mapping
-from lab.bureau.data.ingestion.mapping.draft_text import write_draft
-from lab.bureau.data.ingestion.mapping.suggestion import required_without_column, suggest_mapping
 from tests.support.delivering_bureau import FIRMS
 
 

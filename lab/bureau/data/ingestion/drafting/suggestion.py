@@ -15,6 +15,7 @@ import polars as pl
 
 from lab.bureau.data.catalogue.item_definition import Domain, Item, ItemType
 from lab.bureau.data.ingestion.cells import item_reader, read_item
+from lab.bureau.data.ingestion.drafting.header_names import name_likeness
 from lab.bureau.data.ingestion.enterprises.legacy_forms import compact_codes, legacy_kind
 from lab.bureau.data.ingestion.mapping.checking import header_unit, needed_items
 from lab.bureau.data.ingestion.mapping.document import (
@@ -24,7 +25,6 @@ from lab.bureau.data.ingestion.mapping.document import (
     ItemColumn,
     MappingDocument,
 )
-from lab.bureau.data.ingestion.mapping.header_names import name_likeness
 from lab.tables.cells.text import normalise_text
 from lab.tables.cells.values.dates import parse_dates
 from lab.terms.identifiers import normalise_identifiers

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from lab.terms.errors import InvalidInput, NotFound
 from lab.terms.text.nearest_name import nearest_name
-from models.shared.dictionary_entries import parse_dictionary
+from models.shared.dictionary.dictionary_entries import parse_dictionary
 from models.shared.features import FeatureDescription
 
 _MAX_BYTES = 4_000_000

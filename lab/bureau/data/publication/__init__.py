@@ -1,0 +1,1 @@
+"""Publishing features as a version of a register, and what such a version comes from."""

@@ -1,0 +1,1 @@
+"""Dictionaries: what people write of the columns of a table."""
