@@ -90,11 +90,11 @@ def test_the_whole_job_over_http(tmp_path):
 
 @pytest.mark.soak
 def test_the_register_from_source_files_to_features(tmp_path):
-    facts = run("bench", "register", "--enterprises", "1500", "--months", "3", "--json", "--out", str(tmp_path / "run"))
+    facts = run("bench", "register", "--enterprises", "1500", "--months", "6", "--json", "--out", str(tmp_path / "run"))
     steps = ("generate", "import", "quality", "features", "as_of")
     for step in steps:
         assert facts[f"seconds_{step}"] > 0 and facts[f"floor_seconds_{step}"] > 0
         ratio = facts[f"seconds_{step}"] / facts[f"floor_seconds_{step}"]
         assert facts[f"{step}_over_floor"] == pytest.approx(ratio, rel=0.1, abs=0.02)
-    assert facts["rows"] >= facts["records"] > 1500 * 3 and facts["domains"] == 15 and facts["features"] >= 60
+    assert facts["rows"] >= facts["records"] > 1500 * 4 and facts["domains"] == 15 and facts["features"] >= 60
     assert facts["bytes_on_disk"] > 0 and facts["peak_rss"] == max(facts["peak_rss_by_step"].values()) > 0

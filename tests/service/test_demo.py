@@ -16,8 +16,8 @@ import polars as pl
 import psutil
 import pytest
 
-SMALL = ("--rows", "3000", "--portfolio", "600", "--months", "4", "--seed", "2")
-SMALLEST = ("--rows", "1000", "--portfolio", "100", "--months", "3", "--seed", "2")
+SMALL = ("--rows", "3000", "--portfolio", "600", "--months", "6", "--seed", "2")
+SMALLEST = ("--rows", "1000", "--portfolio", "100", "--months", "6", "--seed", "2")
 
 
 def command(*words: str | Path) -> list[str]:
@@ -36,7 +36,7 @@ def test_the_whole_job(tmp_path: Path):
     assert sum(facts["grades"].values()) == facts["scored"]
     assert {"step", "zh", "en"} <= set(facts["warnings"][0]) if facts["warnings"] else facts["warnings"] == []
     assert 0.6 < facts["auc"] < facts["best_auc"]
-    assert facts["features"] >= 60 and facts["records"] > 20_000 and facts["records_set_aside"] > 0
+    assert facts["features"] >= 60 and facts["records"] > 10_000 and facts["records_set_aside"] > 0
     assert facts["quality_verdict"] in ("pass", "warn") and 0.95 < facts["register_rows"] / 3000 <= 1
     page = Path(facts["portrait"]).read_text(encoding="utf-8")
     assert "<svg" in page and "<script" not in page

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lab.bureau.bureau import Bureau
 from lab.bureau.data.catalogue import default_catalogue
-from lab.bureau.data.ingestion import Delivery, DeliveryReader, DeliveryResult
+from lab.bureau.data.ingestion import DepartmentDelivery, DeliveryReader, DeliveryResult
 from lab.bureau.data.ingestion.delivery_history import Operation
 from lab.bureau.data.ingestion.mapping import MappingFile, parse_mapping
 from lab.bureau.data.records import RecordStore, fetch_frame, open_records
@@ -126,7 +126,7 @@ class DeliveringBureau:
         parsed = mapping if isinstance(mapping, MappingFile) else parse_mapping(mapping.encode(), "m.toml")
         received = RECEIVED + datetime.timedelta(days=day)
         reason = why or ("" if operation == "add" else "decided again")
-        return self.reader.read(Delivery(file, parsed, received, operation, reason))
+        return self.reader.read(DepartmentDelivery(file, parsed, received, operation, reason))
 
     def tax(self, name: str, rows: Sequence[str], operation: Operation = "add", day: int = 0) -> DeliveryResult:
         """Deliver rows of the tax office."""

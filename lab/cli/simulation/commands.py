@@ -39,7 +39,7 @@ class DemoOptions:
 
     rows: Annotated[int, typer.Option(min=1_000, help="城市企业数 Enterprises of the city.")] = 8_000
     portfolio: Annotated[int, typer.Option(min=20, help="银行客户数 Firms in the bank's portfolio.")] = 2_000
-    months: Annotated[int, typer.Option(min=3, max=60, help="源文件月数 Months of source files.")] = 6
+    months: Annotated[int, typer.Option(min=6, max=60, help="源文件月数 Months of source files.")] = 6
     seed: Annotated[int, typer.Option(min=0, help="随机种子 Seed of the made-up data.")] = 1
     out: Annotated[
         Path | None, typer.Option(help="输出文件夹 Folder for results (default: shulab-demo/TIME).", show_default=False)

@@ -62,14 +62,15 @@ class EnterpriseViews:
                 "Expected a reason for looking at personal items; found none.",
                 next_step="give --reason, without any code; the ledger keeps it",
             )
-        code = normalise_identifiers([look.code], "uscc").codes[0]
-        if code is None:
-            raise InvalidInput(
-                "Expected a unified social credit code; found another text.", next_step="check it: 18 characters"
-            )
         with self._store.begin_read() as session:
             manifest = self._records.manifest_as_of(session, look.as_of)
             catalogue = current_catalogue(self._home, session)
+        code = normalise_identifiers([look.code], catalogue.id_kind).codes[0]
+        if code is None:
+            raise InvalidInput(
+                "Expected the code of an enterprise; found another text.",
+                next_step="check it: a unified social credit code has 18 characters",
+            )
         found = enterprise_records(
             self._records, manifest, catalogue, code, history=look.history, personal=look.personal
         )

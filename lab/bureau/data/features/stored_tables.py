@@ -23,7 +23,7 @@ import rfc8785
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.catalogue.item_definition import Catalogue
 from lab.bureau.data.features.compilation import FeaturePlan, compile_features
-from lab.bureau.data.features.computation import REGISTRATION, ComputedFeatures, compute_to_file
+from lab.bureau.data.features.computation import ComputedFeatures, compute_to_file
 from lab.bureau.data.features.definition import FeatureSet
 from lab.bureau.data.features.definition_files import default_features, read_features_folder
 from lab.bureau.data.features.partitions import compute_on_pool
@@ -162,7 +162,7 @@ class FeatureTables:
         self, inputs: FeatureInputs, folder: Path, limits: QueryLimits, how: _Computation
     ) -> StoredFeatureTable:
         plan: FeaturePlan = compile_features(inputs.features, inputs.catalogue)
-        domains = sorted({REGISTRATION, *(one.domain for one in plan.domains)})
+        domains = sorted({plan.enterprises, *(one.domain for one in plan.domains)})
         with open_records(
             self._records,
             inputs.manifest,

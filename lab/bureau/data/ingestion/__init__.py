@@ -6,6 +6,6 @@
 what is held is set aside with its reason (``set_aside``), never dropped. ``drafting`` drafts a mapping.
 """
 
-from lab.bureau.data.ingestion.delivery import Delivery, DeliveryReader, DeliveryResult
+from lab.bureau.data.ingestion.delivery import DeliveryReader, DeliveryResult, DepartmentDelivery
 
-__all__ = ["Delivery", "DeliveryReader", "DeliveryResult"]
+__all__ = ["DeliveryReader", "DeliveryResult", "DepartmentDelivery"]

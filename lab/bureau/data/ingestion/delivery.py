@@ -51,7 +51,7 @@ _KINDS: Final[dict[Operation, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class DepartmentDelivery:
     """What is to be read: ``file``, or None for the database table that the mapping states. ``received``: the day on
     which the bureau got it. ``why``: the reason of a correction or deletion. ``by``: the actor in the ledger."""
 
@@ -95,7 +95,7 @@ class DeliveryReader:
     def __init__(self, home: BureauHome, store: Database, records: RecordStore) -> None:
         self._home, self._store, self._records = home, store, records
 
-    def read(self, delivery: Delivery, progress: Progress = SILENT) -> DeliveryResult:
+    def read(self, delivery: DepartmentDelivery, progress: Progress = SILENT) -> DeliveryResult:
         """Read one delivery; one that was read before, by the same mapping, changes nothing.
 
         Raises ``InvalidInput`` if the mapping does not fit the catalogue or the source's header, before a row is read,
@@ -117,7 +117,7 @@ class DeliveryReader:
             result = self._store_rows(delivery, bureau, identity, source, progress)
             return replace(result, warnings=(*warnings, *result.warnings))
 
-    def _look(self, delivery: Delivery) -> _Bureau:
+    def _look(self, delivery: DepartmentDelivery) -> _Bureau:
         with self._store.begin_read() as session:
             catalogue = current_catalogue(self._home, session)
             legacy = current_legacy_codes(self._home, session)
@@ -125,7 +125,7 @@ class DeliveryReader:
         domain = check_mapping(delivery.mapping, catalogue, partial=delivery.operation != ADD)
         return _Bureau(catalogue, legacy, manifest, domain)
 
-    def _find_source(self, delivery: Delivery, stack: ExitStack, progress: Progress) -> DeliverySource:
+    def _find_source(self, delivery: DepartmentDelivery, stack: ExitStack, progress: Progress) -> DeliverySource:
         stated = delivery.mapping.document.source
         if delivery.file is not None:
             return FileSource(delivery.file)
@@ -137,14 +137,14 @@ class DeliveryReader:
         folder = stack.enter_context(self._records.files.staged_folder())
         return copy_sql_table(stated, tuple(delivery.mapping.columns()), folder, progress)
 
-    def _identify(self, delivery: Delivery, bureau: _Bureau, source: str) -> DeliveryIdentity:
+    def _identify(self, delivery: DepartmentDelivery, bureau: _Bureau, source: str) -> DeliveryIdentity:
         mapping = delivery.mapping.sha256
         return DeliveryIdentity(
             bureau.domain.code, delivery.operation, source, mapping, bureau.catalogue.sha256, bureau.legacy.sha256
         )
 
     def _known(
-        self, delivery: Delivery, identity: DeliveryIdentity, source: DeliverySource, counts: DeliveryCounts
+        self, delivery: DepartmentDelivery, identity: DeliveryIdentity, source: DeliverySource, counts: DeliveryCounts
     ) -> DeliveryResult:
         """The result of a delivery that was read before."""
         files = [set_aside_path(self._home, file_name(identity)), unmapped_path(self._home, file_name(identity))]
@@ -153,7 +153,7 @@ class DeliveryReader:
 
     def _store_rows(
         self,
-        delivery: Delivery,
+        delivery: DepartmentDelivery,
         bureau: _Bureau,
         identity: DeliveryIdentity,
         source: DeliverySource,
@@ -208,12 +208,12 @@ def file_name(identity: DeliveryIdentity) -> str:
     return f"{identity.domain}-{identity.operation}-{identity.source_sha256[:16]}-{identity.mapping_sha256[:8]}"
 
 
-def delivery_origin(delivery: Delivery, source: DeliverySource) -> DeliveryOrigin:
+def delivery_origin(delivery: DepartmentDelivery, source: DeliverySource) -> DeliveryOrigin:
     """Where a delivery came from, for the database."""
     return DeliveryOrigin(source.name, delivery.received, delivery.why, delivery.by)
 
 
-def check_reason(delivery: Delivery) -> None:
+def check_reason(delivery: DepartmentDelivery) -> None:
     """Raise ``InvalidInput`` for a correction or deletion without a reason, or a regular delivery with one."""
     if delivery.operation != ADD and not delivery.why.strip():
         raise InvalidInput(
@@ -221,7 +221,7 @@ def check_reason(delivery: Delivery) -> None:
         )
 
 
-def check_received(manifest: Manifest, delivery: Delivery) -> None:
+def check_received(manifest: Manifest, delivery: DepartmentDelivery) -> None:
     """Raise ``InvalidInput`` for a day of receipt before that of the newest delivery: what was known on a day stays."""
     newest = manifest.known_on
     if newest is not None and delivery.received < newest:

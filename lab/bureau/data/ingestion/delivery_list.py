@@ -16,7 +16,7 @@ from typing import Annotated, Final
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from lab.bureau.data.catalogue import Catalogue
-from lab.bureau.data.ingestion.delivery import Delivery, DeliveryReader, DeliveryResult, check_reason
+from lab.bureau.data.ingestion.delivery import DeliveryReader, DeliveryResult, DepartmentDelivery, check_reason
 from lab.bureau.data.ingestion.delivery_history import Operation
 from lab.bureau.data.ingestion.mapping import MappingFile, check_mapping, read_mapping
 from lab.bureau.data.records import ADD
@@ -50,7 +50,7 @@ class DeliveryDocument(BaseModel):
     deliveries: Annotated[list[ListedDelivery], Field(min_length=1, max_length=MOST_DELIVERIES)]
 
 
-def read_delivery_list(path: Path, today: datetime.date, *, by: str = LOCAL_ACTOR) -> tuple[Delivery, ...]:
+def read_delivery_list(path: Path, today: datetime.date, *, by: str = LOCAL_ACTOR) -> tuple[DepartmentDelivery, ...]:
     """The deliveries that a file lists, with their mappings.
 
     Raises ``NotFound`` for a missing file, ``InvalidInput`` for one that does not fit, names a file that is not there,
@@ -58,14 +58,14 @@ def read_delivery_list(path: Path, today: datetime.date, *, by: str = LOCAL_ACTO
     """
     document = _parse(path)
     mappings: dict[str, MappingFile] = {}
-    found, missing = list[Delivery](), list[str]()
+    found, missing = list[DepartmentDelivery](), list[str]()
     for number, one in enumerate(document.deliveries, start=1):
         if one.mapping not in mappings:
             mappings[one.mapping] = read_mapping(path.parent / one.mapping)
         file = path.parent / one.file if one.file is not None else None
         if file is not None and not file.is_file():
             missing.append(f"{number} ({file.name})")
-        delivery = Delivery(file, mappings[one.mapping], one.received or today, one.operation, one.reason, by)
+        delivery = DepartmentDelivery(file, mappings[one.mapping], one.received or today, one.operation, one.reason, by)
         check_reason(delivery)
         if found and delivery.received < found[-1].received:
             raise InvalidInput(
@@ -83,7 +83,7 @@ def read_delivery_list(path: Path, today: datetime.date, *, by: str = LOCAL_ACTO
     return tuple(found)
 
 
-def check_mappings(deliveries: Sequence[Delivery], catalogue: Catalogue) -> None:
+def check_mappings(deliveries: Sequence[DepartmentDelivery], catalogue: Catalogue) -> None:
     """Check each mapping against the catalogue before the first delivery is read; raises ``InvalidInput``."""
     for mapping, partial in {(one.mapping.sha256, one.operation != ADD): one for one in deliveries}.items():
         check_mapping(partial.mapping, catalogue, partial=mapping[1])
@@ -91,7 +91,7 @@ def check_mappings(deliveries: Sequence[Delivery], catalogue: Catalogue) -> None
 
 def read_deliveries(
     reader: DeliveryReader,
-    deliveries: Sequence[Delivery],
+    deliveries: Sequence[DepartmentDelivery],
     progress: Progress = SILENT,
     report: Callable[[DeliveryResult], None] | None = None,
 ) -> list[DeliveryResult]:

@@ -10,7 +10,7 @@ import typer
 
 from lab.bureau.bureau import Bureau
 from lab.bureau.configuration.home import default_folder
-from lab.bureau.data.ingestion import Delivery, DeliveryReader
+from lab.bureau.data.ingestion import DeliveryReader, DepartmentDelivery
 from lab.bureau.data.ingestion.delivery_history import Operation
 from lab.bureau.data.ingestion.mapping import read_mapping
 from lab.cli.bureau.records.actors import ByOption, find_actor
@@ -56,7 +56,7 @@ def _change(options: RecordChangeOptions, operation: Operation) -> None:
     with Bureau.open(options.home or default_folder()) as bureau:
         by = find_actor(bureau, options.by)
         reader = DeliveryReader(bureau.home, bureau.store, bureau.records)
-        delivery = Delivery(options.file, mapping, day, operation, options.reason, by)
+        delivery = DepartmentDelivery(options.file, mapping, day, operation, options.reason, by)
         result = reader.read(delivery, out.progress)
     show_deliveries(out, [result])
     out.print_result(total_facts([result]))

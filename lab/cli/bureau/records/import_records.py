@@ -12,7 +12,7 @@ import typer
 from lab.bureau.bureau import Bureau
 from lab.bureau.configuration.home import default_folder
 from lab.bureau.data.catalogue import current_catalogue
-from lab.bureau.data.ingestion import Delivery, DeliveryReader
+from lab.bureau.data.ingestion import DeliveryReader, DepartmentDelivery
 from lab.bureau.data.ingestion.delivery_history import list_deliveries
 from lab.bureau.data.ingestion.delivery_list import check_mappings, read_deliveries, read_delivery_list
 from lab.bureau.data.ingestion.mapping import read_mapping
@@ -80,7 +80,7 @@ def import_records(options: RecordImportOptions) -> None:
                     "Expected --mapping or --deliveries; found neither.",
                     next_step="draft a mapping with `lab bureau mapping suggest FILE --domain DOMAIN`",
                 )
-            delivery = Delivery(options.file, read_mapping(options.mapping), today, by=by)
+            delivery = DepartmentDelivery(options.file, read_mapping(options.mapping), today, by=by)
             results = [reader.read(delivery, out.progress)]
     show_deliveries(out, results)
     out.print_result(total_facts(results))

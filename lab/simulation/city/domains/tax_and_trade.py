@@ -68,7 +68,7 @@ def make_customs(city: City, month: int) -> pl.DataFrame:
     trades = (city.rng(42).random(len(one)) < chance * np.exp(0.6 * one.size)) & one.alive(day)
     at = np.flatnonzero(trades & (rng.random(len(one)) < 0.85))
     strain, size = one.strain(day, at), one.size[at]
-    level = np.exp(11.5 + 1.1 * size + rng.normal(scale=0.7, size=len(at))) * season(one.section[at], month)
+    level = np.exp(9.3 + 1.2 * size + rng.normal(scale=0.5, size=len(at))) * season(one.section[at], month)
     level *= 1 - 0.5 * one.decline(day, at)
     exporter = city.rng(43).random(len(one))[at]
     declarations = 1 + rng.poisson(np.exp(1.0 + 0.5 * size))

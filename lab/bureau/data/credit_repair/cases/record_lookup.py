@@ -14,6 +14,7 @@ from lab.bureau.data.credit_repair.standing import is_adverse
 from lab.bureau.data.records import Manifest, RecordStore, open_records
 from lab.terms.errors import InvalidInput, NotFound
 from lab.terms.identifiers import normalise_identifiers
+from lab.terms.names import IdKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def find_adverse_record(
             next_step="name one of these with --domain",
         )
     domain = catalogue.domain(source.domain)
-    condition, values = _condition(domain, wanted)
+    condition, values = _condition(domain, catalogue.id_kind, wanted)
     with open_records(records, manifest, catalogue, domains=[domain.code]) as connection:
         found = _read(connection, domain, source, condition, values)
     if not found:
@@ -87,7 +88,7 @@ def read_adverse_record(
     return found[0] if found and is_adverse(source, found[0].values) else None
 
 
-def _condition(domain: Domain, wanted: WantedRecord) -> tuple[str, dict[str, object]]:
+def _condition(domain: Domain, id_kind: IdKind, wanted: WantedRecord) -> tuple[str, dict[str, object]]:
     if wanted.record:
         return "record = $record", {"record": wanted.record}
     keys = wanted.keys or {}
@@ -96,9 +97,9 @@ def _condition(domain: Domain, wanted: WantedRecord) -> tuple[str, dict[str, obj
             f"Expected a record's id, or an enterprise's code with the key {', '.join(domain.key)}.",
             next_step=f"give --record, or --enterprise and --key {domain.key[0]}=VALUE",
         )
-    (code,) = normalise_identifiers([wanted.enterprise], "uscc").codes
+    (code,) = normalise_identifiers([wanted.enterprise], id_kind).codes
     if code is None:
-        raise InvalidInput("Expected a unified social credit code; found something else.", next_step="check the code")
+        raise InvalidInput("Expected the code of an enterprise; found something else.", next_step="check the code")
     values: dict[str, object] = {"enterprise": code}
     parts = ["enterprise = $enterprise"]
     for number, name in enumerate(domain.key):

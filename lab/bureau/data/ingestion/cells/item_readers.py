@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import dataclass
+from functools import lru_cache
 
 import polars as pl
 
@@ -31,6 +32,8 @@ def item_reader(domain: Domain, item: Item, mapping: MappingDocument, received: 
     """The rules for one item that the mapping names."""
     stated = mapping.items[item.name]
     words = pl.Series([*mapping.null, *stated.null], dtype=pl.String)
+    if words.is_empty():
+        return CellRules(item, _rules(domain, item, mapping, stated, received), frozenset())
     spelled = normalise_text(words).fill_null("").str.to_lowercase().to_list()
     null_words = frozenset([*spelled, *(word.lower() for word in words)])
     return CellRules(item, _rules(domain, item, mapping, stated, received), null_words)
@@ -49,17 +52,19 @@ def _rules(
         case ItemType.TEXT:
             return TextRules(item.name)
         case ItemType.CODE:
-            return CodeRules.of(item.name, {code: tuple(words) for code, words in item.codes.items()}, stated.codes)
+            known = tuple((code, tuple(words)) for code, words in item.codes.items())
+            return _code_rules(item.name, known, tuple(stated.codes.items()))
         case ItemType.YES_NO:
             return YesNoRules.of(item.name, stated.codes)
         case ItemType.DATE:
             return DateRules(
                 item.name,
                 received,
-                order=stated.date_order or mapping.date_order,
+                order=stated.date_order or (None if stated.days_since else mapping.date_order),
                 period=stated.period,
                 starts=domain.grain is Grain.PERIOD and item.name in domain.key,
                 future=stated.future or item.name == domain.held_to,
+                days_since=stated.days_since,
             )
         case _:
             return NumberRules(
@@ -70,3 +75,11 @@ def _rules(
                 decimal_comma=mapping.decimal_comma,
                 counted=frozenset(COUNTED[word] for word in item.unit.lower().split() if word in COUNTED),
             )
+
+
+@lru_cache(maxsize=1_000)
+def _code_rules(
+    item: str, known: tuple[tuple[str, tuple[str, ...]], ...], stated: tuple[tuple[str, str], ...]
+) -> CodeRules:
+    """The rules of an item's codes, made once for all files of a mapping."""
+    return CodeRules.of(item, dict(known), dict(stated))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 import polars as pl
 
@@ -13,6 +14,9 @@ from lab.bureau.data.ingestion.enterprises.legacy_forms import compact_codes, le
 from lab.bureau.data.ingestion.mapping.document import CodeKind
 from lab.bureau.data.ingestion.reasons import SetAsideReason
 from lab.terms.identifiers import IdentifierNote, RejectionReason, normalise_identifiers
+from lab.terms.names import IdKind
+
+_PLAIN_UNIFIED: Final = r"^[0-9A-Z]{18}$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +37,8 @@ class IdentifiedEnterprises:
 def identify_enterprises(cells: pl.Series, kind: CodeKind, legacy: LegacyCodes) -> IdentifiedEnterprises:
     """Identify the enterprise of each row from its cell, [rows]; ``legacy``: the table of legacy codes."""
     distinct = cells.unique(maintain_order=True)
-    if kind == "uscc":
-        found = _unified(distinct)
+    if kind in ("uscc", "opaque"):
+        found = _without_legacy(distinct, "opaque" if kind == "opaque" else "uscc")
     elif kind == "mixed":
         found = _mixed(distinct, legacy)
     else:
@@ -49,14 +53,24 @@ def identify_enterprises(cells: pl.Series, kind: CodeKind, legacy: LegacyCodes) 
 
 
 def _was_legacy(cells: pl.Series, kind: CodeKind, found: IdentifiedEnterprises) -> pl.Series:
-    if kind == "uscc":
-        return pl.zeros(cells.len(), dtype=pl.Boolean, eager=True)
+    """Whether the code of each cell came from the table, Boolean [cells]."""
     known = found.codes.is_not_null()
-    return known & legacy_kind(compact_codes(cells)).is_not_null() if kind == "mixed" else known
+    if kind in ("uscc", "opaque"):
+        return pl.zeros(cells.len(), dtype=pl.Boolean, eager=True)
+    return known & _is_legacy(cells) if kind == "mixed" else known
 
 
-def _unified(cells: pl.Series) -> IdentifiedEnterprises:
-    found = normalise_identifiers(cells.to_list(), "uscc")
+def _is_legacy(cells: pl.Series) -> pl.Series:
+    """Whether a cell has the form of a legacy code, Boolean [cells]; most cells are unified codes, and quickly told."""
+    rest = (~cells.str.contains(_PLAIN_UNIFIED).fill_null(value=True)).arg_true()
+    found = pl.zeros(cells.len(), dtype=pl.Boolean, eager=True)
+    if not rest.len():
+        return found
+    return found.scatter(rest, legacy_kind(compact_codes(cells.gather(rest))).is_not_null())
+
+
+def _without_legacy(cells: pl.Series, kind: IdKind) -> IdentifiedEnterprises:
+    found = normalise_identifiers(cells.to_list(), kind)
     return IdentifiedEnterprises(
         pl.Series("code", found.codes, dtype=pl.String),
         pl.Series("reason", [None if one is None else one.value for one in found.reasons], dtype=pl.String),
@@ -67,13 +81,12 @@ def _unified(cells: pl.Series) -> IdentifiedEnterprises:
 
 def _mixed(cells: pl.Series, legacy: LegacyCodes) -> IdentifiedEnterprises:
     """Legacy codes by their form, the rest as unified codes."""
-    compact = compact_codes(cells)
-    old = legacy_kind(compact).is_not_null()
+    old = _is_legacy(cells)
     places = old.arg_true()
-    found = _unified(cells.set(old, None))
+    found = _without_legacy(cells.set(old, None), "uscc")
     if not places.len():
         return found
-    looked_up = _legacy(compact.gather(places), None, legacy)
+    looked_up = _legacy(compact_codes(cells.gather(places)), None, legacy)
     return IdentifiedEnterprises(
         found.codes.scatter(places, looked_up.codes),
         found.reasons.scatter(places, looked_up.reasons),

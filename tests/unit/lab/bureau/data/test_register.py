@@ -198,13 +198,13 @@ KILLED = """
 import os, sys
 from pathlib import Path
 from lab.bureau.configuration.home import BureauHome
-from lab.bureau.data.register import RegisterLayout, import_register, importing
+from lab.bureau.data.register import RegisterLayout, import_register, version_storage
 from lab.bureau.store import open_database
-real = getattr(importing, {step!r})
+real = getattr(version_storage, {step!r})
 def killed(*arguments, **named):
     {before}
     os.kill(os.getpid(), 9)
-setattr(importing, {step!r}, killed)
+setattr(version_storage, {step!r}, killed)
 home = BureauHome.open(Path(sys.argv[1]))
 store = open_database(sys.argv[2])
 store.sign = lambda message: bytes(64)

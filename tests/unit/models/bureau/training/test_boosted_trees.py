@@ -32,8 +32,7 @@ def _sample(rows: int = 900) -> tuple[pl.DataFrame, pl.DataFrame, np.ndarray]:
     risk = -0.4 * sales + 1.5 * np.sin(2 * sales) + 0.3 * cases + 1.2 * np.cos(2 * cases) + 2 * used
     label = (risk + rng.normal(0, 1, rows) > np.quantile(risk, 0.7)).astype(np.int64)
     size = rng.choice(["small", "large"], rows)
-    known = sales.round(3).astype(str).astype(object)
-    known[rng.random(rows) < 0.05] = None
+    known = np.where(rng.random(rows) < 0.05, "", sales.round(3).astype(str))
     public = pl.DataFrame({"sales": known, "cases": cases.astype(str), "size": size})
     return public, pl.DataFrame({"used": used.round(4).astype(str)}), label
 

@@ -166,13 +166,13 @@ def test_a_changed_header_stops_before_a_row_is_read(city: DeliveringBureau) -> 
 
 
 def test_a_change_needs_a_reason_and_days_of_receipt_go_forward(city: DeliveringBureau) -> None:
-    from lab.bureau.data.ingestion import Delivery
+    from lab.bureau.data.ingestion import DepartmentDelivery
     from lab.bureau.data.ingestion.mapping import parse_mapping
 
     city.tax("t.csv", tax_rows(), day=3)
     mapping, file = parse_mapping(TAX.encode(), "m"), city.write("c.csv", TAX_HEADER, tax_rows())
     with pytest.raises(InvalidInput, match="reason"):
-        city.reader.read(Delivery(file, mapping, datetime.date(2026, 6, 9), "correct"))
+        city.reader.read(DepartmentDelivery(file, mapping, datetime.date(2026, 6, 9), "correct"))
     with pytest.raises(InvalidInput, match="2026-06-04 or later"):
         city.tax("u.csv", tax_rows(period="2026-04-01"), day=2)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.bureau.data.ingestion import Delivery
+from lab.bureau.data.ingestion import DepartmentDelivery
 from lab.bureau.data.ingestion.mapping import parse_mapping
 from lab.bureau.data.ingestion.mapping.document import SourceTable
 from lab.bureau.data.ingestion.sources import copy_sql_table, sql_table
@@ -35,12 +35,12 @@ def test_a_table_is_read_in_chunks_and_again_changes_nothing(
     path = database(city.folder / "office.db")
     text = TAX + f'\n[source]\nurl = "sqlite:///{path}"\ntable = "monthly"\n'
     mapping = parse_mapping(text.encode(), "m.toml")
-    first = city.reader.read(Delivery(None, mapping, RECEIVED))
+    first = city.reader.read(DepartmentDelivery(None, mapping, RECEIVED))
     assert (first.counts.stored, first.source) == (60, "monthly") and city.held()[0]["sales"] == 15_000.0
-    assert city.reader.read(Delivery(None, mapping, RECEIVED)).known
+    assert city.reader.read(DepartmentDelivery(None, mapping, RECEIVED)).known
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE monthly SET 销售额 = 2 WHERE 代码 = ?", [FIRMS[0]])
-    found = city.reader.read(Delivery(None, mapping, RECEIVED))
+    found = city.reader.read(DepartmentDelivery(None, mapping, RECEIVED))
     assert found.counts.reasons == {"differs": 1} and found.counts.unchanged == 59
     assert not list(city.records.files.staging.iterdir())
 
