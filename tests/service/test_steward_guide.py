@@ -31,8 +31,8 @@ def test_each_command_of_the_guide_works_as_written(tmp_path: Path) -> None:
         assert done.returncode == 0, f"{line}\n{done.stdout[-2_000:]}{done.stderr[-2_000:]}"
         said[line] = done.stdout
     assert len(said) >= 25
-    for line, words in EXPECTED.items():
-        assert words in said[line], f"{line} says otherwise than the guide"
+    for line, expected in EXPECTED.items():
+        assert expected in said[line], f"{line} says otherwise than the guide"
     assert "2 条属于未登记主体" in said["lab bureau register publish"]
 
 
