@@ -87,3 +87,23 @@ def test_a_filter_knows_every_code_and_admits_few_others() -> None:
     assert not SoughtCode.of("a").may_be_in(make_code_filter(pl.Series([], dtype=pl.String)))
     with pytest.raises(ValueError, match="filter"):
         SoughtCode.of("a").may_be_in(made[:-1])
+
+
+def test_a_look_reads_no_whole_file_and_finds_a_changed_one(
+    records: RecordStore, store: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with store.begin_read() as session:
+        manifest = records.head(session)
+
+    def refuse(path: Path) -> str:
+        raise AssertionError("a whole file was read")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("lab.bureau.data.records.record_files.hash_file", refuse)
+        found = enterprise_records(records, manifest, SMALL_CATALOGUE, "a")
+    assert found.records == 1
+    for path in records.files.segments.glob("*.parquet"):
+        content = path.read_bytes()
+        path.write_bytes(content[:-20] + bytes([content[-20] ^ 1]) + content[-19:])
+    with pytest.raises(DamagedFile):
+        enterprise_records(records, manifest, SMALL_CATALOGUE, "a")
