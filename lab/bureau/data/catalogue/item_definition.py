@@ -9,14 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
+from lab.bureau.data.catalogue.natural_person_rules import CreditUse, NaturalPersonRules
 from lab.terms.names import IdKind
 from lab.terms.text.bilingual import BilingualText
 from models.shared.catalogue_words import SensitivityGrade
-
-if TYPE_CHECKING:
-    from lab.bureau.data.catalogue.natural_persons import NaturalPersonRules
 
 
 class ItemType(StrEnum):
@@ -81,21 +78,6 @@ class ItemReleaseForm(StrEnum):
     """Weighed in an encrypted score; the value never leaves."""
     PORTRAIT = "portrait"
     """Named among the reasons of a portrait."""
-
-
-class CreditUse(StrEnum):
-    """Whether credit-reporting rules allow an item of a natural person (sole proprietors and legal representatives
-    included) to enter a model or a portrait."""
-
-    ALLOWED = "allowed"
-    RESTRICTED = "restricted"
-    """Only with the person's written consent."""
-    FORBIDDEN = "forbidden"
-
-    @property
-    def rank(self) -> int:
-        """Its place in the order, from 0 (allowed) to 2 (forbidden)."""
-        return list(CreditUse).index(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from lab.bureau.data.catalogue.item_definition import (
-    CreditUse,
     Domain,
     Grain,
     Item,
@@ -15,7 +14,7 @@ from lab.bureau.data.catalogue.item_definition import (
     OpeningType,
     SharingType,
 )
-from lab.bureau.data.catalogue.natural_persons import NaturalPersonRules
+from lab.bureau.data.catalogue.natural_person_rules import CreditUse, NaturalPersonRules
 from lab.terms.text.known_names import describe_unknown_name
 from lab.terms.text.nearest_name import nearest_name
 from models.shared.catalogue_words import SensitivityGrade
