@@ -15,8 +15,14 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from lab.bureau.data.catalogue.item_definition import Catalogue, Item, ItemReleaseForm
-from lab.bureau.data.catalogue.natural_person_rules import CreditUse, NaturalPersonRules, PersonalDataClass
+from lab.bureau.data.catalogue.item_definition import (
+    Catalogue,
+    CreditUse,
+    Item,
+    ItemReleaseForm,
+    NaturalPersonRules,
+    PersonalDataClass,
+)
 from lab.terms.errors import InvalidInput, NotAllowed
 from lab.terms.text.known_names import describe_unknown_names
 

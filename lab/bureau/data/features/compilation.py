@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lab.bureau.data.catalogue.item_definition import Catalogue
-from lab.bureau.data.catalogue.natural_person_rules import CreditUse
+from lab.bureau.data.catalogue.item_definition import Catalogue, CreditUse
 from lab.bureau.data.catalogue.natural_persons import rules_of
 from lab.bureau.data.features.columns import absent_sql, item_columns, quote, value_sql
 from lab.bureau.data.features.definition import FeatureDefinition, FeatureSet

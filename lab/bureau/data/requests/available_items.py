@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from lab.bureau.data.catalogue.item_definition import Catalogue, Item, ItemReleaseForm, SharingType
-from lab.bureau.data.catalogue.natural_person_rules import CreditUse
+from lab.bureau.data.catalogue.item_definition import Catalogue, CreditUse, Item, ItemReleaseForm, SharingType
 from lab.bureau.store.tables import CatalogueItemRow
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from lab.bureau.data.catalogue.item_definition import Item
-from lab.bureau.data.catalogue.natural_person_rules import CreditUse
+from lab.bureau.data.catalogue.item_definition import CreditUse, Item
 from lab.terms.text.known_names import describe_unknown_name
 from lab.terms.text.nearest_name import nearest_name
 from models.shared.catalogue_words import SensitivityGrade

@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StringConstraints
 
 from lab.bureau.data.catalogue.item_definition import (
+    CreditUse,
     Frequency,
     Grain,
     ItemReleaseForm,
@@ -17,7 +18,6 @@ from lab.bureau.data.catalogue.item_definition import (
     OpeningType,
     SharingType,
 )
-from lab.bureau.data.catalogue.natural_person_rules import CreditUse
 from lab.terms.names import IdKind
 from lab.terms.text.visible_line import VisibleLine
 from models.shared.catalogue_words import SensitivityGrade, parse_grade

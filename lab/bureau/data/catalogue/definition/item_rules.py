@@ -6,15 +6,16 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from lab.bureau.data.catalogue.item_definition import (
+    CreditUse,
     Domain,
     Grain,
     Item,
     ItemReleaseForm,
     ItemType,
+    NaturalPersonRules,
     OpeningType,
     SharingType,
 )
-from lab.bureau.data.catalogue.natural_person_rules import CreditUse, NaturalPersonRules
 from lab.terms.text.known_names import describe_unknown_name
 from lab.terms.text.nearest_name import nearest_name
 from models.shared.catalogue_words import SensitivityGrade

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from lab.bureau.data.catalogue.item_definition import (
+    CreditUse,
     Frequency,
     Grain,
     ItemReleaseForm,
@@ -12,7 +13,6 @@ from lab.bureau.data.catalogue.item_definition import (
     OpeningType,
     SharingType,
 )
-from lab.bureau.data.catalogue.natural_person_rules import CreditUse
 from lab.terms.text.bilingual import BilingualText
 from models.shared.catalogue_words import GRADE_LABELS, SensitivityGrade
 

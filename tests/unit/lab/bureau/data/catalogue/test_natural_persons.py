@@ -8,9 +8,12 @@ import pytest
 
 from lab.bureau.data.catalogue import check_model_items, default_catalogue
 from lab.bureau.data.catalogue.definition import build_catalogue
-from lab.bureau.data.catalogue.item_definition import Catalogue, Domain, Item, ItemReleaseForm
-from lab.bureau.data.catalogue.natural_person_rules import CreditUse
-from lab.bureau.data.catalogue.natural_persons import is_natural_person, items_withheld_from, natural_person_rules
+from lab.bureau.data.catalogue.item_definition import Catalogue, CreditUse, Domain, Item, ItemReleaseForm
+from lab.bureau.data.catalogue.natural_persons import (
+    is_natural_person,
+    items_withheld_from,
+    natural_person_rules,
+)
 from lab.terms.errors import InvalidInput, NotAllowed
 from tests.support.small_catalogues import edited, small_files
 

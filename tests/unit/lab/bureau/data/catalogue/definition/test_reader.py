@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from lab.bureau.data.catalogue import default_catalogue, read_catalogue
 from lab.bureau.data.catalogue.definition import CatalogueFiles, build_catalogue, default_files
-from lab.bureau.data.catalogue.item_definition import Grain, ItemType, OpeningType
-from lab.bureau.data.catalogue.natural_person_rules import CreditUse
+from lab.bureau.data.catalogue.item_definition import CreditUse, Grain, ItemType, OpeningType
 from lab.terms.errors import InvalidInput, NotFound, ShulabError
 from models.shared.catalogue_words import SensitivityGrade
 from tests.support.small_catalogues import INDEX, SIGNALS, TAX, edited, small_files
