@@ -39,6 +39,7 @@ FeatureTables(bureau.home, bureau.store, records).table(inputs)
 CHILD = """
 import importlib, os, signal, sys
 from datetime import date
+from pathlib import Path
 from lab.bureau.bureau import Bureau
 from lab.bureau.data.features.stored_tables import FeatureTables
 from lab.bureau.data.publication import publishing
@@ -52,7 +53,7 @@ def killed(*given, **named):
         real(*given, **named)
     os.kill(os.getpid(), signal.SIGKILL)
 setattr(owner, name, killed)
-with Bureau.open(home) as bureau:
+with Bureau.open(Path(home)) as bureau:
     records = RecordStore(bureau.home, bureau.store, bureau.keys)
     exec(act)
 print("not killed")
@@ -61,10 +62,8 @@ TABLES = "lab.bureau.data.features.stored_tables"
 VERSIONS = "lab.bureau.data.register.version_storage"
 MOMENTS = [
     ("compute", TABLES, "compute_to_file", "after"),
-    ("compute", TABLES, "move_private", "after"),
     ("compute", TABLES, "record", "after"),
     ("publish", "lab.bureau.data.publication.publishing", "compare_register", "after"),
-    ("publish", VERSIONS, "move_private", "before"),
     ("publish", VERSIONS, "write_digests", "after"),
     ("publish", VERSIONS, "record", "after"),
 ]
