@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lab.bureau.bureau import Bureau
 from lab.bureau.data.catalogue import default_catalogue
-from lab.bureau.data.ingestion import DepartmentDelivery, DeliveryReader, DeliveryResult
+from lab.bureau.data.ingestion import DeliveryReader, DeliveryResult, DepartmentDelivery
 from lab.bureau.data.ingestion.delivery_history import Operation
 from lab.bureau.data.ingestion.mapping import MappingFile, parse_mapping
 from lab.bureau.data.records import RecordStore, fetch_frame, open_records
@@ -120,13 +120,21 @@ class DeliveringBureau:
         return path
 
     def deliver(
-        self, file: Path, mapping: str | MappingFile = TAX, operation: Operation = "add", why: str = "", day: int = 0
+        self,
+        file: Path,
+        mapping: str | MappingFile = TAX,
+        operation: Operation = "add",
+        day: int = 0,
+        *,
+        why: str = "",
+        accept_amounts: bool = False,
     ) -> DeliveryResult:
         """Read a file as the bureau's operator does."""
         parsed = mapping if isinstance(mapping, MappingFile) else parse_mapping(mapping.encode(), "m.toml")
         received = RECEIVED + datetime.timedelta(days=day)
         reason = why or ("" if operation == "add" else "decided again")
-        return self.reader.read(DepartmentDelivery(file, parsed, received, operation, reason))
+        delivery = DepartmentDelivery(file, parsed, received, operation, reason, accept_amounts=accept_amounts)
+        return self.reader.read(delivery)
 
     def tax(self, name: str, rows: Sequence[str], operation: Operation = "add", day: int = 0) -> DeliveryResult:
         """Deliver rows of the tax office."""

@@ -13,7 +13,7 @@ import html
 import sys
 import unicodedata
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 import polars as pl
@@ -116,14 +116,21 @@ def apply_to_distinct(column: pl.Series, change: Callable[[pl.Series], pl.Series
 
 def is_word(text: pl.Series, words: frozenset[str]) -> pl.Series:
     """Whether normalised text is one of ``words``, whatever its case; False for null."""
-    longest = 2 * max((len(word.encode()) for word in words), default=0)  # capitals may have more bytes
+    longest, listed = _listed_words(words)
     short = text.str.len_bytes() <= longest
     if short.all():
-        return text.str.to_lowercase().is_in(sorted(words)).fill_null(value=False)
+        return text.str.to_lowercase().is_in(listed).fill_null(value=False)
     found = pl.zeros(text.len(), dtype=pl.Boolean, eager=True)
     places = short.fill_null(value=False).arg_true()
-    few = text.gather(places).str.to_lowercase().is_in(sorted(words))
+    few = text.gather(places).str.to_lowercase().is_in(listed)
     return found.scatter(places, few) if places.len() else found
+
+
+@lru_cache(maxsize=1_000)
+def _listed_words(words: frozenset[str]) -> tuple[int, pl.Series]:
+    """The bytes of the longest cell that can be one of the words, and the words as a column: made once for each set."""
+    longest = 2 * max((len(word.encode()) for word in words), default=0)  # capitals may have more bytes
+    return longest, pl.Series(sorted(words), dtype=pl.String)
 
 
 def is_soft_null(text: pl.Series) -> pl.Series:

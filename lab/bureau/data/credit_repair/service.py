@@ -36,6 +36,7 @@ from lab.bureau.store import Database
 from lab.bureau.store.tables import RepairCaseRow
 from lab.terms.errors import Conflict, InvalidInput, NotAllowed, ShulabError
 from lab.terms.identifiers.code_search import contains_enterprise_code
+from lab.terms.local_day import local_day
 from lab.terms.text.visible_line import check_visible_line
 
 MAX_TEXT_CHARACTERS = 500
@@ -62,7 +63,7 @@ class CreditRepairService:
     @property
     def today(self) -> date:
         """The day at the bureau: legal days are those of its place."""
-        return self._now().astimezone().date()
+        return local_day(self._now())
 
     def open_case(self, request: CaseRequest, *, by: str) -> CaseDetails:
         """Open a case; an objection freezes the record from today.

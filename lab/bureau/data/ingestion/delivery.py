@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from datetime import date
-from pathlib import Path
 from typing import Final
 
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.catalogue import Catalogue, current_catalogue
 from lab.bureau.data.catalogue.item_definition import Domain
+from lab.bureau.data.ingestion.amounts import AmountCheck
 from lab.bureau.data.ingestion.comparison.held_records import HeldRecords
 from lab.bureau.data.ingestion.delivery_blocks import DeliveryBlocks
 from lab.bureau.data.ingestion.delivery_history import (
@@ -28,13 +27,21 @@ from lab.bureau.data.ingestion.delivery_history import (
     find_delivery,
     save_delivery,
 )
+from lab.bureau.data.ingestion.department_delivery import (
+    DeliveryResult,
+    DepartmentDelivery,
+    check_reason,
+    check_received,
+)
 from lab.bureau.data.ingestion.enterprises import LegacyCodes, current_legacy_codes
 from lab.bureau.data.ingestion.mapping import MappingFile, check_header, check_mapping
+from lab.bureau.data.ingestion.reasons import SetAsideReason, is_reason
 from lab.bureau.data.ingestion.row_reading import RowReader
 from lab.bureau.data.ingestion.set_aside import SetAsideFile, save_unmapped, set_aside_path, unmapped_path
 from lab.bureau.data.ingestion.sources import DeliverySource, FileSource, copy_sql_table
-from lab.bureau.data.records import ADD, Manifest, RecordStore, SegmentSource
-from lab.bureau.ledger import LOCAL_ACTOR
+from lab.bureau.data.ingestion.used_records import check_use
+from lab.bureau.data.publication.record_usage import find_use
+from lab.bureau.data.records import ADD, CORRECT, DELETE, Manifest, RecordStore, SegmentSource
 from lab.bureau.store import Database
 from lab.disk.private_files import write_private
 from lab.tables.table_file import TableChunk
@@ -48,35 +55,6 @@ _KINDS: Final[dict[Operation, str]] = {
     "correct": "records.corrected",
     "delete": "records.deleted",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class DepartmentDelivery:
-    """What is to be read: ``file``, or None for the database table that the mapping states. ``received``: the day on
-    which the bureau got it. ``why``: the reason of a correction or deletion. ``by``: the actor in the ledger."""
-
-    file: Path | None
-    mapping: MappingFile
-    received: date
-    operation: Operation = "add"
-    why: str = ""
-    by: str = LOCAL_ACTOR
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveryResult:
-    """What became of a delivery. ``known``: it was read before, and nothing was done. ``legacy``: rows whose legacy
-    code was mapped. ``manifest``: the head after it, empty if nothing was stored."""
-
-    source: str
-    identity: DeliveryIdentity
-    counts: DeliveryCounts
-    known: bool = False
-    legacy: int = 0
-    rejected_file: Path | None = None
-    unmapped_file: Path | None = None
-    warnings: tuple[str, ...] = ()
-    manifest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +86,7 @@ class DeliveryReader:
             identity = self._identify(delivery, bureau, source.sha256())
             with self._store.begin_read() as session:
                 before = find_delivery(session, identity)
-            if before is not None:
+            if before is not None and not _again(delivery, before):
                 return self._known(delivery, identity, source, before)
             check_received(bureau.manifest, delivery)
             source.open(delivery.mapping.document.encoding)
@@ -168,16 +146,22 @@ class DeliveryReader:
             delivery.received, source.name, identity.source_sha256, identity.mapping_sha256, bureau.catalogue.sha256
         )
         with SetAsideFile(self._home, file_name(identity)) as aside, self._records.writer(domain, origin) as writer:
-            blocks = DeliveryBlocks(domain, held, delivery.operation, stated, aside, writer)
+            amounts = self._amount_check(delivery, bureau, source)
+            blocks = DeliveryBlocks(domain, held, delivery.operation, stated, aside, writer, amounts)
             for chunk in _with_progress(source, progress):
                 blocks.add(reader.read(chunk), chunk.blank_lines)
             counts = blocks.finish()
+            with self._store.begin_read() as session:
+                use = find_use(session, self._records, bureau.catalogue, domain.code, blocks.changed, bureau.manifest)
+            check_use(use, delivery)
             rejected = aside.finish()
             unmapped = save_unmapped(self._home, file_name(identity), blocks.unmapped())
             finished = writer.finish()
             manifest = ""
             if finished is not None:
                 facts = delivery_facts(identity, counts, delivery.why)
+                if delivery.operation == DELETE:
+                    facts |= use.facts()
                 kind = _KINDS[delivery.operation]
                 after = self._records.append([finished], kind=kind, facts=facts, by=delivery.by, base=bureau.manifest)
                 manifest = after.sha256
@@ -190,9 +174,22 @@ class DeliveryReader:
             legacy=blocks.mapped,
             rejected_file=rejected,
             unmapped_file=unmapped,
-            warnings=(*source.warnings(blocks.blank, {}), *note_sentences(blocks.notes)),
+            warnings=(
+                *source.warnings(blocks.blank, {}),
+                *note_sentences(blocks.notes),
+                *(amounts.notes() if amounts else ()),
+            ),
             manifest=manifest,
+            use=use,
         )
+
+    def _amount_check(
+        self, delivery: DepartmentDelivery, bureau: _Bureau, source: DeliverySource
+    ) -> AmountCheck | None:
+        if delivery.accept_amounts or delivery.operation == DELETE:
+            return None
+        stated, correct = frozenset(delivery.mapping.items), delivery.operation == CORRECT
+        return AmountCheck(self._records, bureau.manifest, bureau.domain, stated, source.name, correct=correct)
 
     def _keep_mapping(self, mapping: MappingFile) -> None:
         """Keep the mapping under its hash, which the segment names."""
@@ -213,22 +210,9 @@ def delivery_origin(delivery: DepartmentDelivery, source: DeliverySource) -> Del
     return DeliveryOrigin(source.name, delivery.received, delivery.why, delivery.by)
 
 
-def check_reason(delivery: DepartmentDelivery) -> None:
-    """Raise ``InvalidInput`` for a correction or deletion without a reason, or a regular delivery with one."""
-    if delivery.operation != ADD and not delivery.why.strip():
-        raise InvalidInput(
-            "Expected the reason of a correction or deletion; found none.", next_step="state it with --reason"
-        )
-
-
-def check_received(manifest: Manifest, delivery: DepartmentDelivery) -> None:
-    """Raise ``InvalidInput`` for a day of receipt before that of the newest delivery: what was known on a day stays."""
-    newest = manifest.known_on
-    if newest is not None and delivery.received < newest:
-        raise InvalidInput(
-            f"Expected a delivery received on {newest} or later; this one says {delivery.received}.",
-            next_step="import deliveries in the order in which they were received",
-        )
+def _again(delivery: DepartmentDelivery, before: DeliveryCounts) -> bool:
+    """Whether a delivery that was read before is read again: its amounts were in doubt, and are taken now."""
+    return delivery.accept_amounts and any(is_reason(one, SetAsideReason.OTHER_SCALE) for one in before.reasons)
 
 
 def _with_progress(source: DeliverySource, progress: Progress) -> Iterator[TableChunk]:

@@ -20,6 +20,7 @@ from lab.bureau.ledger import record
 from lab.bureau.store import Database
 from lab.bureau.store.tables import RepairRulesRow
 from lab.terms.errors import InvalidInput, NotFound
+from lab.terms.local_day import local_day
 
 _LARGEST_FILE = 256 * 1024
 _RULES, _HOLIDAYS = "rules", "holidays"
@@ -69,7 +70,7 @@ def _put_in_force(store: Database, kind: str, content: bytes, *, now: datetime, 
 def _newest(session: Session, kind: str, day: date | None) -> bytes | None:
     row = RepairRulesRow
     imported = session.scalars(select(row).where(row.kind == kind).order_by(row.id.desc()))
-    found = next((one for one in imported if day is None or one.imported_at.astimezone().date() <= day), None)
+    found = next((one for one in imported if day is None or local_day(one.imported_at) <= day), None)
     if found is None:
         return None
     content = found.content.encode()
