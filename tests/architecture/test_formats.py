@@ -267,7 +267,8 @@ READERS: dict[str, Callable[[Path], object]] = {
     "service.toml": lambda path: settings_of(service).read(path),  # type: ignore[attr-defined]
     "bank.toml": bank_settings,
     "network.toml": network_settings,
-} | data_format_readers.READERS
+    **data_format_readers.READERS,
+}
 
 
 def first_sentence_columns() -> list[str]:
