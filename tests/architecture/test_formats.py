@@ -46,6 +46,7 @@ from models.shared.catalogue_words import DOMAINS, GRADE_LABELS, SensitivityGrad
 from models.shared.dimensions import DIMENSIONS
 from models.shared.sheet import BankSheet
 from sandbox import settings as service
+from tests.support import data_format_readers
 from tests.support.paper_examples import FORMATS, examples, first_cells, second_cells
 
 EXAMPLES = examples()
@@ -266,6 +267,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "service.toml": lambda path: settings_of(service).read(path),  # type: ignore[attr-defined]
     "bank.toml": bank_settings,
     "network.toml": network_settings,
+    **data_format_readers.READERS,
 }
 
 
