@@ -8,6 +8,7 @@ from collections import Counter
 
 from lab.terms.errors import InvalidInput
 from lab.terms.identifiers import normalise_identifiers
+from lab.terms.identifiers.credit_code import USCC_LENGTH
 
 MAX_COLUMNS = 10_000
 _INVISIBLE = "\ufeff\u200b\u2060"
@@ -28,7 +29,9 @@ def check_table_header(header: list[str], name: str) -> list[str]:
         raise InvalidInput(
             f"Expected at most {MAX_COLUMNS:,} columns in {name}; found {len(header):,}.", next_step="select columns"
         )
-    if all(_is_number(cell) for cell in header) or normalise_identifiers(header, "uscc").accepted_count:
+    # Names are short: what has fewer characters than a code is none, and the check of codes takes longer than the rest.
+    long = [cell for cell in header if len(unicodedata.normalize("NFKC", cell)) >= USCC_LENGTH]
+    if all(_is_number(cell) for cell in header) or (long and normalise_identifiers(long, "uscc").accepted_count):
         raise InvalidInput(
             f"Expected column names in the first line of {name}; it looks like a row of data.",
             next_step="add a header line",

@@ -230,14 +230,17 @@ class Model:
     def public_items(self) -> tuple[PublicItem, ...]:
         """The bureau's items that some tree tests."""
         tested = {node.split.feature for tree in self.forest.trees for node in tree if node.split is not None}
-        sources = {origin.feature: origin.sources for origin in self.origins}
+        origins = {origin.feature: origin for origin in self.origins}
+        unknown = FeatureOrigin("", 0)
         return tuple(
             PublicItem(
                 code=feature.item or feature.name,
                 zh=feature.label_zh,
                 en=feature.label_en,
                 dimension=feature.dimension,
-                sources=sources.get(feature.name, ()),
+                sources=origins.get(feature.name, unknown).sources,
+                reason_zh=origins.get(feature.name, unknown).reason_zh,
+                reason_en=origins.get(feature.name, unknown).reason_en,
             )
             for number, feature in enumerate(self.features)
             if feature.party == "bureau" and number in tested

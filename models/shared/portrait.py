@@ -36,7 +36,11 @@ DIMENSION_BANDS: tuple[tuple[str, str, str, float], ...] = (
 
 @dataclass(frozen=True)
 class PortraitProvenance:
-    """The origin of a portrait, beside the sheet: contract, parties, register version, receipt, time (ISO 8601)."""
+    """The origin of a portrait, beside the sheet: contract, parties, register version, receipt, time (ISO 8601).
+
+    ``register_days``: versions of the register that the scores come from, each with the day as of which its records
+    were computed (ISO 8601); without those whose day is not known.
+    """
 
     contract: str = ""
     contract_sha256: str = ""
@@ -45,6 +49,15 @@ class PortraitProvenance:
     register: str = ""
     receipt: str = ""
     computed_at: str = ""
+    register_days: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def describe_days(self) -> str:
+        """The days, for people: one day, or each version with its own; empty if none is known."""
+        days = [day for _, day in self.register_days]
+        if len(days) == 1 and self.register_days[0][0] == self.register:
+            return days[0]
+        return ", ".join(f"{version}: {day}" for version, day in self.register_days)
 
 
 @dataclass(frozen=True)
@@ -195,7 +208,14 @@ def _dimension_parts(
 def _reasons(sheet: BankSheet, points: Mapping[ScoreOutput, tuple[float, int]]) -> tuple[ScoreReason, ...]:
     words = _output_words(sheet)
     reasons = [
-        ScoreReason(output.kind, output.key, *reason_sentence(words[output], whole), exact, whole)
+        ScoreReason(
+            output.kind,
+            output.key,
+            *reason_sentence(words[output], whole),
+            exact,
+            whole,
+            causes=_causes(sheet, output) if exact < 0 else (),
+        )
         for output, (exact, whole) in points.items()
     ]
     if sheet.detail is ResultDetail.TOTAL:
@@ -203,6 +223,14 @@ def _reasons(sheet: BankSheet, points: Mapping[ScoreOutput, tuple[float, int]]) 
         reasons.append(ScoreReason("total", "detail", *text, 0.0, 0, note=True))
     # Adverse reasons first, each group by size.
     return tuple(sorted(reasons, key=lambda reason: (not reason.adverse, -abs(reason.points))))
+
+
+def _causes(sheet: BankSheet, output: ScoreOutput) -> tuple[BilingualText, ...]:
+    """What the public items behind an output say when they lower the score; the same for every enterprise."""
+    items = [
+        item for item in sheet.items if output == PUBLIC_OUTPUT or output == ScoreOutput("dimension", item.dimension)
+    ]
+    return tuple(dict.fromkeys((item.reason_zh, item.reason_en) for item in items if item.reason_zh and item.reason_en))
 
 
 def _output_words(sheet: BankSheet) -> dict[ScoreOutput, BilingualText]:

@@ -20,7 +20,8 @@ class ScoreReason:
     """A reason for the score, as a sentence.
 
     ``points``: score points against the mean (negative is adverse). ``whole_points``: the same, rounded so that all
-    reasons of one split add up. ``note``: a remark without points, which is never left out of a list.
+    reasons of one split add up. ``note``: a remark without points, which is never left out of a list. ``causes``: what
+    public records may have lowered the score here; which of them did so for this enterprise, nobody at the bank knows.
     """
 
     kind: Literal["dimension", "feature", "public", "total"]
@@ -30,6 +31,7 @@ class ScoreReason:
     points: float
     whole_points: int
     note: bool = False
+    causes: tuple[BilingualText, ...] = ()
 
     @property
     def adverse(self) -> bool:
@@ -83,6 +85,16 @@ def round_together(points: Sequence[float], total: float | None) -> list[int]:
     for place in by_remainder[: max(target - sum(whole), 0)]:
         whole[place] += 1
     return whole
+
+
+def causes_sentence(causes: Sequence[BilingualText], limit: int) -> BilingualText:
+    """What may stand behind a reason, the first ``limit`` named; empty texts for no causes."""
+    if not causes:
+        return "", ""
+    named, more = causes[:limit], len(causes) - limit
+    zh = "、".join(zh for zh, _ in named) + (f"等 {len(causes)} 种情形" if more > 0 else "")
+    en = "; ".join(en for _, en in named) + (f"; {more} more" if more > 0 else "")
+    return f"公共记录中可能的原因（不披露是哪一项）：{zh}", f"What public records may say (not which of it): {en}"
 
 
 def format_points(points: int) -> str:

@@ -36,7 +36,7 @@ from models.shared.columns import (
 from models.shared.dimensions import DIMENSION_CODES
 from models.shared.drift.column_profiles import ColumnProfile, check_profiles
 from models.shared.features import Feature, encode_features
-from models.shared.item_sources import MAX_SOURCES, ItemSource
+from models.shared.item_sources import MAX_SOURCES, ItemSource, SourceWord
 
 SHEET_SCHEMA = "shulab-sheet/1"
 MAX_SHEET_BYTES = 8_000_000
@@ -81,7 +81,8 @@ class PublicItem:
     """A catalogue item of the bureau that the model uses: a source of the public part of a portrait.
 
     ``sources``: where the item itself comes from, if it is computed from others; days are those of the register on
-    which the model was trained.
+    which the model was trained. ``reason_zh`` and ``reason_en``: how a reason for a lower score says it, the same for
+    every enterprise; empty if nothing does.
     """
 
     code: Text
@@ -89,6 +90,8 @@ class PublicItem:
     en: Text
     dimension: Annotated[str, Field(max_length=40)]
     sources: Annotated[tuple[ItemSource, ...], Field(max_length=MAX_SOURCES)] = ()
+    reason_zh: SourceWord = ""
+    reason_en: SourceWord = ""
 
     __pydantic_config__ = STRICT_CONFIG
 

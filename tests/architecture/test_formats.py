@@ -25,6 +25,7 @@ from lab.bureau.data.consents.row_validation import validate_rows as validate_co
 from lab.bureau.data.credit_repair.rules.files import check_against_catalogue
 from lab.bureau.data.credit_repair.rules.files import read_rules as read_repair_rules
 from lab.bureau.data.credit_repair.rules.working_days import read_holidays
+from lab.bureau.data.ingestion.mapping import check_mapping, read_mapping
 from lab.bureau.data.quality.rules import read_rules as read_quality_rules
 from lab.bureau.data.register.row_validation import validate_rows
 from lab.tables.code_list import read_code_list
@@ -215,6 +216,11 @@ def settings_of(module: object) -> type[BaseSettings]:
     return found
 
 
+def city_mapping(path: Path) -> None:
+    domain = check_mapping(read_mapping(path), default_catalogue())
+    assert domain.code == "utilities"
+
+
 READERS: dict[str, Callable[[Path], object]] = {
     "table": table,
     "register": register,
@@ -226,6 +232,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "catalogue domain": catalogue,
     "quality rules": quality,
     "quality thresholds": quality,
+    "city mapping": city_mapping,
     "consents": consents,
     "repair rules": repair_rules,
     "holidays": holidays,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import shutil
 import socket
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from tests.support.clean_clone import make_clone
 from tests.support.example_data import FOLDER, example_files
 
 ROOT = Path(__file__).parents[2]
@@ -23,14 +23,7 @@ MOST_COMMANDS = 10
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """The files that git knows, as a clone has them, and nothing else."""
-    known = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
-    for name in known.decode().split("\0"):
-        if name and (ROOT / name).is_file() and not name.startswith("tests/"):
-            target = tmp_path / "clone" / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / name, target)
-    return tmp_path / "clone"
+    return make_clone(tmp_path / "clone")
 
 
 def shape(line: str) -> tuple[str, ...]:

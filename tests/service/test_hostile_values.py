@@ -21,6 +21,7 @@ from lab.bureau.people import NewAccount, Role
 from protocols.wire.http_signatures import sign_request
 from tests.service.conftest import JOB, Service
 from tests.support.people_front import GOOD
+from tests.support.route_roles import role_for
 
 TEXTS: list[Any] = ["", "a\0b", "\x1b[2J\x7f\u202e", "\ud800", "x" * 4000]
 NUMBERS: list[Any] = [-1, 2**31 - 1, 2**31, 2**63, 10**30, 1e308]
@@ -35,8 +36,6 @@ HEADERS = (
     {"content-type": "\xff"},
     {"content-type": "application/json; charset=\xff"},
 )
-PEOPLE = {"accounts": Role.ADMINISTRATOR, "banks": Role.ADMINISTRATOR, "audit": Role.AUDITOR, "consents": Role.STEWARD}
-PEOPLE |= {"repairs": Role.STEWARD}
 
 
 class Sender:
@@ -97,11 +96,11 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, A
             yield method.upper(), path, operation
 
 
-def callers(path: str, operation: dict[str, Any]) -> list[str]:
+def callers(method: str, path: str, operation: dict[str, Any]) -> list[str]:
     schemes = {name for one in operation["security"] for name in one}
     if "signature" in schemes:
         return ["stranger", "bank"]
-    return ["stranger", PEOPLE.get(path.split("/")[2], Role.OFFICER).value] if schemes else ["stranger"]
+    return ["stranger", role_for(method, path).value] if schemes else ["stranger"]
 
 
 def example_body(operation: dict[str, Any], document: dict[str, Any]) -> Any:
@@ -151,6 +150,7 @@ def targets(path: str, operation: dict[str, Any], contract: str) -> Iterator[str
     fitting |= {"key": "2" * 64, "name": "li.wei", "model": "credit", "step": "approve", "from": "1", "to": "2"}
     fitting |= {"entry": "1", "first": "0", "count": "1", "state": "x", "form": "signed"}
     fitting |= {"case": "r-" + "0" * 12}
+    fitting |= {"request_id": "r-20260101-1a2b3c4d", "code": "tax"}
     fitting |= {"q": "tax", "before": "0", "format": "csv"}
     inside = {name: fitting.get(name, "x") for name, one in given.items() if one["in"] == "path"}
     query = {name: fitting[name] for name, one in given.items() if one["in"] == "query" and one.get("required")}
@@ -180,7 +180,7 @@ def escaped(value: Any) -> str:
 def test_no_hostile_parameter_makes_the_service_fail(sender: Sender, document: dict[str, Any]) -> None:
     for method, path, operation in operations(document):
         body = example_body(operation, document)
-        *_, who = callers(path, operation)
+        *_, who = callers(method, path, operation)
         for target in targets(path, operation, sender.contract):
             sender.send(who, method, target, body)
         if who != "stranger":
@@ -197,7 +197,7 @@ def test_no_hostile_body_makes_the_service_fail(sender: Sender, document: dict[s
             continue
         if path == "/v1/desk/contracts/import":
             body = signed
-        who = callers(path, operation)[-1]
+        who = callers(method, path, operation)[-1]
         target = next(targets(path, operation, sender.contract))
         for place, part in leaves(body):
             for value in hostile_to(part):
@@ -212,7 +212,7 @@ def test_no_hostile_header_makes_the_service_fail(sender: Sender, document: dict
     for method, path, operation in operations(document):
         body = example_body(operation, document)
         for headers in HEADERS:
-            for who in callers(path, operation)[-1:]:
+            for who in callers(method, path, operation)[-1:]:
                 sender.send(who, method, next(targets(path, operation, sender.contract)), body, headers)
     assert sender.faults == []
 

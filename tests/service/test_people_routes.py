@@ -24,6 +24,7 @@ from tests.service.conftest import _new_database
 from tests.service.test_fuzz import built
 from tests.support.bureau_standin import Key
 from tests.support.people_front import Front, close_front, open_front
+from tests.support.route_roles import role_for
 
 EXAMPLES = 4
 OPEN = {
@@ -34,9 +35,6 @@ OPEN = {
 """What anybody may ask."""
 OWN = {"GET /v1/me", "POST /v1/sign-out", "POST /v1/me/password"}
 """What whoever has signed in may do, whatever their roles."""
-ABLE = {"accounts": Role.ADMINISTRATOR, "banks": Role.ADMINISTRATOR, "audit": Role.AUDITOR, "consents": Role.STEWARD}
-ABLE |= {"repairs": Role.STEWARD}
-ABLE |= {"enterprises": Role.STEWARD}
 FITTING, UNFITTING = schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE
 
 
@@ -135,7 +133,7 @@ def test_no_request_of_a_person_makes_the_service_fail(front: Front, document: d
     reached: set[str] = set()
     tokens: dict[Role, str] = {}
     for label in [*labels(document, scheme="bearer"), *sorted(OPEN)]:
-        role = ABLE.get(label.split("/")[2], Role.OFFICER)
+        role = role_for(*label.split(" "))
         if role not in tokens:
             tokens[role] = front.settle("fuzz" + re.sub(r"[^a-z]+", "-", label.lower())[:56], role)
         with front.client(tokens[role]) as client:

@@ -20,7 +20,7 @@ from lab.terms.errors import Conflict, MachineFault
 from tests.support.small_catalogue import REGISTRATION, TAX, deliver, open_store, rows_of, source
 from tests.support.small_disk import mount_small_disk
 
-ROOT = Path(__file__).resolve().parents[6]
+ROOT = Path(__file__).resolve().parents[2]
 APRIL, MAY, JUNE = date(2025, 4, 1), date(2025, 5, 1), date(2025, 6, 1)
 KILLED = """
 import os, sys

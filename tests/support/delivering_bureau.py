@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lab.bureau.bureau import Bureau
 from lab.bureau.data.catalogue import default_catalogue
-from lab.bureau.data.ingestion import DepartmentDelivery, DeliveryReader, DeliveryResult
+from lab.bureau.data.ingestion import DeliveryReader, DeliveryResult, DepartmentDelivery
 from lab.bureau.data.ingestion.delivery_history import Operation
 from lab.bureau.data.ingestion.mapping import MappingFile, parse_mapping
 from lab.bureau.data.records import RecordStore, fetch_frame, open_records

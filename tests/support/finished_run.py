@@ -116,6 +116,7 @@ def make_run(
                 "contract_sha256": document.sha256,
                 "model": "credit@3",
                 "register": "main-7",
+                "register_days": {"main-7": "2026-06-30"},
                 "version": 1,
                 "recipient": "Credit department",
                 "delete_after": label.delete_after.isoformat(),

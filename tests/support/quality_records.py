@@ -127,4 +127,4 @@ def without_frequency(catalogue: Catalogue, **frequencies: Any) -> Catalogue:
 
 def _stored(domain: Domain, row: Mapping[str, Any], columns: Sequence[str]) -> list[Any]:
     times = {"held_from": row.get(domain.held_from), "held_to": row.get(domain.held_to) if domain.held_to else None}
-    return [(times | row)[name] for name in columns]
+    return [{**times, **row}[name] for name in columns]

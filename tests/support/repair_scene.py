@@ -111,7 +111,7 @@ def open_scene(folder: Path, store: Database) -> RepairScene:
 
 
 def _schema(domain: str) -> dict[str, type[pl.DataType] | pl.DataType]:
-    kinds = {
+    kinds: dict[str, type[pl.DataType]] = {
         "text": pl.String,
         "code": pl.String,
         "integer": pl.Int64,
@@ -121,4 +121,4 @@ def _schema(domain: str) -> dict[str, type[pl.DataType] | pl.DataType]:
         "yes-no": pl.Boolean,
     }
     found = default_catalogue().domain(domain)
-    return {"enterprise": pl.String} | {one.name: kinds[one.type.value] for one in found.items if not one.personal}
+    return {"enterprise": pl.String, **{one.name: kinds[one.type.value] for one in found.items if not one.personal}}

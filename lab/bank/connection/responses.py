@@ -6,6 +6,7 @@ A problem document (RFC 9457) becomes the error that the bureau raised. Nothing 
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from lab.transport.problem_details import parse_json_object, problem_kind, probl
 
 CHECK_SERVICE_HINT = "check that the bureau's service runs (`lab bureau serve`) and that the address is right"
 _MAX_WORD_LENGTH = 100
+_ISO_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 @dataclass(frozen=True)
@@ -164,19 +166,26 @@ def parse_allowance(response: BureauResponse) -> dict[str, Any]:
 class RegisterState:
     """The register that a model's scores come from: its name and newest version, and the codes of the model's items
     that moved since it was trained. ``superseded``: versions that counted an adverse record which was put right since;
-    a bureau of an earlier version of this program names none."""
+    a bureau of an earlier version of this program names none. ``day``: the ISO day as of which the version's records
+    were computed; empty if none is known, as for a version that was imported from a file."""
 
     name: str
     version: int
     moved: tuple[str, ...] = ()
     superseded: tuple[int, ...] = ()
+    day: str = ""
+
+    @property
+    def label(self) -> str:
+        """The version as receipts and runs name it, such as ``main-2``."""
+        return f"{self.name}-{self.version}"
 
 
 def parse_register_state(response: BureauResponse) -> RegisterState:
     """The state of a register; raises ``Unreachable`` for anything else."""
     found = response.json()
     name, version, moved = found.get("name"), found.get("version"), found.get("moved")
-    superseded = found.get("superseded", [])
+    superseded, day = found.get("superseded", []), found.get("day")
     if (
         not isinstance(name, str)
         or type(version) is not int
@@ -184,11 +193,12 @@ def parse_register_state(response: BureauResponse) -> RegisterState:
         or not all(isinstance(code, str) and is_visible_line(code) for code in moved)
         or not isinstance(superseded, list)
         or not all(type(one) is int for one in superseded)
+        or not (day is None or (isinstance(day, str) and _ISO_DAY.fullmatch(day)))
     ):
         raise Unreachable(
             "Expected a register's version from the bureau; found something else.", next_step=CHECK_SERVICE_HINT
         )
-    return RegisterState(name, version, tuple(moved), tuple(superseded))
+    return RegisterState(name, version, tuple(moved), tuple(superseded), day or "")
 
 
 @contextmanager

@@ -107,6 +107,7 @@ class ScoredRun:
             bureau=str(facts.get("bureau", "")),
             bank=str(facts.get("bank", "")),
             register=str(facts.get("register", "")),
+            register_days=tuple(sorted(facts.get("register_days", {}).items())),
             receipt=receipt,
             computed_at=str(facts.get("finished", ""))[:19],
         )

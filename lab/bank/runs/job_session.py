@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from lab.bank.connection.client import BureauClient, JobDescription
+from lab.bank.connection.responses import RegisterState
 from lab.bank.contract.agreement import ActiveContract
 from lab.bank.contract.checkpoint_wait import await_cosigned_checkpoint
 from lab.bank.contract.ledger_witness import LedgerWitness
@@ -44,6 +45,10 @@ class JobSession(Generic[_ActiveContract_co]):
         return LedgerWitness(
             self.home, self.contract.bureau, client.ledger_consistency, statements=client.ledger_restorations
         )
+
+    def ask_register(self) -> RegisterState:
+        """The register that the model's scores come from now. Raises what a request to the bureau raises."""
+        return self.client.register_state(self.contract.id, self.active.model.name, self.active.model.version)
 
     def open_at_bureau(self, rows: int) -> int:
         """Open the job at the bureau for at most ``rows`` enterprises, or resume it; returns its key epoch.

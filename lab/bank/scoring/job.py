@@ -23,6 +23,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from lab.bank.connection.client import BureauClient
+from lab.bank.connection.responses import RegisterState
 from lab.bank.contract.agreement import ActiveScoringContract, verify_scoring_contract
 from lab.bank.contract.checkpoint_wait import describe_fork_detection
 from lab.bank.home import BankHome
@@ -49,6 +50,7 @@ from lab.bank.runs.superseded_registers import keep_superseded
 from lab.bank.scoring.batch_sender import BatchSender
 from lab.bank.scoring.column_check import ColumnCheck, check_columns, describe_moved_items
 from lab.bank.scoring.job_inputs import JobInputs, find_waiting_run, read_inputs
+from lab.bank.scoring.register_days import describe_register_days
 from lab.terms.progress import SILENT, Progress
 from lab.terms.witnessing.cosignature_evidence import CosignatureEvidence
 
@@ -80,16 +82,15 @@ def score_portfolio(
     columns = check_columns(inputs.portfolio, active.sheet, accept_drift=request.accept_drift)
     state = client.register_state(active.contract.id, active.model.name, active.model.version)
     keep_superseded(home.folder, active.contract.id, state)
-    register = f"{state.name}-{state.version}"
     metadata = RunMetadata.for_contract(RunKind.SCORE, active.contract, timer.started)
-    paid = _find_paid_run(home, active, inputs, request, register)
+    paid = _find_paid_run(home, active, inputs, request, state.label)
     if paid is None:
         with open_run(home.runs, inputs.key, metadata, now=timer.started) as run:
             # Another process may have ended the same job just before this run was opened.
-            paid = None if run.resumed else _find_paid_run(home, active, inputs, request, register)
+            paid = None if run.resumed else _find_paid_run(home, active, inputs, request, state.label)
             if paid is None:
                 job = JobSession(home, keys, client, active, run, progress)
-                _score_into_run(job, inputs, request, timer, _Findings(register, columns, state.moved))
+                _score_into_run(job, inputs, request, timer, _Findings(state, columns))
             else:
                 run.discard()
     if paid is not None:
@@ -107,12 +108,10 @@ def _find_paid_run(
 
 @dataclass(frozen=True)
 class _Findings:
-    """What is known before a job begins: the register (name and version), the check of the portfolio's columns, and the
-    codes of the model's items that moved at the bureau since the training."""
+    """What is known before a job begins: the register, and the check of the portfolio's columns."""
 
-    register: str
+    register: RegisterState
     columns: ColumnCheck
-    moved: tuple[str, ...]
 
 
 def _score_into_run(
@@ -129,7 +128,12 @@ def _score_into_run(
     columns = found.columns
     manifest = _build_manifest(job, inputs, done, found.register) | columns.describe() | describe_run(job, timer)
     manifest["out"] = str(request.out)
-    manifest["warnings"] += [*inputs.skip.warnings, *columns.warnings, *describe_moved_items(found.moved), *warnings]
+    manifest["warnings"] += [
+        *inputs.skip.warnings,
+        *columns.warnings,
+        *describe_moved_items(found.register.moved),
+        *warnings,
+    ]
     manifest["warnings"] += unresumable_run_warnings(home.runs, active.contract.id)
     job.run.finish(
         scores=done.scores,
@@ -202,7 +206,7 @@ def _outputs_table(
 
 
 def _build_manifest(
-    job: JobSession[ActiveScoringContract], inputs: JobInputs, done: _Scored, register: str
+    job: JobSession[ActiveScoringContract], inputs: JobInputs, done: _Scored, register: RegisterState
 ) -> dict[str, Any]:
     """The contract, the model and the portfolio, and how many of its rows matched and were scored."""
     facts = {
@@ -225,5 +229,6 @@ def _build_manifest(
     }
     if inputs.portfolio.codes and not len(done.matched.indices):
         facts["warnings"] += hint_sentences(inputs.portfolio, job.contract.id_kind)
-    facts["register"] = facts["register"] or register  # no receipt names one if nobody was scored
+    facts["register"] = facts["register"] or register.label  # no receipt names one if nobody was scored
+    facts |= describe_register_days(facts["register"], register, job.ask_register)
     return facts | describe_fork_detection(job.contract, done.evidence)

@@ -22,6 +22,7 @@ import numpy as np
 import polars as pl
 
 from lab.bank.connection.client import BureauClient
+from lab.bank.connection.responses import RegisterState
 from lab.bank.contract.agreement import ActiveScoringContract, verify_scoring_contract
 from lab.bank.contract.checkpoint_wait import describe_fork_detection
 from lab.bank.home import BankHome
@@ -48,6 +49,7 @@ from lab.bank.runs.results import (
 from lab.bank.runs.store import BatchSums, FinishedRun, open_run, read_finished_run, run_key, translate_disk_errors
 from lab.bank.runs.superseded_registers import keep_superseded
 from lab.bank.scoring.batch_sender import BatchSender, PublicContext
+from lab.bank.scoring.register_days import describe_register_days
 from lab.terms.errors import NotAllowed
 from lab.terms.names import ModelRef
 from lab.terms.progress import SILENT, Progress
@@ -142,7 +144,7 @@ def rescore(
                 reuse_batch(run, number, current[batch.sha256], active.sheet)
         job = JobSession(home, keys, client, active, run, progress)
         rescored = _rescore_batches(job, batches, BatchSender(job, context, timer), request)
-        manifest = _finish(job, request, rescored, context, timer)
+        manifest = _finish(job, request, rescored, state, context, timer)
     return RescoringResult(run.id, origin, give_out(read_finished_run(run.folder), Path(manifest["out"])))
 
 
@@ -174,6 +176,7 @@ def _finish(
     job: JobSession[ActiveScoringContract],
     request: RescoringRequest,
     rescored: _RescoredBatches,
+    state: RegisterState,
     context: PublicContext,
     timer: RunTimer,
 ) -> dict[str, Any]:
@@ -187,6 +190,7 @@ def _finish(
     former = _former_output(old)
     out = request.out or former.with_name(f"{former.stem}-{run.id}{former.suffix}")
     manifest = old.manifest | describe_contract(job) | describe_model(job.active, rescored.receipts)
+    manifest |= describe_register_days(manifest["register"], state, job.ask_register)
     manifest.pop("job", None)  # a rescored run is the same job as nothing that `lab bank score` starts
     manifest |= describe_fork_detection(job.contract, evidence) | {
         "rescored_from": old.folder.name,

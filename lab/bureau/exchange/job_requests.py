@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from lab.bureau.contracts import AccessRequest, authorise
 from lab.bureau.contracts.repository import find_version
 from lab.bureau.data.credit_repair.superseded_versions import superseded_versions
+from lab.bureau.data.publication.origins import find_day
 from lab.bureau.data.register import find_snapshot
 from lab.bureau.exchange.access import bank_actor
 from lab.bureau.exchange.batches import BatchRepository
@@ -66,18 +67,21 @@ class JobService:
 
         ``moved``: the codes of its items whose distribution moved since the model was trained. ``superseded``: versions
         of the register that counted an adverse record which was put right since: the same for every bank, so that it
-        says nothing of one bank's enterprises. Raises what
-        ``authorise`` raises, and ``NotAllowed`` if they moved too far and the bureau did not accept that.
+        says nothing of one bank's enterprises. ``day``: as of which day the version's records were computed; None if it
+        was imported from a file. Raises what ``authorise`` raises, and ``NotAllowed`` if they moved too far and the
+        bureau did not accept that.
         """
         with self._store.begin_read() as session:
             _, model = self._find_model(session, contract_id, name, version)
             snapshot = find_snapshot(session, model.register)
             superseded = superseded_versions(session, snapshot.name)
+            day = find_day(session, snapshot.name, snapshot.version)
         return {
             "name": snapshot.name,
             "version": snapshot.version,
             "moved": self._drift.require(model, snapshot),
             "superseded": list(superseded),
+            "day": day,
         }
 
     def _find_model(

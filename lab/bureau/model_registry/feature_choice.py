@@ -48,6 +48,6 @@ def feature_origins(session: Session, snapshot: Snapshot, *, monotonic: bool) ->
             )
         return ()
     return tuple(
-        FeatureOrigin(one.column, cast(Direction, one.monotonic if monotonic else 0), one.sources)
+        FeatureOrigin(one.column, cast(Direction, one.monotonic if monotonic else 0), one.sources, *one.reason)
         for one in origin.columns
     )

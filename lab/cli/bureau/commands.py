@@ -254,8 +254,6 @@ for command in (
     card,
     status,
     bureau_register.evaluate,
-    bureau_register.versions,
-    bureau_register.remove_version,
     bureau_jobs.jobs,
     keys.rotate_keys,
     keys.rotate_pseudonyms,

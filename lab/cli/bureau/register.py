@@ -1,9 +1,8 @@
-"""``lab bureau evaluate``, ``versions`` and ``remove-version``: what becomes of an imported register."""
+"""``lab bureau evaluate``: preparing a register for matching."""
 
 from __future__ import annotations
 
 import resource
-import sys
 import time
 from collections.abc import Sequence
 from typing import Annotated
@@ -14,16 +13,10 @@ from lab.bureau.bureau import Bureau
 from lab.bureau.configuration.home import default_folder
 from lab.bureau.data.register import Snapshot, find_snapshot
 from lab.bureau.exchange.matching.evaluated_register import EvaluationSummary
-from lab.bureau.exchange.matching.register_versions import (
-    RegisterVersion,
-    list_register_versions,
-    remove_register_version,
-)
 from lab.bureau.exchange.matching.row_selection import MatchingKeyScope, RowSelection
 from lab.bureau.ledger import LOCAL_ACTOR
 from lab.cli.terminal.option_types import BureauHomeOption, JsonOption
 from lab.cli.terminal.output import CommandOutput
-from lab.terms.errors import NotAllowed
 from protocols.matching.bureau import arithmetic_library
 
 _Evaluation = tuple[MatchingKeyScope, RowSelection, EvaluationSummary | None]
@@ -109,81 +102,4 @@ def _evaluation_counts(made: Sequence[_Evaluation]) -> dict[str, object]:
         "resumed": sum(done.resumed for done in new),
         "arithmetic_seconds": round(sum(done.arithmetic_seconds for done in new), 3),
         "path": {engine: arithmetic_library(engine) for engine in sorted({use.engine for use, _, _ in made})},
-    }
-
-
-RegisterNameOption = Annotated[str, typer.Option("--register", metavar="NAME", help="登记库名 Name of the register.")]
-
-
-def versions(
-    register: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="登记库名 Only this register [default: all].", show_default=False),
-    ] = None,
-    home: BureauHomeOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """登记库版本 List the versions of the registers, newest first, and what may still need each."""
-    out = CommandOutput(as_json)
-    with Bureau.open(home or default_folder()) as bureau, bureau.store.begin_read() as session:
-        found = list_register_versions(session, bureau.now(), register)
-    if found:
-        out.table(
-            "登记库版本 Register versions",
-            ("登记库 register", "版本 version", "导入 imported", "行 rows", "搁置 set aside", "仍需要 needed by"),
-            [
-                (one.register, one.version, f"{one.imported_at:%Y-%m-%d %H:%M}", one.rows, one.set_aside, _needed(one))
-                for one in found
-            ],
-        )
-    else:
-        out.say("还没有登记库 No register yet. 下一步 Next: lab bureau import REGISTER.csv --id COLUMN")
-    out.print_result({"versions": [_version_facts(one) for one in found]})
-
-
-def remove_version(
-    version: Annotated[int, typer.Argument(min=1, help="版本 The version to remove.")],
-    register: RegisterNameOption = "main",
-    yes: Annotated[bool, typer.Option("--yes", help="不再询问 Remove it without asking.")] = False,
-    home: BureauHomeOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """删除版本 Remove a register version that nothing needs: rows, column report, rows set aside, evaluations.
-
-    最新版本不可删除。 The newest version stays, and so does one that an open job or an unanswered batch may need. The
-    ledger records the removal.
-    """
-    out = CommandOutput(as_json)
-    if not yes and not (
-        sys.stdin.isatty() and out.confirm(f"删除 {register} 第 {version} 版? Remove version {version} of {register}?")
-    ):
-        raise NotAllowed("Nobody confirmed the removal.", next_step="confirm it at a terminal, or say --yes")
-    with Bureau.open(home or default_folder()) as bureau:
-        removed = remove_register_version(
-            bureau.store, bureau.home, bureau.evaluated_registers, register, version, bureau.now()
-        )
-    out.say(f"已删除 Removed {register} v{version}: {removed.rows} 行 rows")
-    out.print_result({"register": register, "version": version, "rows": removed.rows, "sha256": removed.sha256})
-
-
-def _needed(one: RegisterVersion) -> str:
-    if one.newest:
-        return "最新版本：合同与模型 newest: contracts and models"
-    parts = [f"{one.open_jobs} 个作业 jobs" if one.open_jobs else ""]
-    parts += [f"{one.waiting_batches} 批 batches" if one.waiting_batches else ""]
-    return ", ".join(part for part in parts if part) or "—"
-
-
-def _version_facts(one: RegisterVersion) -> dict[str, object]:
-    return {
-        "register": one.register,
-        "version": one.version,
-        "imported_at": one.imported_at.isoformat(timespec="seconds"),
-        "rows": one.rows,
-        "set_aside": one.set_aside,
-        "sha256": one.sha256,
-        "newest": one.newest,
-        "open_jobs": one.open_jobs,
-        "waiting_batches": one.waiting_batches,
-        "removable": not one.is_needed,
     }

@@ -19,6 +19,7 @@ from lab.cli.doctor.findings import VERDICT_LABELS, DoctorFinding, DoctorVerdict
 from lab.cli.doctor.homes import BANK_HOME, BUREAU_HOME, HomeLayout, check_home
 from lab.cli.doctor.installation import check_installation
 from lab.cli.doctor.machine import check_machine
+from lab.cli.doctor.record_check import check_records
 from lab.cli.doctor.status import BankFolderOption, BureauFolderOption, ask_party
 from lab.cli.terminal.option_types import JsonOption
 from lab.cli.terminal.output import CommandOutput
@@ -55,7 +56,7 @@ def doctor(
     findings += check_confinement(serves=(homes[BUREAU_HOME.check] / BUREAU_HOME.settings_file).is_file())
     findings += [_check_opens(party, homes[party.check]) for party in (BANK_HOME, BUREAU_HOME)]
     if deep:
-        findings += check_digests(homes, out.progress)
+        findings += check_digests(homes, out.progress) + check_records(homes)
     wrong = [finding for finding in findings if finding.verdict is DoctorVerdict.WRONG]
     _show_findings(out, findings)
     if wrong:

@@ -50,7 +50,7 @@ BUREAU_DIGESTS = HomeDigests(
         *(f"{_EVALUATED}/values", f"{_EVALUATED}/sets/*/tags", f"{_EVALUATED}/sets/*/buckets"),
     ),
     stores=("bureau.db", "jobs.db"),
-    named=("contexts/*.frame", "replies/*.frame"),
+    named=("contexts/*.frame", "replies/*.frame", "records/segments/*.*", "records/manifests/*.json"),
     named_first=("batches/*.frame",),
     references=tuple(
         ("bureau.db", table, column)
@@ -74,6 +74,10 @@ _REPAIRS: dict[str, BilingualText] = {
     ),
     "registers": ("从备份恢复，或重新导入登记表", "restore it from a backup, or import the register again"),
     "catalogues": ("从备份恢复，或重新导入目录", "restore it from a backup, or import the catalogue again"),
+    "records": (
+        "从备份恢复；设有 records_url 时，删除该文件即可重新取回",
+        "restore it from a backup; with records_url delete it, and it is fetched again",
+    ),
     "models": ("从备份恢复，或重新训练并发布", "restore it from a backup, or train and publish the model again"),
     "evaluations": (
         "从备份恢复；没有备份则移走该文件，其中的标识下次求交时重新计费",

@@ -76,7 +76,7 @@ def parse_month(text: str) -> int:
     try:
         day = date.fromisoformat(f"{text}-01")
     except ValueError:
-        raise InvalidInput("Expected a month as YYYY-MM.", next_step="write it as 2026-06") from None
+        raise InvalidInput("Expected a month as YYYY-MM; found other text.", next_step="write it as 2026-06") from None
     return day.year * 12 + day.month - 1
 
 

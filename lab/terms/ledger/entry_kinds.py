@@ -88,6 +88,8 @@ ENTRY_KINDS: Mapping[str, EntryKind] = {
         EntryKind("records.imported", "企业记录导入", "records imported"),
         EntryKind("records.corrected", "企业记录更正", "records corrected"),
         EntryKind("records.deleted", "企业记录删除", "records deleted"),
+        EntryKind("records.compacted", "企业记录文件合并", "files of records merged"),
+        EntryKind("records.exported", "企业记录快照导出", "snapshot of records exported"),
         EntryKind("features.computed", "特征计算", "feature table computed"),
         EntryKind("register.published", "登记库发布", "register version published from features"),
         EntryKind("enterprise.viewed", "企业记录查阅", "an enterprise's records viewed"),

@@ -39,7 +39,9 @@ class RegisterVersionView(BaseModel):
     """A register's name and its newest version."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"name": "main", "version": 2, "moved": [], "superseded": [1]}]}
+        json_schema_extra={
+            "examples": [{"name": "main", "version": 2, "moved": [], "superseded": [1], "day": "2026-06-30"}]
+        }
     )
 
     name: str
@@ -49,6 +51,9 @@ class RegisterVersionView(BaseModel):
     ]
     superseded: Annotated[
         list[int], Field(description="versions that counted an adverse record which was put right since")
+    ]
+    day: Annotated[
+        str | None, Field(description="as of which day the version's records are; null if it was imported from a file")
     ]
 
 

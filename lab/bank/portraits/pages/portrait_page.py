@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -14,11 +15,12 @@ from lab.bank.portraits.pages.rendering import render
 from lab.bank.portraits.pages.svg_charts import Axis, grade_scale, level_bar, points_bar, radar_chart, score_dial
 from lab.terms.text.bilingual import split_bilingual
 from models.shared.portrait import Portrait, PortraitDimension
-from models.shared.reasons import ReasonList, ScoreReason, format_points
+from models.shared.reasons import ReasonList, ScoreReason, causes_sentence, format_points
 from models.shared.sheet import BankSheet, PublicItem
 
 Language = Literal["zh", "en", "both"]
 MAX_REASONS = 10  # of one split; the page says what the others add up to
+MAX_CAUSES = 4  # beside a reason; all are under "Where each part comes from"
 _KINDS: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (("dimension", "total"), "按维度", "by dimension"),
     (("feature", "public"), "按指标", "by feature"),
@@ -66,6 +68,7 @@ def portrait_page(
         "known": known,
         "levels": [(part, level_bar(part.value)) for part in portrait.dimensions],
         "groups": _groups(portrait),
+        "say_causes": partial(causes_sentence, limit=MAX_CAUSES),
         "sources": _sources(portrait),
         "bound_points": f"{abs(sheet.scale.point_change(portrait.error_bound, sheet.calibration)):.2g}",
     }

@@ -10,11 +10,12 @@ from rich.text import Text
 from lab.bank.portraits.pages.portrait_page import format_percent
 from lab.terms.text.escaping import escape_hidden, join_visible_lines
 from models.shared.portrait import Portrait, PortraitDimension
-from models.shared.reasons import format_points
+from models.shared.reasons import causes_sentence, format_points
 
 _BAR = 24
 _TITLE = 70
 _MOST_REASONS = 8
+_MOST_CAUSES = 3
 _BAND_STYLES = {"strong": "green", "good": "cyan", "watch": "yellow", "weak": "red"}
 
 
@@ -25,7 +26,7 @@ def draw_portrait_panel(portrait: Portrait) -> RenderableType:
     # A frame would cut a title longer than itself, so such a title goes inside.
     inside = [part for words in (title, subtitle) if words.cell_len > _TITLE for part in (words, Text())]
     return Panel(
-        Group(*inside, _head(portrait), Text(), _dimensions(portrait), Text(), _reasons(portrait)),
+        Group(*inside, _head(portrait), Text(), _dimensions(portrait), Text(), _reasons(portrait), *_origin(portrait)),
         title=title if title.cell_len <= _TITLE else None,
         subtitle=subtitle if subtitle.cell_len <= _TITLE else None,
         padding=(1, 2),
@@ -79,6 +80,17 @@ def _level(part: PortraitDimension) -> tuple[Text, str, Text]:
     return bar, f"{part.value:.0f}", _text(part.band_zh, part.band_en, style=style)
 
 
+def _origin(portrait: Portrait) -> list[Text]:
+    """Of which register version and day the scores are."""
+    origin = portrait.provenance
+    if not origin.register:
+        return []
+    days = origin.describe_days
+    zh = f"登记版本 {origin.register}，" + (f"公共记录截至 {days}" if days else "截至日未知")
+    en = f"Register {origin.register}, " + (f"public records as of {days}" if days else "their day is not known")
+    return [Text(), Text(join_visible_lines((zh, en)), style="dim")]
+
+
 def _points(points: int | None) -> Text:
     """Whole score points relative to the mean, as in the reasons."""
     if points is None:
@@ -96,6 +108,8 @@ def _reasons(portrait: Portrait) -> Table:
     for reason in found.shown:
         points = None if reason.note else reason.whole_points
         table.add_row(_points(points), Text(join_visible_lines((reason.zh, reason.en))))
+        if reason.causes:
+            table.add_row("", Text(join_visible_lines(causes_sentence(reason.causes, _MOST_CAUSES)), style="dim"))
     if found.others:
         rest = f"其余 {found.others:,} 项合计 the other {found.others:,} add up to {format_points(found.rest)}"
         table.add_row(_points(found.rest), Text(rest, style="dim"))

@@ -20,6 +20,8 @@ from sqlalchemy import create_engine, inspect, select
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.backup.database_snapshot import SNAPSHOT_FILE, DatabaseSnapshot, take_snapshot
 from lab.bureau.data.records.manifest import parse_manifest
+from lab.bureau.data.records.packs.pack_list import PackList, needed_files, parse_packs
+from lab.bureau.data.records.packs.pack_store import NEWEST_PACKS, packs_named
 from lab.bureau.data.records.record_files import FOLDER
 from lab.bureau.key_management.keys import BureauKeys
 from lab.bureau.key_management.secret_store import SecretStore
@@ -150,17 +152,20 @@ def _named_records(database: Path, home: BureauHome, staged: StagedFolder) -> di
             if not inspect(connection).has_table(RecordHeadRow.__tablename__):
                 return {}  # a database of an earlier version, which is backed up before it is upgraded
             sha256 = connection.scalar(select(RecordHeadRow.manifest_sha256))
+            newest = connection.scalar(NEWEST_PACKS)
     finally:
         engine.dispose()
     if sha256 is None:
         return {}
-    named = {f"{FOLDER}/manifests/{sha256}.json": str(sha256)}
-    copy = staged.files.get(f"{FOLDER}/manifests/{sha256}.json")
-    if copy is None or home.settings.records_url:
+    names = [str(sha256), *([packs_named(newest)] if newest is not None else [])]
+    named = {f"{FOLDER}/manifests/{name}.json": name for name in names}
+    copies = [staged.files.get(path) for path in named]
+    if None in copies or home.settings.records_url:
         return named
     try:
-        manifest = parse_manifest(copy.read_bytes())
+        manifest, *listing = (one.read_bytes() for one in copies if one is not None)
+        packs = parse_packs(listing[0]) if listing else PackList()
+        listed = needed_files(parse_manifest(manifest).segments, packs) | packs.files
     except (ValueError, TypeError, KeyError):
         return named  # its hash says that it is damaged
-    listed = {name: one for segment in manifest.segments for name, one in segment.files.items()}
     return named | {f"{FOLDER}/segments/{name}": one for name, one in listed.items()}

@@ -22,6 +22,7 @@ def find_dropped(before: Catalogue, after: Catalogue) -> tuple[str, ...]:
 
 def find_reshaped(earlier: Iterable[Catalogue], after: Catalogue) -> tuple[str, ...]:
     """Codes of domains whose key or days, and of items whose type or personal mark, any of ``earlier`` says otherwise.
+    Of a catalogue that identifies enterprises otherwise these are all domains.
 
     Records are identified by the key, stored under the type, and kept apart if they are personal.
     """
@@ -29,6 +30,8 @@ def find_reshaped(earlier: Iterable[Catalogue], after: Catalogue) -> tuple[str, 
     after_items = {item.code: (item.type, item.personal) for item in after.items}
     found: dict[str, None] = {}
     for catalogue in earlier:
+        if catalogue.id_kind != after.id_kind:
+            found |= dict.fromkeys(domain.code for domain in catalogue.domains)
         for domain in catalogue.domains:
             if after_domains.get(domain.code, _domain_shape(domain)) != _domain_shape(domain):
                 found[domain.code] = None

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lab.bureau.data.catalogue.document import describe_domain, describe_item
+from lab.bureau.data.catalogue.document import describe_domain, describe_identities, describe_item
 from lab.bureau.data.catalogue.item_definition import Catalogue
 
 
@@ -47,11 +47,24 @@ def compare_catalogues(before: Catalogue, after: Catalogue) -> CatalogueComparis
 def _definitions(catalogue: Catalogue) -> dict[str, dict[str, str]]:
     found = {"": _as_texts({"zh": catalogue.title[0], "en": catalogue.title[1]})}
     found[""]["domains"] = ", ".join(domain.code for domain in catalogue.domains)
+    found[""] |= _identity_texts(describe_identities(catalogue))
     for domain in catalogue.domains:
         found[domain.code] = _as_texts(describe_domain(domain))
         found[domain.code]["items"] = ", ".join(item.name for item in domain.items)
         found |= {item.code: _as_texts(describe_item(item)) for item in domain.items}
     return found
+
+
+def _identity_texts(stated: Mapping[str, Any]) -> dict[str, str]:
+    """How enterprises are told apart, as texts; each class of information on natural persons is a field of its own."""
+    texts = {field: value for field, value in stated.items() if isinstance(value, str)}
+    if rules := stated.get("natural_persons"):
+        texts["natural_persons"] = f"{rules['regulation_zh']} {rules['regulation_en']}"
+        texts["natural_persons.individual_code_prefixes"] = ", ".join(rules["individual_code_prefixes"])
+        for one in rules["classes"]:
+            words = f"{one['zh']} {one['en']}: {one['credit_use']}, {one['pattern']}"
+            texts[f"natural_persons.classes.{one['code']}"] = words
+    return texts
 
 
 def _as_texts(definition: Mapping[str, Any]) -> dict[str, str]:

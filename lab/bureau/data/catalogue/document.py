@@ -20,11 +20,24 @@ def describe_catalogue(catalogue: Catalogue) -> dict[str, Any]:
     return {
         "title_zh": catalogue.title[0],
         "title_en": catalogue.title[1],
+        **describe_identities(catalogue),
         "domains": [
             describe_domain(domain) | {"items": [describe_item(i) for i in domain.items]}
             for domain in catalogue.domains
         ],
     }
+
+
+def describe_identities(catalogue: Catalogue) -> dict[str, Any]:
+    """How enterprises are told apart, as far as the catalogue states it: what it leaves open is no part of it."""
+    stated: dict[str, Any] = {}
+    if catalogue.id_kind != "uscc":
+        stated["id_kind"] = catalogue.id_kind
+    if catalogue.stated_enterprises:
+        stated["enterprises"] = catalogue.stated_enterprises
+    if catalogue.natural_persons is not None:
+        stated["natural_persons"] = catalogue.natural_persons.as_dict()
+    return stated
 
 
 def describe_domain(domain: Domain) -> dict[str, Any]:

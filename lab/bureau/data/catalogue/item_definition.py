@@ -9,9 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
+from lab.terms.names import IdKind
 from lab.terms.text.bilingual import BilingualText
 from models.shared.catalogue_words import SensitivityGrade
+
+if TYPE_CHECKING:
+    from lab.bureau.data.catalogue.natural_persons import NaturalPersonRules
 
 
 class ItemType(StrEnum):
@@ -159,11 +164,26 @@ class Domain:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """A whole catalogue. ``sha256``: of the canonical form of all its definitions."""
+    """A whole catalogue. ``sha256``: of the canonical form of all its definitions.
+
+    ``id_kind``: how its enterprises are identified. ``stated_enterprises``: the domain that says which enterprises
+    there are, empty if the files leave it open. ``natural_persons``: the country's rules for natural persons, None for
+    those that come with the program.
+    """
 
     title: BilingualText
     domains: tuple[Domain, ...]
     sha256: str
+    id_kind: IdKind = "uscc"
+    stated_enterprises: str = ""
+    natural_persons: NaturalPersonRules | None = None
+
+    @property
+    def enterprises(self) -> str:
+        """The code of the domain that says which enterprises there are: the stated one, else the first whose records
+        are states, else the first."""
+        states = (domain.code for domain in self.domains if domain.grain is Grain.STATE)
+        return self.stated_enterprises or next(states, self.domains[0].code)
 
     @property
     def items(self) -> tuple[Item, ...]:

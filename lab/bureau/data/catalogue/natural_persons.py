@@ -1,15 +1,15 @@
 """What credit-reporting rules forbid or restrict for natural persons, and the check of a model's items against them.
 
-The rules are data (``natural_person_rules.toml``). An individual business is a natural person, and so is a legal
-representative. A personal or forbidden item never enters a model or a portrait, of whomever; a restricted one only
-with the person's written consent.
+The rules are data (``natural_person_rules.toml``, or a catalogue's own ``[natural_persons]``). An individual business
+is a natural person, and so is a legal representative. A personal or forbidden item never enters a model or a portrait,
+of whomever; a restricted one only with the person's written consent.
 """
 
 from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -21,6 +21,8 @@ from lab.terms.text.bilingual import BilingualText
 from lab.terms.text.known_names import describe_unknown_names
 
 _RULES_FILE = "natural_person_rules.toml"
+_NOTHING = r"(?!)"
+"""A pattern that no text has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,17 @@ class PersonalDataClass:
         """Whether one of the texts has one of the words."""
         return any(self.pattern.search(text) for text in texts)
 
+    def as_dict(self) -> dict[str, str]:
+        """The class as plain JSON values."""
+        zh, en = self.label
+        return {
+            "code": self.code,
+            "zh": zh,
+            "en": en,
+            "credit_use": self.credit_use.value,
+            "pattern": self.pattern.pattern,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class NaturalPersonRules:
@@ -49,6 +62,15 @@ class NaturalPersonRules:
         """The classes that an item's names point to."""
         return tuple(one for one in self.classes if one.names(zh, en))
 
+    def as_dict(self) -> dict[str, Any]:
+        """The rules as plain JSON values."""
+        return {
+            "regulation_zh": self.regulation[0],
+            "regulation_en": self.regulation[1],
+            "individual_code_prefixes": list(self.code_prefixes),
+            "classes": [one.as_dict() for one in self.classes],
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class ModelItemCheck:
@@ -61,7 +83,16 @@ class ModelItemCheck:
 @cache
 def natural_person_rules() -> NaturalPersonRules:
     """The rules in the file beside this module."""
-    content = tomllib.loads((files(__package__) / _RULES_FILE).read_text(encoding="utf-8"))
+    return build_natural_person_rules(tomllib.loads((files(__package__) / _RULES_FILE).read_text(encoding="utf-8")))
+
+
+def rules_of(catalogue: Catalogue) -> NaturalPersonRules:
+    """The rules that a catalogue states, else those in the file beside this module."""
+    return catalogue.natural_persons or natural_person_rules()
+
+
+def build_natural_person_rules(content: Mapping[str, Any]) -> NaturalPersonRules:
+    """The rules of a parsed file or table, whose form was checked."""
     return NaturalPersonRules(
         regulation=(content["regulation_zh"], content["regulation_en"]),
         classes=tuple(_read_class(one) for one in content["classes"]),
@@ -69,9 +100,9 @@ def natural_person_rules() -> NaturalPersonRules:
     )
 
 
-def is_natural_person(enterprise: str) -> bool:
-    """Whether a unified social credit code is an individual business's."""
-    return enterprise.startswith(natural_person_rules().code_prefixes)
+def is_natural_person(enterprise: str, rules: NaturalPersonRules | None = None) -> bool:
+    """Whether an enterprise's code is an individual business's; ``rules``: None for the program's own."""
+    return enterprise.startswith((rules or natural_person_rules()).code_prefixes)
 
 
 def items_withheld_from(catalogue: Catalogue, enterprise: str) -> frozenset[str]:
@@ -79,7 +110,7 @@ def items_withheld_from(catalogue: Catalogue, enterprise: str) -> frozenset[str]
 
     Personal and forbidden items are among them for every enterprise, restricted ones for natural persons.
     """
-    natural = is_natural_person(enterprise)
+    natural = is_natural_person(enterprise, rules_of(catalogue))
     return frozenset(
         item.code
         for item in catalogue.items
@@ -135,5 +166,5 @@ def _read_class(content: dict[str, Any]) -> PersonalDataClass:
         content["code"],
         (content["zh"], content["en"]),
         CreditUse(content["credit_use"]),
-        re.compile("|".join(words), re.IGNORECASE),
+        re.compile("|".join(words) or _NOTHING, re.IGNORECASE),
     )

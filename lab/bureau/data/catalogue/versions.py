@@ -22,9 +22,10 @@ from lab.bureau.data.catalogue.compatibility import check_held_records, find_dro
 from lab.bureau.data.catalogue.definition import CatalogueFiles, build_catalogue, default_catalogue, default_files
 from lab.bureau.data.catalogue.item_definition import Catalogue
 from lab.bureau.ledger import LOCAL_ACTOR, Fact, record
+from lab.bureau.ledger.recorded_facts import newest_facts
 from lab.bureau.store import Database
 from lab.bureau.store.tables import CatalogueVersionRow
-from lab.disk.checked_files import pack_checked, read_checked
+from lab.disk.checked_files import RESTORE_HINT, DamagedFile, pack_checked, read_checked
 from lab.disk.private_files import replace_private
 from lab.terms.errors import Conflict, NotFound
 
@@ -62,10 +63,17 @@ class CatalogueImport:
 def current_catalogue(home: BureauHome, session: Session) -> Catalogue:
     """The catalogue in force: the bureau's newest own one, else the embedded one.
 
-    Raises ``DamagedFile`` if its kept file is not as it was written.
+    Raises ``DamagedFile`` if its kept file is not as it was written, or if the ledger names another.
     """
     row = _newest(session)
-    return default_catalogue() if row is None else _build(_read(home, row))
+    recorded = newest_facts(session, ("catalogue.imported",)).get("sha256", "")
+    if recorded != ("" if row is None else row.sha256):
+        raise DamagedFile(
+            home.path(FOLDER),
+            detail="The catalogue in force is not the one that the newest ledger entry names.",
+            next_step=RESTORE_HINT,
+        )
+    return default_catalogue() if row is None else _checked(home, row)
 
 
 def load_catalogue_version(home: BureauHome, session: Session, version: int | None) -> Catalogue:
@@ -159,7 +167,19 @@ def _keep(home: BureauHome, content: bytes) -> dict[str, str]:
 
 
 def _read(home: BureauHome, row: CatalogueVersionRow) -> bytes:
-    return read_checked(home.path(row.file), identity=row.file)
+    """The content of a version's file; a file that carries a digest of its own, but not the row's, is damaged."""
+    path = home.path(row.file)
+    content = read_checked(path, identity=row.file)
+    if hashlib.sha256(pack_checked(content, row.file)).hexdigest() != row.file_sha256:
+        raise DamagedFile(path)
+    return content
+
+
+def _checked(home: BureauHome, row: CatalogueVersionRow) -> Catalogue:
+    found = _build(_read(home, row))
+    if found.sha256 != row.sha256:
+        raise DamagedFile(home.path(row.file))
+    return found
 
 
 def _unpack(content: bytes) -> CatalogueFiles:

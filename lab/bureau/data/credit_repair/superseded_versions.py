@@ -1,7 +1,9 @@
-"""Versions of registers that counted an adverse record which a case then kept from counting.
+"""Versions of registers that counted an adverse record which a case then kept from counting, or a record which was
+deleted though a version had counted it.
 
-They are found when the case is decided, from what each version was published from: its day, its manifest of records,
-and the cases as they were when it was published. A version that was imported from a file names no records.
+They are found when the case is decided or the record deleted, from what each version was published from: its day, its
+manifest of records, and the cases as they were when it was published. A version that was imported from a file names no
+records. What a deletion superseded is kept in its own ledger entry, so that both are one transaction.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Final
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -21,13 +24,34 @@ from lab.bureau.data.credit_repair.rules.definition import AdverseSource
 from lab.bureau.data.credit_repair.rules.in_force import rules_in_force
 from lab.bureau.data.credit_repair.standing import record_standing
 from lab.bureau.data.records import Manifest, RecordStore
-from lab.bureau.store.tables import RegisterOriginRow, RegisterRow, RepairCaseRow, SupersededVersionRow
+from lab.bureau.store.tables import (
+    LedgerEntryRow,
+    RegisterOriginRow,
+    RegisterRow,
+    RepairCaseRow,
+    SupersededVersionRow,
+)
+
+SUPERSEDED_FACT: Final = "superseded_versions"
+"""Of a ledger entry of deleted records: the versions that had counted some of them, each ``REGISTER-VERSION``."""
 
 
 def superseded_versions(session: Session, register: str) -> tuple[int, ...]:
-    """The versions of a register that counted a record which a case keeps from counting now, ascending."""
+    """The versions of a register that counted a record which a case keeps from counting now, or which was deleted
+    since, ascending."""
     row = SupersededVersionRow
-    return tuple(session.scalars(select(row.version).where(row.register == register).distinct().order_by(row.version)))
+    found = set(session.scalars(select(row.version).where(row.register == register).distinct()))
+    found |= {one.version for one in _superseded_by_deletions(session) if one.register == register}
+    return tuple(sorted(found))
+
+
+def _superseded_by_deletions(session: Session) -> Iterator[RegisterVersionRef]:
+    entry = LedgerEntryRow
+    query = select(entry.body).where(entry.kind == "records.deleted", entry.body.contains(f'"{SUPERSEDED_FACT}"'))
+    for body in session.scalars(query):
+        for named in json.loads(body)["facts"].get(SUPERSEDED_FACT, ()):
+            register, _, version = named.rpartition("-")
+            yield RegisterVersionRef(register, int(version))
 
 
 def versions_that_counted(
@@ -40,9 +64,9 @@ def versions_that_counted(
     domain, record_id = cases[0].domain, cases[0].record
     head = records.head(session)
     found = []
-    for origin, published_at in _origins_of_domain(session, domain):
+    for origin, published_at in origins_of_domain(session, domain):
         day = date.fromisoformat(origin.day)
-        manifest = _manifest_of(head, origin.manifest_sha256, day)
+        manifest = manifest_of_origin(head, origin.manifest_sha256, day)
         source = rules_in_force(session, day).source(domain)
         if manifest is None or source is None:
             continue
@@ -64,7 +88,8 @@ class _Publication:
     at: datetime
 
 
-def _origins_of_domain(session: Session, domain: str) -> Iterator[tuple[RegisterOriginRow, datetime]]:
+def origins_of_domain(session: Session, domain: str) -> Iterator[tuple[RegisterOriginRow, datetime]]:
+    """The versions that were published from a domain, by name and number, with the time of publication."""
     row, version = RegisterOriginRow, RegisterRow
     query = (
         select(row, version.imported_at)
@@ -81,7 +106,7 @@ def _items_of(lineage: str) -> Iterator[str]:
         yield from (str(source["code"]) for source in column["sources"])
 
 
-def _manifest_of(head: Manifest, sha256: str, day: date) -> Manifest | None:
+def manifest_of_origin(head: Manifest, sha256: str, day: date) -> Manifest | None:
     """The beginning of ``head`` that a version was computed from; None if the records were put back since."""
     usual = head.as_of(day)
     if usual.sha256 == sha256:

@@ -13,15 +13,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab.bureau.data.catalogue.item_definition import Catalogue, CreditUse
-from lab.bureau.data.catalogue.natural_persons import natural_person_rules
+from lab.bureau.data.catalogue.natural_persons import rules_of
 from lab.bureau.data.features.columns import absent_sql, item_columns, quote, value_sql
 from lab.bureau.data.features.definition import FeatureDefinition, FeatureSet
 from lab.bureau.data.features.sql import parse_select, write_select
 from lab.bureau.data.features.sql.statement import Node
 from lab.bureau.data.features.sql.words import AGGREGATES
 
-ROWS_PREFIX = "rows_"
-"""A domain's table as features see it."""
+ROWS_PREFIX = "_rows_"
+"""A domain's table as features see it. Tables of the computation begin with ``_``, as no domain does."""
+RESULT_PREFIX = "_result_"
+"""The results of a SELECT, by its place in the plan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +55,13 @@ class FeaturePlan:
     domains: tuple[CompiledDomain, ...]
     selects: tuple[CompiledSelect, ...]
     outputs: tuple[tuple[str, str], ...]
-    """The features in order, each with the SQL of its final value over the results ``result_0``, ``result_1``, …"""
+    """The features in order, each with the SQL of its final value over the results ``_result_0``, ``_result_1``, …"""
     withheld: tuple[str, ...]
     """Features that read an item which rules of credit reporting restrict for natural persons: missing for them."""
     natural_prefixes: tuple[str, ...]
     """How the codes of natural persons (individual businesses) begin."""
+    enterprises: str
+    """The domain that says which enterprises there are."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -87,10 +91,12 @@ def compile_features(features: FeatureSet, catalogue: Catalogue) -> FeaturePlan:
     restricted = frozenset(item.code for item in catalogue.items if item.credit_use is not CreditUse.ALLOWED)
     withheld = tuple(one.name for one in features.definitions if restricted & set(one.items))
     outputs = tuple(
-        (one.name, _final_value(one, f"result_{places[one.name]}", withheld=one.name in withheld))
+        (one.name, _final_value(one, f"{RESULT_PREFIX}{places[one.name]}", withheld=one.name in withheld))
         for one in features.definitions
     )
-    return FeaturePlan(domains, selects, outputs, withheld, natural_person_rules().code_prefixes)
+    return FeaturePlan(
+        domains, selects, outputs, withheld, rules_of(catalogue).code_prefixes, enterprises=catalogue.enterprises
+    )
 
 
 def _final_value(one: FeatureDefinition, result: str, *, withheld: bool) -> str:

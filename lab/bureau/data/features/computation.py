@@ -4,7 +4,7 @@ written in parts of as many enterprises as one part holds."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from lab.bureau.data.features.columns import quote
-from lab.bureau.data.features.compilation import ROWS_PREFIX, CompiledDomain, CompiledSelect, FeaturePlan
+from lab.bureau.data.features.compilation import RESULT_PREFIX, ROWS_PREFIX, CompiledDomain, CompiledSelect, FeaturePlan
 from lab.bureau.data.features.definition import months_before
 from lab.bureau.data.features.sql import refuse
 from lab.terms.errors import InvalidInput
@@ -24,14 +24,12 @@ from lab.terms.progress import SILENT, Progress
 PART_ROWS = 131_072
 """Enterprises of a part."""
 ROW_GROUP = 65_536
-REGISTRATION = "registration"
-"""The domain that says which enterprises there are."""
 
 
 @dataclass(frozen=True, slots=True)
 class ComputedFeatures:
-    """``rows``: enterprises; ``unregistered``: by domain, records of enterprises that ``registration`` does not have;
-    they count for nobody."""
+    """``rows``: enterprises; ``unregistered``: by domain, records of enterprises that the domain of enterprises does
+    not have; they count for nobody."""
 
     rows: int
     unregistered: Mapping[str, int]
@@ -41,12 +39,12 @@ def compute_to_file(
     connection: duckdb.DuckDBPyConnection, plan: FeaturePlan, as_of: date, folder: Path, progress: Progress = SILENT
 ) -> ComputedFeatures:
     """All features of all enterprises, written to ``folder / "features"``: Parquet, ``enterprise`` first, in the order
-    of codes. ``connection``: has a view for each domain of the plan, and ``registration``.
+    of codes. ``connection``: has a view for each domain of the plan, and that of enterprises.
 
     The same records, plan and day give the same bytes. Raises ``InvalidInput`` if no enterprise is registered.
     """
     with progress.stage("features", len(plan.selects) + len(plan.domains) + 1) as stage:
-        rows = number_firms(connection, plan.natural_prefixes)
+        rows = number_firms(connection, plan)
         unregistered = compute_results(connection, plan, as_of, stage.advance)
         parts: list[Path] = []
         for part in read_parts(connection, plan, rows):
@@ -57,20 +55,21 @@ def compute_to_file(
     return ComputedFeatures(rows, {domain: count for domain, count in unregistered.items() if count})
 
 
-def number_firms(connection: duckdb.DuckDBPyConnection, natural_prefixes: Sequence[str]) -> int:
-    """Make the table ``firms``: every registered enterprise with its place among all codes. Returns how many."""
-    natural = " OR ".join(["starts_with(code, ?)"] * len(natural_prefixes)) or "FALSE"
+def number_firms(connection: duckdb.DuckDBPyConnection, plan: FeaturePlan) -> int:
+    """Make the table ``_firms``: every registered enterprise with its place among all codes. Returns how many."""
+    natural = " OR ".join(["starts_with(code, ?)"] * len(plan.natural_prefixes)) or "FALSE"
     connection.execute(
-        "CREATE TEMP TABLE firms AS SELECT code, CAST(row_number() OVER (ORDER BY code) - 1 AS INTEGER) AS enterprise, "
+        "CREATE TEMP TABLE _firms AS "
+        "SELECT code, CAST(row_number() OVER (ORDER BY code) - 1 AS INTEGER) AS enterprise, "
         f"{natural} AS is_natural_person "
-        f"FROM (SELECT DISTINCT enterprise AS code FROM {quote(REGISTRATION)}) ORDER BY code",
-        list(natural_prefixes),
+        f"FROM (SELECT DISTINCT enterprise AS code FROM {quote(plan.enterprises)}) ORDER BY code",
+        list(plan.natural_prefixes),
     )
-    rows = count_rows(connection, "SELECT count(*) FROM firms")
+    rows = count_rows(connection, "SELECT count(*) FROM _firms")
     if not rows:
         raise InvalidInput(
             "Expected at least one registered enterprise on this day; found none.",
-            next_step="import the records of registration, or name a later day",
+            next_step=f"import records of {plan.enterprises}, or name a later day",
         )
     return rows
 
@@ -92,7 +91,7 @@ def compute_results(
                 unregistered[domain] = _take_rows(connection, domains[domain])
                 made.add(domain)
                 advance()
-        _run_select(connection, select, f"result_{place}", as_of)
+        _run_select(connection, select, f"{RESULT_PREFIX}{place}", as_of)
         advance()
         for domain in select.domains:
             wanted[domain] -= 1
@@ -108,7 +107,7 @@ def _take_rows(connection: duckdb.DuckDBPyConnection, read: CompiledDomain) -> i
     try:
         connection.execute(
             f"CREATE TEMP TABLE {table} AS SELECT f.enterprise, {columns} "
-            f"FROM {quote(read.domain)} r LEFT JOIN firms f ON f.code = r.enterprise"
+            f"FROM {quote(read.domain)} r LEFT JOIN _firms f ON f.code = r.enterprise"
         )
     except duckdb.ConversionException:
         raise InvalidInput(
@@ -138,12 +137,12 @@ def read_parts(connection: duckdb.DuckDBPyConnection, plan: FeaturePlan, rows: i
     for first in range(0, rows, PART_ROWS):
         span = "enterprise >= $first AND enterprise < $last"
         joins = " ".join(
-            f"LEFT JOIN (SELECT * FROM result_{place} WHERE {span}) result_{place} "
-            f"ON result_{place}.enterprise = f.enterprise"
+            f"LEFT JOIN (SELECT * FROM {RESULT_PREFIX}{place} WHERE {span}) {RESULT_PREFIX}{place} "
+            f"ON {RESULT_PREFIX}{place}.enterprise = f.enterprise"
             for place in range(len(plan.selects))
         )
         found = connection.execute(
-            f"SELECT f.code AS enterprise, {values} FROM (SELECT * FROM firms WHERE {span}) f {joins} "
+            f"SELECT f.code AS enterprise, {values} FROM (SELECT * FROM _firms WHERE {span}) f {joins} "
             "ORDER BY f.enterprise",
             {"first": first, "last": first + PART_ROWS},
         )

@@ -11,18 +11,20 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from lab.bureau.data.catalogue.item_definition import Catalogue, Item, ItemReleaseForm
+from lab.bureau.data.catalogue.item_definition import Catalogue, Item, ItemReleaseForm, ItemType
 from lab.bureau.data.catalogue.natural_persons import may_be_weighed
 from lab.bureau.data.features.columns import item_columns, one_record_a_day
 from lab.bureau.data.features.definition import FeatureDefinition, FeatureSet, FeatureType, MissingRule
 from lab.bureau.data.features.sql import check_binding, check_tree, parse_select, refuse
 from lab.bureau.data.features.sql.scope import Scope
 from lab.terms.errors import InvalidInput
+from lab.terms.text.escaping import escape_hidden
 from lab.terms.text.nearest_name import nearest_name
 from lab.terms.text.visible_line import check_visible_line
 from models.shared.dimensions import find_dimension
 
 MOST_FEATURES = 1_000
+LONGEST_FILE = 1 << 20
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _STEP = "correct the feature's file; docs/formats/features.md lists keys and words"
 Line = Annotated[str, Field(min_length=1, max_length=200)]
@@ -73,7 +75,12 @@ def _default_texts() -> dict[str, str]:
 def read_features_folder(folder: Path, catalogue: Catalogue) -> FeatureSet:
     """The features of a folder's ``*.toml`` files, by name of file; raises ``InvalidInput`` naming file and feature."""
     try:
-        texts = {file.name: file.read_text(encoding="utf-8") for file in sorted(folder.glob("*.toml"))}
+        found = sorted(folder.glob("*.toml"))
+        if large := [file.name for file in found if file.stat().st_size > LONGEST_FILE]:
+            raise InvalidInput(
+                f"Expected feature files of at most 1 MiB; found more in {large[0]}.", next_step="divide the file"
+            )
+        texts = {file.name: file.read_text(encoding="utf-8") for file in found}
     except (OSError, UnicodeDecodeError):
         raise InvalidInput("The feature files cannot be read as UTF-8.", next_step="check the folder") from None
     return parse_features(texts, catalogue)
@@ -101,7 +108,10 @@ def check_definition(definition: FeatureDefinition, catalogue: Catalogue) -> Non
     find_dimension(definition.dimension)
     by_code = {item.code: item for item in catalogue.items}
     for code in definition.items:
-        _check_item(name, _find_item(name, code, by_code), by_code)
+        item = _find_item(name, code, by_code)
+        _check_item(name, item, by_code)
+        if definition.type is FeatureType.CODE and item.type is ItemType.TEXT:
+            raise refuse(name, f"a code cannot come from {code}, which is free text: its values would be in the model")
     if not definition.type.is_ordered and (definition.monotonic or definition.missing is MissingRule.ZERO):
         raise refuse(name, "a code has neither a direction nor a zero")
     domains = {code: catalogue.domain(code) for code in definition.domains}
@@ -154,7 +164,8 @@ def _parse(file: str, text: str) -> _FeatureFile:
     except tomllib.TOMLDecodeError as error:
         raise InvalidInput(f"{file} is no TOML: {error}.", next_step=_STEP) from None
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()[:10])
+        named = [(escape_hidden(".".join(map(str, one["loc"]))[:200]), one["msg"]) for one in error.errors()[:10]]
+        faults = "; ".join(f"{key}: {message}" for key, message in named)
         raise InvalidInput(f"{file} does not fit the schema of features: {faults}.", next_step=_STEP) from None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 
@@ -17,11 +17,13 @@ from models.shared.item_sources import ItemSource
 
 @dataclass(frozen=True, slots=True)
 class ColumnLineage:
-    """A column of a published register: its feature's direction, and what it comes from."""
+    """A column of a published register: its feature's direction, what it comes from, and how a reason for a lower score
+    says it (Chinese, English; empty for a version that was published before reasons were kept)."""
 
     column: str
     monotonic: int
     sources: tuple[ItemSource, ...]
+    reason: BilingualText = ("", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,8 @@ def trace_columns(
 ) -> tuple[ColumnLineage, ...]:
     """The lineage of the columns of a register that is published from these features."""
     return tuple(
-        ColumnLineage(one.name, one.monotonic, trace_feature(one, catalogue, manifest).sources) for one in definitions
+        ColumnLineage(one.name, one.monotonic, trace_feature(one, catalogue, manifest).sources, one.reason)
+        for one in definitions
     )
 
 
@@ -63,9 +66,19 @@ def dump_lineage(columns: Iterable[ColumnLineage]) -> str:
 def load_lineage(text: str) -> tuple[ColumnLineage, ...]:
     """What ``dump_lineage`` wrote."""
     return tuple(
-        ColumnLineage(one["column"], int(one["monotonic"]), tuple(ItemSource(**source) for source in one["sources"]))
+        ColumnLineage(
+            one["column"],
+            int(one["monotonic"]),
+            tuple(ItemSource(**source) for source in one["sources"]),
+            _pair(one.get("reason", ("", ""))),
+        )
         for one in json.loads(text)
     )
+
+
+def _pair(words: Sequence[str]) -> BilingualText:
+    zh, en = words
+    return zh, en
 
 
 def _source(code: str, catalogue: Catalogue, manifest: Manifest) -> ItemSource:

@@ -19,16 +19,16 @@ import duckdb
 from lab.bureau.data.features import computation
 from lab.bureau.data.features.columns import quote
 from lab.bureau.data.features.compilation import FeaturePlan
-from lab.bureau.data.features.computation import REGISTRATION, ComputedFeatures
+from lab.bureau.data.features.computation import ComputedFeatures
 from lab.bureau.data.records import fetch_frame
 from protocols.compute_pool import ComputePool
 
-_FIRMS = "firms"
+_FIRMS = "_firms"
 
 
 @dataclass(frozen=True, slots=True)
 class FirmPartition:
-    """The codes of a part's enterprises (``firms``) and their records by domain, each a Parquet file's bytes."""
+    """The codes of a part's enterprises (``_firms``) and their records by domain, each a Parquet file's bytes."""
 
     tables: dict[str, bytes]
 
@@ -37,7 +37,7 @@ def compute_on_pool(
     connection: duckdb.DuckDBPyConnection, plan: FeaturePlan, as_of: date, folder: Path, pool: ComputePool
 ) -> ComputedFeatures:
     """As ``compute_to_file``, with the work done by ``pool``; ``connection`` is one of ``open_records``."""
-    rows = computation.number_firms(connection, plan.natural_prefixes)
+    rows = computation.number_firms(connection, plan)
     unregistered = _count_unregistered(connection, plan)
     parts: list[Path] = []
     tasks = ((plan, as_of, partition) for partition in _partitions(connection, plan, rows))
@@ -70,12 +70,12 @@ def _partitions(connection: duckdb.DuckDBPyConnection, plan: FeaturePlan, rows: 
     for first in range(0, rows, computation.PART_ROWS):
         span = f"f.enterprise >= {first} AND f.enterprise < {first + computation.PART_ROWS}"
         columns = f"f.code, CAST(f.enterprise - {first} AS INTEGER) AS enterprise, f.is_natural_person"
-        tables = {_FIRMS: _parquet(connection, f"SELECT {columns} FROM firms f WHERE {span} ORDER BY f.enterprise")}
+        tables = {_FIRMS: _parquet(connection, f"SELECT {columns} FROM _firms f WHERE {span} ORDER BY f.enterprise")}
         for one in plan.domains:
             read = ", ".join(f"r.{quote(name)}" for name, _ in one.columns)
             tables[one.domain] = _parquet(
                 connection,
-                f"SELECT {read} FROM {quote(one.domain)} r JOIN firms f ON f.code = r.enterprise WHERE {span}",
+                f"SELECT {read} FROM {quote(one.domain)} r JOIN _firms f ON f.code = r.enterprise WHERE {span}",
             )
         yield FirmPartition(tables)
 
@@ -90,9 +90,9 @@ def _parquet(connection: duckdb.DuckDBPyConnection, query: str) -> bytes:
 def _count_unregistered(connection: duckdb.DuckDBPyConnection, plan: FeaturePlan) -> Counter[str]:
     found: Counter[str] = Counter()
     for one in plan.domains:
-        if one.domain != REGISTRATION:
+        if one.domain != plan.enterprises:
             found[one.domain] = computation.count_rows(
                 connection,
-                f"SELECT count(*) FROM {quote(one.domain)} r ANTI JOIN firms f ON f.code = r.enterprise",
+                f"SELECT count(*) FROM {quote(one.domain)} r ANTI JOIN _firms f ON f.code = r.enterprise",
             )
     return found

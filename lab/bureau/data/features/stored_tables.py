@@ -23,12 +23,13 @@ import rfc8785
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.catalogue.item_definition import Catalogue
 from lab.bureau.data.features.compilation import FeaturePlan, compile_features
-from lab.bureau.data.features.computation import REGISTRATION, ComputedFeatures, compute_to_file
+from lab.bureau.data.features.computation import ComputedFeatures, compute_to_file
 from lab.bureau.data.features.definition import FeatureSet
 from lab.bureau.data.features.definition_files import default_features, read_features_folder
 from lab.bureau.data.features.partitions import compute_on_pool
 from lab.bureau.data.records import Manifest, QueryLimits, RecordStore, open_records
 from lab.bureau.ledger import LOCAL_ACTOR, Fact, record
+from lab.bureau.ledger.recorded_facts import all_facts
 from lab.bureau.store import Database
 from lab.bureau.store.tables import FeatureTableRow
 from lab.disk.checked_files import DamagedFile
@@ -40,6 +41,7 @@ from protocols.compute_pool import ComputePool
 
 TABLE_FORMAT = "shulab-features/1"
 """Part of every table's name: changed when the same inputs give other bytes."""
+_COMPUTED = "features.computed"
 _AGAIN = "compute it again with `lab bureau feature compute --as-of DAY --again`"
 
 
@@ -57,8 +59,7 @@ class FeatureInputs:
     @cached_property
     def left_out_sha256(self) -> str:
         """The hash of the ids that are left out, by domain, in order."""
-        listed = {domain: sorted(set(ids.to_list())) for domain, ids in sorted(self.left_out.items()) if len(ids)}
-        return hashlib.sha256(rfc8785.dumps(listed)).hexdigest()
+        return hash_left_out(self.left_out)
 
     @cached_property
     def sha256(self) -> str:
@@ -77,6 +78,12 @@ class FeatureInputs:
     def left_out_count(self) -> int:
         """How many records are left out."""
         return sum(len(ids) for ids in self.left_out.values())
+
+
+def hash_left_out(left_out: Mapping[str, pl.Series]) -> str:
+    """The hash of ids of records by domain, whatever their order."""
+    listed = {domain: sorted(set(ids.to_list())) for domain, ids in sorted(left_out.items()) if len(ids)}
+    return hashlib.sha256(rfc8785.dumps(listed)).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +154,13 @@ class FeatureTables:
             if row is None:
                 return None
             expected, rows, unregistered = row.sha256, row.rows, json.loads(row.unregistered)
+            recorded = [one for _, one in all_facts(session, (_COMPUTED,), naming=inputs.sha256)]
+        if [one["sha256"] for one in recorded if one.get("inputs") == inputs.sha256][-1:] != [expected]:
+            raise DamagedFile(
+                self._home.path(_file(inputs)),
+                detail="The feature table in the database is not the one that the ledger names.",
+                next_step=_AGAIN,
+            )
         path = self._home.path(_file(inputs))
         if not path.is_file():
             return None
@@ -162,7 +176,7 @@ class FeatureTables:
         self, inputs: FeatureInputs, folder: Path, limits: QueryLimits, how: _Computation
     ) -> StoredFeatureTable:
         plan: FeaturePlan = compile_features(inputs.features, inputs.catalogue)
-        domains = sorted({REGISTRATION, *(one.domain for one in plan.domains)})
+        domains = sorted({plan.enterprises, *(one.domain for one in plan.domains)})
         with open_records(
             self._records,
             inputs.manifest,
@@ -194,6 +208,7 @@ class FeatureTables:
             session.flush()
             move_private(folder / "features", self._home.path(file))
             facts: dict[str, Fact] = {
+                "inputs": inputs.sha256,
                 "day": inputs.day.isoformat(),
                 "manifest": inputs.manifest.sha256,
                 "features_sha256": inputs.features.sha256,
@@ -202,7 +217,7 @@ class FeatureTables:
                 "rows": computed.rows,
                 "sha256": sha256,
             }
-            record(session, "features.computed", None, facts, by=LOCAL_ACTOR)
+            record(session, _COMPUTED, None, facts, by=LOCAL_ACTOR)
         return StoredFeatureTable(self._home.path(file), sha256, computed.rows, computed.unregistered, True)
 
 

@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from datetime import date
-from pathlib import Path
 from typing import Final
 
 from lab.bureau.configuration.home import BureauHome
@@ -28,13 +26,20 @@ from lab.bureau.data.ingestion.delivery_history import (
     find_delivery,
     save_delivery,
 )
+from lab.bureau.data.ingestion.department_delivery import (
+    DeliveryResult,
+    DepartmentDelivery,
+    check_reason,
+    check_received,
+)
 from lab.bureau.data.ingestion.enterprises import LegacyCodes, current_legacy_codes
 from lab.bureau.data.ingestion.mapping import MappingFile, check_header, check_mapping
 from lab.bureau.data.ingestion.row_reading import RowReader
 from lab.bureau.data.ingestion.set_aside import SetAsideFile, save_unmapped, set_aside_path, unmapped_path
 from lab.bureau.data.ingestion.sources import DeliverySource, FileSource, copy_sql_table
-from lab.bureau.data.records import ADD, Manifest, RecordStore, SegmentSource
-from lab.bureau.ledger import LOCAL_ACTOR
+from lab.bureau.data.ingestion.used_records import check_use
+from lab.bureau.data.publication.record_usage import find_use
+from lab.bureau.data.records import ADD, DELETE, Manifest, RecordStore, SegmentSource
 from lab.bureau.store import Database
 from lab.disk.private_files import write_private
 from lab.tables.table_file import TableChunk
@@ -48,35 +53,6 @@ _KINDS: Final[dict[Operation, str]] = {
     "correct": "records.corrected",
     "delete": "records.deleted",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class DepartmentDelivery:
-    """What is to be read: ``file``, or None for the database table that the mapping states. ``received``: the day on
-    which the bureau got it. ``why``: the reason of a correction or deletion. ``by``: the actor in the ledger."""
-
-    file: Path | None
-    mapping: MappingFile
-    received: date
-    operation: Operation = "add"
-    why: str = ""
-    by: str = LOCAL_ACTOR
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveryResult:
-    """What became of a delivery. ``known``: it was read before, and nothing was done. ``legacy``: rows whose legacy
-    code was mapped. ``manifest``: the head after it, empty if nothing was stored."""
-
-    source: str
-    identity: DeliveryIdentity
-    counts: DeliveryCounts
-    known: bool = False
-    legacy: int = 0
-    rejected_file: Path | None = None
-    unmapped_file: Path | None = None
-    warnings: tuple[str, ...] = ()
-    manifest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,12 +148,17 @@ class DeliveryReader:
             for chunk in _with_progress(source, progress):
                 blocks.add(reader.read(chunk), chunk.blank_lines)
             counts = blocks.finish()
+            with self._store.begin_read() as session:
+                use = find_use(session, self._records, bureau.catalogue, domain.code, blocks.changed, bureau.manifest)
+            check_use(use, delivery)
             rejected = aside.finish()
             unmapped = save_unmapped(self._home, file_name(identity), blocks.unmapped())
             finished = writer.finish()
             manifest = ""
             if finished is not None:
                 facts = delivery_facts(identity, counts, delivery.why)
+                if delivery.operation == DELETE:
+                    facts |= use.facts()
                 kind = _KINDS[delivery.operation]
                 after = self._records.append([finished], kind=kind, facts=facts, by=delivery.by, base=bureau.manifest)
                 manifest = after.sha256
@@ -192,6 +173,7 @@ class DeliveryReader:
             unmapped_file=unmapped,
             warnings=(*source.warnings(blocks.blank, {}), *note_sentences(blocks.notes)),
             manifest=manifest,
+            use=use,
         )
 
     def _keep_mapping(self, mapping: MappingFile) -> None:
@@ -211,24 +193,6 @@ def file_name(identity: DeliveryIdentity) -> str:
 def delivery_origin(delivery: DepartmentDelivery, source: DeliverySource) -> DeliveryOrigin:
     """Where a delivery came from, for the database."""
     return DeliveryOrigin(source.name, delivery.received, delivery.why, delivery.by)
-
-
-def check_reason(delivery: DepartmentDelivery) -> None:
-    """Raise ``InvalidInput`` for a correction or deletion without a reason, or a regular delivery with one."""
-    if delivery.operation != ADD and not delivery.why.strip():
-        raise InvalidInput(
-            "Expected the reason of a correction or deletion; found none.", next_step="state it with --reason"
-        )
-
-
-def check_received(manifest: Manifest, delivery: DepartmentDelivery) -> None:
-    """Raise ``InvalidInput`` for a day of receipt before that of the newest delivery: what was known on a day stays."""
-    newest = manifest.known_on
-    if newest is not None and delivery.received < newest:
-        raise InvalidInput(
-            f"Expected a delivery received on {newest} or later; this one says {delivery.received}.",
-            next_step="import deliveries in the order in which they were received",
-        )
 
 
 def _with_progress(source: DeliverySource, progress: Progress) -> Iterator[TableChunk]:

@@ -49,6 +49,8 @@ class DeliveryBlocks:
         self._unmapped: list[pl.Series] = []
         self.blank = self.mapped = 0
         self.notes: Counter[IdentifierNote] = Counter()
+        self.changed = pl.Series("record", [], dtype=pl.String)
+        """The ids of the records that a correction or deletion changes; empty for a regular delivery."""
 
     def add(self, read: ReadRows, blank: int) -> None:
         """Take the next rows; ``blank``: blank lines among them, which are no rows."""
@@ -98,6 +100,8 @@ class DeliveryBlocks:
         rows, earlier, repeated = self._compare_blocks(rows, last=last)
         judged = judge_rows(rows, self._domain, self._held, self._operation, self._stated)
         self._writer.write(judged.stored, judged.personal)
+        if self._operation != ADD:
+            self.changed = judged.stored["record"].rechunk()
         self._counts.update(
             rows=records.height + broken.height,
             stored=judged.stored.height,

@@ -16,8 +16,9 @@ from typing import Annotated, Final
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from lab.bureau.data.catalogue import Catalogue
-from lab.bureau.data.ingestion.delivery import DeliveryReader, DeliveryResult, DepartmentDelivery, check_reason
+from lab.bureau.data.ingestion.delivery import DeliveryReader
 from lab.bureau.data.ingestion.delivery_history import Operation
+from lab.bureau.data.ingestion.department_delivery import DeliveryResult, DepartmentDelivery, check_reason
 from lab.bureau.data.ingestion.mapping import MappingFile, check_mapping, read_mapping
 from lab.bureau.data.records import ADD
 from lab.bureau.ledger import LOCAL_ACTOR
@@ -40,6 +41,8 @@ class ListedDelivery(BaseModel):
     received: datetime.date | None = None
     operation: Operation = "add"
     reason: Annotated[str, StringConstraints(strict=True, max_length=500)] = ""
+    although_used: bool = False
+    accept_amounts: bool = False
 
 
 class DeliveryDocument(BaseModel):
@@ -65,7 +68,16 @@ def read_delivery_list(path: Path, today: datetime.date, *, by: str = LOCAL_ACTO
         file = path.parent / one.file if one.file is not None else None
         if file is not None and not file.is_file():
             missing.append(f"{number} ({file.name})")
-        delivery = DepartmentDelivery(file, mappings[one.mapping], one.received or today, one.operation, one.reason, by)
+        delivery = DepartmentDelivery(
+            file,
+            mappings[one.mapping],
+            one.received or today,
+            one.operation,
+            one.reason,
+            by,
+            although_used=one.although_used,
+            accept_amounts=one.accept_amounts,
+        )
         check_reason(delivery)
         if found and delivery.received < found[-1].received:
             raise InvalidInput(

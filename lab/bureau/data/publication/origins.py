@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lab.bureau.data.features.lineage import ColumnLineage, load_lineage
@@ -20,6 +21,12 @@ class RegisterOrigin:
     features_sha256: str
     left_out_sha256: str
     columns: tuple[ColumnLineage, ...]
+
+
+def find_day(session: Session, register: str, version: int) -> str | None:
+    """The ISO day as of which a version was computed; None for one that was imported from a file."""
+    query = select(RegisterOriginRow.day)
+    return session.scalar(query.where(RegisterOriginRow.register == register, RegisterOriginRow.version == version))
 
 
 def find_origin(session: Session, register: str, version: int) -> RegisterOrigin | None:

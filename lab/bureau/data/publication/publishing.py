@@ -102,7 +102,7 @@ def publish_features(
     table = FeatureTables(home, store, records).table(inputs, progress=progress)
     definitions = inputs.features.definitions
     descriptions = {one.name: describe_feature(one, inputs.catalogue) for one in definitions}
-    layout = RegisterLayout(ENTERPRISE, "uscc", tuple(descriptions), descriptions)
+    layout = RegisterLayout(ENTERPRISE, inputs.catalogue.id_kind, tuple(descriptions), descriptions)
     items = describe_columns(name, list(descriptions), descriptions)
     with version_folder(home, name) as folder:
         found = _prepare(table, definitions, folder, layout, progress)

@@ -27,9 +27,10 @@ from lab.bureau.data.records.record_layout import (
     record_schema,
 )
 from lab.bureau.data.records.record_store import RECORD_KINDS, RecordStore
-from lab.bureau.data.records.record_verification import RecordFinding, RecordVerification, verify_records
+from lab.bureau.data.records.record_verification import RecordFinding, RecordVerification, verify_folder, verify_records
 from lab.bureau.data.records.record_views import fetch_frame, open_records
 from lab.bureau.data.records.segments.segment_writer import FinishedSegment, SegmentSource, SegmentWriter
+from lab.bureau.data.records.snapshot_export import SnapshotExport, export_snapshot
 
 __all__ = [
     "ADD",
@@ -48,11 +49,14 @@ __all__ = [
     "Segment",
     "SegmentSource",
     "SegmentWriter",
+    "SnapshotExport",
     "enterprise_records",
+    "export_snapshot",
     "fetch_frame",
     "open_records",
     "personal_schema",
     "record_ids",
     "record_schema",
+    "verify_folder",
     "verify_records",
 ]

@@ -50,12 +50,13 @@ def confined_connection(
         connection.close()
 
 
-class LookupConnection:
-    """A connection that stays open for many small questions about the files of one folder, whose Parquet footers it
-    keeps. It writes nothing. Safe to use from several threads."""
+class LastingConnection:
+    """A connection that stays open for many small questions about the files of some folders, and does not work on disk
+    beyond its memory. To open one takes longer than a small question. Safe to use from several threads."""
 
-    def __init__(self, folder: Path, limits: QueryLimits) -> None:
-        self._folder, self._limits = folder, limits
+    def __init__(self, folders: Sequence[Path], limits: QueryLimits, *, keep_footers: bool = False) -> None:
+        """``keep_footers``: those of Parquet files, which are not changed under their names."""
+        self._folders, self._limits, self._keep_footers = folders, limits, keep_footers
         self._guard = threading.Lock()
         self._connection: duckdb.DuckDBPyConnection | None = None
 
@@ -76,8 +77,8 @@ class LookupConnection:
     def _open(self) -> duckdb.DuckDBPyConnection:
         connection = _connect(self._limits)
         connection.execute("SET temp_directory = ''")
-        connection.execute("SET parquet_metadata_cache = true")
-        connection.execute("SET allowed_directories = ?", [[f"{self._folder}/"]])
+        connection.execute("SET parquet_metadata_cache = ?", [self._keep_footers])
+        connection.execute("SET allowed_directories = ?", [[f"{folder}/" for folder in self._folders]])
         _lock(connection)
         return connection
 

@@ -11,15 +11,17 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+import duckdb
+
 from lab.bureau.data.catalogue.item_definition import Catalogue, Domain
 from lab.bureau.data.records.manifest import Manifest, Segment
+from lab.bureau.data.records.packs.pack_list import PLACE, ROW
+from lab.bureau.data.records.packs.stored_rows import StoredRows
 from lab.bureau.data.records.record_layout import DELETE, personal_schema
 from lab.bureau.data.records.record_store import RecordStore
 from lab.bureau.data.records.segments.code_filter import SoughtCode
 from lab.bureau.data.records.segments.sealed_rows import read_sealed_rows
 from lab.disk.checked_files import DamagedFile
-
-_PLACES = ("file_index", "file_row_number")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,43 +89,48 @@ def enterprise_records(
     """
     current: dict[str, tuple[RecordVersion, ...]] = {}
     versions: dict[str, tuple[RecordVersion, ...]] = {}
-    sought = SoughtCode.of(code)
-    chosen = {
-        domain.code: [one for one in manifest.of_domain(domain.code) if _may_have(records, one, sought)]
-        for domain in catalogue.domains
-    }
-    segments = [one for found in chosen.values() for one in found]
-    paths = [records.files.checked(f"{one.sha256}.parquet", one.sha256, one.bytes) for one in segments]
-    located = dict(zip((one.sha256 for one in segments), paths, strict=True))
+    sought, packs = SoughtCode.of(code), records.packs.read()
     with records.lookups.cursor() as connection:
         for domain in catalogue.domains:
-            listed = chosen[domain.code]
-            if not listed:
-                continue
-            query = (
-                f"SELECT *, {', '.join(_PLACES)} FROM read_parquet(?, union_by_name = true) WHERE enterprise = ? "
-                "ORDER BY file_index, file_row_number"
-            )
-            found = connection.execute(query, [[str(located[one.sha256]) for one in listed], code])
-            names = [str(column[0]) for column in found.description or ()]
-            rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+            stored = StoredRows.find(manifest.of_domain(domain.code), packs)
+            rows = _find_rows(records, connection, stored, sought, code)
             if not rows:
                 continue
-            opened = _personal_items(records, domain, listed, rows) if personal else {}
+            opened = _personal_items(records, domain, stored.segments, rows) if personal else {}
             shown = [item.name for item in domain.items if personal or not item.personal]
-            made = tuple(_versions(shown, listed, rows, opened))
+            made = tuple(_versions(shown, stored.segments, rows, opened))
             versions[domain.code] = made
             if counting := _current(made):
                 current[domain.code] = counting
     return EnterpriseRecords(manifest.sha256, current, versions if history else {})
 
 
-def _may_have(records: RecordStore, segment: Segment, sought: SoughtCode) -> bool:
-    content = records.files.read_checked(f"{segment.codes_sha256}.codes", segment.codes_sha256)
+def _find_rows(
+    records: RecordStore, connection: duckdb.DuckDBPyConnection, stored: StoredRows, sought: SoughtCode, code: str
+) -> list[dict[str, Any]]:
+    """The rows of one domain, oldest delivery first."""
+    packs = [one for one in stored.packs if _may_have(records, one.codes_name, one.codes_sha256, sought)]
+    loose = [
+        (place, one)
+        for place, one in stored.loose
+        if _may_have(records, f"{one.codes_sha256}.codes", one.codes_sha256, sought)
+    ]
+    chosen = stored.chosen(packs, loose)
+    if chosen.empty:
+        return []
+    paths = {name: records.files.looked_at(name, sha256, size) for name, sha256, size in chosen.files}
+    query = f"SELECT * FROM {chosen.as_sql(paths)} WHERE enterprise = ? ORDER BY {PLACE}, {ROW}"
+    found = connection.execute(query, [code])
+    names = [str(column[0]) for column in found.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+
+def _may_have(records: RecordStore, name: str, sha256: str, sought: SoughtCode) -> bool:
+    path = records.files.looked_at(name, sha256)
     try:
-        return sought.may_be_in(content)
-    except ValueError:
-        raise DamagedFile(records.files.segments / f"{segment.codes_sha256}.codes") from None
+        return sought.may_be_in_file(path)
+    except (ValueError, OSError):
+        raise DamagedFile(path) from None
 
 
 def _versions(
@@ -134,10 +141,10 @@ def _versions(
 ) -> Iterator[RecordVersion]:
     """The rows of one domain, oldest delivery first."""
     for row in rows:
-        segment = segments[row["file_index"]]
+        segment = segments[row[PLACE]]
         deleted = row["operation"] == DELETE
         # An item that became personal later is a plain column of earlier segments; it is shown as what it is now.
-        items = {**row, **opened.get((row["file_index"], row["file_row_number"]), {})}
+        items = {**row, **opened.get((row[PLACE], row[ROW]), {})}
         yield RecordVersion(
             record=row["record"],
             operation=row["operation"],
@@ -162,10 +169,10 @@ def _personal_items(
     """The personal items of these rows, by segment and row number."""
     found: dict[tuple[int, int], dict[str, Any]] = {}
     for place, segment in enumerate(segments):
-        numbers = [int(row["file_row_number"]) for row in rows if row["file_index"] == place]
+        numbers = [int(row[ROW]) for row in rows if row[PLACE] == place]
         if not numbers or not segment.personal_sha256:
             continue
-        path = records.files.checked(f"{segment.personal_sha256}.sealed", segment.personal_sha256)
+        path = records.files.looked_at(f"{segment.personal_sha256}.sealed", segment.personal_sha256)
         frame = read_sealed_rows(path, numbers, segment.sha256, records.keys.with_records_key)
         names = [name for name in personal_schema(domain) if name in frame.columns]
         opened = frame.select(names).iter_rows(named=True)

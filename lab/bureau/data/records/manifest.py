@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date
 from functools import cached_property, lru_cache
@@ -67,11 +67,16 @@ class Segment:
 
 
 _MEMBERS = tuple(one.name for one in fields(Segment))
+_MEMBER_SET = frozenset(_MEMBERS)
 
 
 @lru_cache(maxsize=20_000)
 def _canonical_row(segment: Segment) -> bytes:
     return rfc8785.dumps(segment.as_dict())
+
+
+_OPENING = b'{"format":' + rfc8785.dumps(MANIFEST_FORMAT) + b',"segments":['
+_CLOSING = b"]}"
 
 
 @dataclass(frozen=True)
@@ -85,8 +90,7 @@ class Manifest:
         """The canonical JSON (RFC 8785) that is stored and hashed."""
         # RFC 8785 writes no blanks and sorts members, so the rows of earlier manifests are put together as they are:
         # a manifest of thousands of segments is written again with every delivery.
-        rows = b",".join(_canonical_row(one) for one in self.segments)
-        return b'{"format":' + rfc8785.dumps(MANIFEST_FORMAT) + b',"segments":[' + rows + b"]}"
+        return _OPENING + b",".join(_canonical_row(one) for one in self.segments) + _CLOSING
 
     @cached_property
     def sha256(self) -> str:
@@ -114,6 +118,22 @@ class Manifest:
         return Manifest(tuple(one for one in self.segments if one.known_on <= day))
 
 
+class ManifestBeginnings:
+    """The hashes of growing manifests, each reckoned from where the one before ended."""
+
+    def __init__(self) -> None:
+        self._state, self._any = hashlib.sha256(_OPENING), False
+
+    def add(self, segments: Sequence[Segment]) -> str:
+        """The hash of the manifest of all segments until now and these."""
+        for one in segments:
+            self._state.update((b"," if self._any else b"") + _canonical_row(one))
+            self._any = True
+        made = self._state.copy()
+        made.update(_CLOSING)
+        return made.hexdigest()
+
+
 def parse_manifest(content: bytes) -> Manifest:
     """The manifest of these bytes; raises ``ValueError`` for bytes that are not what ``Manifest.content`` writes."""
     found = json.loads(content)
@@ -126,7 +146,7 @@ def parse_manifest(content: bytes) -> Manifest:
 
 
 def _segment(found: Mapping[str, Any]) -> Segment:
-    if set(found) != {one.name for one in fields(Segment)}:
+    if set(found) != _MEMBER_SET:
         raise ValueError("a segment has other members")
     for name in ("sha256", "codes_sha256", "personal_sha256"):  # they become names of files
         absent = not found[name] and name == "personal_sha256"

@@ -1,8 +1,9 @@
 """The files of records: content-addressed, written once, and checked by hash before rows are read from them.
 
 ======================  =====================================================
-``records/segments/``   ``SHA256.parquet``, ``SHA256.codes``, ``SHA256.sealed``
-``records/manifests/``  ``SHA256.json``
+``records/segments/``   ``SHA256.parquet``, ``SHA256.codes``, ``SHA256.sealed``; ``SHA256.pack``, ``SHA256.packcodes``
+``records/manifests/``  ``SHA256.json``: manifests and lists of packs
+``records/checks``      which files were found as stored (``file_checks``)
 ``spool/records/``      segments that are being written: a folder each
 ======================  =====================================================
 """
@@ -13,11 +14,13 @@ import hashlib
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 
+from lab.bureau.data.records.confined_connection import LastingConnection, QueryLimits
+from lab.bureau.data.records.file_checks import FileChecks, FindKey, Status, file_status
 from lab.bureau.data.records.remote_files import RemoteFiles
 from lab.disk.checked_files import DamagedFile
 from lab.disk.locks import HeldLock, exclusive_lock, is_locked
@@ -29,19 +32,23 @@ FOLDER, STAGING = "records", "spool/records"
 _RECHECK_SECONDS = 60.0
 REPAIR_HINT = "bring the file back from a backup; `lab bureau records verify` lists every damaged file"
 _SMALL_BYTES = 64 << 20
-Status = tuple[int, ...]
+_FORMER_BYTES, _FORMER_KEPT = 64 << 20, 64
+_PACKED = (".pack", ".packcodes")
 
 
 class RecordFiles:
     """The folder ``records/`` of one bureau. Safe to use from several threads and processes."""
 
-    def __init__(self, folder: Path, staging: Path, remote: RemoteFiles | None = None) -> None:
-        """``staging``: for what is being written, on the same disk. ``remote``: where the files are kept; then the
-        folder is a cache of it."""
+    def __init__(self, folder: Path, staging: Path, lend: FindKey, remote: RemoteFiles | None = None) -> None:
+        """``staging``: for what is being written, on the same disk. ``lend``: lends the key under which checks are
+        kept. ``remote``: where the files are kept; then the folder is a cache of it."""
         self.folder, self.staging, self.remote = folder, staging, remote
         self.segments, self.manifests = folder / "segments", folder / "manifests"
         for place in (folder, self.segments, self.manifests, self.staging):
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.checks = FileChecks(folder / "checks", lend)
+        self.small_steps = LastingConnection((self.segments, self.staging), QueryLimits(memory_mib=512, threads=2))
+        """For steps of imports of few rows."""
         self._guard = threading.Lock()
         self._small: dict[str, bytes] = {}
         self._checked: dict[str, tuple[Status, float]] = {}
@@ -103,7 +110,7 @@ class RecordFiles:
         Raises ``DamagedFile``.
         """
         path, now = self.segments / name, time.monotonic()
-        status = _status(path)
+        status = file_status(path)
         with self._guard:
             known, at = self._checked.get(name, ((), 0.0))
         if status and not again and known == status and now - at < _RECHECK_SECONDS:
@@ -111,9 +118,18 @@ class RecordFiles:
         if not status or (size is not None and status[1] != size) or not _has_hash(path, sha256):
             if not self._fetch(path, sha256):
                 raise _damaged(path, name)
-            status = _status(path)
+            status = file_status(path)
         with self._guard:
             self._checked[name] = (status, now)
+        return path
+
+    def looked_at(self, name: str, sha256: str, size: int | None = None) -> Path:
+        """The path of a file for a look at a few of its rows: what ``checked`` does, unless the file was found as
+        stored within some weeks and its status has not changed since. Raises ``DamagedFile``."""
+        path = self.segments / name
+        if not self.checks.has(path):
+            self.checked(name, sha256, size)
+            self.checks.add([path])
         return path
 
     def is_remote_right(self, name: str, sha256: str) -> bool:
@@ -137,20 +153,31 @@ class RecordFiles:
                 self._small[name] = content
         return content
 
-    def sweep(self, kept: Mapping[str, str], manifest: str, *, spare_seconds: float = 86_400.0) -> int:
+    def remove(self, name: str) -> None:
+        """Remove a file from among the segments; nothing happens if there is none."""
+        (self.segments / name).unlink(missing_ok=True)
+        if self.remote is not None:
+            self.remote.remove(f"segments/{name}")
+
+    def sweep(self, kept: Mapping[str, str], manifests: Collection[str], *, spare_seconds: float = 86_400.0) -> int:
         """Remove what an interrupted import left: files that are not ``kept``, and staging folders that no process
-        holds. Earlier manifests go after a day, because the newest contains them. Call it within ``lock``."""
-        left = [path for path in self.segments.iterdir() if path.name not in kept]
+        holds. Call it within ``lock``.
+
+        Earlier manifests and lists of packs (all but ``manifests``) go after a day, or when there are too many of them,
+        because the newest contains them. Packs that were merged into others go after a day: a long question may still
+        read them."""
         horizon = time.time() - spare_seconds
-        left += [
+        left = [
             path
-            for path in self.manifests.iterdir()
-            if path.stem != manifest and (path.suffix != ".json" or path.stat().st_mtime < horizon)
+            for path in self.segments.iterdir()
+            if path.name not in kept and (path.suffix not in _PACKED or path.stat().st_mtime < horizon)
         ]
+        left += self._former_manifests(manifests, horizon)
         for path in left:
             path.unlink(missing_ok=True)
         if self.remote is not None:
-            for name in self.remote.list_names("segments") - set(kept):
+            spared = {path.name for path in self.segments.iterdir()}
+            for name in self.remote.list_names("segments") - set(kept) - spared:
                 self.remote.remove(f"segments/{name}")
             for path in left:
                 if path.parent == self.manifests:
@@ -162,6 +189,22 @@ class RecordFiles:
                 shutil.rmtree(folder, ignore_errors=True)
                 left.append(folder)
         return len(left)
+
+    def _former_manifests(self, manifests: Collection[str], horizon: float) -> list[Path]:
+        """The manifests that go: old ones, and of the others those beyond some MiB, oldest first."""
+        left, young = [], []
+        for path in self.manifests.iterdir():
+            if path.suffix != ".json":
+                left.append(path)
+            elif path.stem not in manifests:
+                status = path.stat()
+                young.append((status.st_mtime, status.st_size, path))
+        size = 0
+        for place, (made, length, path) in enumerate(sorted(young, reverse=True)):
+            size += length
+            if made < horizon or (size > _FORMER_BYTES and place >= _FORMER_KEPT):
+                left.append(path)
+        return left
 
     def _read(self, path: Path, sha256: str) -> bytes | None:
         """The content with this hash, fetched if the folder is a cache; None if there is none."""
@@ -199,12 +242,3 @@ def _has_hash(path: Path, sha256: str) -> bool:
         return hash_file(path) == sha256
     except OSError:
         return False
-
-
-def _status(path: Path) -> Status:
-    """What changes when the file does; empty if there is none."""
-    try:
-        found = path.stat()
-    except OSError:
-        return ()
-    return found.st_ino, found.st_size, found.st_mtime_ns

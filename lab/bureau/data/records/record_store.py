@@ -7,8 +7,10 @@ dies before leaves files that nothing names; the next import sweeps them.
 from __future__ import annotations
 
 import json
+import logging
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -18,9 +20,11 @@ from sqlalchemy.orm import Session
 
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.catalogue.item_definition import Domain
-from lab.bureau.data.records.confined_connection import LookupConnection, QueryLimits
+from lab.bureau.data.records.confined_connection import LastingConnection, QueryLimits
 from lab.bureau.data.records.manifest import Manifest, Segment, parse_manifest
 from lab.bureau.data.records.operation_check import check_operations
+from lab.bureau.data.records.packs.pack_list import needed_files
+from lab.bureau.data.records.packs.pack_store import MOST_LOOSE, PackStore
 from lab.bureau.data.records.record_files import FOLDER, REPAIR_HINT, STAGING, RecordFiles
 from lab.bureau.data.records.remote_files import RemoteFiles
 from lab.bureau.data.records.segments.segment_writer import FinishedSegment, SegmentSource, SegmentWriter
@@ -29,26 +33,45 @@ from lab.bureau.ledger import Fact, record
 from lab.bureau.store import Database
 from lab.bureau.store.tables import LedgerEntryRow, RecordHeadRow
 from lab.disk.checked_files import DamagedFile
-from lab.terms.errors import Conflict, InvalidInput
+from lab.terms.errors import Conflict, InvalidInput, MachineFault, NotFound
 
 RECORD_KINDS = ("records.imported", "records.corrected", "records.deleted")
 """The kinds of ledger entries that change the head."""
 _HEAD = 1
+_SWEEP_SECONDS = 60.0
+_LOG = logging.getLogger(__name__)
 _AGAIN = "import again: nothing was changed"
 
 
 class RecordStore:
     """The records of one bureau. Safe to use from several threads and processes."""
 
-    def __init__(self, home: BureauHome, store: Database, keys: BureauKeys) -> None:
+    def __init__(self, home: BureauHome, store: Database, keys: BureauKeys | None) -> None:
+        """``keys``: None for a look at the files of this folder alone, which opens no secret and no remote store."""
         url = home.settings.records_url
-        remote = RemoteFiles(url, keys.public_key_hex) if url else None
-        self.files = RecordFiles(home.folder / FOLDER, home.folder / STAGING, remote)
-        self.lookups = LookupConnection(self.files.segments, QueryLimits(memory_mib=256, threads=1))
+        remote = RemoteFiles(url, keys.public_key_hex) if url and keys is not None else None
+        self.files = RecordFiles(home.folder / FOLDER, home.folder / STAGING, self._lend, remote)
+        self.is_cache, self.has_keys = bool(url) and keys is None, keys is not None
+        """``is_cache``: whether the folder may lack files, because a remote store keeps them that is not asked."""
+        self.lookups = LastingConnection(
+            (self.files.segments,), QueryLimits(memory_mib=256, threads=1), keep_footers=True
+        )
         """For looks at one enterprise."""
-        self.keys, self._store = keys, store
+        self._keys, self._store = keys, store
         self._held = threading.local()
         self._manifest = Manifest()
+        self._next_sweep = 0.0
+        self.packs = PackStore(self.files, store)
+
+    @property
+    def keys(self) -> BureauKeys:
+        """The bureau's keys; raises ``NotFound`` if it was opened without them."""
+        if self._keys is None:
+            raise NotFound("The records were opened without the bureau's keys.", next_step="open the bureau")
+        return self._keys
+
+    def _lend(self, use: Callable[[bytes], bytes]) -> bytes:
+        return self.keys.with_records_key(FIRST_RECORDS_KEY, use)
 
     def head(self, session: Session) -> Manifest:
         """What is stored now; empty if nothing was imported.
@@ -120,21 +143,39 @@ class RecordStore:
             added = tuple(one.segment for one in segments)
             _check_days(before, added)
             after = Manifest((*before.segments, *added))
-            check_operations(self.files, before, segments)
+            check_operations(self.files, before, self.packs.read(), segments)
             self._sweep(before, segments)
             for one in segments:
                 for name, path in one.files.items():
                     self.files.keep(path, name)
+                self.files.checks.add(self.files.segments / name for name in one.files)
             self.files.write_manifest(after.sha256, after.content)
             with self._store.begin() as session:
                 self._replace_head(session, before, after)
                 record(session, kind, None, dict(facts) | _facts(after, added), by=by)
+            self._manifest = after
+            self._pack_grown(after, sorted({one.domain for one in added}), by)
         return after
 
+    def _pack_grown(self, manifest: Manifest, domains: Sequence[str], by: str) -> None:
+        """Pack the domains that have become many segments. The import is done already, and stays done if this fails:
+        what is not packed is read as it is, and the next import tries again."""
+        try:
+            self.packs.compact(manifest, by=by, domains=domains, least=MOST_LOOSE + 1)
+        except (MachineFault, OSError) as error:
+            _LOG.warning("records were imported, and could not be compacted: %s", type(error).__name__)
+
     def _sweep(self, head: Manifest, segments: Sequence[FinishedSegment]) -> None:
-        kept = {name: sha256 for segment in head.segments for name, sha256 in segment.files.items()}
+        """Now and then, as a look at every file costs more than a small delivery."""
+        now = time.monotonic()
+        if now < self._next_sweep:
+            return
+        packs = self.packs.read()
+        kept = packs.files
+        kept |= needed_files(head.segments, packs)
         kept |= {name: sha256 for one in segments for name, sha256 in one.segment.files.items()}
-        self.files.sweep(kept, head.sha256)
+        self.files.sweep(kept, {head.sha256, packs.sha256})
+        self._next_sweep = now + _SWEEP_SECONDS
 
     def _replace_head(self, session: Session, before: Manifest, after: Manifest) -> None:
         row = session.get(RecordHeadRow, _HEAD, with_for_update=True)

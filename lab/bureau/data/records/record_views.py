@@ -16,8 +16,11 @@ import polars as pl
 
 from lab.bureau.data.catalogue.item_definition import Catalogue, Domain
 from lab.bureau.data.records.confined_connection import QueryLimits, confined_connection
-from lab.bureau.data.records.manifest import Manifest, Segment
-from lab.bureau.data.records.record_layout import ADD, SQL_TYPES, plain_items
+from lab.bureau.data.records.manifest import Manifest
+from lab.bureau.data.records.packs.pack_list import PLACE
+from lab.bureau.data.records.packs.pack_writing import checked_paths
+from lab.bureau.data.records.packs.stored_rows import StoredRows
+from lab.bureau.data.records.record_layout import SQL_TYPES, plain_items
 from lab.bureau.data.records.record_store import RecordStore
 from lab.terms.errors import NotFound
 
@@ -45,12 +48,9 @@ def open_records(
     ``NotFound`` for a domain that the catalogue lacks.
     """
     wanted = [_find_domain(catalogue, code) for code in domains] if domains is not None else list(catalogue.domains)
-    chosen = {domain.code: manifest.of_domain(domain.code) for domain in wanted}
-    paths = {
-        segment.sha256: records.files.checked(f"{segment.sha256}.parquet", segment.sha256, segment.bytes)
-        for segments in chosen.values()
-        for segment in segments
-    }
+    packs = records.packs.read()
+    chosen = {domain.code: StoredRows.find(manifest.of_domain(domain.code), packs) for domain in wanted}
+    paths = checked_paths(records.files, *(rows.all_rows for rows in chosen.values()))
     with (
         records.files.staged_folder() as scratch,
         confined_connection(scratch, list(paths.values()), limits) as connection,
@@ -75,15 +75,13 @@ def fetch_frame(connection: duckdb.DuckDBPyConnection, query: str, values: Seque
 class _DomainView:
     """The view of one domain."""
 
-    def __init__(
-        self, domain: Domain, segments: Sequence[Segment], paths: Mapping[str, Path], catalogue_sha256: str
-    ) -> None:
-        self._domain, self._segments, self._paths = domain, segments, paths
-        self._same = all(segment.catalogue_sha256 == catalogue_sha256 for segment in segments)
+    def __init__(self, domain: Domain, rows: StoredRows, paths: Mapping[str, Path], catalogue_sha256: str) -> None:
+        self._domain, self._rows, self._paths = domain, rows, paths
+        self._same = all(segment.catalogue_sha256 == catalogue_sha256 for segment in rows.segments)
 
     def create(self, connection: duckdb.DuckDBPyConnection, day: date | None, ids: Path | None) -> None:
         name = self._domain.code
-        if not self._segments:
+        if not self._rows.segments:
             connection.execute(f'CREATE VIEW "{name}" AS SELECT {self._empty_columns()} WHERE false')
             return
         conditions = ["operation <> 'delete'"]
@@ -92,39 +90,34 @@ class _DomainView:
         joined = ""
         if self._make_later(connection):
             joined = f' LEFT JOIN "later {name}" AS later USING (record)'
-            conditions.append("(later.place IS NULL OR later.place <= rows.file_index)")
+            conditions.append(f"(later.place IS NULL OR later.place <= rows.{PLACE})")
         if ids is not None:
             connection.execute(f'CREATE TEMP TABLE "left out {name}" AS SELECT record FROM read_parquet(?)', [str(ids)])
             joined += f' ANTI JOIN "left out {name}" AS left_out USING (record)'
         # A view takes no bound values. Paths are hashes in the bureau's folder; names are slugs of the catalogue.
         connection.execute(
             f'CREATE VIEW "{name}" AS SELECT enterprise, record, held_from, held_to, {self._known_on()} AS known_on'
-            f"{self._items()} FROM {self._files(self._segments)} AS rows{joined} WHERE {' AND '.join(conditions)}"
+            f"{self._items()} FROM {self._rows.all_rows.as_sql(self._paths)} AS rows{joined} "
+            f"WHERE {' AND '.join(conditions)}"
         )
 
     def _make_later(self, connection: duckdb.DuckDBPyConnection) -> bool:
         """A table of the records that a segment corrects, deletes or adds again, with the last such segment's place."""
-        places = [place for place, one in enumerate(self._segments) if one.operations != (ADD,)]
-        if not places:
+        changing = self._rows.changing()
+        if changing.empty:
             return False
-        among = "[" + ", ".join(str(place) for place in places) + "]"
-        changing = [self._segments[place] for place in places]
         connection.execute(
-            f'CREATE TEMP TABLE "later {self._domain.code}" AS SELECT record, '
-            f"max({among}[CAST(file_index AS BIGINT) + 1]) AS place FROM {self._files(changing)} GROUP BY record"
+            f'CREATE TEMP TABLE "later {self._domain.code}" AS SELECT record, max({PLACE}) AS place '
+            f"FROM {changing.as_sql(self._paths)} GROUP BY record"
         )
         return True
 
-    def _files(self, segments: Sequence[Segment]) -> str:
-        listed = ", ".join("'" + str(self._paths[one.sha256]).replace("'", "''") + "'" for one in segments)
-        return f"read_parquet([{listed}]{'' if self._same else ', union_by_name = true'})"
-
     def _known_on(self) -> str:
-        days = [one.known_on.isoformat() for one in self._segments]
+        days = [one.known_on.isoformat() for one in self._rows.segments]
         if len(set(days)) == 1:
             return f"DATE '{days[0]}'"
-        listed = ", ".join(f"DATE '{day}'" for day in days)
-        return f"[{listed}][CAST(rows.file_index AS BIGINT) + 1]"
+        listed = ", ".join(f"'{day}'" for day in days)
+        return f"CAST([{listed}] AS DATE[])[CAST(rows.{PLACE} AS BIGINT) + 1]"
 
     def _items(self) -> str:
         found = self._stored_columns()
@@ -137,10 +130,7 @@ class _DomainView:
 
     def _stored_columns(self) -> frozenset[str] | None:
         """The columns of all segments; None where all were written under this catalogue."""
-        if self._same:
-            return None
-        by_catalogue = {one.catalogue_sha256: self._paths[one.sha256] for one in self._segments}
-        return frozenset(name for path in by_catalogue.values() for name in pl.read_parquet_schema(path))
+        return None if self._same else self._rows.all_rows.columns(self._paths)
 
     def _empty_columns(self) -> str:
         fixed = dict.fromkeys(("enterprise", "record"), "VARCHAR")

@@ -109,6 +109,15 @@ class SnapshotReader:
             raise _unreadable(self._home, snapshot) from None
         return [str(code) for code in rows[snapshot.id_column].to_list()]
 
+    def column(self, snapshot: Snapshot, column: str) -> pl.Series:
+        """One column, text, in row order; it is not kept in memory. Raises ``DamagedFile``."""
+        with self._lock:
+            path = self._check(snapshot)
+        try:
+            return pl.read_parquet(path, columns=[column])[column]
+        except (OSError, PolarsError):
+            raise _unreadable(self._home, snapshot) from None
+
     def sample(self, snapshot: Snapshot, columns: Sequence[str], rows: int) -> pl.DataFrame:
         """At most ``rows`` rows, evenly spread over the register, of those of ``columns`` that it has; all text."""
         with self._lock:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import Select, delete, func, select
 from sqlalchemy.orm import Session
@@ -38,7 +38,7 @@ _FILES = ("parquet", "columns.json", "rejected.csv")
 @dataclass(frozen=True, slots=True)
 class RegisterVersion:
     """One version of a register. ``newest``: what contracts and models read. ``open_jobs`` and ``waiting_batches``: how
-    many may still need it."""
+    many may still need it. ``replaced_at``: when the next version that is kept was stored."""
 
     register: str
     version: int
@@ -50,6 +50,11 @@ class RegisterVersion:
     newest: bool
     open_jobs: int
     waiting_batches: int
+    replaced_at: datetime | None
+
+    def was_in_use(self, day: date) -> bool:
+        """Whether scores of this day (UTC) could come from it: stored by its end, not replaced before it."""
+        return self.imported_at.date() <= day and (self.replaced_at is None or self.replaced_at.date() >= day)
 
     @property
     def is_needed(self) -> bool:
@@ -83,11 +88,11 @@ def remove_register_version(
     with store.begin() as session:
         found = {one.version: one for one in list_register_versions(session, now, register)}
         if not found:
-            raise NotFound(f"No register {register} is imported here.", next_step="see `lab bureau versions`")
+            raise NotFound(f"No register {register} is imported here.", next_step="see `lab bureau register list`")
         chosen = found.get(version)
         if chosen is None:
             _remove_files(home, register, version)
-            raise NotFound(f"Register {register} has no version {version}.", next_step="see `lab bureau versions`")
+            raise NotFound(f"Register {register} has no version {version}.", next_step="see `lab bureau register list`")
         _refuse_needed(chosen)
         key: dict[str, Fact] = {"register": register, "version": version}
         session.execute(delete(DriftCheckRow).filter_by(register=register, register_version=version))
@@ -111,7 +116,7 @@ def _refuse_needed(chosen: RegisterVersion) -> None:
         raise Conflict(
             f"Expected a version that nothing needs; {chosen.open_jobs} open jobs and {chosen.waiting_batches} batches "
             f"without an answer may need {name}.",
-            next_step="wait until they have ended; see `lab bureau versions`",
+            next_step="wait until they have ended; see `lab bureau register list`",
         )
 
 
@@ -127,6 +132,7 @@ def _describe(session: Session, row: RegisterRow, newer: RegisterRow | None, now
         newest=newer is None,
         open_jobs=0 if newer is None else _open_jobs(session, row.name, newer.imported_at, now),
         waiting_batches=_waiting_batches(session, row.name, row.version),
+        replaced_at=None if newer is None else newer.imported_at,
     )
 
 

@@ -13,9 +13,10 @@ from lab.bureau.configuration.home import default_folder
 from lab.bureau.data.ingestion import DeliveryReader, DepartmentDelivery
 from lab.bureau.data.ingestion.delivery_history import Operation
 from lab.bureau.data.ingestion.mapping import read_mapping
+from lab.bureau.data.ingestion.used_records import UsedRecords
 from lab.cli.bureau.records.actors import ByOption, find_actor
-from lab.cli.bureau.records.delivery_report import show_deliveries, total_facts
-from lab.cli.bureau.records.import_records import ReceivedOption, local_day
+from lab.cli.bureau.records.delivery_report import show_deliveries, show_use, total_facts
+from lab.cli.bureau.records.import_records import AcceptAmountsOption, ReceivedOption, local_day
 from lab.cli.terminal.command_options import take_options
 from lab.cli.terminal.option_types import BureauHomeOption, JsonOption
 from lab.cli.terminal.output import CommandOutput
@@ -29,6 +30,7 @@ class RecordChangeOptions:
     mapping: Annotated[Path, typer.Option(metavar="TOML", help="映射文件 Which column holds which item.")]
     reason: Annotated[str, typer.Option(metavar="TEXT", help="原因 Why; kept in the ledger, so without any code.")]
     received: ReceivedOption = None
+    accept_amounts: AcceptAmountsOption = False
     by: ByOption = ""
     home: BureauHomeOption = None
     as_json: JsonOption = False
@@ -44,19 +46,49 @@ def correct(options: RecordChangeOptions) -> None:
     _change(options, "correct")
 
 
-@take_options(RecordChangeOptions)
-def delete(options: RecordChangeOptions) -> None:
-    """删除记录 Delete records that are held, from today on; what was known before stays known as of its day."""
-    _change(options, "delete")
+@dataclass(frozen=True, kw_only=True)
+class RecordDeletionOptions(RecordChangeOptions):
+    """Options of ``lab bureau records delete``."""
+
+    although_used: Annotated[
+        bool,
+        typer.Option(
+            "--although-used",
+            help="虽已计入仍删除 Delete records that published versions counted; banks are told to score again.",
+        ),
+    ] = False
 
 
-def _change(options: RecordChangeOptions, operation: Operation) -> None:
+@take_options(RecordDeletionOptions)
+def delete(options: RecordDeletionOptions) -> None:
+    """删除记录 Delete records that are held, from today on; what was known before stays known as of its day.
+
+    已发布的登记版本计入过的记录，须加 --although-used 才删除。 Records that a published register version counted are
+    deleted with --although-used only; the versions, and the contracts whose jobs scored with them, are named.
+    """
+    _change(options, "delete", although_used=options.although_used)
+
+
+def _change(options: RecordChangeOptions, operation: Operation, *, although_used: bool = False) -> None:
     out = CommandOutput(options.as_json)
     mapping, day = read_mapping(options.mapping), local_day(options.received)
     with Bureau.open(options.home or default_folder()) as bureau:
         by = find_actor(bureau, options.by)
         reader = DeliveryReader(bureau.home, bureau.store, bureau.records)
-        delivery = DepartmentDelivery(options.file, mapping, day, operation, options.reason, by)
-        result = reader.read(delivery, out.progress)
+        delivery = DepartmentDelivery(
+            options.file,
+            mapping,
+            day,
+            operation,
+            options.reason,
+            by,
+            although_used=although_used,
+            accept_amounts=options.accept_amounts,
+        )
+        try:
+            result = reader.read(delivery, out.progress)
+        except UsedRecords as refusal:
+            show_use(out, refusal.use)
+            raise
     show_deliveries(out, [result])
     out.print_result(total_facts([result]))

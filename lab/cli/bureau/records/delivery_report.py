@@ -8,6 +8,7 @@ from typing import Any
 
 from lab.bureau.data.ingestion import DeliveryResult
 from lab.bureau.data.ingestion.reasons import describe_reason
+from lab.bureau.data.publication.record_usage import RecordUse
 from lab.cli.terminal.output import CommandOutput
 
 _FILES_NAMED = 10
@@ -25,9 +26,29 @@ def show_deliveries(out: CommandOutput, results: Sequence[DeliveryResult]) -> No
         out.say(f"此前已读入 Read before, nothing done: {known} / {len(results)}")
     if legacy := sum(one.legacy for one in results):
         out.say(f"旧代码已对应 Rows whose legacy code was mapped: {legacy}")
+    for one in results:
+        show_use(out, one.use)
     _show_reasons(out, results)
     _show_warnings(out, results)
     _show_files(out, results)
+
+
+def show_use(out: CommandOutput, use: RecordUse) -> None:
+    """Which register versions counted the records of a correction or deletion, and whose jobs scored with them."""
+    if not use.versions:
+        return
+    out.table(
+        "计入过这些记录的登记版本 Register versions that counted these records",
+        ("登记库 register", "版本 version", "日期 day", "记录 records"),
+        [(one.register, one.version, one.day.isoformat(), f"{one.records:,}") for one in use.versions],
+    )
+    if use.runs:
+        out.table(
+            "用这些版本评过分的任务 Jobs that scored with these versions",
+            ("合同 contract", "机构 bank", "任务 job", "登记库 register", "版本 version"),
+            [(one.contract, one.bank, one.job, one.register, one.version) for one in use.runs],
+        )
+    out.say_next_step("publish the register anew, so that banks can score again: `lab bureau register publish`")
 
 
 def delivery_facts(result: DeliveryResult) -> dict[str, Any]:
@@ -50,6 +71,7 @@ def delivery_facts(result: DeliveryResult) -> dict[str, Any]:
         "set_aside_file": str(result.rejected_file) if result.rejected_file else None,
         "unmapped_file": str(result.unmapped_file) if result.unmapped_file else None,
         "warnings": list(result.warnings),
+        "use": result.use.as_dict(),
     }
 
 

@@ -9,6 +9,7 @@ from lab.cli.bureau.records.import_records import deliveries, import_records
 from lab.cli.bureau.records.legacy_codes import import_codes, list_codes
 from lab.cli.bureau.records.mapping import check, suggest
 from lab.cli.bureau.records.stored_records import list_segments, status, verify
+from lab.cli.bureau.records.upkeep import compact, export
 
 records = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="记录 Records that departments deliver.")
 mapping = typer.Typer(
@@ -39,6 +40,8 @@ records.command("deliveries")(deliveries)
 records.command("list")(list_segments)
 records.command("status")(status)
 records.command("verify")(verify)
+records.command("compact")(compact)
+records.command("export")(export)
 mapping.command("suggest")(suggest)
 mapping.command("check")(check)
 legacy_codes.command("import")(import_codes)

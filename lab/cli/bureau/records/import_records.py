@@ -33,6 +33,14 @@ ReceivedOption = Annotated[
     ),
 ]
 
+AcceptAmountsOption = Annotated[
+    bool,
+    typer.Option(
+        "--accept-amounts",
+        help="照收金额 Take amounts although they are 10,000 times (or 1/10,000 of) those held: they were checked.",
+    ),
+]
+
 
 @dataclass(frozen=True, kw_only=True)
 class RecordImportOptions:
@@ -47,6 +55,7 @@ class RecordImportOptions:
         Path | None, typer.Option(metavar="TOML", help="交付清单 A list of many files, read in its order.")
     ] = None
     received: ReceivedOption = None
+    accept_amounts: AcceptAmountsOption = False
     by: ByOption = ""
     home: BureauHomeOption = None
     as_json: JsonOption = False
@@ -65,7 +74,8 @@ def import_records(options: RecordImportOptions) -> None:
         by = find_actor(bureau, options.by)
         reader = DeliveryReader(bureau.home, bureau.store, bureau.records)
         if options.deliveries is not None:
-            if options.file is not None or options.mapping is not None or options.received is not None:
+            alone = (options.file, options.mapping, options.received, options.accept_amounts or None)
+            if any(one is not None for one in alone):
                 raise InvalidInput(
                     "Expected --deliveries alone, or a file with --mapping; found both.",
                     next_step="write files, mappings and days into the list of deliveries",
@@ -80,7 +90,9 @@ def import_records(options: RecordImportOptions) -> None:
                     "Expected --mapping or --deliveries; found neither.",
                     next_step="draft a mapping with `lab bureau mapping suggest FILE --domain DOMAIN`",
                 )
-            delivery = DepartmentDelivery(options.file, read_mapping(options.mapping), today, by=by)
+            mapping = read_mapping(options.mapping)
+            accepted = options.accept_amounts
+            delivery = DepartmentDelivery(options.file, mapping, today, by=by, accept_amounts=accepted)
             results = [reader.read(delivery, out.progress)]
     show_deliveries(out, results)
     out.print_result(total_facts(results))

@@ -48,7 +48,7 @@ def suggest(
     source = FileSource(file)
     source.open(None)
     chunk = next(source.chunks())
-    draft = suggest_mapping(found, chunk.frame)
+    draft = suggest_mapping(found, chunk.frame, catalogue.id_kind)
     text = write_draft(draft, file.name, source.encoding)
     if out_file is not None:
         write_output_file(out_file, text.encode())

@@ -11,7 +11,7 @@ import typer
 from lab.bureau.bureau import Bureau
 from lab.bureau.configuration.home import default_folder
 from lab.bureau.data.catalogue import Catalogue, current_catalogue
-from lab.bureau.data.records import Manifest, Segment, open_records, verify_records
+from lab.bureau.data.records import Manifest, Segment, open_records, verify_folder, verify_records
 from lab.cli.terminal.option_types import BureauHomeOption, JsonOption
 from lab.cli.terminal.output import CommandOutput
 from lab.disk.checked_files import DamagedFile
@@ -104,14 +104,24 @@ def status(
     )
 
 
-def verify(home: BureauHomeOption = None, as_json: JsonOption = False) -> None:
+def verify(
+    local: Annotated[
+        bool,
+        typer.Option("--local", help="仅查本机文件 Only the files of this folder; opens no key and no remote store."),
+    ] = False,
+    home: BureauHomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """核验 Check every file against the manifest, and each row of the manifest against its ledger entry.
 
     发现不符时退出码为 3。 The exit code is 3 if anything is not as it was stored.
     """
     out = CommandOutput(as_json)
-    with Bureau.open(home or default_folder()) as bureau, bureau.store.begin_read() as session:
-        found = verify_records(bureau.records, session, out.progress)
+    if local:
+        found = verify_folder(home or default_folder(), out.progress)
+    else:
+        with Bureau.open(home or default_folder()) as bureau, bureau.store.begin_read() as session:
+            found = verify_records(bureau.records, session, out.progress)
     out.say(
         f"已核验 Verified: {found.segments} 个片段 segments, {found.files} 个文件 files, "
         f"{found.entries} 条台账 ledger entries"

@@ -1,4 +1,5 @@
-"""``lab bureau register``: publish features as the next version of a register, and show what a version comes from."""
+"""``lab bureau register``: publish features as the next version of a register, show what a version comes from; the
+group of all commands on versions."""
 
 from __future__ import annotations
 
@@ -15,18 +16,20 @@ from lab.bureau.data.records import RecordStore
 from lab.bureau.data.register import DriftPolicy, find_snapshot
 from lab.bureau.ledger import LOCAL_ACTOR
 from lab.cli.bureau.registers.features import AsOfOption, day_of, show_left_out
+from lab.cli.bureau.registers.versions import RegisterOption, compare, list_versions, remove
 from lab.cli.terminal.option_types import BureauHomeOption, JsonOption
 from lab.cli.terminal.output import CommandOutput
 
 app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="登记库 Registers: publish features as a version of one."
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="登记库 Registers: publish features as a version of one; list, compare, remove versions.",
 )
-RegisterOption = Annotated[str, typer.Option("--register", metavar="NAME", help="登记库名 Name of the register.")]
 
 
 @app.callback()
 def group() -> None:
-    """登记库 Registers: publish features as a version of one."""
+    """登记库 Registers: publish features as a version of one; list, compare, remove versions."""
 
 
 @app.command()
@@ -136,3 +139,8 @@ def _show_published(out: CommandOutput, done: PublishedRegister) -> None:
         for one in findings:
             out.say(f"注意 Note: {one.column or '登记库 register'}: {one.zh} {one.en} ({name})")
     out.say("下一步 Next: lab model train --sample SAMPLE.csv --id COLUMN --label COLUMN --monotonic")
+
+
+app.command("list")(list_versions)
+app.command()(compare)
+app.command()(remove)

@@ -131,6 +131,25 @@ def test_a_portrait_says_where_it_comes_from(pilot: Pilot) -> None:
     assert json.loads(json.dumps(portrait.as_dict()))["grade"] == portrait.grade
 
 
+def test_a_lower_score_says_what_public_records_may_say(pilot: Pilot) -> None:
+    sheet, scores = outcome_of(pilot, ResultDetail.FULL)
+    said = {"TAX-1": ("纳税下降", "Less tax is paid"), "LAW-1": ("被诉", "It is sued")}
+    items = tuple(replace(item, reason_zh=said[item.code][0], reason_en=said[item.code][1]) for item in sheet.items)
+    spoken = replace(sheet, items=items)
+    causes: dict[str, set[tuple[tuple[str, str], ...]]] = {}
+    for row in range(300):
+        for reason in build_portrait(spoken, scores, row).reasons:
+            assert reason.adverse or not reason.causes
+            if reason.adverse:
+                causes.setdefault(reason.key, set()).add(reason.causes)
+    # The same for every enterprise: it tells nothing of one.
+    assert causes["tax"] == {(said["TAX-1"],)}
+    assert causes["legal"] == {(said["LAW-1"],)}
+    assert causes["public"] == {tuple(said[item.code] for item in items)}
+    assert causes["conduct"] == {()}
+    assert all(not reason.causes for reason in build_portrait(sheet, scores, 0).reasons)
+
+
 def test_small_portfolios_are_compared_with_the_pilot(pilot: Pilot) -> None:
     sheet, few = outcome_of(pilot, ResultDetail.FULL, rows=29)
     _, many = outcome_of(pilot, ResultDetail.FULL, rows=30)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from models.shared.reasons import (
     ReasonList,
     ScoreReason,
+    causes_sentence,
     cut_reasons,
     format_points,
     reason_sentence,
@@ -27,6 +28,14 @@ def listed(points: list[float], note: bool = False) -> list[ScoreReason]:
     ]
     remark = [ScoreReason("total", "detail", "", "", 0.0, 0, note=True)] if note else []
     return sorted(reasons, key=lambda reason: (not reason.adverse, -abs(reason.points))) + remark
+
+
+def test_many_causes_are_counted() -> None:
+    assert causes_sentence((), 2) == ("", "")
+    two = [("甲", "one"), ("乙", "two")]
+    assert causes_sentence(two, 2)[1].endswith("one; two")
+    zh, en = causes_sentence([*two, ("丙", "three")], 2)
+    assert zh.endswith("甲、乙等 3 种情形") and en.endswith("one; two; 1 more")
 
 
 @given(POINTS)

@@ -14,6 +14,8 @@ from lab.bureau.data.catalogue.definition.forms import (
     DomainTable,
     ItemDefaultsTable,
     ItemTable,
+    NaturalPersonsTable,
+    PersonalClassTable,
 )
 from lab.terms.errors import InvalidInput
 from lab.terms.text.escaping import escape_hidden
@@ -56,7 +58,7 @@ def _describe(form: type[CatalogueIndexTable | DomainTable], fault: ErrorDetails
             return f"{_place(above)}: unknown key {words}" if above else f"unknown key {words}"
         case "missing":
             return f"{place} is missing"
-        case "enum":
+        case "enum" | "literal_error":
             known = re.findall(r"'([^']+)'", str(fault.get("ctx", {}).get("expected", "")))
             found = str(fault["input"])
             return f"{place}: unknown word {describe_unknown_name(found, nearest_name(found, known))}"
@@ -84,7 +86,8 @@ _EXPECTED = {
 
 def _known_keys(form: type[CatalogueIndexTable | DomainTable], above: Sequence[int | str]) -> Sequence[str]:
     if form is CatalogueIndexTable:
-        return tuple(CatalogueIndexTable.model_fields)
+        tables = (CatalogueIndexTable, NaturalPersonsTable, PersonalClassTable)
+        return tuple(tables[0 if not above else 1 if len(above) == 1 else 2].model_fields)
     if not above:
         return tuple(DomainTable.model_fields)
     return tuple((ItemDefaultsTable if above[0] == "defaults" else ItemTable).model_fields)

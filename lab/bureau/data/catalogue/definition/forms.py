@@ -18,6 +18,7 @@ from lab.bureau.data.catalogue.item_definition import (
     OpeningType,
     SharingType,
 )
+from lab.terms.names import IdKind
 from lab.terms.text.visible_line import VisibleLine
 from models.shared.catalogue_words import SensitivityGrade, parse_grade
 
@@ -43,12 +44,35 @@ class _CatalogueTable(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class PersonalClassTable(_CatalogueTable):
+    """``[[natural_persons.classes]]``: a class of information on natural persons, and the words of its items' names."""
+
+    code: _Slug
+    zh: _Name
+    en: _Name
+    credit_use: CreditUse
+    words_zh: Annotated[list[_Name], Field(max_length=200)] = []
+    words_en: Annotated[list[_Name], Field(max_length=200)] = []
+
+
+class NaturalPersonsTable(_CatalogueTable):
+    """``[natural_persons]``: the rules of another country than the program's own."""
+
+    regulation_zh: _Name
+    regulation_en: _Name
+    individual_code_prefixes: Annotated[list[_ValueCode], Field(max_length=100)]
+    classes: Annotated[list[PersonalClassTable], Field(max_length=100)] = []
+
+
 class CatalogueIndexTable(_CatalogueTable):
-    """``catalogue.toml``: the title, and the domains in order."""
+    """``catalogue.toml``: the title, the domains in order, and how enterprises are told apart."""
 
     title_zh: _Name
     title_en: _Name
     domains: Annotated[list[_Slug], Field(min_length=1, max_length=300)]
+    enterprises: _Slug | None = None
+    id_kind: IdKind = "uscc"
+    natural_persons: NaturalPersonsTable | None = None
 
 
 class ItemDefaultsTable(_CatalogueTable):

@@ -15,7 +15,7 @@ from lab.bureau.data.catalogue.item_definition import (
     OpeningType,
     SharingType,
 )
-from lab.bureau.data.catalogue.natural_persons import natural_person_rules
+from lab.bureau.data.catalogue.natural_persons import NaturalPersonRules
 from lab.terms.text.known_names import describe_unknown_name
 from lab.terms.text.nearest_name import nearest_name
 from models.shared.catalogue_words import SensitivityGrade
@@ -29,8 +29,8 @@ _KEY_TYPES = frozenset({ItemType.TEXT, ItemType.CODE, ItemType.INTEGER, ItemType
 _SCORING = (ItemReleaseForm.MODEL_INPUT, ItemReleaseForm.PORTRAIT)
 
 
-def find_domain_faults(domain: Domain) -> Iterator[str]:
-    """The faults of a domain and its items, as phrases for an error."""
+def find_domain_faults(domain: Domain, rules: NaturalPersonRules) -> Iterator[str]:
+    """The faults of a domain and its items, as phrases for an error; ``rules``: what holds for natural persons."""
     by_name = {item.name: item for item in domain.items}
     for name in domain.key:
         yield from _find_key_faults(name, by_name)
@@ -45,9 +45,8 @@ def find_domain_faults(domain: Domain) -> Iterator[str]:
         if Counter(names).most_common(1)[0][1] > 1:
             yield f"{label}: two items of the same name"
     for item in domain.items:
-        for find in (_find_value_faults, _find_release_faults, _find_credit_faults):
-            for fault in find(item):
-                yield f"items.{item.name}: {fault}"
+        for fault in (*_find_value_faults(item), *_find_release_faults(item), *_find_credit_faults(item, rules)):
+            yield f"items.{item.name}: {fault}"
 
 
 def _find_key_faults(name: str, by_name: Mapping[str, Item]) -> Iterator[str]:
@@ -89,9 +88,9 @@ def _find_release_faults(item: Item) -> Iterator[str]:
         yield "a grade of sensitive or restricted expected of a personal item"
 
 
-def _find_credit_faults(item: Item) -> Iterator[str]:
+def _find_credit_faults(item: Item, rules: NaturalPersonRules) -> Iterator[str]:
     if (item.personal or item.credit_use is CreditUse.FORBIDDEN) and any(f in item.release_forms for f in _SCORING):
         yield "neither model-input nor portrait expected of a personal or forbidden item"
-    for found in natural_person_rules().classes_of(item.zh, item.en):
+    for found in rules.classes_of(item.zh, item.en):
         if item.credit_use.rank < found.credit_use.rank and not item.credit_use_reason:
             yield f"credit_use {found.credit_use} expected by its name, or a credit_use_reason"

@@ -11,7 +11,12 @@ from typing import Any
 
 from lab.bureau.data.catalogue.definition.derivation import ItemDerivation
 from lab.bureau.data.catalogue.definition.faults import catalogue_fault, parse_file
-from lab.bureau.data.catalogue.definition.forms import CatalogueIndexTable, DomainTable, ItemTable
+from lab.bureau.data.catalogue.definition.forms import (
+    CatalogueIndexTable,
+    DomainTable,
+    ItemTable,
+    NaturalPersonsTable,
+)
 from lab.bureau.data.catalogue.definition.item_rules import AMOUNT_UNIT, find_domain_faults
 from lab.bureau.data.catalogue.definition.source_files import (
     INDEX_FILE,
@@ -21,6 +26,7 @@ from lab.bureau.data.catalogue.definition.source_files import (
 )
 from lab.bureau.data.catalogue.document import catalogue_digest
 from lab.bureau.data.catalogue.item_definition import Catalogue, CreditUse, Domain, Item, ItemType
+from lab.bureau.data.catalogue.natural_persons import NaturalPersonRules, build_natural_person_rules, rules_of
 from lab.terms.text.known_names import describe_unknown_name
 from lab.terms.text.nearest_name import nearest_name
 from models.shared.catalogue_words import SensitivityGrade
@@ -60,12 +66,22 @@ def build_catalogue(source: CatalogueFiles) -> Catalogue:
         if table.code != code:
             raise catalogue_fault(domain_file(code), [f"code: the file's name {code} expected"])
     settled = _settle_items(tables)
-    domains = tuple(_build_domain(table, settled) for table in tables.values())
-    for domain in domains:
-        if faults := list(find_domain_faults(domain)):
+    catalogue = Catalogue(
+        (index.title_zh, index.title_en),
+        tuple(_build_domain(table, settled) for table in tables.values()),
+        sha256="",
+        id_kind=index.id_kind,
+        stated_enterprises=index.enterprises or "",
+        natural_persons=_build_rules(index.natural_persons),
+    )
+    for domain in catalogue.domains:
+        if faults := list(find_domain_faults(domain, rules_of(catalogue))):
             raise catalogue_fault(domain_file(domain.code), faults)
-    catalogue = Catalogue((index.title_zh, index.title_en), domains, sha256="")
     return replace(catalogue, sha256=catalogue_digest(catalogue))
+
+
+def _build_rules(form: NaturalPersonsTable | None) -> NaturalPersonRules | None:
+    return None if form is None else build_natural_person_rules(form.model_dump(mode="json"))
 
 
 def _check_files(index: CatalogueIndexTable, parsed: Mapping[str, Any]) -> None:
@@ -83,6 +99,9 @@ def _check_files(index: CatalogueIndexTable, parsed: Mapping[str, Any]) -> None:
     ]
     if len(set(wanted)) < len(wanted):
         faults.append("domains: a domain twice")
+    if index.enterprises is not None and index.enterprises not in index.domains:
+        words = describe_unknown_name(index.enterprises, nearest_name(index.enterprises, index.domains))
+        faults.append(f"enterprises: no domain {words}")
     if faults:
         raise catalogue_fault(INDEX_FILE, faults)
 

@@ -13,7 +13,8 @@ from lab.bureau.data.credit_repair.rules.definition import AdverseSource, Repair
 from lab.bureau.data.credit_repair.standing import is_adverse
 from lab.bureau.data.records import Manifest, RecordStore, open_records
 from lab.terms.errors import InvalidInput, NotFound
-from lab.terms.identifiers import normalise_identifiers
+from lab.terms.identifiers.single_code import read_code
+from lab.terms.names import IdKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def find_adverse_record(
             next_step="name one of these with --domain",
         )
     domain = catalogue.domain(source.domain)
-    condition, values = _condition(domain, wanted)
+    condition, values = _condition(domain, catalogue.id_kind, wanted)
     with open_records(records, manifest, catalogue, domains=[domain.code]) as connection:
         found = _read(connection, domain, source, condition, values)
     if not found:
@@ -87,7 +88,7 @@ def read_adverse_record(
     return found[0] if found and is_adverse(source, found[0].values) else None
 
 
-def _condition(domain: Domain, wanted: WantedRecord) -> tuple[str, dict[str, object]]:
+def _condition(domain: Domain, id_kind: IdKind, wanted: WantedRecord) -> tuple[str, dict[str, object]]:
     if wanted.record:
         return "record = $record", {"record": wanted.record}
     keys = wanted.keys or {}
@@ -96,10 +97,7 @@ def _condition(domain: Domain, wanted: WantedRecord) -> tuple[str, dict[str, obj
             f"Expected a record's id, or an enterprise's code with the key {', '.join(domain.key)}.",
             next_step=f"give --record, or --enterprise and --key {domain.key[0]}=VALUE",
         )
-    (code,) = normalise_identifiers([wanted.enterprise], "uscc").codes
-    if code is None:
-        raise InvalidInput("Expected a unified social credit code; found something else.", next_step="check the code")
-    values: dict[str, object] = {"enterprise": code}
+    values: dict[str, object] = {"enterprise": read_code(wanted.enterprise, id_kind)}
     parts = ["enterprise = $enterprise"]
     for number, name in enumerate(domain.key):
         values[f"key_{number}"] = keys[name]

@@ -11,20 +11,13 @@ from typing import Any
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
+from lab.bureau.data.credit_repair.cases.recorded_cases import DECIDED_ENTRY, OPENED_ENTRY, check_cases
 from lab.bureau.data.credit_repair.cases.states import OUTCOMES, CaseDecision, CaseState
 from lab.bureau.data.credit_repair.rules.definition import CaseKind
 from lab.bureau.data.credit_repair.rules.working_days import DueDay
 from lab.bureau.ledger import Fact, record
 from lab.bureau.store.tables import RepairCaseRow, SupersededVersionRow
 from lab.terms.errors import Conflict, InvalidInput, NotFound
-
-_OPENED_ENTRY = {CaseKind.REPAIR: "repair.requested", CaseKind.OBJECTION: "objection.opened"}
-_DECIDED_ENTRY = {
-    CaseState.GRANTED: "repair.granted",
-    CaseState.REFUSED: "repair.refused",
-    CaseState.UPHELD: "objection.upheld",
-    CaseState.REJECTED: "objection.rejected",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +92,7 @@ def insert_case(session: Session, opening: CaseOpening, *, now: datetime, today:
     )
     session.add(row)
     session.flush()
-    record(session, _OPENED_ENTRY[opening.kind], None, _opened_facts(row), by=by)
+    record(session, OPENED_ENTRY[opening.kind], None, _opened_facts(row), by=by)
     return row
 
 
@@ -139,7 +132,7 @@ def decide_case(
         "reason": decision.reason,
         "superseded": [str(one) for one in decision.superseded],
     }
-    record(session, _DECIDED_ENTRY[outcome], None, facts, by=by)
+    record(session, DECIDED_ENTRY[outcome], None, facts, by=by)
     return row
 
 
@@ -189,6 +182,7 @@ def cases_of_record(session: Session, domain: str, record_id: str) -> list[Repai
 def cases_that_weigh(session: Session, domains: Sequence[str]) -> list[RepairCaseRow]:
     """The cases that may keep a record of these domains from counting: all but refused repairs."""
     row = RepairCaseRow
+    check_cases(session)
     wanted = select(row).where(row.domain.in_(domains), row.state != CaseState.REFUSED.value)
     return list(session.scalars(wanted.order_by(row.opened_at, row.id)))
 

@@ -92,7 +92,7 @@ class _RulesForm(_Form):
     citations: dict[_Slug, _CitationForm]
     legal_days: dict[Literal["repair", "objection"], _LegalDaysForm]
     classes: dict[_Slug, _ClassForm]
-    adverse: Annotated[list[_SourceForm], Field(min_length=1)]
+    adverse: list[_SourceForm]
 
 
 def read_rules(content: bytes, name: str) -> RepairRules:
@@ -225,7 +225,7 @@ def _check_codes(item: Item, codes: object) -> None:
 def _unknown(what: str) -> InvalidInput:
     return InvalidInput(
         f"Expected repair rules of what the catalogue has; it has no {what}.",
-        next_step="correct the rules, or the catalogue",
+        next_step="put rules for this catalogue in force with `lab bureau repair rules FILE`",
     )
 
 

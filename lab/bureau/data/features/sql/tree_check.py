@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 
 from lab.bureau.data.features.sql import words
-from lab.bureau.data.features.sql.expression_check import check_expression
+from lab.bureau.data.features.sql.expression_check import check_expression, expression_parts
 from lab.bureau.data.features.sql.refusals import refuse
 from lab.bureau.data.features.sql.scope import Scope
 from lab.bureau.data.features.sql.statement import Node, Select
@@ -85,6 +85,8 @@ def _check_select(node: Node, scope: Scope, outer: frozenset[str]) -> None:
         _check_select(entry["value"]["query_node"], scope, frozenset(tables))
         tables.add(entry["key"])
     _check_table(node["from_table"], scope, frozenset(tables))
+    for entry in node["select_list"]:
+        _check_enterprise(entry, scope)
     for expression in (*node["select_list"], *(node.get("group_expressions") or ())):
         check_expression(expression, scope)
     if node.get("where_clause"):
@@ -92,6 +94,39 @@ def _check_select(node: Node, scope: Scope, outer: frozenset[str]) -> None:
     groups = node.get("group_expressions") or []
     if (node.get("group_sets") or [list(range(len(groups)))]) != [list(range(len(groups)))]:
         raise refuse(scope.feature, "GROUPING SETS are not supported")
+
+
+def _check_enterprise(entry: Node, scope: Scope) -> None:
+    """Refuse a column that is made of the enterprise, or that takes its name: one's records would count for another,
+    or the place of its code would be a figure."""
+    is_plain = entry.get("class") == "COLUMN_REF" and entry["column_names"][-1] == "enterprise"
+    if is_plain != (_alias(entry) == "enterprise"):
+        raise refuse(scope.feature, "a column renames the enterprise, or takes its name")
+    if not is_plain and _names_enterprise(entry):
+        raise refuse(scope.feature, "a value is made of the enterprise itself")
+
+
+def _names_enterprise(node: Node) -> bool:
+    if node.get("class") == "COLUMN_REF":
+        return bool(node["column_names"][-1] == "enterprise")
+    return any(_names_enterprise(part) for part in expression_parts(node))
+
+
+def _is_joined(table: Node) -> bool:
+    """Whether a join is of one enterprise's rows: any other has as many rows as both tables multiplied."""
+    if table.get("using_columns"):
+        return True
+    condition = table.get("condition") or {}
+    parts = condition["children"] if condition.get("type") == "CONJUNCTION_AND" else [condition]
+    return any(
+        part.get("type") == "COMPARE_EQUAL"
+        and all(
+            side.get("class") == "COLUMN_REF" and side["column_names"][-1] == "enterprise"
+            for side in (part["left"], part["right"])
+        )
+        and part["left"]["column_names"] != part["right"]["column_names"]
+        for part in parts
+    )
 
 
 def _check_table(table: Node, scope: Scope, known: frozenset[str]) -> None:
@@ -117,6 +152,8 @@ def _check_table(table: Node, scope: Scope, known: frozenset[str]) -> None:
             check_expression(table["condition"], scope)
         if any(name != "enterprise" for name in table.get("using_columns") or ()):
             raise refuse(scope.feature, "it joins USING another column than enterprise")
+        if not _is_joined(table):
+            raise refuse(scope.feature, "it joins rows of different enterprises (join ON a.enterprise = b.enterprise)")
     else:
         raise refuse(scope.feature, "it reads something that is no domain (a file, a function, a list)")
 

@@ -20,13 +20,14 @@ _STAND_INS: Final = [_EPOCH + datetime.timedelta(days=day) for day in SENTINEL_D
 FIRST_DAY: Final = datetime.date(1900, 1, 2)
 LAST_DAY: Final = datetime.date(2099, 12, 30)
 _PERIODS: Final[dict[Period, str]] = {"month": "1mo", "quarter": "1q", "year": "1y"}
+_COUNT: Final = r"^(-?[0-9]{1,6})(?:\.0+)?$"
 _YEAR: Final = r"^((?:19|20)[0-9]{2})年?度?$"
 
 
 @dataclass(frozen=True, slots=True)
 class DateRules:
     """How dates of one item are read. ``received``: the last day that can be, unless ``future``. ``starts``: the item
-    is a period's first day."""
+    is a period's first day. ``days_since``: cells are numbers of days after this one, and nothing else."""
 
     item: str
     received: datetime.date
@@ -34,15 +35,18 @@ class DateRules:
     period: Period | None = None
     starts: bool = False
     future: bool = False
+    days_since: datetime.date | None = None
 
     def read_plain(self, cells: pl.Series) -> pl.Series:
         """Dates of the form ``2024-03-31``."""
-        plain = cells.str.len_bytes() == 10
+        plain = (cells.str.len_bytes() == 10) & (self.days_since is None)
         days = cells.set(~plain, None).str.to_date("%Y-%m-%d", strict=False)
         return self._as_kept(days)
 
     def read_odd(self, text: pl.Series) -> ItemCells:
-        """Dates as people write them."""
+        """Dates as people write them, or counts of days."""
+        if self.days_since is not None:
+            return self._read_counts(text, self.days_since)
         if self.period == "year":
             text = text.str.replace(_YEAR, "$1-01-01")
         found = parse_dates(text, day_first=None if self.order is None else self.order == "day-first")
@@ -55,6 +59,13 @@ class DateRules:
         reasons = reasons.set(days.is_null() & text.is_not_null(), row_reason(SetAsideReason.NOT_A_DATE, self.item))
         reasons = reasons.set(unclear & text.is_not_null(), row_reason(SetAsideReason.DATE_ORDER, self.item))
         return ItemCells(self._as_kept(days.set(contrary, None)), reasons)
+
+    def _read_counts(self, text: pl.Series, first: datetime.date) -> ItemCells:
+        counts = text.str.extract(_COUNT, 1).cast(pl.Int32, strict=False)
+        days = (counts + (first - _EPOCH).days).cast(pl.Date)
+        none = pl.Series([None], dtype=pl.String).new_from_index(0, text.len())
+        wrong = days.is_null() & text.is_not_null()
+        return ItemCells(self._as_kept(days), none.set(wrong, row_reason(SetAsideReason.NOT_A_DATE, self.item)))
 
     def check(self, values: pl.Series) -> pl.Series | None:
         """Days that stand for none, that are to come, or that no period begins with."""

@@ -31,12 +31,17 @@ class CellRules:
 def item_reader(domain: Domain, item: Item, mapping: MappingDocument, received: datetime.date) -> CellRules:
     """The rules for one item that the mapping names."""
     stated = mapping.items[item.name]
-    words = pl.Series([*mapping.null, *stated.null], dtype=pl.String)
-    if words.is_empty():
-        return CellRules(item, _rules(domain, item, mapping, stated, received), frozenset())
-    spelled = normalise_text(words).fill_null("").str.to_lowercase().to_list()
-    null_words = frozenset([*spelled, *(word.lower() for word in words)])
+    null_words = _null_words((*mapping.null, *stated.null))
     return CellRules(item, _rules(domain, item, mapping, stated, received), null_words)
+
+
+@lru_cache(maxsize=1_000)
+def _null_words(words: tuple[str, ...]) -> frozenset[str]:
+    """The words for no value as cells are compared with them."""
+    if not words:
+        return frozenset()
+    spelled = normalise_text(pl.Series(words, dtype=pl.String)).fill_null("").str.to_lowercase().to_list()
+    return frozenset([*spelled, *(word.lower() for word in words)])
 
 
 def read_item(cells: pl.Series, rules: CellRules) -> ItemCells:
@@ -60,10 +65,11 @@ def _rules(
             return DateRules(
                 item.name,
                 received,
-                order=stated.date_order or mapping.date_order,
+                order=stated.date_order or (None if stated.days_since else mapping.date_order),
                 period=stated.period,
                 starts=domain.grain is Grain.PERIOD and item.name in domain.key,
                 future=stated.future or item.name == domain.held_to,
+                days_since=stated.days_since,
             )
         case _:
             return NumberRules(

@@ -44,7 +44,7 @@ def _enterprise(draft: MappingDraft) -> Iterator[str]:
         yield 'column = "?"  # 未找到代码列 no column looks like codes of enterprises'
         yield 'kind = "uscc"'
         return
-    yield f"column = {quote_toml(draft.enterprise.column)}  # 猜测 guess: {draft.share:.2f} of the cells are codes"
+    yield f"column = {quote_toml(draft.enterprise.column)}  # 猜测 guess: {draft.share:.2f} of the cells fit"
     yield f"kind = {quote_toml(draft.enterprise.kind)}  # 猜测 guess"
 
 

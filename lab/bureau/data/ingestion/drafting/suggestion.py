@@ -28,6 +28,7 @@ from lab.bureau.data.ingestion.mapping.document import (
 from lab.tables.cells.text import normalise_text
 from lab.tables.cells.values.dates import parse_dates
 from lab.terms.identifiers import normalise_identifiers
+from lab.terms.names import IdKind
 
 SAMPLE_ROWS: Final = 5_000
 LEAST_LIKENESS: Final = 0.4
@@ -64,10 +65,10 @@ class MappingDraft:
     notes: tuple[str, ...] = field(default=())
 
 
-def suggest_mapping(domain: Domain, sample: pl.DataFrame) -> MappingDraft:
-    """A draft from the header and the first rows of a file, all String."""
+def suggest_mapping(domain: Domain, sample: pl.DataFrame, id_kind: IdKind = "uscc") -> MappingDraft:
+    """A draft from the header and the first rows of a file, all String; ``id_kind``: the catalogue's."""
     sample = sample.head(SAMPLE_ROWS)
-    enterprise, share = _find_enterprise(sample)
+    enterprise, share = _find_enterprise(sample) if id_kind == "uscc" else _find_numbers(sample)
     columns = [name for name in sample.columns if enterprise is None or name != enterprise.column]
     taken: dict[str, tuple[str, float]] = {}
     used: set[str] = set()
@@ -108,6 +109,15 @@ def _find_enterprise(sample: pl.DataFrame) -> tuple[EnterpriseColumn | None, flo
     if best[0] < 0.5:
         return None, best[0]
     return EnterpriseColumn(column=best[1], kind=best[2]), min(best[0], 1.0)
+
+
+def _find_numbers(sample: pl.DataFrame) -> tuple[EnterpriseColumn | None, float]:
+    """The first column with a number or name in every row and the fewest repeated: other identifiers have no form."""
+    shares = {column.name: column.n_unique() / len(column) for column in sample.get_columns() if not column.has_nulls()}
+    if sample.is_empty() or not shares:
+        return None, 0.0
+    best = max(shares, key=lambda name: shares[name])
+    return EnterpriseColumn(column=best, kind="opaque"), shares[best]
 
 
 def _likenesses(domain: Domain, columns: Sequence[str], sample: pl.DataFrame) -> list[tuple[float, str, str]]:

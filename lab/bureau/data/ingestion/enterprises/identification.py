@@ -14,6 +14,7 @@ from lab.bureau.data.ingestion.enterprises.legacy_forms import compact_codes, le
 from lab.bureau.data.ingestion.mapping.document import CodeKind
 from lab.bureau.data.ingestion.reasons import SetAsideReason
 from lab.terms.identifiers import IdentifierNote, RejectionReason, normalise_identifiers
+from lab.terms.names import IdKind
 
 _PLAIN_UNIFIED: Final = r"^[0-9A-Z]{18}$"
 
@@ -36,8 +37,8 @@ class IdentifiedEnterprises:
 def identify_enterprises(cells: pl.Series, kind: CodeKind, legacy: LegacyCodes) -> IdentifiedEnterprises:
     """Identify the enterprise of each row from its cell, [rows]; ``legacy``: the table of legacy codes."""
     distinct = cells.unique(maintain_order=True)
-    if kind == "uscc":
-        found = _unified(distinct)
+    if kind in ("uscc", "opaque"):
+        found = _without_legacy(distinct, "opaque" if kind == "opaque" else "uscc")
     elif kind == "mixed":
         found = _mixed(distinct, legacy)
     else:
@@ -54,7 +55,7 @@ def identify_enterprises(cells: pl.Series, kind: CodeKind, legacy: LegacyCodes) 
 def _was_legacy(cells: pl.Series, kind: CodeKind, found: IdentifiedEnterprises) -> pl.Series:
     """Whether the code of each cell came from the table, Boolean [cells]."""
     known = found.codes.is_not_null()
-    if kind == "uscc":
+    if kind in ("uscc", "opaque"):
         return pl.zeros(cells.len(), dtype=pl.Boolean, eager=True)
     return known & _is_legacy(cells) if kind == "mixed" else known
 
@@ -68,8 +69,8 @@ def _is_legacy(cells: pl.Series) -> pl.Series:
     return found.scatter(rest, legacy_kind(compact_codes(cells.gather(rest))).is_not_null())
 
 
-def _unified(cells: pl.Series) -> IdentifiedEnterprises:
-    found = normalise_identifiers(cells.to_list(), "uscc")
+def _without_legacy(cells: pl.Series, kind: IdKind) -> IdentifiedEnterprises:
+    found = normalise_identifiers(cells.to_list(), kind)
     return IdentifiedEnterprises(
         pl.Series("code", found.codes, dtype=pl.String),
         pl.Series("reason", [None if one is None else one.value for one in found.reasons], dtype=pl.String),
@@ -82,7 +83,7 @@ def _mixed(cells: pl.Series, legacy: LegacyCodes) -> IdentifiedEnterprises:
     """Legacy codes by their form, the rest as unified codes."""
     old = _is_legacy(cells)
     places = old.arg_true()
-    found = _unified(cells.set(old, None))
+    found = _without_legacy(cells.set(old, None), "uscc")
     if not places.len():
         return found
     looked_up = _legacy(compact_codes(cells.gather(places)), None, legacy)

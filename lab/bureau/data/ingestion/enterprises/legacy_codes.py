@@ -22,9 +22,10 @@ from sqlalchemy.orm import Session
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.ingestion.enterprises.legacy_forms import check_digit_fits, compact_codes, legacy_kind
 from lab.bureau.ledger import LOCAL_ACTOR, Fact, record
+from lab.bureau.ledger.recorded_facts import newest_facts
 from lab.bureau.store import Database
 from lab.bureau.store.tables import LegacyCodeTableRow
-from lab.disk.checked_files import DamagedFile
+from lab.disk.checked_files import RESTORE_HINT, DamagedFile
 from lab.disk.private_files import replace_private
 from lab.tables.spreadsheet_csv import write_csv
 from lab.tables.table_reader import hash_file, read_table
@@ -74,6 +75,13 @@ class LegacyImport:
 def current_legacy_codes(home: BureauHome, session: Session) -> LegacyCodes:
     """The table that counts now; raises ``DamagedFile`` if its file is not as it was written."""
     row = session.scalar(select(LegacyCodeTableRow).order_by(LegacyCodeTableRow.id.desc()).limit(1))
+    recorded = newest_facts(session, ("legacy-codes.imported",)).get("sha256", "")
+    if recorded != ("" if row is None else row.sha256):
+        raise DamagedFile(
+            home.path(FOLDER),
+            detail="The table of legacy codes is not the one that the newest ledger entry names.",
+            next_step=RESTORE_HINT,
+        )
     if row is None:
         return LegacyCodes.empty()
     path = home.path(f"{FOLDER}/{row.sha256}.parquet")

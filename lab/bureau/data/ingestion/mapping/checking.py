@@ -47,6 +47,8 @@ def check_mapping(mapping: MappingFile, catalogue: Catalogue, *, partial: bool =
     for name, stated in document.items.items():
         if name in items:
             faults += _check_item(items[name], stated, document.decimal_comma)
+    if (document.enterprise.kind == "opaque") != (catalogue.id_kind == "opaque"):
+        faults.append(f"enterprise.kind: is {document.enterprise.kind}; the catalogue's id_kind is {catalogue.id_kind}")
     if faults:
         raise mapping_fault(mapping.name, faults)
     return domain
@@ -107,8 +109,10 @@ def _check_item(item: Item, stated: ItemColumn, decimal_comma: bool) -> Iterator
         yield _unknown(f"{key}.unit", stated.unit, units, "no unit that is known for this item")
     if stated.unit == AS_WRITTEN and decimal_comma:
         yield f"{key}.unit: cannot be {AS_WRITTEN} with a decimal comma"
-    if item.type is not ItemType.DATE and (stated.date_order or stated.period or stated.future):
-        yield f"{key}: has date_order, period or future, and is no date"
+    if item.type is not ItemType.DATE and (stated.date_order or stated.period or stated.future or stated.days_since):
+        yield f"{key}: has date_order, period, future or days_since, and is no date"
+    if stated.days_since and stated.date_order:
+        yield f"{key}.days_since: is beside date_order; a count of days has none"
     yield from _check_codes(item, stated, key)
 
 

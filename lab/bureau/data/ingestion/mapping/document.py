@@ -15,14 +15,15 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-CodeKind = Literal["uscc", "registration-15", "organisation-9", "mixed"]
-"""``mixed``: each row has any of the three."""
+CodeKind = Literal["uscc", "registration-15", "organisation-9", "mixed", "opaque"]
+"""``mixed``: each row has any of the three before it. ``opaque``: of a catalogue with other numbers."""
 DateOrder = Literal["day-first", "month-first"]
 Period = Literal["month", "quarter", "year"]
 Encoding = Literal["utf-8", "gb18030", "utf-16", "parquet", "xlsx", "xlsb", "xls", "ods"]
@@ -49,7 +50,7 @@ class ItemColumn(_Table):
     ``constant``: the cell of every row, instead of a column. ``unit``: of amounts and numbers; ``as-written``: every
     cell names its own. ``unit_column``: the column that names the unit of each row. ``codes``: what each word of the
     file means. ``period``: any day of a month (quarter, year) stands for its first. ``future``: days after the receipt
-    are right, as of a permit's end.
+    are right, as of a permit's end. ``days_since``: dates are written as so many days after this one.
     """
 
     column: Name | None = None
@@ -61,6 +62,7 @@ class ItemColumn(_Table):
     date_order: DateOrder | None = None
     period: Period | None = None
     future: bool = False
+    days_since: datetime.date | None = None
 
 
 class SourceTable(_Table):

@@ -6,7 +6,9 @@ none either. Layout: ``b"SHCODES1"`` | number of bits (8 bytes, little-endian, a
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +46,19 @@ class SoughtCode:
         """The hashes of a code."""
         first, second = _hashes(pl.Series([code]))
         return cls(int(first[0]), int(second[0]))
+
+    def may_be_in_file(self, path: Path) -> bool:
+        """``may_be_in`` of a file, of which a few bytes are read; raises ``ValueError``, ``OSError``."""
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            head = os.pread(descriptor, _HEAD, 0)
+            bits = int.from_bytes(head[8:16], "little")
+            if head[:8] != _MAGIC or bits % 8 or os.fstat(descriptor).st_size != _HEAD + bits // 8 or not bits:
+                raise ValueError("not a filter of codes")
+            places = ((self.first + number * self.second) % _WRAP % bits for number in range(_PROBES))
+            return all(os.pread(descriptor, 1, _HEAD + place // 8)[0] >> (place % 8) & 1 for place in places)
+        finally:
+            os.close(descriptor)
 
     def may_be_in(self, content: bytes) -> bool:
         """Whether a segment with this filter may have the code; raises ``ValueError`` for bytes of another form."""

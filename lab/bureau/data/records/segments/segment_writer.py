@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -185,15 +185,25 @@ class SegmentWriter:
         made, order = scratch / "sorted.parquet", scratch / "order.parquet"
         query = "FROM read_parquet(?) ORDER BY enterprise, held_from, record"
         listed = [str(path) for path in self._chunks]
-        with confined_connection(scratch, self._chunks, _SORTING) as connection:
+        with self._connection(scratch) as connection:
             if self._personal_schema:
-                connection.execute(f"CREATE TEMP TABLE ordered AS SELECT * {query}", [listed])
+                connection.execute(f"CREATE OR REPLACE TEMP TABLE ordered AS SELECT * {query}", [listed])
                 query, listed = "FROM ordered", []
                 _copy(connection, f"SELECT {_POSITION} {query}", order, [])
             _copy(connection, f"SELECT {columns} {query}", made, [listed] if listed else [])
             self._check_once(connection, made)
         made.chmod(0o600)
         return made, pl.read_parquet(order)[_POSITION] if self._personal_schema else None
+
+    @contextmanager
+    def _connection(self, scratch: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+        """One that works on disk beyond its memory; for a single chunk, the one that is open already."""
+        if len(self._chunks) > 1:
+            with confined_connection(scratch, self._chunks, _SORTING) as connection:
+                yield connection
+        else:
+            with self._files.small_steps.cursor() as connection:
+                yield connection
 
     def _check_once(self, connection: duckdb.DuckDBPyConnection, made: Path) -> None:
         found = connection.execute("SELECT count(*) - count(DISTINCT record) FROM read_parquet(?)", [str(made)])

@@ -110,6 +110,32 @@ def test_a_portrait_page_shows_what_the_portrait_says(full: ScoredRun) -> None:
     wanted += [f"{part.value:.0f}" for part in portrait.dimensions if part.value is not None]
     for words in wanted:
         assert words in text
+    assert "public records as of 2026-06-30" in text
+    assert portrait.as_dict()["provenance"]["register_days"] == (("main-7", "2026-06-30"),)
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(draw_portrait_panel(portrait))
+    assert "Register main-7, public records as of 2026-06-30" in console.export_text()
+    unknown = replace(portrait, provenance=replace(portrait.provenance, register_days=()))
+    assert "not known (the register was imported" in Elements(portrait_page(unknown, full.sheet)).text
+    two = replace(portrait.provenance, register="main-7, main-8", register_days=(("main-8", "2026-07-31"),))
+    assert "main-8: 2026-07-31" in Elements(portrait_page(replace(portrait, provenance=two), full.sheet)).text
+
+
+def test_reasons_of_public_records_are_shown_beside_a_lower_part(full: ScoredRun) -> None:
+    portrait = full.portrait("firm-007")
+    causes = (("纳税下降" + HOSTILE, "Less tax"),)
+    adverse = ScoreReason("public", "public", "公共", "public", -90.0, -90, causes=causes)
+    items = tuple(replace(item, reason_zh="纳税下降", reason_en="Less tax" + HOSTILE) for item in portrait.items)
+    spoken = replace(portrait, reasons=(adverse, *portrait.reasons[1:]), items=items)
+    page = portrait_page(spoken, full.sheet)
+    text = Elements(page).text
+    assert "What public records may say (not which of it): Less tax" in text
+    assert "when adverse: Less tax" in text
+    assert HOSTILE not in page
+    assert "纳税下降" not in Elements(portrait_page(spoken, full.sheet, lang="en")).text
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(draw_portrait_panel(spoken))
+    assert "Less tax" in console.export_text()
 
 
 def test_each_part_names_its_items_departments_and_days(full: ScoredRun) -> None:

@@ -54,3 +54,8 @@ def test_a_bureau_s_answer_is_read_strictly() -> None:
     for wrong in ("1", '["1"]', "[true]", "[1.5]", "{}", "null"):
         with pytest.raises(Unreachable):
             parse_register_state(answer(f', "superseded": {wrong}'))
+    assert parse_register_state(answer(', "day": null')).day == ""
+    assert parse_register_state(answer(', "day": "2026-06-30"')).day == "2026-06-30"
+    for wrong in ("1", '"30 June"', '"2026-06-30 <b>"', "true", "{}", '"２０２６-06-30"', '"2026-06-30\\n"'):
+        with pytest.raises(Unreachable):
+            parse_register_state(answer(f', "day": {wrong}'))

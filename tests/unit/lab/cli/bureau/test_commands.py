@@ -131,23 +131,32 @@ def test_a_misspelt_dictionary_imports_and_trains_nothing(lab: Lab, tmp_path: Pa
         words.write_text(text, encoding="utf-8")
         assert says in lab.fails(3, *imports)
         assert says in lab.fails(3, *trains)
-    assert [one["version"] for one in lab.ok("bureau", "versions")["versions"]] == [1]
+    assert [one["version"] for one in lab.ok("bureau", "register", "list")["versions"]] == [1]
     lab.fails(7, "model", "show", "credit")
 
 
 def test_versions_are_listed_and_removed(lab: Lab, tmp_path: Path, tables: Tables) -> None:
     register = tables.register_csv(tmp_path / "register.csv")
     lab.ok("bureau", "import", register, "--id", "id", "--id-kind", "opaque")
-    found = lab.ok("bureau", "versions")["versions"]
+    found = lab.ok("bureau", "register", "list")["versions"]
     assert [(one["register"], one["version"], one["removable"]) for one in found] == [
         ("main", 2, False),
         ("main", 1, True),
     ]
-    assert "confirmed" in lab.fails(4, "bureau", "remove-version", "1")
-    lab.fails(8, "bureau", "remove-version", "2", "--yes")
-    lab.fails(7, "bureau", "remove-version", "1", "--register", "other", "--yes")
-    assert lab.ok("bureau", "remove-version", "1", "--yes")["rows"] == len(tables.codes)
-    assert [one["version"] for one in lab.ok("bureau", "versions")["versions"]] == [2]
+    assert {one["as_of"] for one in found} == {None}
+    assert found[1]["replaced_at"] == found[0]["imported_at"]
+    today = found[0]["imported_at"][:10]
+    assert len(lab.ok("bureau", "register", "list", "--scored-on", today)["versions"]) == 2
+    assert lab.ok("bureau", "register", "list", "--scored-on", "2020-01-01")["versions"] == []
+    compared = lab.ok("bureau", "register", "compare", "1", "2")
+    assert (compared["common"], compared["entered"], compared["left"]) == (len(tables.codes), 0, 0)
+    assert all(one["changed"] == 0 for one in compared["changes"])
+    lab.fails(7, "bureau", "register", "compare", "1", "9")
+    assert "confirmed" in lab.fails(4, "bureau", "register", "remove", "1")
+    lab.fails(8, "bureau", "register", "remove", "2", "--yes")
+    lab.fails(7, "bureau", "register", "remove", "1", "--register", "other", "--yes")
+    assert lab.ok("bureau", "register", "remove", "1", "--yes")["rows"] == len(tables.codes)
+    assert [one["version"] for one in lab.ok("bureau", "register", "list")["versions"]] == [2]
 
 
 def test_a_model_is_trained_shown_and_published(lab: Lab, tmp_path: Path, tables: Tables) -> None:

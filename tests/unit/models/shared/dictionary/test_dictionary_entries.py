@@ -5,10 +5,10 @@ from __future__ import annotations
 import tomllib
 
 import pytest
-from models.shared.dictionary_entries import parse_dictionary
 
 from lab.terms.errors import InvalidInput
 from models.shared.catalogue_words import DOMAINS, GRADE_WORDS, parse_grade
+from models.shared.dictionary.dictionary_entries import parse_dictionary
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from models.shared.dictionary_file import read_dictionary, require_described_columns
 
 from lab.terms.errors import InvalidInput, NotFound
+from models.shared.dictionary.dictionary_file import read_dictionary, require_described_columns
 from models.shared.features import FeatureDescription
 
 

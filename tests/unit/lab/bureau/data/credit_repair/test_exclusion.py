@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def months_later(day: date, months: int) -> date:
             number -= 1
 
 
-def naive_penalty(row: dict[str, object], day: date) -> bool:
+def naive_penalty(row: Mapping[str, object], day: date) -> bool:
     """Whether a penalty is left out, written once more from the rules' words."""
     group = row["seriousness"] or "ordinary"
     decided, corrected, published = row["decided_on"], row["corrected_on"], row["published_on"]
@@ -50,7 +51,7 @@ def naive_penalty(row: dict[str, object], day: date) -> bool:
     return is_corrected or not is_published
 
 
-def naive_entry(row: dict[str, object], day: date) -> bool:
+def naive_entry(row: Mapping[str, object], day: date) -> bool:
     """Whether an entry of a list is left out."""
     listed, removed = row["listed_on"], row["removed_on"]
     assert isinstance(listed, date)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy
@@ -119,7 +120,7 @@ def test_a_repair_waits_for_the_least_term(scene: RepairScene, day: date, allowe
 
 
 @pytest.mark.parametrize("missing", [{"corrected_on": None}, {"commitment": False}])
-def test_a_repair_needs_its_papers(scene: RepairScene, missing: dict[str, object]) -> None:
+def test_a_repair_needs_its_papers(scene: RepairScene, missing: dict[str, Any]) -> None:
     record = scene.penalty()
     with pytest.raises(NotAllowed):
         scene.open(REPAIR, record, **missing)

@@ -122,6 +122,8 @@ def test_training_takes_features_by_name_with_their_directions(assessed: Bureau)
     assert origins["tax_sales_12m"].direction == -1
     assert origins["tax_arrears_now"].direction == 1
     assert {one.direction for one in plain} == {0}
+    assert origins["tax_sales_trend"].reason_en == "Sales are falling"
+    assert all(one.reason_zh and one.reason_en for one in plain)
     assert origins["tax_sales_12m"].sources[0].received == KNOWN.isoformat()
     assert choose_features(snapshot, ["tax_sales_12m", "firm_age_days"]).columns == ("firm_age_days", "tax_sales_12m")
     with pytest.raises(InvalidInput, match="tax_sales_12m"):

@@ -17,6 +17,7 @@ from sqlalchemy import select
 
 from lab.bureau.data.catalogue import default_catalogue
 from lab.bureau.data.quality import quality_service
+from lab.bureau.data.quality.assessment import assess_records
 from lab.bureau.data.quality.fault_lists import list_faults
 from lab.bureau.data.quality.kept_assessments import choose_kept, keep_assessment, list_kept, read_kept
 from lab.bureau.data.quality.publication_gate import check_publication_gate
@@ -226,7 +227,7 @@ def test_a_crash_before_the_row_leaves_nothing_that_counts(
 def test_an_assessment_with_a_failure_is_replaced_once_the_check_runs(
     clean: QualityBureau, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = quality_service.assess_records
+    real = assess_records
 
     def failing(*args: object, **named: object):  # type: ignore[no-untyped-def]
         found = real(*args, **named)  # type: ignore[arg-type]
@@ -246,7 +247,7 @@ def test_an_assessment_with_a_failure_is_replaced_once_the_check_runs(
 
 
 def test_two_that_assess_at_once_have_one_row(clean: QualityBureau, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = quality_service.assess_records
+    real = assess_records
 
     def overtaken(*args: object, **named: object):  # type: ignore[no-untyped-def]
         monkeypatch.undo()

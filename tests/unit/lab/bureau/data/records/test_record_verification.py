@@ -31,7 +31,7 @@ def test_all_is_well_after_imports(records: RecordStore, store: Database) -> Non
     (records.files.segments / "left.parquet").touch()
     with store.begin_read() as session:
         found = verify_records(records, session)
-    assert (found.segments, found.files, found.entries, found.left_over, found.findings) == (2, 5, 2, 1, ())
+    assert (found.segments, found.files, found.entries, found.left_over, found.findings) == (2, 4, 2, 1, ())
 
 
 def test_each_damaged_or_missing_file_is_named(records: RecordStore, store: Database) -> None:

@@ -62,6 +62,12 @@ def open_remote(folder: Path, store: Database, url: str = URL) -> RecordStore:
     return RecordStore(home, store, BureauKeys.create(home))
 
 
+def reopen_remote(folder: Path, store: Database) -> RecordStore:
+    home = BureauHome.open(folder)
+    home = replace(home, settings=home.settings.model_copy(update={"records_url": URL}))
+    return RecordStore(home, store, BureauKeys.open(home))
+
+
 def tax(code: str) -> pl.DataFrame:
     return pl.DataFrame({"enterprise": [code], "period": [APRIL], "sales": [1.0]})
 
@@ -113,6 +119,7 @@ def test_left_overs_in_the_store_are_swept_and_nothing_else(bucket: object, stor
     before = names(bucket)
     bucket.put_object(Key="city/segments/left.parquet", Body=b"x")  # type: ignore[attr-defined]
     bucket.put_object(Key="other/segments/kept.parquet", Body=b"x")  # type: ignore[attr-defined]
+    records = reopen_remote(tmp_path / "bureau", store)  # a new process sweeps with its first import
     deliver(records, TAX, JUNE, tax("b"))
     assert before < names(bucket)
     assert "city/segments/left.parquet" not in names(bucket)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update
@@ -228,7 +229,12 @@ def test_an_organisation_has_so_many_open_requests(scene: Scene, monkeypatch: py
 def test_a_granted_request_becomes_a_draft_contract_with_what_was_asked(scene: Scene) -> None:
     scene.contract()  # registers the bank
     codes = register_codes(scene)
-    wishes = {"models": ["credit"], "purpose": Purpose.RESEARCH, "detail": ResultDetail.TOTAL, "days": 30}
+    wishes: dict[str, Any] = {
+        "models": ["credit"],
+        "purpose": Purpose.RESEARCH,
+        "detail": ResultDetail.TOTAL,
+        "days": 30,
+    }
     made = ask(scene, *codes, "tax.sales", **wishes)
     drafts = scene.bureau.contracts
     with pytest.raises(Conflict, match="asked"):

@@ -76,7 +76,8 @@ def test_a_batch_is_evaluated_again_by_a_new_register_and_charged_once_for_each(
     assert scene.bureau.bank_contracts.allowance(contract)["scores"]["total"] == 6
     assert scene.bureau.jobs.find(contract, AGAIN).rows_used == 0
     public = import_again(scene)
-    assert scene.bureau.jobs.register(contract) == {"name": "main", "version": 2, "moved": [], "superseded": []}
+    found = scene.bureau.jobs.register(contract)
+    assert found == {"name": "main", "version": 2, "moved": [], "superseded": [], "day": None}
     reply = again(scene, contract, batch)
     assert plain(scene, batch, reply, public) and not plain(scene, batch, reply, scene.tables.public)
     assert again(scene, contract, batch) == reply

@@ -142,7 +142,6 @@ def test_few_defaults_among_hundreds_of_columns_still_show_leaks() -> None:
 
 # The loans of the U.S. Small Business Administration are not part of the program (../shared/data/sba).
 LOANS = Path(__file__).parents[7] / "shared" / "data" / "sba" / "SBAcase.11.13.17.csv"
-SHARED = Path("/work/shared/data/sba/SBAcase.11.13.17.csv")
 OF_THE_LOAN = ["DisbursementGross", "GrAppv", "SBA_Appv", "RevLineCr"]
 OF_THE_FIRM = [
     "NAICS",
@@ -158,9 +157,8 @@ OF_THE_FIRM = [
 
 
 def _loans() -> pl.DataFrame:
-    for path in (LOANS, SHARED):
-        if path.is_file():
-            return pl.read_csv(path, infer_schema=False)
+    if LOANS.is_file():
+        return pl.read_csv(LOANS, infer_schema=False)
     warnings.warn("SBA loans are not here: the report on a real leak was NOT tested", stacklevel=1)
     pytest.skip("SKIPPED: no SBA loans in ../shared/data/sba, so no leak of real data was looked for")
 

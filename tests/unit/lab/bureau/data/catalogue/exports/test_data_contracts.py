@@ -7,7 +7,7 @@ from importlib.resources import files
 
 import jsonschema  # type: ignore[import-untyped]
 import pytest
-import yaml
+import yaml  # type: ignore[import-untyped]
 from open_data_contract_standard.model import OpenDataContractStandard
 
 from lab.bureau.data.catalogue import default_catalogue

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from pyshacl import validate
-from rdflib import DCAT, DCTERMS, Dataset, Graph, URIRef
+from rdflib import DCAT, DCTERMS, Dataset, Graph, Literal, URIRef
 
 from lab.bureau.data.catalogue import default_catalogue
 from lab.bureau.data.catalogue.exports.dcat import catalogue_as_dcat, dcat_document
@@ -56,7 +56,8 @@ def test_the_whole_catalogue_fits_the_shapes() -> None:
     datasets = set(graph.objects(catalogue, DCAT.dataset))
     assert len(datasets) == 15
     assert URIRef("urn:shulab:dataset:tax") in datasets
-    labels = {label.language: str(label) for label in graph.objects(URIRef("urn:shulab:dataset:tax"), DCTERMS.title)}
+    titles = graph.objects(URIRef("urn:shulab:dataset:tax"), DCTERMS.title)
+    labels = {label.language: str(label) for label in titles if isinstance(label, Literal)}
     assert labels == {"zh": "税务", "en": "Tax"}
     columns = set(graph.subjects(None, URIRef("http://www.w3.org/ns/csvw#Column")))
     assert len(columns) == 119

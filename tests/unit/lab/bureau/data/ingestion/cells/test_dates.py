@@ -63,3 +63,22 @@ def test_a_period_is_its_first_day() -> None:
     assert read(rules, "2024-03-31")[1] == "period-start:d"
     assert read(DateRules("d", DAY, starts=True, period="month"), "2024-03-31") == (datetime.date(2024, 3, 1), None)
     assert read(DateRules("d", DAY, starts=True, period="year"), "2024年度") == (datetime.date(2024, 1, 1), None)
+
+
+@pytest.mark.parametrize(
+    ("cell", "day"),
+    [("15074", datetime.date(2001, 4, 9)), ("0", datetime.date(1960, 1, 1)), ("-1", datetime.date(1959, 12, 31)),
+     ("15074.0", datetime.date(2001, 4, 9))],
+)  # fmt: skip
+def test_counts_of_days_since_a_day(cell: str, day: datetime.date) -> None:
+    assert read(DateRules("d", DAY, days_since=datetime.date(1960, 1, 1)), cell) == (day, None)
+
+
+@pytest.mark.parametrize(
+    ("cell", "reason"),
+    [("2001-04-09", "not-a-date"), ("15074.5", "not-a-date"), ("9999999", "not-a-date"), ("24500", "future-date"),
+     ("-36500", "stand-in-date"), ("", None)],
+)  # fmt: skip
+def test_a_count_of_days_is_nothing_else(cell: str, reason: str | None) -> None:
+    found = read(DateRules("d", DAY, days_since=datetime.date(1960, 1, 1)), cell)
+    assert found[1] == (f"{reason}:d" if reason else None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from lab.bureau.data.catalogue import default_catalogue
@@ -9,6 +11,7 @@ from lab.bureau.data.ingestion.mapping import check_header, check_mapping, parse
 from lab.terms.errors import InvalidInput
 from tests.support.delivering_bureau import COURTS, TAX, TAX_HEADER
 
+OPAQUE = ("[enterprise]\n", '[enterprise]\nkind = "opaque"\n')
 COLUMNS = tuple(TAX_HEADER.split(","))
 
 
@@ -69,3 +72,27 @@ def test_a_unit_in_the_columns_name_contradicts_the_stated_one() -> None:
     domain = check_mapping(mapping, default_catalogue())
     with pytest.raises(InvalidInput, match=r"items.sales.unit: is 万元, and the column's name says 元"):
         check_header(mapping, domain, "t.csv", [*COLUMNS, "销售额（元）"])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            ("[enterprise]\n", '[enterprise]\nkind = "opaque"\n'),
+            "enterprise.kind: is opaque; the catalogue's id_kind is uscc",
+        ),
+        (('column = "等级"', 'column = "等级"\ndays_since = 1960-01-01'), "is no date"),
+    ],
+)
+def test_codes_and_counts_of_days_where_they_do_not_belong(change: tuple[str, str], words: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        check_mapping(parse_mapping(TAX.replace(*change, 1).encode(), "m.toml"), default_catalogue())
+    assert words in str(caught.value)
+
+
+def test_a_catalogue_of_other_numbers_takes_no_unified_codes() -> None:
+    catalogue = replace(default_catalogue(), id_kind="opaque")
+    with pytest.raises(InvalidInput) as caught:
+        check_mapping(parse_mapping(TAX.encode(), "m.toml"), catalogue)
+    assert "enterprise.kind: is uscc; the catalogue's id_kind is opaque" in str(caught.value)
+    check_mapping(parse_mapping(TAX.replace(*OPAQUE).encode(), "m.toml"), catalogue)
