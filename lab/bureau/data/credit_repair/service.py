@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from lab.bureau.configuration.home import BureauHome
@@ -90,11 +91,16 @@ class CreditRepairService:
             rules_sha256=rules.sha256,
             due=calendar.due_day(today, rules.legal_days[request.kind].working_days),
         )
-        with self._store.begin() as session:
-            _check_earlier_cases(
-                cases_of_record(session, found.source.domain, found.record), found, request.kind, today
-            )
-            return describe_case(insert_case(session, opening, now=now, today=today, by=by), today)
+        try:
+            with self._store.begin() as session:
+                _check_earlier_cases(
+                    cases_of_record(session, found.source.domain, found.record), found, request.kind, today
+                )
+                return describe_case(insert_case(session, opening, now=now, today=today, by=by), today)
+        except IntegrityError:  # by somebody else, after we looked
+            raise Conflict(
+                "A case of this kind was opened for the record just now.", next_step="see `lab steward repair list`"
+            ) from None
 
     def decide(self, case_id: str, outcome: CaseState, *, reason: str, by: str) -> CaseDetails:
         """Decide an open case with reasons, and note which register versions counted its record.

@@ -40,10 +40,15 @@ def calendar_in_force(session: Session) -> WorkingCalendar:
 
 
 def import_rules(store: Database, file: Path, catalogue: Catalogue, *, now: datetime, by: str) -> RepairRules:
-    """Put a file of rules in force from now on. Raises ``InvalidInput`` if it is not of the form, or names what the
-    catalogue does not have. The same file again changes nothing."""
+    """Put a file of rules in force from now on. Raises ``InvalidInput`` if it is not of the form, names what the
+    catalogue does not have, or is of rules that come into force later. The same file again changes nothing."""
     content = _read(file)
     rules = read_rules(content, file.name)
+    if rules.in_force > local_day(now):
+        raise InvalidInput(
+            f"Expected repair rules that are in force; those of {file.name} are from {rules.in_force.isoformat()} on.",
+            next_step="import them on that day: they count from the import on",
+        )
     check_against_catalogue(rules, catalogue)
     _put_in_force(store, _RULES, content, now=now, by=by)
     return rules
