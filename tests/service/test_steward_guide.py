@@ -11,12 +11,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.architecture.test_readme import ROOT, shown
 
 GUIDE = ROOT / "docs" / "guides" / "steward.md"
 TYPED_ELSEWHERE = ("lab steward ",)
 
 
+@pytest.mark.timeout(1_800)
 def test_each_command_of_the_guide_works_as_written(tmp_path: Path) -> None:
     environment = {name: text for name, text in os.environ.items() if not name.startswith("SHULAB_")}
     environment |= {"PYTHONPATH": str(ROOT), "SHULAB_BUREAU_HOME": str(tmp_path / "bureau"), "COLUMNS": "160"}
