@@ -19,7 +19,7 @@ from pydantic import Field
 
 from lab.terms.contract.document import ResultDetail
 from lab.terms.errors import InvalidInput
-from lab.terms.field_types import Slug
+from lab.terms.fields.field_types import Slug
 from models.bureau.column_weights import ColumnWeights
 from models.bureau.decomposition import decompose_forest
 from models.bureau.feature_origin import FeatureOrigin

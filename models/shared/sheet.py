@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from lab.terms.contract.document import ResultDetail
-from lab.terms.field_types import Slug
+from lab.terms.fields.field_types import Slug
 from lab.terms.names import ModelRef
 from lab.terms.text.bilingual import BilingualText
 from models.shared.calibration import Calibration, ScoreScale, check_scale

@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypeVar
 from fastapi import Query
 from pydantic import Field
 
-from lab.terms.bounded_types import Line
+from lab.terms.fields.bounded_types import Line
 
 Member = TypeVar("Member")
 MAX_MEMBERS = 1000

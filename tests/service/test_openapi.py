@@ -221,7 +221,7 @@ are stored as JSON, and a draft with a hidden character in one is refused (`Cont
 
 
 def test_every_text_and_number_that_enters_is_bounded(document):
-    """So that none reaches a database that cannot hold it. See `lab.terms.bounded_types`."""
+    """So that none reaches a database that cannot hold it. See `lab.terms.fields.bounded_types`."""
     known, unbounded, seen = document["components"]["schemas"], [], 0
     for place, given in inputs(document):
         for where, schema in parts(place, given, known):

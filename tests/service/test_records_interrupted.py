@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from lab.bureau.configuration.home import BureauHome
-from lab.bureau.data.records.record_files import RecordFiles
+from lab.bureau.data.records.files.record_files import RecordFiles
 from lab.bureau.store import Database, open_database
 from lab.bureau.store.tables import LedgerEntryRow
 from lab.terms.errors import Conflict, MachineFault
@@ -29,7 +29,7 @@ from pathlib import Path
 import polars as pl
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.records import RecordStore, record_store
-from lab.bureau.data.records.record_files import RecordFiles
+from lab.bureau.data.records.files.record_files import RecordFiles
 from lab.bureau.key_management.keys import BureauKeys
 from lab.bureau.store import open_database
 from tests.support.small_catalogue import TAX, deliver

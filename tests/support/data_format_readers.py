@@ -11,7 +11,7 @@ import rfc8785
 
 from lab.bureau.data.catalogue import default_catalogue
 from lab.bureau.data.features.definition_files import parse_features
-from lab.bureau.data.ingestion.delivery_list import check_mappings, read_delivery_list
+from lab.bureau.data.ingestion.deliveries.delivery_list import check_mappings, read_delivery_list
 from lab.bureau.data.ingestion.mapping import check_mapping, read_mapping
 from lab.bureau.data.records.manifest import parse_manifest
 from sandbox.api.people.data.meters import MeterAccountView

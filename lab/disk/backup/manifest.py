@@ -14,7 +14,7 @@ import rfc8785
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
 
 from lab.terms.errors import InvalidInput
-from lab.terms.field_types import Hex32, Hex64
+from lab.terms.fields.field_types import Hex32, Hex64
 from lab.terms.keys.fingerprint import key_fingerprint
 from lab.terms.keys.signature import verify_signature
 

@@ -18,10 +18,10 @@ from typing import Annotated, Literal
 import rfc8785
 from pydantic import ConfigDict, Field, model_validator
 
-from lab.terms.bounded_types import Moment, VersionNumber
 from lab.terms.contract.prices import Prices
 from lab.terms.errors import InvalidInput, NotAllowed, NotAuthentic
-from lab.terms.field_types import ContractId, FrozenDocument, Hex32, Name, PositiveCount, RequestId, Slug
+from lab.terms.fields.bounded_types import Moment, VersionNumber
+from lab.terms.fields.field_types import ContractId, FrozenDocument, Hex32, Name, PositiveCount, RequestId, Slug
 from lab.terms.keys.party import Party
 from lab.terms.keys.signature import verify_signature
 from lab.terms.names import IdKind, ModelRef

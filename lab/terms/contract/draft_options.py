@@ -14,7 +14,7 @@ from lab.terms.contract.document import Ceilings, ConsentClause, Operation, Purp
 from lab.terms.contract.prices import Prices
 from lab.terms.contract.proposal import ContractProposal
 from lab.terms.errors import InvalidInput
-from lab.terms.field_types import ModelRefText, RequestId, Slug
+from lab.terms.fields.field_types import ModelRefText, RequestId, Slug
 from lab.terms.names import IdKind, ModelRef
 from lab.terms.text.visible_line import VisibleLine, VisibleName
 from lab.terms.witnessing.quorum import WitnessQuorum

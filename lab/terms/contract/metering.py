@@ -16,10 +16,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from lab.terms.bounded_types import VersionNumber
 from lab.terms.contract.prices import CURRENCY_PATTERN, PRICE_PATTERN, Prices, PriceUnit, reckon_amount
 from lab.terms.errors import InvalidInput
-from lab.terms.field_types import ContractId
+from lab.terms.fields.bounded_types import VersionNumber
+from lab.terms.fields.field_types import ContractId
 
 METER_SCHEMA = "shulab-meter/1"
 MONTH_PATTERN = r"^[0-9]{4}-(0[1-9]|1[0-2])$"

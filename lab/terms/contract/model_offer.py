@@ -10,10 +10,10 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from lab.terms.bounded_types import VersionNumber
 from lab.terms.contract.document import ResultDetail
 from lab.terms.errors import InvalidInput
-from lab.terms.field_types import Slug
+from lab.terms.fields.bounded_types import VersionNumber
+from lab.terms.fields.field_types import Slug
 from lab.terms.names import IdKind
 
 OFFER_EXAMPLE: dict[str, Any] = {

@@ -14,7 +14,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from lab.terms.errors import InvalidInput
-from lab.terms.field_types import FrozenDocument
+from lab.terms.fields.field_types import FrozenDocument
 
 PRICE_PATTERN = r"^(0|[1-9][0-9]{0,11})(\.[0-9]{1,6})?$"
 CURRENCY_PATTERN = r"^[A-Z]{3}$"

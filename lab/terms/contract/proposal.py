@@ -10,10 +10,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from lab.terms.bounded_types import VersionNumber
 from lab.terms.contract.document import Ceilings, ConsentClause, Operation, Purpose, ResultDetail
 from lab.terms.errors import InvalidInput
-from lab.terms.field_types import Slug
+from lab.terms.fields.bounded_types import VersionNumber
+from lab.terms.fields.field_types import Slug
 from lab.terms.keys.party import Party
 from lab.terms.names import IdKind
 from lab.terms.text.visible_line import VisibleName, is_visible_line

@@ -13,7 +13,7 @@ import rfc8785
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from lab.terms.errors import InvalidInput
-from lab.terms.field_types import Hex32, Hex64
+from lab.terms.fields.field_types import Hex32, Hex64
 from lab.terms.keys.signature import verify_signature
 
 SCHEMA: Final = "shulab-succession/1"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import field_validator
 
-from lab.terms.field_types import FrozenDocument, Hex32, Name
+from lab.terms.fields.field_types import FrozenDocument, Hex32, Name
 from lab.terms.keys.fingerprint import key_fingerprint
 from lab.terms.keys.small_order import is_forgeable
 

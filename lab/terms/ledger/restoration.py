@@ -24,7 +24,7 @@ import rfc8785
 from pydantic import BaseModel, ConfigDict, Field
 
 from lab.terms.errors import InvalidInput, NotAuthentic
-from lab.terms.field_types import Hex32
+from lab.terms.fields.field_types import Hex32
 from lab.terms.ledger.proven_entry import ProvenEntry
 from lab.terms.ledger.tree import Fact, SignedTreeHead, verify_inclusion
 

@@ -20,7 +20,7 @@ from pymerkle import ConsistencyProof, InclusionProof, InvalidProof
 from pymerkle.core import BaseMerkleTree
 
 from lab.terms.errors import InvalidInput, NotAuthentic
-from lab.terms.field_types import Hex32, Hex64
+from lab.terms.fields.field_types import Hex32, Hex64
 from lab.terms.keys.signature import verify_signature
 
 SCHEMA = "shulab-entry/2"

@@ -11,8 +11,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from lab.terms.bounded_types import LINE_PATTERN
 from lab.terms.errors import InvalidInput
+from lab.terms.fields.bounded_types import LINE_PATTERN
 from lab.terms.text.escaping import describe_character, find_hidden
 
 

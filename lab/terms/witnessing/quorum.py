@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from lab.terms.field_types import FrozenDocument
+from lab.terms.fields.field_types import FrozenDocument
 from lab.terms.keys.party import Party
 from lab.terms.witnessing.signed_note import is_key_name
 

@@ -9,9 +9,9 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from lab.terms.bounded_types import VersionNumber
 from lab.terms.contract.document import SignedContract
 from lab.terms.errors import InvalidInput
+from lab.terms.fields.bounded_types import VersionNumber
 from lab.terms.names import HEX64_PATTERN, SLUG_PATTERN
 from sandbox.api.openapi import CONTRACT_EXAMPLE, SIGNED_REQUEST_PROBLEMS, problem_responses
 from sandbox.api.request_body import read_signed_body, require_empty_body

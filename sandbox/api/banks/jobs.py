@@ -13,9 +13,9 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lab.bureau.exchange import JobParameters
-from lab.terms.bounded_types import Line, VersionNumber
 from lab.terms.errors import InvalidInput
-from lab.terms.field_types import Slug
+from lab.terms.fields.bounded_types import Line, VersionNumber
+from lab.terms.fields.field_types import Slug
 from lab.terms.names import JOB_ID_PATTERN
 from sandbox.api.openapi import SIGNED_REQUEST_PROBLEMS, problem_responses
 from sandbox.api.request_body import read_signed_body, require_empty_body

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
-from lab.terms.bounded_types import MAX_INTEGER
+from lab.terms.fields.bounded_types import MAX_INTEGER
 from lab.terms.ledger.receipt import MatchReceipt
 from lab.terms.names import HEX32_PATTERN
 from sandbox.api.banks.jobs import JobIdQuery

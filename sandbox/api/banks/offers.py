@@ -8,8 +8,8 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict
 
-from lab.terms.bounded_types import VersionNumber
 from lab.terms.contract.model_offer import OFFER_EXAMPLE, ModelOffer
+from lab.terms.fields.bounded_types import VersionNumber
 from lab.terms.names import SLUG_PATTERN
 from sandbox.api.openapi import SIGNED_REQUEST_PROBLEMS, problem_responses
 from sandbox.api.request_body import require_empty_body

@@ -10,7 +10,7 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field
 
 from lab.bureau.people import Account, AccountHolder, NewAccount, Permission, parse_roles, parse_subject
-from lab.terms.bounded_types import AccountName, Line
+from lab.terms.fields.bounded_types import AccountName, Line
 from sandbox.api.openapi import SIGNED_IN_PROBLEMS, problem_responses
 from sandbox.api.pages import PAGE_LIMIT, NextCursor, PageCursor, PageLimit, page_of, page_view
 from sandbox.api.request_body import json_body, openapi_json_body

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lab.bureau.contracts.banks import RegisteredBank
 from lab.bureau.people import AccountHolder, Permission
-from lab.terms.bounded_types import Line, ReasonText
 from lab.terms.errors import NotAuthentic
+from lab.terms.fields.bounded_types import Line, ReasonText
 from lab.terms.keys.key_succession import SignedKeySuccession, parse_key_succession
 from lab.terms.keys.party import Party
 from lab.terms.names import HEX32_PATTERN

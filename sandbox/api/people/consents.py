@@ -14,9 +14,9 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from lab.bureau.data.consents import ConsentImport, describe_reason
 from lab.bureau.people import AccountHolder, Permission
-from lab.terms.bounded_types import EnterpriseCode, Line, ReasonText
 from lab.terms.contract.document import Purpose
 from lab.terms.errors import InvalidInput
+from lab.terms.fields.bounded_types import EnterpriseCode, Line, ReasonText
 from lab.terms.names import IdKind
 from sandbox.api.openapi import SIGNED_IN_PROBLEMS, problem_responses
 from sandbox.api.request_body import json_body, openapi_json_body, receive_body_to_file

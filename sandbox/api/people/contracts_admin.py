@@ -14,7 +14,6 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from lab.terms.bounded_types import EntryNumber, Line, ReasonText, VersionNumber
 from lab.terms.contract.document import SignedContract, parse_contract
 from lab.terms.contract.draft_options import DraftOptions
 from lab.terms.contract.name_warnings import find_name_warnings, warnings_as_dicts
@@ -22,7 +21,8 @@ from lab.terms.contract.odrl import from_odrl, to_odrl
 from lab.terms.contract.plain_language import clause_label, diff_contracts
 from lab.terms.contract_steps import officer_steps
 from lab.terms.errors import InvalidInput
-from lab.terms.field_types import ContractId
+from lab.terms.fields.bounded_types import EntryNumber, Line, ReasonText, VersionNumber
+from lab.terms.fields.field_types import ContractId
 from lab.terms.keys.party import Party
 from lab.terms.text.visible_line import VisibleName
 from sandbox.api.openapi import SIGNED_IN_PROBLEMS, problem_responses

@@ -10,8 +10,8 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from lab.terms.bounded_types import Line
 from lab.terms.errors import InvalidInput, NotAuthentic, NotFound, ShulabError
+from lab.terms.fields.bounded_types import Line
 from sandbox.api.openapi import SIGNED_IN_PROBLEMS, problem_responses
 from sandbox.api.people.sign_in import SignInResult, sign_in_response
 from sandbox.api.request_body import json_body, openapi_json_body

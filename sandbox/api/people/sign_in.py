@@ -11,8 +11,8 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from lab.bureau.people import ROLE_PERMISSIONS, SignIn, SignInTokens
-from lab.terms.bounded_types import AccountName
 from lab.terms.errors import NotAllowed
+from lab.terms.fields.bounded_types import AccountName
 from sandbox.api.openapi import SIGNED_IN_PROBLEMS, problem_responses
 from sandbox.api.request_body import json_body, openapi_json_body
 from sandbox.auth.person import (

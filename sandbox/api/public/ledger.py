@@ -16,8 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lab.bureau.ledger.inquiries import read_inquiries
 from lab.bureau.people import AccountHolder, Permission
-from lab.terms.bounded_types import EnterpriseCode, EntryNumber, LedgerSize, Line
-from lab.terms.field_types import ContractId
+from lab.terms.fields.bounded_types import EnterpriseCode, EntryNumber, LedgerSize, Line
+from lab.terms.fields.field_types import ContractId
 from lab.terms.ledger.entry_kinds import ENTRY_KINDS
 from lab.terms.names import HEX32_PATTERN
 from sandbox.api.openapi import SIGNED_IN_PROBLEMS, problem_responses

@@ -19,10 +19,10 @@ from sqlalchemy import create_engine, inspect, select
 
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.backup.database_snapshot import SNAPSHOT_FILE, DatabaseSnapshot, take_snapshot
+from lab.bureau.data.records.files.record_files import FOLDER
 from lab.bureau.data.records.manifest import parse_manifest
 from lab.bureau.data.records.packs.pack_list import PackList, needed_files, parse_packs
 from lab.bureau.data.records.packs.pack_store import NEWEST_PACKS, packs_named
-from lab.bureau.data.records.record_files import FOLDER
 from lab.bureau.key_management.keys import BureauKeys
 from lab.bureau.key_management.secret_store import SecretStore
 from lab.bureau.store.tables import (

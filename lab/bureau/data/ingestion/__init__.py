@@ -6,7 +6,7 @@
 what is held is set aside with its reason (``set_aside``), never dropped. ``drafting`` drafts a mapping.
 """
 
-from lab.bureau.data.ingestion.delivery import DeliveryReader
-from lab.bureau.data.ingestion.department_delivery import DeliveryResult, DepartmentDelivery
+from lab.bureau.data.ingestion.deliveries.delivery import DeliveryReader
+from lab.bureau.data.ingestion.deliveries.department_delivery import DeliveryResult, DepartmentDelivery
 
 __all__ = ["DeliveryReader", "DeliveryResult", "DepartmentDelivery"]

@@ -13,10 +13,10 @@ from pathlib import Path
 import duckdb
 
 from lab.bureau.data.records.confined_connection import QueryLimits, confined_connection
+from lab.bureau.data.records.files.record_files import RecordFiles
 from lab.bureau.data.records.manifest import Manifest, Segment
 from lab.bureau.data.records.packs.pack_list import PLACE, PackList
 from lab.bureau.data.records.packs.stored_rows import StoredRows
-from lab.bureau.data.records.record_files import RecordFiles
 from lab.bureau.data.records.record_layout import ADD
 from lab.bureau.data.records.segments.segment_writer import FinishedSegment
 from lab.terms.errors import Conflict

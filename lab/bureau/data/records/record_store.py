@@ -21,12 +21,12 @@ from sqlalchemy.orm import Session
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.catalogue.item_definition import Domain
 from lab.bureau.data.records.confined_connection import LastingConnection, QueryLimits
+from lab.bureau.data.records.files.record_files import FOLDER, REPAIR_HINT, STAGING, RecordFiles
+from lab.bureau.data.records.files.remote_files import RemoteFiles
 from lab.bureau.data.records.manifest import Manifest, Segment, parse_manifest
 from lab.bureau.data.records.operation_check import check_operations
 from lab.bureau.data.records.packs.pack_list import needed_files
 from lab.bureau.data.records.packs.pack_store import MOST_LOOSE, PackStore
-from lab.bureau.data.records.record_files import FOLDER, REPAIR_HINT, STAGING, RecordFiles
-from lab.bureau.data.records.remote_files import RemoteFiles
 from lab.bureau.data.records.segments.segment_writer import FinishedSegment, SegmentSource, SegmentWriter
 from lab.bureau.key_management.keys import FIRST_RECORDS_KEY, BureauKeys
 from lab.bureau.ledger import Fact, record

@@ -11,9 +11,9 @@ import typer
 from lab.bureau.bureau import Bureau
 from lab.bureau.configuration.home import default_folder
 from lab.bureau.data.ingestion import DeliveryReader, DepartmentDelivery
+from lab.bureau.data.ingestion.deliveries.used_records import UsedRecords
 from lab.bureau.data.ingestion.delivery_history import Operation
 from lab.bureau.data.ingestion.mapping import read_mapping
-from lab.bureau.data.ingestion.used_records import UsedRecords
 from lab.cli.bureau.records.actors import ByOption, find_actor
 from lab.cli.bureau.records.delivery_report import show_deliveries, show_use, total_facts
 from lab.cli.bureau.records.import_records import AcceptAmountsOption, ReceivedOption, local_day

@@ -13,8 +13,8 @@ from lab.bureau.bureau import Bureau
 from lab.bureau.configuration.home import default_folder
 from lab.bureau.data.catalogue import current_catalogue
 from lab.bureau.data.ingestion import DeliveryReader, DepartmentDelivery
+from lab.bureau.data.ingestion.deliveries.delivery_list import check_mappings, read_deliveries, read_delivery_list
 from lab.bureau.data.ingestion.delivery_history import list_deliveries
-from lab.bureau.data.ingestion.delivery_list import check_mappings, read_deliveries, read_delivery_list
 from lab.bureau.data.ingestion.mapping import read_mapping
 from lab.cli.bureau.records.actors import ByOption, find_actor
 from lab.cli.bureau.records.delivery_report import show_deliveries, total_facts

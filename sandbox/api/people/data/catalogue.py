@@ -11,7 +11,7 @@ from pydantic import Field
 from lab.bureau.data.catalogue.exports import ExportFormat
 from lab.bureau.data.catalogue.reading import CatalogueReader
 from lab.bureau.people import AccountHolder, Permission
-from lab.terms.bounded_types import MAX_INTEGER, Line
+from lab.terms.fields.bounded_types import MAX_INTEGER, Line
 from sandbox.api.openapi import SIGNED_IN_PROBLEMS, problem_responses
 from sandbox.api.people.data.catalogue_views import (
     CatalogueComparisonView,

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from lab.bureau.data.enterprises import EnterpriseLook
 from lab.bureau.people import AccountHolder, Permission
-from lab.terms.bounded_types import DayText, EnterpriseCode, ReasonText
+from lab.terms.fields.bounded_types import DayText, EnterpriseCode, ReasonText
 from sandbox.api.openapi import SIGNED_IN_PROBLEMS, problem_responses
 from sandbox.api.request_body import json_body, openapi_json_body
 from sandbox.auth.person import require_permission

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lab.bureau.data.credit_repair import CaseDetails, CaseKind, CaseRequest, CaseState, WantedRecord
 from lab.bureau.people import AccountHolder, Permission
-from lab.terms.bounded_types import DayText, EnterpriseCode, Line, ReasonText
+from lab.terms.fields.bounded_types import DayText, EnterpriseCode, Line, ReasonText
 from sandbox.api.openapi import SIGNED_IN_PROBLEMS, problem_responses
 from sandbox.api.pages import PAGE_LIMIT, NextCursor, PageCursor, PageLimit, page_of, page_view
 from sandbox.api.request_body import json_body, openapi_json_body

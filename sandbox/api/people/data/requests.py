@@ -20,10 +20,10 @@ from lab.bureau.data.requests import (
     RequestFilter,
     RequestState,
 )
-from lab.terms.bounded_types import Line, ReasonText
 from lab.terms.contract.document import Operation, Purpose, ResultDetail
 from lab.terms.contract.draft_options import DraftOptions
-from lab.terms.field_types import ModelRefText, RequestId
+from lab.terms.fields.bounded_types import Line, ReasonText
+from lab.terms.fields.field_types import ModelRefText, RequestId
 from sandbox.api.openapi import SIGNED_IN_PROBLEMS, problem_responses
 from sandbox.api.pages import PAGE_LIMIT, NextCursor, PageCursor, PageLimit, page_of, page_view
 from sandbox.api.people.contract_examples import openapi_inlined_body

@@ -14,11 +14,11 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from lab.bureau.data.records.files.record_files import REPAIR_HINT, RecordFiles
 from lab.bureau.data.records.manifest import Manifest, Segment
 from lab.bureau.data.records.packs.pack_list import COMPACTED, Pack, PackList, needed_files, parse_packs
 from lab.bureau.data.records.packs.pack_writing import differing_segments, write_pack
 from lab.bureau.data.records.packs.stored_rows import StoredRows
-from lab.bureau.data.records.record_files import REPAIR_HINT, RecordFiles
 from lab.bureau.ledger import Fact, record
 from lab.bureau.store import Database
 from lab.bureau.store.tables import LedgerEntryRow

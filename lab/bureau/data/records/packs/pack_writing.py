@@ -9,10 +9,10 @@ import duckdb
 import polars as pl
 
 from lab.bureau.data.records.confined_connection import QueryLimits, confined_connection
+from lab.bureau.data.records.files.record_files import REPAIR_HINT, RecordFiles
 from lab.bureau.data.records.manifest import Segment
 from lab.bureau.data.records.packs.pack_list import PLACE, ROW, Pack
 from lab.bureau.data.records.packs.stored_rows import ChosenRows
-from lab.bureau.data.records.record_files import REPAIR_HINT, RecordFiles
 from lab.bureau.data.records.segments.code_filter import make_code_filter
 from lab.bureau.data.records.segments.segment_writer import ROW_GROUP
 from lab.disk.checked_files import DamagedFile

@@ -25,8 +25,8 @@ from polars.exceptions import PolarsError
 
 from lab.bureau.data.catalogue.item_definition import Domain
 from lab.bureau.data.records.confined_connection import QueryLimits, confined_connection, refused_by_disk
+from lab.bureau.data.records.files.record_files import RecordFiles
 from lab.bureau.data.records.manifest import Segment
-from lab.bureau.data.records.record_files import RecordFiles
 from lab.bureau.data.records.record_layout import OPERATIONS, personal_schema, record_schema
 from lab.bureau.data.records.segments.code_filter import make_code_filter
 from lab.bureau.data.records.segments.sealed_rows import BLOCK_ROWS, LendKey, write_sealed_rows

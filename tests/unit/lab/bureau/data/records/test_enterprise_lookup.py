@@ -99,7 +99,7 @@ def test_a_look_reads_no_whole_file_and_finds_a_changed_one(
         raise AssertionError("a whole file was read")
 
     with monkeypatch.context() as patched:
-        patched.setattr("lab.bureau.data.records.record_files.hash_file", refuse)
+        patched.setattr("lab.bureau.data.records.files.record_files.hash_file", refuse)
         found = enterprise_records(records, manifest, SMALL_CATALOGUE, "a")
     assert found.records == 1
     for path in records.files.segments.glob("*.parquet"):

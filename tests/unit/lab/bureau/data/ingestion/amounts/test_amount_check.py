@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from lab.bureau.data.ingestion import delivery_blocks
+from lab.bureau.data.ingestion.deliveries import delivery_blocks
 from lab.tables import table_file
 from lab.tables.table_reader import read_table
 from lab.terms.errors import InvalidInput

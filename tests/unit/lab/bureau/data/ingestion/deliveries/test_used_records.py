@@ -11,8 +11,8 @@ from sqlalchemy import func, select
 from lab.bureau.data.credit_repair.superseded_versions import superseded_versions
 from lab.bureau.data.features.stored_tables import hash_left_out
 from lab.bureau.data.ingestion import DepartmentDelivery
+from lab.bureau.data.ingestion.deliveries.used_records import UsedRecords
 from lab.bureau.data.ingestion.mapping import parse_mapping
-from lab.bureau.data.ingestion.used_records import UsedRecords
 from lab.bureau.store.tables import (
     BankRow,
     BatchRow,

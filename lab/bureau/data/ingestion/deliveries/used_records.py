@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final
 
-from lab.bureau.data.ingestion.department_delivery import DepartmentDelivery
+from lab.bureau.data.ingestion.deliveries.department_delivery import DepartmentDelivery
 from lab.bureau.data.publication.record_usage import RecordUse
 from lab.bureau.data.records import DELETE
 from lab.terms.errors import Conflict

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.bureau.data.records.file_checks import VALID_DAYS, FileChecks
+from lab.bureau.data.records.files.file_checks import VALID_DAYS, FileChecks
 from lab.terms.errors import NotFound
 
 KEY = bytes(range(32))

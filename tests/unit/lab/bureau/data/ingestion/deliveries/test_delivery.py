@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from sqlalchemy import select
 
-from lab.bureau.data.ingestion import delivery_blocks
+from lab.bureau.data.ingestion.deliveries import delivery_blocks
 from lab.bureau.data.ingestion.delivery_history import list_deliveries
 from lab.bureau.store.tables import LedgerEntryRow
 from lab.tables import table_file

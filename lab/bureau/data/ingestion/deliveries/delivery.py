@@ -17,7 +17,14 @@ from lab.bureau.data.catalogue import Catalogue, current_catalogue
 from lab.bureau.data.catalogue.item_definition import Domain
 from lab.bureau.data.ingestion.amounts import AmountCheck
 from lab.bureau.data.ingestion.comparison.held_records import HeldRecords
-from lab.bureau.data.ingestion.delivery_blocks import DeliveryBlocks
+from lab.bureau.data.ingestion.deliveries.delivery_blocks import DeliveryBlocks
+from lab.bureau.data.ingestion.deliveries.department_delivery import (
+    DeliveryResult,
+    DepartmentDelivery,
+    check_reason,
+    check_received,
+)
+from lab.bureau.data.ingestion.deliveries.used_records import check_use
 from lab.bureau.data.ingestion.delivery_history import (
     DeliveryCounts,
     DeliveryIdentity,
@@ -27,19 +34,12 @@ from lab.bureau.data.ingestion.delivery_history import (
     find_delivery,
     save_delivery,
 )
-from lab.bureau.data.ingestion.department_delivery import (
-    DeliveryResult,
-    DepartmentDelivery,
-    check_reason,
-    check_received,
-)
 from lab.bureau.data.ingestion.enterprises import LegacyCodes, current_legacy_codes
 from lab.bureau.data.ingestion.mapping import MappingFile, check_header, check_mapping
 from lab.bureau.data.ingestion.reasons import SetAsideReason, is_reason
 from lab.bureau.data.ingestion.row_reading import RowReader
 from lab.bureau.data.ingestion.set_aside import SetAsideFile, save_unmapped, set_aside_path, unmapped_path
 from lab.bureau.data.ingestion.sources import DeliverySource, FileSource, copy_sql_table
-from lab.bureau.data.ingestion.used_records import check_use
 from lab.bureau.data.publication.record_usage import find_use
 from lab.bureau.data.records import ADD, CORRECT, DELETE, Manifest, RecordStore, SegmentSource
 from lab.bureau.store import Database

@@ -16,9 +16,9 @@ from typing import Annotated, Final
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from lab.bureau.data.catalogue import Catalogue
-from lab.bureau.data.ingestion.delivery import DeliveryReader
+from lab.bureau.data.ingestion.deliveries.delivery import DeliveryReader
+from lab.bureau.data.ingestion.deliveries.department_delivery import DeliveryResult, DepartmentDelivery, check_reason
 from lab.bureau.data.ingestion.delivery_history import Operation
-from lab.bureau.data.ingestion.department_delivery import DeliveryResult, DepartmentDelivery, check_reason
 from lab.bureau.data.ingestion.mapping import MappingFile, check_mapping, read_mapping
 from lab.bureau.data.records import ADD
 from lab.bureau.ledger import LOCAL_ACTOR

@@ -15,7 +15,7 @@ import pytest
 
 from lab.bureau.bureau import Bureau
 from lab.bureau.data.catalogue import default_catalogue
-from lab.bureau.data.ingestion.delivery_list import check_mappings, read_deliveries, read_delivery_list
+from lab.bureau.data.ingestion.deliveries.delivery_list import check_mappings, read_deliveries, read_delivery_list
 from lab.terms.errors import InvalidInput, NotFound
 from tests.support.delivering_bureau import TAX, TAX_HEADER, DeliveringBureau, tax_rows
 

@@ -20,8 +20,8 @@ from pathlib import Path
 from secrets import token_hex
 
 from lab.bureau.data.records.confined_connection import LastingConnection, QueryLimits
-from lab.bureau.data.records.file_checks import FileChecks, FindKey, Status, file_status
-from lab.bureau.data.records.remote_files import RemoteFiles
+from lab.bureau.data.records.files.file_checks import FileChecks, FindKey, Status, file_status
+from lab.bureau.data.records.files.remote_files import RemoteFiles
 from lab.disk.checked_files import DamagedFile
 from lab.disk.locks import HeldLock, exclusive_lock, is_locked
 from lab.disk.private_files import move_private, replace_private

@@ -1,0 +1,1 @@
+"""Deliveries of departments: one file, many files, and what became of each."""

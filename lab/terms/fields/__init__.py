@@ -1,0 +1,1 @@
+"""What a field of a document or a request may hold."""
