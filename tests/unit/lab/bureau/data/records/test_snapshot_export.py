@@ -51,7 +51,9 @@ def test_a_day_gives_the_same_bytes_after_corrections_and_compaction(
     assert made.rows == {"tax": 2, "courts": 0, "registration": 1}
     for one in json.loads(first["snapshot.json"])["domains"]:
         assert hashlib.sha256(first[one["file"]]).hexdigest() == one["sha256"]
-    assert pl.read_parquet_schema(tmp_path / "first" / "registration.parquet").keys().isdisjoint({"person", "person_id"})
+    assert (
+        pl.read_parquet_schema(tmp_path / "first" / "registration.parquet").keys().isdisjoint({"person", "person_id"})
+    )
     assert not any("张三".encode() in one or b"330101" in one for one in first.values())
     with store.begin_read() as session:
         entries = session.query(LedgerEntryRow).filter(LedgerEntryRow.kind == "records.exported").all()
