@@ -7,7 +7,7 @@ by one of these types or by a pattern (``lab.terms.names``); ``tests/service/tes
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, AwareDatetime, Field
@@ -43,3 +43,16 @@ def _check_moment(moment: datetime) -> datetime:
 
 Moment = Annotated[AwareDatetime, AfterValidator(_check_moment)]
 """A time with its zone, of the years 1970 to 2999."""
+
+
+def _check_day(text: str) -> str:
+    date.fromisoformat(text)  # 30 February
+    return text
+
+
+DayText = Annotated[
+    str,
+    Field(pattern=r"^(19|20|21)[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"),
+    AfterValidator(_check_day),
+]
+"""A day of the calendar as ISO text, of the years 1900 to 2199."""

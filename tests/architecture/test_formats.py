@@ -19,7 +19,7 @@ from lab.bank.runs.results import RowStatus, match_table
 from lab.bank.runs.store import read_finished_run
 from lab.bureau.configuration import home as bureau_home
 from lab.bureau.data.catalogue import default_catalogue, describe_columns, read_catalogue, read_dictionary
-from lab.bureau.data.catalogue.definition.forms import DomainTable, ItemTable
+from lab.bureau.data.catalogue.definition.forms import CatalogueIndexTable, DomainTable, ItemTable
 from lab.bureau.data.consents.row_validation import ConsentRejectionReason
 from lab.bureau.data.consents.row_validation import validate_rows as validate_consents
 from lab.bureau.data.credit_repair.rules.files import check_against_catalogue
@@ -46,6 +46,7 @@ from models.shared.catalogue_words import DOMAINS, GRADE_LABELS, SensitivityGrad
 from models.shared.dimensions import DIMENSIONS
 from models.shared.sheet import BankSheet
 from sandbox import settings as service
+from tests.support import data_format_readers
 from tests.support.paper_examples import FORMATS, examples, first_cells, second_cells
 
 EXAMPLES = examples()
@@ -97,12 +98,23 @@ def dictionary(path: Path) -> None:
 
 def catalogue(path: Path) -> None:
     """The index and the domain of the page are one catalogue, whichever of them is asked about."""
+    found = read_catalogue(_catalogue_folder(path, "catalogue index"))
+    assert found.item("tax.sales_band").grade is SensitivityGrade.INTERNAL
+
+
+def catalogue_of_another_country(path: Path) -> None:
+    """The second index of the page, with the same domain."""
+    found = read_catalogue(_catalogue_folder(path, "catalogue of another country"))
+    assert (found.id_kind, found.enterprises) == ("opaque", "tax")
+    assert found.natural_persons is not None and found.natural_persons.code_prefixes == ()
+
+
+def _catalogue_folder(path: Path, index: str) -> Path:
     folder = path.parent / "own"
     folder.mkdir()
-    for name, file in (("catalogue index", "catalogue.toml"), ("catalogue domain", "tax.toml")):
+    for name, file in ((index, "catalogue.toml"), ("catalogue domain", "tax.toml")):
         (folder / file).write_text(EXAMPLES[name], encoding="utf-8")
-    found = read_catalogue(folder)
-    assert found.item("tax.sales_band").grade is SensitivityGrade.INTERNAL
+    return folder
 
 
 def quality(path: Path) -> None:
@@ -229,6 +241,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "codes": codes,
     "dictionary": dictionary,
     "catalogue index": catalogue,
+    "catalogue of another country": catalogue_of_another_country,
     "catalogue domain": catalogue,
     "quality rules": quality,
     "quality thresholds": quality,
@@ -254,6 +267,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "service.toml": lambda path: settings_of(service).read(path),  # type: ignore[attr-defined]
     "bank.toml": bank_settings,
     "network.toml": network_settings,
+    **data_format_readers.READERS,
 }
 
 
@@ -295,6 +309,7 @@ LISTS: dict[str, list[str]] = {
     "dimensions": [dimension.code for dimension in DIMENSIONS],
     "grades": [grade.value for grade in SensitivityGrade],
     "domains": list(DOMAINS),
+    "catalogue index": list(CatalogueIndexTable.model_fields),
     "catalogue domain": list(DomainTable.model_fields),
     "catalogue item": list(ItemTable.model_fields),
     "statuses": [status.value for status in RowStatus],

@@ -120,13 +120,21 @@ class DeliveringBureau:
         return path
 
     def deliver(
-        self, file: Path, mapping: str | MappingFile = TAX, operation: Operation = "add", why: str = "", day: int = 0
+        self,
+        file: Path,
+        mapping: str | MappingFile = TAX,
+        operation: Operation = "add",
+        day: int = 0,
+        *,
+        why: str = "",
+        accept_amounts: bool = False,
     ) -> DeliveryResult:
         """Read a file as the bureau's operator does."""
         parsed = mapping if isinstance(mapping, MappingFile) else parse_mapping(mapping.encode(), "m.toml")
         received = RECEIVED + datetime.timedelta(days=day)
         reason = why or ("" if operation == "add" else "decided again")
-        return self.reader.read(DepartmentDelivery(file, parsed, received, operation, reason))
+        delivery = DepartmentDelivery(file, parsed, received, operation, reason, accept_amounts=accept_amounts)
+        return self.reader.read(delivery)
 
     def tax(self, name: str, rows: Sequence[str], operation: Operation = "add", day: int = 0) -> DeliveryResult:
         """Deliver rows of the tax office."""

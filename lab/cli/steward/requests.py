@@ -107,6 +107,7 @@ def figures(
     with ServiceClient.open(session) as client:
         found = client.get("/v1/requests/figures", year=year)
     met = "–" if found["demands_met"] is None else f"{found['demands_met']}%"
+    unsure = "" if found["holidays_known"] else " ?"
     rows: list[tuple[str, object]] = [("需求 requests", found["requests"])]
     rows += [(STATE_WORDS.get(state, state), count) for state, count in found["by_state"].items()]
     rows += [
@@ -116,9 +117,11 @@ def figures(
         ("待答复数据项 items waiting", found["items_waiting"]),
         ("共享需求满足率 sharing demands met", met),
         ("自然日(平均/中位/最长) calendar days (mean/median/longest)", _days(found["calendar_days"])),
-        ("工作日(平均/中位/最长) working days (mean/median/longest)", _days(found["working_days"])),
+        ("工作日(平均/中位/最长) working days (mean/median/longest)", _days(found["working_days"]) + unsure),
     ]
     out.table("数据需求 Requests for data" + (f", {year}" if year else ""), ("项 figure", "值 value"), rows)
+    if not found["holidays_known"]:
+        out.say("? = 节假日未录入，仅按周末计算 holidays not known: lab bureau repair holidays FILE")
     out.print_result(found)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from lab.bureau.configuration.home import BureauHome
@@ -36,6 +37,7 @@ from lab.bureau.store import Database
 from lab.bureau.store.tables import RepairCaseRow
 from lab.terms.errors import Conflict, InvalidInput, NotAllowed, ShulabError
 from lab.terms.identifiers.code_search import contains_enterprise_code
+from lab.terms.local_day import local_day
 from lab.terms.text.visible_line import check_visible_line
 
 MAX_TEXT_CHARACTERS = 500
@@ -62,7 +64,7 @@ class CreditRepairService:
     @property
     def today(self) -> date:
         """The day at the bureau: legal days are those of its place."""
-        return self._now().astimezone().date()
+        return local_day(self._now())
 
     def open_case(self, request: CaseRequest, *, by: str) -> CaseDetails:
         """Open a case; an objection freezes the record from today.
@@ -89,11 +91,16 @@ class CreditRepairService:
             rules_sha256=rules.sha256,
             due=calendar.due_day(today, rules.legal_days[request.kind].working_days),
         )
-        with self._store.begin() as session:
-            _check_earlier_cases(
-                cases_of_record(session, found.source.domain, found.record), found, request.kind, today
-            )
-            return describe_case(insert_case(session, opening, now=now, today=today, by=by), today)
+        try:
+            with self._store.begin() as session:
+                _check_earlier_cases(
+                    cases_of_record(session, found.source.domain, found.record), found, request.kind, today
+                )
+                return describe_case(insert_case(session, opening, now=now, today=today, by=by), today)
+        except IntegrityError:  # by somebody else, after we looked
+            raise Conflict(
+                "A case of this kind was opened for the record just now.", next_step="see `lab steward repair list`"
+            ) from None
 
     def decide(self, case_id: str, outcome: CaseState, *, reason: str, by: str) -> CaseDetails:
         """Decide an open case with reasons, and note which register versions counted its record.

@@ -93,8 +93,8 @@ def meter_contract(session: Session, contract_id: str, now: datetime, month: str
 def count_usage(session: Session, contract_id: str, documents: Mapping[int, Contract], now: datetime) -> ContractUse:
     """What was delivered under a contract until now, from its entries."""
     counter = ContractUse()
-    for row in _entries(session, contract_id):
-        counter.take(row.time, row.kind, json.loads(row.body)["facts"])
+    for time, kind, body in _entries(session, contract_id):
+        counter.take(time, kind, json.loads(body)["facts"])
     if counter.active_since is not None:
         expires = documents[counter.in_force].expires
         counter.stop(max(counter.active_since, min(now, expires)))
@@ -118,18 +118,18 @@ def read_document(row: ContractVersionRow) -> Contract:
     return parse_contract(json.dumps({"contract": json.loads(row.document)}), kept=True).contract
 
 
-def _entries(session: Session, contract_id: str) -> Iterator[LedgerEntryRow]:
-    """The contract's entries that matter here, in order, a chunk at a time."""
-    after = 0
-    query = select(LedgerEntryRow).where(LedgerEntryRow.contract_id == contract_id, LedgerEntryRow.kind.in_(_METERED))
+def _entries(session: Session, contract_id: str) -> Iterator[tuple[datetime, str, str]]:
+    """Time, kind and body of the contract's entries that matter here, in order, a chunk at a time."""
+    after, entry = 0, LedgerEntryRow
+    query = select(entry.seq, entry.time, entry.kind, entry.body).where(
+        entry.contract_id == contract_id, entry.kind.in_(_METERED)
+    )
     while True:
-        page = query.where(LedgerEntryRow.seq > after).order_by(LedgerEntryRow.seq).limit(_CHUNK)
-        rows = session.scalars(page).all()
-        yield from rows
+        rows = session.execute(query.where(entry.seq > after).order_by(entry.seq).limit(_CHUNK)).all()
+        yield from ((row.time, row.kind, row.body) for row in rows)
         if len(rows) < _CHUNK:
             return
         after = rows[-1].seq
-        session.expunge_all()
 
 
 def _months(start: datetime, end: datetime) -> Iterator[str]:

@@ -13,14 +13,15 @@ from typing import Any
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.catalogue.item_definition import Catalogue
 from lab.bureau.data.catalogue.versions import current_catalogue
-from lab.bureau.data.enterprises.surroundings import cases_of, quality_of_domains
+from lab.bureau.data.enterprises.surroundings import cases_of
+from lab.bureau.data.quality.kept_assessments import newest_scores
 from lab.bureau.data.records import EnterpriseRecords, RecordStore, RecordVersion, enterprise_records
 from lab.bureau.key_management.pseudonyms import Pseudonymiser
 from lab.bureau.ledger import Fact, record
 from lab.bureau.ledger.inquiries import read_inquiries
 from lab.bureau.store import Database
 from lab.terms.errors import InvalidInput
-from lab.terms.identifiers import normalise_identifiers
+from lab.terms.identifiers.single_code import read_code
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Surroundings:
 
     cases: Mapping[str, list[dict[str, Any]]]
     assessed_on: str | None
-    scores: Mapping[str, float | None]
+    scores: Mapping[str, float]
 
 
 class EnterpriseViews:
@@ -65,17 +66,12 @@ class EnterpriseViews:
         with self._store.begin_read() as session:
             manifest = self._records.manifest_as_of(session, look.as_of)
             catalogue = current_catalogue(self._home, session)
-        code = normalise_identifiers([look.code], catalogue.id_kind).codes[0]
-        if code is None:
-            raise InvalidInput(
-                "Expected the code of an enterprise; found another text.",
-                next_step="check it: a unified social credit code has 18 characters",
-            )
+        code = read_code(look.code, catalogue.id_kind)
         found = enterprise_records(
             self._records, manifest, catalogue, code, history=look.history, personal=look.personal
         )
         with self._store.begin_read() as session:
-            surroundings = Surroundings(cases_of(session, found), *quality_of_domains(self._home, session))
+            surroundings = Surroundings(cases_of(session, found), *newest_scores(self._home, session))
         with self._store.begin() as session:
             record(session, "enterprise.viewed", None, _facts(look, found), by=by)
         inquiries = read_inquiries(self._store, code, self._keys, by=by) if look.inquiries else None

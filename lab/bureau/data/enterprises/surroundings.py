@@ -1,4 +1,4 @@
-"""What belongs to an enterprise's records beside their values: cases about them, and the quality of their domains."""
+"""The cases of credit repair, and objections, about an enterprise's records."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lab.bureau.configuration.home import BureauHome
-from lab.bureau.data.quality.kept_assessments import list_kept, read_kept
 from lab.bureau.data.records import EnterpriseRecords
 from lab.bureau.store.tables import RepairCaseRow
 
@@ -32,18 +30,6 @@ def cases_of(session: Session, found: EnterpriseRecords) -> dict[str, list[dict[
                 }
             )
     return dict(listed)
-
-
-def quality_of_domains(home: BureauHome, session: Session) -> tuple[str | None, dict[str, float | None]]:
-    """The day of the last assessment, and the score of each domain in it (0 to 100); nothing without one.
-
-    Raises ``DamagedFile``.
-    """
-    kept = sorted(list_kept(session), key=lambda one: one.assessed_at)
-    if not kept:
-        return None, {}
-    found = read_kept(home, kept[-1])
-    return found.day, {domain.code: domain.score for domain in found.domains}
 
 
 def _rows(session: Session, domain: str, records: Iterable[str]) -> Iterable[RepairCaseRow]:

@@ -15,6 +15,7 @@ from typing import Final
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.catalogue import Catalogue, current_catalogue
 from lab.bureau.data.catalogue.item_definition import Domain
+from lab.bureau.data.ingestion.amounts import AmountCheck
 from lab.bureau.data.ingestion.comparison.held_records import HeldRecords
 from lab.bureau.data.ingestion.delivery_blocks import DeliveryBlocks
 from lab.bureau.data.ingestion.delivery_history import (
@@ -34,12 +35,13 @@ from lab.bureau.data.ingestion.department_delivery import (
 )
 from lab.bureau.data.ingestion.enterprises import LegacyCodes, current_legacy_codes
 from lab.bureau.data.ingestion.mapping import MappingFile, check_header, check_mapping
+from lab.bureau.data.ingestion.reasons import SetAsideReason, is_reason
 from lab.bureau.data.ingestion.row_reading import RowReader
 from lab.bureau.data.ingestion.set_aside import SetAsideFile, save_unmapped, set_aside_path, unmapped_path
 from lab.bureau.data.ingestion.sources import DeliverySource, FileSource, copy_sql_table
 from lab.bureau.data.ingestion.used_records import check_use
 from lab.bureau.data.publication.record_usage import find_use
-from lab.bureau.data.records import ADD, DELETE, Manifest, RecordStore, SegmentSource
+from lab.bureau.data.records import ADD, CORRECT, DELETE, Manifest, RecordStore, SegmentSource
 from lab.bureau.store import Database
 from lab.disk.private_files import write_private
 from lab.tables.table_file import TableChunk
@@ -84,7 +86,7 @@ class DeliveryReader:
             identity = self._identify(delivery, bureau, source.sha256())
             with self._store.begin_read() as session:
                 before = find_delivery(session, identity)
-            if before is not None:
+            if before is not None and not _again(delivery, before):
                 return self._known(delivery, identity, source, before)
             check_received(bureau.manifest, delivery)
             source.open(delivery.mapping.document.encoding)
@@ -144,7 +146,8 @@ class DeliveryReader:
             delivery.received, source.name, identity.source_sha256, identity.mapping_sha256, bureau.catalogue.sha256
         )
         with SetAsideFile(self._home, file_name(identity)) as aside, self._records.writer(domain, origin) as writer:
-            blocks = DeliveryBlocks(domain, held, delivery.operation, stated, aside, writer)
+            amounts = self._amount_check(delivery, bureau, source)
+            blocks = DeliveryBlocks(domain, held, delivery.operation, stated, aside, writer, amounts)
             for chunk in _with_progress(source, progress):
                 blocks.add(reader.read(chunk), chunk.blank_lines)
             counts = blocks.finish()
@@ -171,10 +174,22 @@ class DeliveryReader:
             legacy=blocks.mapped,
             rejected_file=rejected,
             unmapped_file=unmapped,
-            warnings=(*source.warnings(blocks.blank, {}), *note_sentences(blocks.notes)),
+            warnings=(
+                *source.warnings(blocks.blank, {}),
+                *note_sentences(blocks.notes),
+                *(amounts.notes() if amounts else ()),
+            ),
             manifest=manifest,
             use=use,
         )
+
+    def _amount_check(
+        self, delivery: DepartmentDelivery, bureau: _Bureau, source: DeliverySource
+    ) -> AmountCheck | None:
+        if delivery.accept_amounts or delivery.operation == DELETE:
+            return None
+        stated, correct = frozenset(delivery.mapping.items), delivery.operation == CORRECT
+        return AmountCheck(self._records, bureau.manifest, bureau.domain, stated, source.name, correct=correct)
 
     def _keep_mapping(self, mapping: MappingFile) -> None:
         """Keep the mapping under its hash, which the segment names."""
@@ -193,6 +208,11 @@ def file_name(identity: DeliveryIdentity) -> str:
 def delivery_origin(delivery: DepartmentDelivery, source: DeliverySource) -> DeliveryOrigin:
     """Where a delivery came from, for the database."""
     return DeliveryOrigin(source.name, delivery.received, delivery.why, delivery.by)
+
+
+def _again(delivery: DepartmentDelivery, before: DeliveryCounts) -> bool:
+    """Whether a delivery that was read before is read again: its amounts were in doubt, and are taken now."""
+    return delivery.accept_amounts and any(is_reason(one, SetAsideReason.OTHER_SCALE) for one in before.reasons)
 
 
 def _with_progress(source: DeliverySource, progress: Progress) -> Iterator[TableChunk]:

@@ -13,6 +13,7 @@ from typing import Final
 import polars as pl
 
 from lab.bureau.data.catalogue.item_definition import Domain
+from lab.bureau.data.ingestion.amounts import AmountCheck
 from lab.bureau.data.ingestion.comparison.held_records import HeldRecords
 from lab.bureau.data.ingestion.comparison.judging import judge_rows
 from lab.bureau.data.ingestion.delivery_history import DeliveryCounts, Operation
@@ -28,7 +29,8 @@ _WORDS: Final = " words"
 
 
 class DeliveryBlocks:
-    """Takes the rows of one delivery as they are read. ``stated``: the items that the mapping reads."""
+    """Takes the rows of one delivery as they are read. ``stated``: the items that the mapping reads; ``amounts``: None
+    for a delivery whose amounts are taken as they are."""
 
     def __init__(
         self,
@@ -38,9 +40,10 @@ class DeliveryBlocks:
         stated: frozenset[str],
         aside: SetAsideFile,
         writer: SegmentWriter,
+        amounts: AmountCheck | None = None,
     ) -> None:
         self._domain, self._held, self._operation, self._stated = domain, held, operation, stated
-        self._aside, self._writer = aside, writer
+        self._aside, self._writer, self._amounts = aside, writer, amounts
         self._waiting: list[ReadRows] = []
         self._rows_waiting = self._blocks = 0
         self._seen = pl.DataFrame(schema={"record": pl.String, _WORDS: pl.UInt64})
@@ -86,6 +89,10 @@ class DeliveryBlocks:
         empty = pl.Series("legacy", [], dtype=pl.String)
         return pl.concat([empty, *(one.alias("legacy") for one in self._unmapped)]).unique().sort()
 
+    def amount_notes(self) -> tuple[str, ...]:
+        """Sentences about amounts that were taken and should be looked at."""
+        return self._amounts.notes() if self._amounts is not None else ()
+
     def _close_block(self, *, last: bool) -> None:
         if not self._waiting:
             return
@@ -98,6 +105,10 @@ class DeliveryBlocks:
         rows = records.filter(good)
         rows = rows.with_columns(record_ids(self._domain, rows).alias("record"))
         rows, earlier, repeated = self._compare_blocks(rows, last=last)
+        doubtful = earlier.clear()
+        if self._amounts is not None:
+            doubtful = self._amounts.look(rows)
+            rows = rows.join(doubtful, on=ROW, how="anti", maintain_order="left")
         judged = judge_rows(rows, self._domain, self._held, self._operation, self._stated)
         self._writer.write(judged.stored, judged.personal)
         if self._operation != ADD:
@@ -109,7 +120,9 @@ class DeliveryBlocks:
             repeated=judged.repeated + repeated,
         )
         self._blocks += 1
-        self._set_aside(pl.concat([part.cells for part in parts]), pl.concat([bad, broken, earlier, judged.set_aside]))
+        self._set_aside(
+            pl.concat([part.cells for part in parts]), pl.concat([bad, broken, earlier, doubtful, judged.set_aside])
+        )
 
     def _compare_blocks(self, rows: pl.DataFrame, *, last: bool) -> tuple[pl.DataFrame, pl.DataFrame, int]:
         """The rows whose record no earlier block had; ROW and REASON of those that differ from it; how many repeat."""

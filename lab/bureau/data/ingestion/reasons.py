@@ -28,6 +28,12 @@ class SetAsideReason(BilingualEnum):
     NO_UNIT = "no-unit", "未写明单位，而映射文件要求逐格写明", "names no unit, and the mapping says that each cell does"
     OTHER_CURRENCY = "other-currency", "不是人民币", "is in another currency than yuan"
     TOO_LARGE = "too-large", "数值过大，不可能", "is larger than any such value can be"
+    OTHER_SCALE = (
+        "other-scale",
+        "约为该企业其他金额的一万倍或万分之一，疑似元与万元混用；核对无误的，请加 --accept-amounts 单独导入",
+        "is about 10,000 times, or 1/10,000 of, the enterprise's other amounts, as if yuan and ten thousand yuan were "
+        "mixed; if it is right, import it with --accept-amounts",
+    )
     NOT_A_DATE = "not-a-date", "不是日期", "is not a date"
     DATE_ORDER = (
         "date-order",
@@ -83,6 +89,11 @@ def row_reason(reason: SetAsideReason | RejectionReason, item: str = "") -> str:
     return f"{reason.value}:{item}" if item else reason.value
 
 
+def is_reason(kept: str, reason: SetAsideReason) -> bool:
+    """Whether a reason as it is kept is this one, of whichever item."""
+    return kept.partition(":")[0] == reason.value
+
+
 def join_reasons(reasons: Iterable[pl.Series], name: str = "reason") -> pl.Series:
     """All reasons of each row joined, null where there is none; each series String [rows]."""
     columns = [column.alias(str(place)) for place, column in enumerate(reasons)]
@@ -109,10 +120,14 @@ def describe_reason(reason: str) -> tuple[str, str]:
 
 
 def describe_reasons(reasons: pl.Series) -> pl.Series:
-    """Joined reasons as sentences in both languages, for the file of rows set aside."""
+    """Joined reasons as sentences in both languages, for the file of rows set aside; items with one reason together."""
     words: dict[str, str] = {}
     for joined in reasons.drop_nulls().unique().to_list():
-        pairs = [describe_reason(one) for one in joined.split(BETWEEN)]
+        items: dict[str, list[str]] = {}
+        for one in joined.split(BETWEEN):
+            code, _, item = one.partition(":")
+            items.setdefault(code, []).extend([item] if item else [])
+        pairs = [describe_reason(f"{code}:{', '.join(names)}") for code, names in items.items()]
         words[joined] = "；".join(zh for zh, _ in pairs) + " · " + BETWEEN.join(en for _, en in pairs)
     if not words:
         return reasons

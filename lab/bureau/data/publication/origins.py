@@ -20,6 +20,8 @@ class RegisterOrigin:
     catalogue_sha256: str
     features_sha256: str
     left_out_sha256: str
+    repair_rules_sha256: str | None
+    quality_rules_sha256: str | None
     columns: tuple[ColumnLineage, ...]
 
 
@@ -40,5 +42,7 @@ def find_origin(session: Session, register: str, version: int) -> RegisterOrigin
         row.catalogue_sha256,
         row.features_sha256,
         row.left_out_sha256,
+        row.repair_rules_sha256,
+        row.quality_rules_sha256,
         load_lineage(row.lineage),
     )

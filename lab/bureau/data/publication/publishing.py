@@ -21,6 +21,18 @@ from lab.bureau.data.credit_repair.exclusion import excluded_records
 from lab.bureau.data.features.definition import FeatureDefinition, FeatureType
 from lab.bureau.data.features.lineage import dump_lineage, highest_grade, trace_columns
 from lab.bureau.data.features.stored_tables import FeatureInputs, FeatureTables, StoredFeatureTable, current_features
+from lab.bureau.data.publication.definition_history import (
+    DefinitionHistory,
+    RulesInUse,
+    definition_history,
+    find_rules_in_use,
+)
+from lab.bureau.data.publication.past_days import (
+    PutRightSince,
+    mark_superseded,
+    records_put_right_since,
+    refuse_put_right,
+)
 from lab.bureau.data.quality import DriftFinding
 from lab.bureau.data.quality.publication_gate import check_publication_gate
 from lab.bureau.data.records import RecordStore
@@ -45,7 +57,9 @@ _KINDS = {FeatureType.YES_NO: "boolean", FeatureType.CODE: "categorical"}
 @dataclass(frozen=True, slots=True)
 class PublishedRegister:
     """A version that was published. ``left_out``: records that did not count; ``unregistered``: by domain, records of
-    enterprises that are not registered; ``drift``: what changed, by the name of what it was compared with."""
+    enterprises that are not registered; ``drift``: what changed, by the name of what it was compared with.
+    ``put_right``, ``history``: for a day that is over, which records count that do not today, and whether definitions
+    changed since."""
 
     register: str
     version: int
@@ -56,6 +70,8 @@ class PublishedRegister:
     left_out: int
     summaries: tuple[ColumnSummary, ...]
     drift: Mapping[str, Sequence[DriftFinding]]
+    put_right: PutRightSince
+    history: Sequence[DefinitionHistory]
 
 
 def feature_inputs(
@@ -90,8 +106,9 @@ def publish_features(
 ) -> PublishedRegister:
     """Compute the features of ``day`` (or take the kept table) and make them the next version of register ``name``.
 
-    Raises ``NotAllowed`` if the quality of the records does not allow it, ``InvalidInput`` if the version is too far
-    from the one before or from a model of ``policy``, ``Conflict`` if another version is stored at the same time.
+    Raises ``NotAllowed`` if the quality of the records does not allow it, or if published models read the register and
+    records that counted on ``day`` were put right since; ``InvalidInput`` if the version is too far from the one before
+    or from a model of ``policy``; ``Conflict`` if another version is stored, or a case decided, at the same time.
     """
     if not is_slug(name):
         raise InvalidInput(
@@ -99,6 +116,10 @@ def publish_features(
         )
     with store.begin_read() as session:
         inputs = feature_inputs(session, home, records, day, gate=True)
+        put_right = records_put_right_since(session, records, inputs, date.today())
+        refuse_put_right(session, name, day, put_right)
+        history = definition_history(session, home, inputs, date.today())
+        rules = find_rules_in_use(session, home, day)
     table = FeatureTables(home, store, records).table(inputs, progress=progress)
     definitions = inputs.features.definitions
     descriptions = {one.name: describe_feature(one, inputs.catalogue) for one in definitions}
@@ -107,7 +128,7 @@ def publish_features(
     with version_folder(home, name) as folder:
         found = _prepare(table, definitions, folder, layout, progress)
         comparison = compare_register(store, home, name, found, items, policy or DriftPolicy())
-        origin = VersionOrigin(table.sha256, "register.published", _OriginWriter(inputs))
+        origin = VersionOrigin(table.sha256, "register.published", _OriginWriter(inputs, put_right, rules))
         row, _ = store_version(store, home, name, layout, found, comparison, origin)
     return PublishedRegister(
         register=name,
@@ -119,6 +140,8 @@ def publish_features(
         left_out=inputs.left_out_count,
         summaries=found.summaries,
         drift=comparison.findings,
+        put_right=put_right,
+        history=history,
     )
 
 
@@ -141,9 +164,12 @@ class _OriginWriter:
     """Stores what a version comes from, in its transaction."""
 
     inputs: FeatureInputs
+    put_right: PutRightSince
+    rules: RulesInUse
 
     def __call__(self, session: Session, row: RegisterRow) -> Mapping[str, Fact]:
-        inputs = self.inputs
+        inputs, rules = self.inputs, self.rules
+        refuse_put_right(session, row.name, inputs.day, self.put_right)
         columns = trace_columns(inputs.features.definitions, inputs.catalogue, inputs.manifest)
         session.add(
             RegisterOriginRow(
@@ -155,16 +181,22 @@ class _OriginWriter:
                 features_sha256=inputs.features.sha256,
                 left_out_sha256=inputs.left_out_sha256,
                 inputs_sha256=inputs.sha256,
+                repair_rules_sha256=rules.repair_rules_sha256,
+                quality_rules_sha256=rules.quality_rules_sha256,
                 lineage=dump_lineage(columns),
             )
         )
         session.flush()
+        mark_superseded(session, row.name, row.version, self.put_right)
         return {
             "day": inputs.day.isoformat(),
             "manifest": inputs.manifest.sha256,
             "catalogue": inputs.catalogue.sha256,
             "features_sha256": inputs.features.sha256,
+            "repair_rules": rules.repair_rules_sha256,
+            "quality_rules": rules.quality_rules_sha256,
             "left_out": inputs.left_out_count,
+            "put_right_since": self.put_right.count,
         }
 
 

@@ -84,6 +84,20 @@ def list_kept(session: Session) -> Sequence[KeptAssessment]:
     return [_describe(row) for row in session.scalars(select(QualityAssessmentRow).order_by(*order))]
 
 
+def newest_scores(home: BureauHome, session: Session) -> tuple[str | None, dict[str, float]]:
+    """The latest day for which there is an assessment, and the score of each domain in it (0 to 100; domains without
+    one are left out); of several of that day, the last made. ``(None, {})`` without an assessment.
+
+    Raises ``DamagedFile``.
+    """
+    order = (QualityAssessmentRow.day, QualityAssessmentRow.assessed_at, QualityAssessmentRow.id)
+    row = session.scalars(select(QualityAssessmentRow).order_by(*(one.desc() for one in order)).limit(1)).first()
+    if row is None:
+        return None, {}
+    found = read_kept(home, _describe(row))
+    return found.day, {one.code: one.score for one in found.domains if one.score is not None}
+
+
 def choose_kept(session: Session, prefix: str) -> KeptAssessment:
     """The assessment whose hash begins with ``prefix``; empty: the last one made. Raises ``NotFound``."""
     kept = list_kept(session)

@@ -26,6 +26,7 @@ from lab.bureau.store import Database
 from lab.bureau.store.tables import DeliveryRow
 from lab.disk.checked_files import DamagedFile
 from lab.terms.errors import Conflict, InvalidInput, NotFound
+from lab.terms.local_day import local_day
 from lab.terms.progress import SILENT, Progress
 
 BASELINE_DAYS = 31
@@ -105,7 +106,7 @@ class QualityService:
                 next_step="import some with `lab bureau records import`",
             )
         day = request.day or newest
-        if not newest <= day <= self._now().date():
+        if not newest <= day <= local_day(self._now()):
             raise InvalidInput(
                 "Expected a day from that of the newest delivery to today; found another.", next_step="check --day"
             )

@@ -1,7 +1,7 @@
 """Figures of requests for data: the share of demands met, and the days that answers took.
 
-Days are from the day of asking to the day of answering (UTC): calendar days, and working days from Monday to Friday,
-public holidays not known. A year's figures are of the requests that were asked in it.
+Days are from the day of asking to the day of answering, where the bureau is: calendar days, and working days by the
+calendar of legal days (``credit_repair.rules.working_days``). A year's figures are of the requests asked in it.
 """
 
 from __future__ import annotations
@@ -9,18 +9,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime
+from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from statistics import median
 from typing import Any
 
-import numpy as np
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from lab.bureau.data.credit_repair.rules.in_force import calendar_in_force
 from lab.bureau.data.requests.data_request import ITEM_GRANTED
 from lab.bureau.data.requests.workflow import RequestState
 from lab.bureau.store.tables import DataRequestItemRow, DataRequestRow
+from lab.terms.local_day import local_day
 
 _TENTH = Decimal("0.1")
 
@@ -39,7 +40,8 @@ class RequestFigures:
     """Requests by state, and the share of the items asked for that were granted.
 
     ``items_asked`` leaves out withdrawn requests; those that still wait are in it, and in ``items_waiting``.
-    ``demands_met``: per cent, decimal text to the tenth; None if nothing was asked.
+    ``demands_met``: per cent, decimal text to the tenth; None if nothing was asked. ``holidays_known``: whether the
+    public holidays of every year of ``working_days`` are in the bureau's list; in others weekends alone count as off.
     """
 
     year: int | None
@@ -52,6 +54,7 @@ class RequestFigures:
     demands_met: str | None
     calendar_days: DaysTaken
     working_days: DaysTaken
+    holidays_known: bool
 
     def as_dict(self) -> dict[str, Any]:
         """The figures as a JSON object."""
@@ -59,17 +62,19 @@ class RequestFigures:
 
 
 def request_figures(session: Session, year: int | None = None) -> RequestFigures:
-    """The figures of the requests that were asked in ``year``, or of all."""
+    """The figures of the requests that were asked in ``year``, or of all; raises ``InvalidInput`` for imported holidays
+    that are not as they were."""
     query = select(DataRequestRow)
     if year is not None:
-        begin, end = datetime(year, 1, 1, tzinfo=UTC), datetime(year + 1, 1, 1, tzinfo=UTC)
+        begin, end = datetime(year, 1, 1).astimezone(), datetime(year + 1, 1, 1).astimezone()
         query = query.where(DataRequestRow.asked_at >= begin, DataRequestRow.asked_at < end)
     rows = session.scalars(query).all()
     counts = _count_items(session, [row.id for row in rows if row.state != RequestState.WITHDRAWN.value])
     waiting = sum(sum(counts[row.id].values()) for row in rows if row.state == RequestState.ASKED.value)
     asked = sum(sum(fates.values()) for fates in counts.values())
     granted = sum(fates[ITEM_GRANTED] for fates in counts.values())
-    days = [(_day(row.asked_at), _day(row.answered_at)) for row in rows if row.answered_at is not None]
+    days = [(local_day(row.asked_at), local_day(row.answered_at)) for row in rows if row.answered_at is not None]
+    calendar = calendar_in_force(session)
     by_state = Counter(row.state for row in rows)
     return RequestFigures(
         year=year,
@@ -81,14 +86,9 @@ def request_figures(session: Session, year: int | None = None) -> RequestFigures
         items_waiting=waiting,
         demands_met=share_of(granted, asked),
         calendar_days=_taken([(end - start).days for start, end in days]),
-        working_days=_taken([working_days(start, end) for start, end in days]),
+        working_days=_taken([calendar.working_days_taken(start, end) for start, end in days]),
+        holidays_known=all(calendar.knows(start, end) for start, end in days),
     )
-
-
-def working_days(start: date, end: date) -> int:
-    """Days from Monday to Friday after ``start``, up to ``end``."""
-    day = np.timedelta64(1, "D")
-    return int(np.busday_count(np.datetime64(start) + day, np.datetime64(end) + day))
 
 
 def share_of(part: int, whole: int) -> str | None:
@@ -116,7 +116,3 @@ def _taken(days: Sequence[int]) -> DaysTaken:
 
 def _tenths(number: Decimal) -> str:
     return str(number.quantize(_TENTH, rounding=ROUND_HALF_UP))
-
-
-def _day(moment: datetime) -> date:
-    return moment.astimezone(UTC).date()

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from sqlalchemy.orm import Session
 
 from lab.bureau.configuration.home import BureauHome
-from lab.bureau.data.quality.kept_assessments import list_kept, read_kept
+from lab.bureau.data.quality.kept_assessments import newest_scores
 
 
 def domain_quality(home: BureauHome, session: Session) -> Mapping[str, str]:
@@ -15,8 +15,4 @@ def domain_quality(home: BureauHome, session: Session) -> Mapping[str, str]:
 
     Raises ``DamagedFile`` if the newest assessment is not as it was written.
     """
-    kept = sorted(list_kept(session), key=lambda one: one.assessed_at)
-    if not kept:
-        return {}
-    domains = read_kept(home, kept[-1]).domains
-    return {one.code: f"{one.score:.2f}" for one in domains if one.score is not None}
+    return {code: f"{score:.2f}" for code, score in newest_scores(home, session)[1].items()}

@@ -30,20 +30,26 @@ class RecordChangeOptions:
     mapping: Annotated[Path, typer.Option(metavar="TOML", help="映射文件 Which column holds which item.")]
     reason: Annotated[str, typer.Option(metavar="TEXT", help="原因 Why; kept in the ledger, so without any code.")]
     received: ReceivedOption = None
-    accept_amounts: AcceptAmountsOption = False
     by: ByOption = ""
     home: BureauHomeOption = None
     as_json: JsonOption = False
 
 
-@take_options(RecordChangeOptions)
-def correct(options: RecordChangeOptions) -> None:
+@dataclass(frozen=True, kw_only=True)
+class RecordCorrectionOptions(RecordChangeOptions):
+    """Options of ``lab bureau records correct``."""
+
+    accept_amounts: AcceptAmountsOption = False
+
+
+@take_options(RecordCorrectionOptions)
+def correct(options: RecordCorrectionOptions) -> None:
     """更正记录 Correct records that are held; what the file's mapping does not read stays as it is.
 
     没有的记录、同一文件中相互矛盾的更正一律搁置。 A record that never was, and corrections of one file that contradict
     each other, are set aside. What was known before stays known as of its day.
     """
-    _change(options, "correct")
+    _change(options, "correct", accept_amounts=options.accept_amounts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +75,9 @@ def delete(options: RecordDeletionOptions) -> None:
     _change(options, "delete", although_used=options.although_used)
 
 
-def _change(options: RecordChangeOptions, operation: Operation, *, although_used: bool = False) -> None:
+def _change(
+    options: RecordChangeOptions, operation: Operation, *, although_used: bool = False, accept_amounts: bool = False
+) -> None:
     out = CommandOutput(options.as_json)
     mapping, day = read_mapping(options.mapping), local_day(options.received)
     with Bureau.open(options.home or default_folder()) as bureau:
@@ -83,7 +91,7 @@ def _change(options: RecordChangeOptions, operation: Operation, *, although_used
             options.reason,
             by,
             although_used=although_used,
-            accept_amounts=options.accept_amounts,
+            accept_amounts=accept_amounts,
         )
         try:
             result = reader.read(delivery, out.progress)

@@ -17,8 +17,10 @@ from lab.bureau.data.catalogue import Catalogue, current_catalogue
 from lab.bureau.data.features.definition import FeatureDefinition
 from lab.bureau.data.features.lineage import FeatureLineage, describe_window, trace_feature
 from lab.bureau.data.features.stored_tables import FeatureTables, StoredFeatureTable, current_features
+from lab.bureau.data.publication.definition_history import definition_history
 from lab.bureau.data.publication.publishing import feature_inputs
 from lab.bureau.data.records import Manifest, QueryLimits, RecordStore
+from lab.cli.bureau.registers.definition_notes import history_facts, show_history
 from lab.cli.terminal.option_types import BureauHomeOption, JsonOption
 from lab.cli.terminal.output import CommandOutput
 from lab.terms.errors import InvalidInput, Unreachable
@@ -127,6 +129,7 @@ def compute(
         records = RecordStore(bureau.home, bureau.store, bureau.keys)
         with bureau.store.begin_read() as session:
             inputs = feature_inputs(session, bureau.home, records, day)
+            history = definition_history(session, bureau.home, inputs, date.today())
         with _pool(cluster) as pool:
             table = FeatureTables(bureau.home, bureau.store, records).table(
                 inputs, again=again, limits=QueryLimits(memory_mib, threads), pool=pool, progress=out.progress
@@ -137,6 +140,7 @@ def compute(
         f"{word}: {table.rows:,} 户 enterprises, {len(inputs.features.definitions)} 项特征 features, {seconds:.1f} s"
     )
     show_left_out(out, table, inputs.left_out_count)
+    show_history(out, history)
     out.say(f"文件 File: {table.path}")
     out.say(f"下一步 Next: lab bureau register publish --as-of {day}")
     out.print_result(
@@ -145,6 +149,7 @@ def compute(
             "rows": table.rows,
             "features": len(inputs.features.definitions),
             "left_out": inputs.left_out_count,
+            "definitions": history_facts(history),
             "unregistered": dict(table.unregistered),
             "computed": table.computed_now,
             "inputs_sha256": inputs.sha256,

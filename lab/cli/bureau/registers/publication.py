@@ -15,6 +15,7 @@ from lab.bureau.data.publication.publishing import PublishedRegister, publish_fe
 from lab.bureau.data.records import RecordStore
 from lab.bureau.data.register import DriftPolicy, find_snapshot
 from lab.bureau.ledger import LOCAL_ACTOR
+from lab.cli.bureau.registers.definition_notes import history_facts, show_history
 from lab.cli.bureau.registers.features import AsOfOption, day_of, show_left_out
 from lab.cli.bureau.registers.versions import RegisterOption, compare, list_versions, remove
 from lab.cli.terminal.option_types import BureauHomeOption, JsonOption
@@ -50,7 +51,8 @@ def publish(
     """发布 Publish the features of a day as the next version of a register; earlier versions stay.
 
     质量不达标不发布。 Records whose quality does not allow it are not published. Those that no longer count are left
-    out.
+    out. A day that is over is refused while records that counted then were put right since and published models read
+    the register; publish it under another name to study it.
     """
     out = CommandOutput(as_json)
     day = day_of(as_of)
@@ -77,6 +79,8 @@ def publish(
             "rows": done.rows,
             "columns": list(done.columns),
             "left_out": done.left_out,
+            "put_right_since": {"records": dict(done.put_right.records), "expired": done.put_right.expired},
+            "definitions": history_facts(done.history),
             "unregistered": dict(done.table.unregistered),
             "sha256": done.sha256,
             "features_file_sha256": done.table.sha256,
@@ -113,6 +117,8 @@ def show(
             ("记录清单 manifest", origin.manifest_sha256[:16]),
             ("目录 catalogue", origin.catalogue_sha256[:16]),
             ("特征 features", origin.features_sha256[:16]),
+            ("修复规则 repair rules", (origin.repair_rules_sha256 or "—")[:16]),
+            ("质量规则 quality rules", (origin.quality_rules_sha256 or "—")[:16]),
         ],
     )
     out.table(
@@ -135,10 +141,26 @@ def _show_published(out: CommandOutput, done: PublishedRegister) -> None:
     what = f"{done.rows:,} 户 enterprises, {len(done.columns)} 列 columns"
     out.say(f"已发布 Published {done.register} v{done.version}: {what}")
     show_left_out(out, done.table, done.left_out)
+    show_history(out, done.history)
+    _show_put_right(out, done)
     for name, findings in done.drift.items():
         for one in findings:
             out.say(f"注意 Note: {one.column or '登记库 register'}: {one.zh} {one.en} ({name})")
     out.say("下一步 Next: lab model train --sample SAMPLE.csv --id COLUMN --label COLUMN --monotonic")
+
+
+def _show_put_right(out: CommandOutput, done: PublishedRegister) -> None:
+    found = done.put_right
+    if found.count:
+        named = ", ".join(f"{domain} {count:,}" for domain, count in found.records.items())
+        out.alert(
+            f"此版计入 {found.count:,} 条此后已修复、移除、更正或被提出异议的记录，仅供研究，不得用于评分 "
+            f"It counts {found.count:,} records that were put right since: for study, not for scores ({named})"
+        )
+    if found.expired:
+        out.say(
+            f"注意 Note: {found.expired:,} 条当日计入的记录至今已到期 records that counted then have expired by now"
+        )
 
 
 app.command("list")(list_versions)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -148,14 +148,17 @@ def _version_facts(one: RegisterVersion, origin: RegisterOrigin | None) -> dict[
 
 
 def _origin_rows(first: RegisterOrigin | None, second: RegisterOrigin | None) -> list[tuple[str, str, str]]:
-    both: tuple[Any, ...] = (first, second)
     parts = (
         ("截至日 as of", "day"),
         ("记录清单 manifest", "manifest_sha256"),
         ("目录 catalogue", "catalogue_sha256"),
         ("特征 features", "features_sha256"),
     )
-    return [(words, *(getattr(one, name)[:12] if one else "文件 file" for one in both)) for words, name in parts]
+    return [(words, _short(first, name), _short(second, name)) for words, name in parts]
+
+
+def _short(origin: RegisterOrigin | None, name: str) -> str:
+    return str(getattr(origin, name))[:12] if origin else "文件 file"
 
 
 def _show_comparison(out: CommandOutput, found: VersionComparison) -> None:

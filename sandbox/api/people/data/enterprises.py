@@ -7,11 +7,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 from fastapi.concurrency import run_in_threadpool
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from lab.bureau.data.enterprises import EnterpriseLook
 from lab.bureau.people import AccountHolder, Permission
-from lab.terms.bounded_types import EnterpriseCode, ReasonText
+from lab.terms.bounded_types import DayText, EnterpriseCode, ReasonText
 from sandbox.api.openapi import SIGNED_IN_PROBLEMS, problem_responses
 from sandbox.api.request_body import json_body, openapi_json_body
 from sandbox.auth.person import require_permission
@@ -19,16 +19,6 @@ from sandbox.dependencies import Dependencies
 
 router = APIRouter(prefix="/v1/enterprises", tags=["enterprises"])
 RecordReader = Annotated[AccountHolder, Depends(require_permission(Permission.READ_RECORDS))]
-_DAY_PATTERN = r"^(19|20|21)[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"
-
-
-def _check_day(text: str) -> str:
-    date.fromisoformat(text)
-    return text
-
-
-Day = Annotated[str, Field(pattern=_DAY_PATTERN), AfterValidator(_check_day)]
-"""A day of the calendar as ISO text."""
 _VERSION: dict[str, Any] = {
     "record": "00112233445566778899aabbccddeeff",
     "operation": "add",
@@ -50,7 +40,7 @@ class EnterpriseRecordsForm(BaseModel):
     )
 
     code: EnterpriseCode
-    as_of: Day | None = None
+    as_of: DayText | None = None
     history: bool = False
     personal: bool = False
     reason: ReasonText | None = None

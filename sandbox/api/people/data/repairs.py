@@ -14,8 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lab.bureau.data.credit_repair import CaseDetails, CaseKind, CaseRequest, CaseState, WantedRecord
 from lab.bureau.people import AccountHolder, Permission
-from lab.terms.bounded_types import EnterpriseCode, Line, ReasonText
-from lab.terms.errors import InvalidInput
+from lab.terms.bounded_types import DayText, EnterpriseCode, Line, ReasonText
 from sandbox.api.openapi import SIGNED_IN_PROBLEMS, problem_responses
 from sandbox.api.pages import PAGE_LIMIT, NextCursor, PageCursor, PageLimit, page_of, page_view
 from sandbox.api.request_body import json_body, openapi_json_body
@@ -25,7 +24,6 @@ from sandbox.dependencies import Dependencies
 router = APIRouter(prefix="/v1/repairs", tags=["repairs"])
 RepairReader = Annotated[AccountHolder, Depends(require_permission(Permission.READ_REPAIRS))]
 RepairManager = Annotated[AccountHolder, Depends(require_permission(Permission.MANAGE_REPAIRS))]
-_DAY_PATTERN = r"^(19|20|21)[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"
 _CASE_PATTERN = r"^[a-z]-[0-9a-f]{12}$"
 CasePath = Annotated[str, Path(pattern=_CASE_PATTERN, description="案号 / The case", examples=["r-0123456789ab"])]
 _KIND_PATTERN = r"^(repair|objection)$"
@@ -168,7 +166,7 @@ class RepairCaseForm(BaseModel):
     ] = Field(default_factory=dict)
     evidence: ReasonText
     grounds: ReasonText
-    corrected_on: Annotated[str, Field(pattern=_DAY_PATTERN)] | None = None
+    corrected_on: DayText | None = None
     commitment: bool = False
 
 
@@ -181,16 +179,6 @@ class RepairDecisionForm(BaseModel):
 
     outcome: Annotated[str, Field(pattern=r"^(granted|refused|upheld|rejected)$")]
     reason: ReasonText
-
-
-def parse_day(text: str | None) -> date | None:
-    """A day of a form; raises ``InvalidInput`` for one that the calendar does not have."""
-    if text is None:
-        return None
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise InvalidInput("Expected a day of the calendar; found none.", next_step="write it as YYYY-MM-DD") from None
 
 
 @router.get(
@@ -239,7 +227,7 @@ async def open_repair_case(
         wanted=WantedRecord(form.domain, form.record, form.enterprise or "", form.keys),
         evidence=form.evidence,
         grounds=form.grounds,
-        corrected_on=parse_day(form.corrected_on),
+        corrected_on=None if form.corrected_on is None else date.fromisoformat(form.corrected_on),
         commitment=form.commitment,
     )
     opened: CaseDetails = await run_in_threadpool(service.bureau.repairs.open_case, request, by=person.actor)

@@ -47,7 +47,7 @@ _ITEM: dict[str, Any] = {
     "grade": "sensitive",
     "sharing": "conditional",
     "forms": ["model-input"],
-    "quality": "97.5",
+    "quality": "97.50",
     "barred": "",
 }
 _REQUEST: dict[str, Any] = {
@@ -81,6 +81,7 @@ _FIGURES: dict[str, Any] = {
     "demands_met": "80.0",
     "calendar_days": {"mean": "5.0", "median": "5.0", "longest": 5},
     "working_days": {"mean": "3.0", "median": "3.0", "longest": 3},
+    "holidays_known": True,
 }
 
 
@@ -143,7 +144,9 @@ class DaysTakenView(BaseModel):
 
 
 class RequestFiguresView(BaseModel):
-    """Requests by state, and the share of items asked for that were granted (``demands_met``, per cent)."""
+    """Requests by state, and the share of items asked for that were granted (``demands_met``, per cent).
+
+    ``holidays_known`` is false if working days of a year were counted without its public holidays."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_FIGURES]})
 
@@ -157,6 +160,7 @@ class RequestFiguresView(BaseModel):
     demands_met: str | None
     calendar_days: DaysTakenView
     working_days: DaysTakenView
+    holidays_known: bool
 
 
 class DataRequestForm(BaseModel):

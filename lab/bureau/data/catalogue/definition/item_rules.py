@@ -12,10 +12,10 @@ from lab.bureau.data.catalogue.item_definition import (
     Item,
     ItemReleaseForm,
     ItemType,
+    NaturalPersonRules,
     OpeningType,
     SharingType,
 )
-from lab.bureau.data.catalogue.natural_persons import NaturalPersonRules
 from lab.terms.text.known_names import describe_unknown_name
 from lab.terms.text.nearest_name import nearest_name
 from models.shared.catalogue_words import SensitivityGrade

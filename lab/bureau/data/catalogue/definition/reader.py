@@ -25,8 +25,8 @@ from lab.bureau.data.catalogue.definition.source_files import (
     read_catalogue_files,
 )
 from lab.bureau.data.catalogue.document import catalogue_digest
-from lab.bureau.data.catalogue.item_definition import Catalogue, CreditUse, Domain, Item, ItemType
-from lab.bureau.data.catalogue.natural_persons import NaturalPersonRules, build_natural_person_rules, rules_of
+from lab.bureau.data.catalogue.item_definition import Catalogue, CreditUse, Domain, Item, ItemType, NaturalPersonRules
+from lab.bureau.data.catalogue.natural_persons import build_natural_person_rules, rules_of
 from lab.terms.text.known_names import describe_unknown_name
 from lab.terms.text.nearest_name import nearest_name
 from models.shared.catalogue_words import SensitivityGrade

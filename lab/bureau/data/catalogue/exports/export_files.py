@@ -22,6 +22,7 @@ from lab.bureau.data.catalogue.versions import (
     load_catalogue_version,
     load_files,
 )
+from lab.terms.local_day import local_day
 
 
 class ExportFormat(StrEnum):
@@ -68,7 +69,7 @@ def _render(
     publisher = home.settings.name
     match form:
         case ExportFormat.DCAT:
-            issued = (version.imported_at or now).date()
+            issued = local_day(version.imported_at or now)
             return catalogue_as_dcat(catalogue, publisher=publisher, version=version.version, issued=issued)
         case ExportFormat.ODCS:
             return data_contracts(catalogue, publisher=publisher, version=version.version)

@@ -13,7 +13,7 @@ from lab.bureau.data.credit_repair.rules.definition import AdverseSource, Repair
 from lab.bureau.data.credit_repair.standing import is_adverse
 from lab.bureau.data.records import Manifest, RecordStore, open_records
 from lab.terms.errors import InvalidInput, NotFound
-from lab.terms.identifiers import normalise_identifiers
+from lab.terms.identifiers.single_code import read_code
 from lab.terms.names import IdKind
 
 
@@ -97,10 +97,7 @@ def _condition(domain: Domain, id_kind: IdKind, wanted: WantedRecord) -> tuple[s
             f"Expected a record's id, or an enterprise's code with the key {', '.join(domain.key)}.",
             next_step=f"give --record, or --enterprise and --key {domain.key[0]}=VALUE",
         )
-    (code,) = normalise_identifiers([wanted.enterprise], id_kind).codes
-    if code is None:
-        raise InvalidInput("Expected the code of an enterprise; found something else.", next_step="check the code")
-    values: dict[str, object] = {"enterprise": code}
+    values: dict[str, object] = {"enterprise": read_code(wanted.enterprise, id_kind)}
     parts = ["enterprise = $enterprise"]
     for number, name in enumerate(domain.key):
         values[f"key_{number}"] = keys[name]

@@ -26,7 +26,7 @@ from lab.bureau.data.credit_repair.standing import RecordStanding, is_adverse, r
 from lab.bureau.data.records import RecordStore, open_records
 from lab.bureau.ledger import Fact, record
 from lab.bureau.store import Database
-from lab.disk.output_files import write_output_file
+from lab.disk.output_files import translate_output_errors, write_output_file
 from lab.terms.progress import SILENT, Progress
 from lab.terms.text.bilingual import BilingualText
 
@@ -67,7 +67,8 @@ def write_notices(
         manifest = records.head(session)
     check_against_catalogue(rules, catalogue)
     sources = [source for source in rules.sources if source.notice]
-    request.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with translate_output_errors(request.folder):
+        request.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     counts: Counter[str] = Counter()
     undated = 0
     with open_records(records, manifest, catalogue, domains=[source.domain for source in sources]) as connection:

@@ -20,6 +20,7 @@ from lab.bureau.ledger import record
 from lab.bureau.store import Database
 from lab.bureau.store.tables import RepairRulesRow
 from lab.terms.errors import InvalidInput, NotFound
+from lab.terms.local_day import local_day
 
 _LARGEST_FILE = 256 * 1024
 _RULES, _HOLIDAYS = "rules", "holidays"
@@ -39,10 +40,15 @@ def calendar_in_force(session: Session) -> WorkingCalendar:
 
 
 def import_rules(store: Database, file: Path, catalogue: Catalogue, *, now: datetime, by: str) -> RepairRules:
-    """Put a file of rules in force from now on. Raises ``InvalidInput`` if it is not of the form, or names what the
-    catalogue does not have. The same file again changes nothing."""
+    """Put a file of rules in force from now on. Raises ``InvalidInput`` if it is not of the form, names what the
+    catalogue does not have, or is of rules that come into force later. The same file again changes nothing."""
     content = _read(file)
     rules = read_rules(content, file.name)
+    if rules.in_force > local_day(now):
+        raise InvalidInput(
+            f"Expected repair rules that are in force; those of {file.name} are from {rules.in_force.isoformat()} on.",
+            next_step="import them on that day: they count from the import on",
+        )
     check_against_catalogue(rules, catalogue)
     _put_in_force(store, _RULES, content, now=now, by=by)
     return rules
@@ -69,7 +75,7 @@ def _put_in_force(store: Database, kind: str, content: bytes, *, now: datetime, 
 def _newest(session: Session, kind: str, day: date | None) -> bytes | None:
     row = RepairRulesRow
     imported = session.scalars(select(row).where(row.kind == kind).order_by(row.id.desc()))
-    found = next((one for one in imported if day is None or one.imported_at.astimezone().date() <= day), None)
+    found = next((one for one in imported if day is None or local_day(one.imported_at) <= day), None)
     if found is None:
         return None
     content = found.content.encode()

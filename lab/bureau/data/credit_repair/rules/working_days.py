@@ -54,7 +54,15 @@ class WorkingCalendar:
         while left:
             day += _ONE_DAY
             left -= self.is_working_day(day)
-        return DueDay(day, all(year in self.years for year in range((opened + _ONE_DAY).year, day.year + 1)))
+        return DueDay(day, self.knows(opened + _ONE_DAY, day))
+
+    def working_days_taken(self, start: date, end: date) -> int:
+        """The working days after ``start``, up to ``end``: what ``due_day`` allows is what this counts."""
+        return sum(self.is_working_day(start + timedelta(days=step)) for step in range(1, (end - start).days + 1))
+
+    def knows(self, start: date, end: date) -> bool:
+        """Whether the holidays of every year from ``start`` to ``end`` are known."""
+        return all(year in self.years for year in range(start.year, end.year + 1))
 
 
 class _YearForm(BaseModel):

@@ -20,7 +20,7 @@ import polars as pl
 from lab.bureau.data.catalogue.item_definition import Domain
 from lab.bureau.data.ingestion.comparison.held_records import HeldRecords
 from lab.bureau.data.ingestion.delivery_history import Operation
-from lab.bureau.data.ingestion.reasons import SetAsideReason
+from lab.bureau.data.ingestion.reasons import BETWEEN, SetAsideReason, row_reason
 from lab.bureau.data.ingestion.row_reading import REASON, ROW
 from lab.bureau.data.records import ADD, CORRECT, DELETE, personal_schema, record_schema
 
@@ -69,7 +69,7 @@ def judge_rows(
     return JudgedRows(
         kept,
         personal,
-        aside.select(ROW, pl.col(_STATE).alias(REASON)),
+        aside.select(ROW, _reason(compared).alias(REASON)),
         int((table[_STATE] == _UNCHANGED).sum()),
         repeated,
     )
@@ -102,6 +102,16 @@ def _state(operation: Operation) -> pl.Expr:
     if operation == CORRECT:
         return pl.when(live & pl.col(_SAME)).then(unchanged).when(live | gone).then(stored).otherwise(never)
     return pl.when(live).then(stored).when(gone).then(unchanged).otherwise(never)
+
+
+def _reason(compared: list[str]) -> pl.Expr:
+    """Why a row is set aside; of one that differs, once for each item that does."""
+    differing = [
+        pl.when(pl.col(name).ne_missing(pl.col(f"{name} held"))).then(pl.lit(row_reason(SetAsideReason.DIFFERS, name)))
+        for name in compared
+    ]
+    listed = pl.concat_str(differing, separator=BETWEEN, ignore_nulls=True)
+    return pl.when(pl.col(_STATE) == SetAsideReason.DIFFERS.value).then(listed).otherwise(pl.col(_STATE))
 
 
 def _as_stored(

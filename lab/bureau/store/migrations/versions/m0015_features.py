@@ -42,6 +42,8 @@ def upgrade() -> None:
         _hash("features_sha256"),
         _hash("left_out_sha256"),
         _hash("inputs_sha256"),
+        sa.Column("repair_rules_sha256", sa.String(length=64), nullable=True),
+        sa.Column("quality_rules_sha256", sa.String(length=64), nullable=True),
         sa.Column("lineage", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(
             ["register", "version"], ["registers.name", "registers.version"], name=op.f("fk_register_origins_register")

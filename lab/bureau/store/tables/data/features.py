@@ -46,5 +46,9 @@ class RegisterOriginRow(Base):
     features_sha256: Mapped[str] = mapped_column(Hash)
     left_out_sha256: Mapped[str] = mapped_column(Hash)
     inputs_sha256: Mapped[str] = mapped_column(Hash)
+    repair_rules_sha256: Mapped[str | None] = mapped_column(Hash)
+    """By which records counted; as in force on the day."""
+    quality_rules_sha256: Mapped[str | None] = mapped_column(Hash)
+    """By which their quality allowed publication."""
     lineage: Mapped[str] = mapped_column(Text)
     """JSON list: for each column its direction, its items, and for each domain the department and the newest day."""

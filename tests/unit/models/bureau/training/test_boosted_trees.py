@@ -18,7 +18,7 @@ from models.shared.sheet import BankSheet
 
 SALES = ItemSource("tax.sales", "销售额", "sales", "税务局", "tax office", "2026-10-05")
 ORIGINS = (
-    FeatureOrigin("sales", -1, (SALES,), "销售额下降", "Sales are falling"),
+    FeatureOrigin("sales", -1, (SALES,)),
     FeatureOrigin("cases", 1, ()),
     FeatureOrigin("size", 0, ()),
 )
@@ -32,8 +32,7 @@ def _sample(rows: int = 900) -> tuple[pl.DataFrame, pl.DataFrame, np.ndarray]:
     risk = -0.4 * sales + 1.5 * np.sin(2 * sales) + 0.3 * cases + 1.2 * np.cos(2 * cases) + 2 * used
     label = (risk + rng.normal(0, 1, rows) > np.quantile(risk, 0.7)).astype(np.int64)
     size = rng.choice(["small", "large"], rows)
-    known = sales.round(3).astype(str).astype(object)
-    known[rng.random(rows) < 0.05] = None
+    known = np.where(rng.random(rows) < 0.05, "", sales.round(3).astype(str))
     public = pl.DataFrame({"sales": known, "cases": cases.astype(str), "size": size})
     return public, pl.DataFrame({"used": used.round(4).astype(str)}), label
 
@@ -89,8 +88,6 @@ def test_the_sheet_says_where_items_come_from_and_no_value(model: Model) -> None
     sheet = model.sheet(ResultDetail.FULL)
     by_code = {item.code: item for item in sheet.items}
     assert by_code["sales"].sources == (SALES,)
-    assert (by_code["sales"].reason_zh, by_code["sales"].reason_en) == ("销售额下降", "Sales are falling")
-    assert (by_code["cases"].reason_zh, by_code["cases"].reason_en) == ("", "")
     assert BankSheet.from_json(sheet.to_json()) == sheet
     assert load_model(serialize_model(model)) == model
     assert model.summary()["directions"] == {"sales": -1, "cases": 1}

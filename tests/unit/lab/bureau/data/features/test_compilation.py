@@ -47,7 +47,7 @@ def test_a_domain_called_firms_names_the_enterprises(tmp_path: Path) -> None:
     expected = {
         str(row["enterprise"]): row["credit_rating"]
         for row in sorted(records["firms"], key=lambda row: (row["credit_rating"] is not None, row["period"]))
-        if row["period"] <= as_of
+        if str(row["period"]) <= as_of.isoformat()
     }
     assert computed.rows == len(expected) > 0
     assert set(table["enterprise"]) == set(expected)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -19,7 +21,7 @@ from lab.bureau.data.quality.assessment import assess_records
 from lab.bureau.data.quality.fault_lists import list_faults
 from lab.bureau.data.quality.kept_assessments import choose_kept, keep_assessment, list_kept, read_kept
 from lab.bureau.data.quality.publication_gate import check_publication_gate
-from lab.bureau.data.quality.quality_service import AssessmentRequest
+from lab.bureau.data.quality.quality_service import AssessmentRequest, QualityService
 from lab.bureau.data.quality.rules import write_default_rules
 from lab.bureau.data.records import Manifest
 from lab.bureau.store import Database, open_database
@@ -318,3 +320,18 @@ def test_the_rule_files_are_written_once(bureau: QualityBureau) -> None:
     assert [path.stat().st_mode & 0o777 for path in written] == [0o600, 0o600]
     with pytest.raises(Conflict):
         write_default_rules(folder)
+
+
+def test_a_delivery_of_today_is_assessed_before_the_day_has_begun_in_utc(
+    clean: QualityBureau, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bureau in China imports at seven in the morning: its day of receipt is a day that UTC has not reached."""
+    monkeypatch.setenv("TZ", "Asia/Shanghai")
+    time.tzset()
+    try:
+        morning = datetime(KNOWN_ON.year, KNOWN_ON.month, KNOWN_ON.day, 7, tzinfo=ZoneInfo("Asia/Shanghai"))
+        service = QualityService(clean.home, clean.store, clean.records, lambda: morning.astimezone(UTC))
+        assert service.assess(DEFAULT, by="local").kept.day == KNOWN_ON.isoformat()
+    finally:
+        monkeypatch.undo()
+        time.tzset()

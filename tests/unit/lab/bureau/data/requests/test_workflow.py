@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -97,6 +98,23 @@ def test_a_request_goes_its_way_and_the_ledger_says_so(scene_on_both: Scene) -> 
     assert (figures.items_asked, figures.items_granted, figures.demands_met) == (11, 10, "90.9")
     assert (figures.calendar_days.mean, figures.working_days.longest) == ("6.0", 5)  # Sunday to Saturday
     assert scene.bureau.requests.figures(AUDITOR, 2025).demands_met is None
+
+
+def test_public_holidays_are_no_working_days_of_an_answer(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    requests = scene.bureau.requests
+    monkeypatch.setattr(requests, "_now", lambda: datetime(2026, 9, 30, 4, tzinfo=UTC))
+    made = ask(scene)
+    monkeypatch.setattr(requests, "_now", lambda: datetime(2026, 10, 8, 4, tzinfo=UTC))
+    answer(scene, made)
+    found = requests.figures(STEWARD, 2026)
+    assert (found.calendar_days.longest, found.working_days.longest, found.holidays_known) == (8, 1, True)
+
+
+def test_figures_say_so_where_holidays_are_not_known(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    requests = scene.bureau.requests
+    monkeypatch.setattr(requests, "_now", lambda: datetime(2031, 9, 30, 4, tzinfo=UTC))
+    answer(scene, ask(scene))
+    assert not requests.figures(STEWARD, 2031).holidays_known
 
 
 def test_an_answer_is_given_once_and_a_withdrawn_request_has_none(scene: Scene) -> None:

@@ -47,6 +47,20 @@ def test_own_rules_are_in_force_from_the_day_of_their_import(scene: RepairScene,
         assert rules_in_force(session, START - timedelta(days=1)) == default_rules()
 
 
+def test_rules_of_a_later_day_are_not_put_in_force_today(scene: RepairScene, tmp_path: Path) -> None:
+    file = tmp_path / "next.toml"
+    stated = f"in_force = {default_rules().in_force.isoformat()}"
+    for days, refused in ((1, True), (0, False)):
+        file.write_text(TEXT.replace(stated, f"in_force = {(START + timedelta(days=days)).isoformat()}"), "utf-8")
+        if refused:
+            with pytest.raises(InvalidInput, match="are from 2026-09-02 on"):
+                import_rules(scene.store, file, default_catalogue(), now=scene.clock(), by="local")
+            assert not entries(scene.store)
+        else:
+            import_rules(scene.store, file, default_catalogue(), now=scene.clock(), by="local")
+    assert entries(scene.store) == 1
+
+
 def test_own_holidays_replace_the_ones_before(scene: RepairScene, tmp_path: Path) -> None:
     file = tmp_path / "holidays.toml"
     file.write_text(GOOD, "utf-8")

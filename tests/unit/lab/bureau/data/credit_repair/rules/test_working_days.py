@@ -76,3 +76,13 @@ def test_every_term_ends_on_a_working_day_with_that_many_counted() -> None:
 def test_a_file_of_holidays_that_does_not_fit_is_refused(content: str) -> None:
     with pytest.raises(InvalidInput):
         read_holidays(content.encode("utf-8", "surrogateescape"), "h.toml")
+
+
+def test_what_a_term_allows_is_what_is_counted_afterwards() -> None:
+    calendar = default_calendar()
+    for opened in (date(2026, 1, 1), date(2026, 9, 24), date(2026, 2, 13)):
+        for days in (1, 7, 10):
+            assert calendar.working_days_taken(opened, calendar.due_day(opened, days).day) == days
+    assert calendar.working_days_taken(date(2026, 9, 30), date(2026, 10, 8)) == 1  # the national holiday is no work
+    assert calendar.knows(date(2026, 1, 1), date(2026, 12, 31))
+    assert not calendar.knows(date(2026, 1, 1), date(2027, 1, 1))

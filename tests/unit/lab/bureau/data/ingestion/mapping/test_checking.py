@@ -95,6 +95,4 @@ def test_a_catalogue_of_other_numbers_takes_no_unified_codes() -> None:
     with pytest.raises(InvalidInput) as caught:
         check_mapping(parse_mapping(TAX.encode(), "m.toml"), catalogue)
     assert "enterprise.kind: is uscc; the catalogue's id_kind is opaque" in str(caught.value)
-    check_mapping(
-        parse_mapping(TAX.replace(*OPAQUE).encode(), "m.toml"), catalogue
-    )
+    check_mapping(parse_mapping(TAX.replace(*OPAQUE).encode(), "m.toml"), catalogue)
