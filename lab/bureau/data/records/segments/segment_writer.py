@@ -198,12 +198,10 @@ class SegmentWriter:
     @contextmanager
     def _connection(self, scratch: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         """One that works on disk beyond its memory; for a single chunk, the one that is open already."""
-        if len(self._chunks) > 1:
-            with confined_connection(scratch, self._chunks, _SORTING) as connection:
-                yield connection
-        else:
-            with self._files.small_steps.cursor() as connection:
-                yield connection
+        many = len(self._chunks) > 1
+        opened = confined_connection(scratch, self._chunks, _SORTING) if many else self._files.small_steps.cursor()
+        with opened as connection:
+            yield connection
 
     def _check_once(self, connection: duckdb.DuckDBPyConnection, made: Path) -> None:
         found = connection.execute("SELECT count(*) - count(DISTINCT record) FROM read_parquet(?)", [str(made)])
