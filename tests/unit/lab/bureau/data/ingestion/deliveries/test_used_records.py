@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
 
+from lab.bureau.bureau import Bureau
+from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.credit_repair.superseded_versions import superseded_versions
 from lab.bureau.data.features.stored_tables import hash_left_out
 from lab.bureau.data.ingestion import DepartmentDelivery
 from lab.bureau.data.ingestion.deliveries.used_records import UsedRecords
 from lab.bureau.data.ingestion.mapping import parse_mapping
+from lab.bureau.key_management.keys import BureauKeys
 from lab.bureau.store.tables import (
     BankRow,
     BatchRow,
@@ -161,3 +165,22 @@ def test_a_record_that_a_version_left_out_did_not_count(city: DeliveringBureau) 
         row.left_out_sha256 = HASH
     with pytest.raises(UsedRecords, match="main-2"):
         city.reader.read(deletion(city, tax_rows()[:1]))
+
+
+def test_on_postgresql_the_versions_are_found_in_the_ledger_too(tmp_path: Path, postgresql_url: str) -> None:
+    home = tmp_path / "bureau"
+    BureauKeys.create(BureauHome.create(home, name="Test bureau", database_url=postgresql_url))
+    (tmp_path / "office").mkdir()
+    with Bureau.open(home) as bureau:
+        city = DeliveringBureau(bureau, tmp_path / "office")
+        city.tax("a.csv", tax_rows()[:3])
+        publish(city, RECEIVED)
+        score(city, "job-1", 1)
+        with pytest.raises(UsedRecords, match="main-1"):
+            city.reader.read(deletion(city, tax_rows()[:1]))
+        city.reader.read(deletion(city, tax_rows()[:1], although_used=True))
+        assert superseded(city) == (1,) and len(city.held()) == 2
+        found = city.tax(
+            "b.csv", [row.replace(",2,0", ",20000,0") for row in tax_rows(period="2026-04-01")[1:2]], day=9
+        )
+        assert found.counts.reasons == {"other-scale:sales": 1}
