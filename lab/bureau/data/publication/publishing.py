@@ -13,6 +13,7 @@ from datetime import date
 from pathlib import Path
 
 import polars as pl
+from polars.exceptions import PolarsError
 from sqlalchemy.orm import Session
 
 from lab.bureau.configuration.home import BureauHome
@@ -36,6 +37,7 @@ from lab.bureau.data.publication.past_days import (
 from lab.bureau.data.quality import DriftFinding
 from lab.bureau.data.quality.publication_gate import check_publication_gate
 from lab.bureau.data.records import RecordStore
+from lab.bureau.data.records.confined_connection import refused_by_disk
 from lab.bureau.data.register.comparison import DriftPolicy, compare_register
 from lab.bureau.data.register.preparation import PreparedRegister, RegisterLayout
 from lab.bureau.data.register.snapshot import ROW_GROUP
@@ -126,7 +128,10 @@ def publish_features(
     layout = RegisterLayout(ENTERPRISE, inputs.catalogue.id_kind, tuple(descriptions), descriptions)
     items = describe_columns(name, list(descriptions), descriptions)
     with version_folder(home, name) as folder:
-        found = _prepare(table, definitions, folder, layout, progress)
+        try:
+            found = _prepare(table, definitions, folder, layout, progress)
+        except (OSError, PolarsError):  # the table's hash was compared before, so it is the disk
+            raise refused_by_disk() from None
         comparison = compare_register(store, home, name, found, items, policy or DriftPolicy())
         origin = VersionOrigin(table.sha256, "register.published", _OriginWriter(inputs, put_right, rules))
         row, _ = store_version(store, home, name, layout, found, comparison, origin)
