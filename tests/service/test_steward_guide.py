@@ -36,14 +36,14 @@ def test_each_command_of_the_guide_works_as_written(tmp_path: Path) -> None:
     assert len(said) >= 25
     for line, expected in EXPECTED.items():
         assert expected in said[line], f"{line} says otherwise than the guide"
-    assert "2 条属于未登记主体" in said["lab bureau register publish"]
+    assert "2 条属于未登记主体" in said["lab bureau register publish --as-of 2026-07-31"]
 
 
 EXPECTED = {
     "lab bureau legacy-codes import city/legacy-codes.csv": "added 168",
     "lab bureau enterprise 91990108MATCYLFN7B --history": "更正 correct",
     "lab bureau quality assess": "可发布",
-    "lab bureau register publish": "600 户 enterprises, 88 列 columns",
+    "lab bureau register publish --as-of 2026-07-31": "600 户 enterprises, 88 列 columns",
     "lab bureau records verify": "已核验 Verified",
 }
 
