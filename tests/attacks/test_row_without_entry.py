@@ -17,7 +17,7 @@ from sqlalchemy import select
 
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.catalogue import versions
-from lab.bureau.data.catalogue.definition import default_files
+from lab.bureau.data.catalogue.definition import build_catalogue, default_files
 from lab.bureau.data.credit_repair import CaseKind
 from lab.bureau.data.credit_repair.cases import storage
 from lab.bureau.store import Database
@@ -54,7 +54,7 @@ def test_without_the_hash_another_catalogue_is_in_force(
 ) -> None:
     home = open_scene(tmp_path, store).home
     put_in_another_catalogue(home, store)
-    build = versions.build_catalogue
+    build = build_catalogue
     monkeypatch.setattr(
         versions,
         "_checked",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 import pytest
@@ -24,7 +25,7 @@ RECORD = st.lists(CELL, max_size=4)
 ROUGH = st.text(alphabet='x,"\n中\x1e', max_size=60)
 
 
-def written(records: list[list[str]], quoting: int) -> str:
+def written(records: list[list[str]], quoting: Literal[0, 1, 2, 3]) -> str:
     target = io.StringIO()
     csv.writer(target, quoting=quoting, lineterminator="\n").writerows(records)
     return target.getvalue()
