@@ -7,11 +7,19 @@ import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.delivering_bureau import FIRMS, TAX, TAX_HEADER, DeliveringBureau, tax_rows
+from tests.support.delivering_bureau import FIRMS, TAX, TAX_HEADER, DeliveringBureau, open_delivering_bureau, tax_rows
+
+
+@pytest.fixture
+def city(tmp_path: Path, migrated_file: Path) -> Iterator[DeliveringBureau]:
+    """A new bureau, without records."""
+    with open_delivering_bureau(tmp_path, migrated_file) as opened:
+        yield opened
 
 
 def import_with_limit(city: DeliveringBureau, file: Path, most: int | None) -> subprocess.CompletedProcess[str]:

@@ -13,7 +13,9 @@ import polars as pl
 import pytest
 
 from lab.bureau.configuration.home import BureauHome
+from lab.bureau.data.records import RecordStore
 from lab.bureau.data.records.files.record_files import RecordFiles
+from lab.bureau.key_management.keys import BureauKeys
 from lab.bureau.store import Database, open_database
 from lab.bureau.store.tables import LedgerEntryRow
 from lab.terms.errors import Conflict, MachineFault
@@ -74,6 +76,10 @@ def test_kill_9_leaves_the_former_head(store: Database, tmp_path: Path, step: st
     with store.begin_read() as session:
         assert records.head(session) == head
         assert [row.kind for row in session.query(LedgerEntryRow)] == ["records.imported"]
+    home = BureauHome.open(tmp_path / "bureau")
+    records = RecordStore(
+        home, store, BureauKeys.open(home)
+    )  # as the next command does; one process sweeps once a minute
     after = deliver(records, TAX, JUNE, tax("a", "b", period=MAY))
     assert after.rows == 3
     kept = {name for segment in after.segments for name in segment.files}

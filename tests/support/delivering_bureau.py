@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab.bureau.bureau import Bureau
+from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.catalogue import default_catalogue
 from lab.bureau.data.ingestion import DeliveryReader, DeliveryResult, DepartmentDelivery
 from lab.bureau.data.ingestion.delivery_history import Operation
 from lab.bureau.data.ingestion.mapping import MappingFile, parse_mapping
 from lab.bureau.data.records import RecordStore, fetch_frame, open_records
+from lab.bureau.key_management.keys import BureauKeys
 from tests.support.credit_codes import with_checks
 
 RECEIVED = datetime.date(2026, 6, 1)
@@ -147,3 +151,14 @@ class DeliveringBureau:
         with open_records(self.records, manifest, default_catalogue(), domains=[domain]) as connection:
             frame = fetch_frame(connection, f'SELECT * FROM "{domain}" ORDER BY enterprise, held_from, record')
         return frame.to_dicts()
+
+
+@contextmanager
+def open_delivering_bureau(folder: Path, migrated_file: Path) -> Iterator[DeliveringBureau]:
+    """A new bureau in ``folder`` on SQLite, without records, and the folder of an office beside it."""
+    home = folder / "bureau"
+    BureauKeys.create(BureauHome.create(home, name="Test bureau"))
+    shutil.copyfile(migrated_file, home / "bureau.db")
+    (folder / "office").mkdir()
+    with Bureau.open(home) as bureau:
+        yield DeliveringBureau(bureau, folder / "office")
