@@ -79,7 +79,7 @@ def test_kill_9_leaves_the_former_head(store: Database, tmp_path: Path, step: st
     home = BureauHome.open(tmp_path / "bureau")
     records = RecordStore(
         home, store, BureauKeys.open(home)
-    )  # as the next command does; one process sweeps once a minute
+    )  # as the next command does
     after = deliver(records, TAX, JUNE, tax("a", "b", period=MAY))
     assert after.rows == 3
     kept = {name for segment in after.segments for name in segment.files}
