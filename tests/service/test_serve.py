@@ -220,7 +220,7 @@ def test_under_umask_000_the_service_opens_nothing_to_others(home):
 @pytest.mark.parametrize(
     ("spoil", "code", "said"),
     [
-        (lambda home: (home / "spool").rmdir() or (home / "spool").write_bytes(b""), 8, "file exists"),
+        (lambda home: shutil.rmtree(home / "spool") or (home / "spool").write_bytes(b""), 8, "file exists"),
         (lambda home: (home / "bureau.db").write_bytes(b"x" * 10_000), 3, "damaged"),
         (lambda home: (home / "jobs.db").mkdir(), 5, "cannot be opened"),
         (lambda home: (home / "keys" / "seal.key").unlink(), 7, "missing"),
