@@ -77,9 +77,7 @@ def test_kill_9_leaves_the_former_head(store: Database, tmp_path: Path, step: st
         assert records.head(session) == head
         assert [row.kind for row in session.query(LedgerEntryRow)] == ["records.imported"]
     home = BureauHome.open(tmp_path / "bureau")
-    records = RecordStore(
-        home, store, BureauKeys.open(home)
-    )  # as the next command does
+    records = RecordStore(home, store, BureauKeys.open(home))  # as the next command does
     after = deliver(records, TAX, JUNE, tax("a", "b", period=MAY))
     assert after.rows == 3
     kept = {name for segment in after.segments for name in segment.files}

@@ -217,10 +217,15 @@ def test_under_umask_000_the_service_opens_nothing_to_others(home):
     assert str(home / "logs" / "service.jsonl") in modes and str(home / "jobs.db") in modes
 
 
+def put_file_for_spool(home: Path) -> None:
+    shutil.rmtree(home / "spool")
+    (home / "spool").write_bytes(b"")
+
+
 @pytest.mark.parametrize(
     ("spoil", "code", "said"),
     [
-        (lambda home: shutil.rmtree(home / "spool") or (home / "spool").write_bytes(b""), 8, "file exists"),
+        (put_file_for_spool, 8, "file exists"),
         (lambda home: (home / "bureau.db").write_bytes(b"x" * 10_000), 3, "damaged"),
         (lambda home: (home / "jobs.db").mkdir(), 5, "cannot be opened"),
         (lambda home: (home / "keys" / "seal.key").unlink(), 7, "missing"),
