@@ -34,7 +34,8 @@ def upgrade() -> None:
         sa.CheckConstraint("verdict IN ('pass', 'warn', 'block')", name=op.f("ck_quality_assessments_verdict")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_quality_assessments")),
         sa.UniqueConstraint(
-            "manifest", "catalogue", "rules", "day", "baseline", name=op.f("uq_quality_assessments_manifest")
+            *("manifest", "catalogue", "rules", "day", "baseline"),
+            name=op.f("uq_quality_assessments_manifest_catalogue_rules_day_baseline"),
         ),
     )
 

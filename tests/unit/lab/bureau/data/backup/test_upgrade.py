@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,11 +25,19 @@ RECIPIENTS = [BackupRecipient(KEY.recipient)]
 FORMER = "0010"
 
 
-def set_version(url: str, version: str, *, drop: str = "") -> None:
+LATER_TABLES = (
+    *("data_request_items", "data_requests", "superseded_versions", "repair_cases", "repair_rules"),
+    *("quality_assessments", "register_origins", "feature_tables", "legacy_code_tables", "deliveries"),
+    *("record_heads", "catalogue_versions", "write_checks"),
+)
+"""The tables that came after ``FORMER``, those that point at others first."""
+
+
+def set_version(url: str, version: str, *, drop: Sequence[str] = ()) -> None:
     store = open_database(url)
     with store.engine.begin() as connection:
-        if drop:
-            connection.execute(sqlalchemy.text(f"DROP TABLE {drop}"))
+        for table in drop:
+            connection.execute(sqlalchemy.text(f"DROP TABLE {table}"))
         connection.execute(sqlalchemy.text("UPDATE alembic_version SET version_num = :version"), {"version": version})
     store.close()
 
@@ -37,7 +46,7 @@ def set_version(url: str, version: str, *, drop: str = "") -> None:
 def former(tmp_path: Path, database_url: str) -> Path:
     """A bureau of the version before the last migration."""
     Bureau.create(tmp_path / "home", name="某局", database_url=database_url).close()
-    set_version(database_url, FORMER, drop="write_checks")
+    set_version(database_url, FORMER, drop=LATER_TABLES)
     return tmp_path / "home"
 
 

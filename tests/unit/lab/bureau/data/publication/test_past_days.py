@@ -12,7 +12,10 @@ from sqlalchemy import select
 
 from lab.bureau.bureau import Bureau
 from lab.bureau.data.catalogue import default_catalogue
+from lab.bureau.data.credit_repair.cases.recorded_cases import DECIDED_ENTRY, OPENED_ENTRY
+from lab.bureau.data.credit_repair.cases.states import CaseState
 from lab.bureau.data.credit_repair.exclusion import excluded_records
+from lab.bureau.data.credit_repair.rules.definition import CaseKind
 from lab.bureau.data.credit_repair.superseded_versions import superseded_versions
 from lab.bureau.data.features.definition_files import default_features
 from lab.bureau.data.features.stored_tables import FeatureInputs
@@ -22,6 +25,8 @@ from lab.bureau.data.publication.origins import find_origin
 from lab.bureau.data.publication.past_days import PutRightSince, records_put_right_since, refuse_put_right
 from lab.bureau.data.publication.publishing import PublishedRegister, publish_features
 from lab.bureau.data.records import RecordStore, open_records
+from lab.bureau.ledger import Fact
+from lab.bureau.ledger import record as enter
 from lab.bureau.store.tables import (
     CatalogueVersionRow,
     FeatureTableRow,
@@ -95,6 +100,11 @@ def add_case(bureau: Bureau, record: str, state: str = "granted", decided_on: da
                 decided_on=None if state == "open" else decided,
             )
         )
+        facts: dict[str, Fact] = {"case": record[:20] + state, "domain": "penalties", "record": record}
+        enter(session, OPENED_ENTRY[CaseKind(kind)], None, {**facts, "opened": opened.isoformat()}, by="person:steward")
+        if state != "open":
+            closed = DECIDED_ENTRY[CaseState(state)]
+            enter(session, closed, None, {**facts, "decided": decided.isoformat()}, by="person:steward")
 
 
 def add_model(bureau: Bureau, register: str = "main", state: str = "published") -> None:
