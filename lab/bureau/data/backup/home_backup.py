@@ -124,20 +124,23 @@ def _stage(
 
 
 def _named_files(database: Path) -> dict[str, str]:
-    """The files that a snapshot names, with the SHA-256 that it has of each."""
+    """The files that a snapshot names, with the SHA-256 that it has of each. A database of an earlier version, which is
+    backed up before it is upgraded, lacks some of the tables."""
     queries = (
-        select(RegisterRow.file, RegisterRow.sha256),
-        select(ModelRow.file, ModelRow.sha256),
-        select(CatalogueVersionRow.file, CatalogueVersionRow.file_sha256),
-        select(QualityAssessmentRow.file, QualityAssessmentRow.file_sha256),
-        select(ContextRow.file, ContextRow.sha256),
-        select(BatchRow.file, BatchRow.sha256).where(BatchRow.file.is_not(None)),
-        select(BatchRow.reply_file, BatchRow.reply_sha256).where(BatchRow.reply_file.is_not(None)),
+        (RegisterRow, select(RegisterRow.file, RegisterRow.sha256)),
+        (ModelRow, select(ModelRow.file, ModelRow.sha256)),
+        (CatalogueVersionRow, select(CatalogueVersionRow.file, CatalogueVersionRow.file_sha256)),
+        (QualityAssessmentRow, select(QualityAssessmentRow.file, QualityAssessmentRow.file_sha256)),
+        (ContextRow, select(ContextRow.file, ContextRow.sha256)),
+        (BatchRow, select(BatchRow.file, BatchRow.sha256).where(BatchRow.file.is_not(None))),
+        (BatchRow, select(BatchRow.reply_file, BatchRow.reply_sha256).where(BatchRow.reply_file.is_not(None))),
     )
     engine = create_engine(f"sqlite:///{database}", hide_parameters=True)
     try:
         with engine.connect() as connection:
-            found = [row for query in queries for row in connection.execute(query)]
+            tables = set(inspect(connection).get_table_names())
+            present = [query for row, query in queries if row.__tablename__ in tables]
+            found = [row for query in present for row in connection.execute(query)]
             return {str(file): str(sha256) for file, sha256 in found}
     finally:
         engine.dispose()
