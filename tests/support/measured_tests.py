@@ -17,13 +17,20 @@ from coverage import Coverage
 TESTS = Path(__file__).parents[1]
 MEASURED = (
     "unit",
+    "service/test_bank_meter.py",
+    "service/test_catalogue.py",
     "service/test_desk.py",
+    "service/test_enterprise_records.py",
     "service/test_jobs.py",
     "service/test_matching_service.py",
     "service/test_openid.py",
     "service/test_people_routes.py",
+    "service/test_repairs.py",
+    "service/test_request_to_contract.py",
+    "service/test_requests.py",
     "service/test_serve.py",
     "service/test_service.py",
+    "service/test_steward_guide.py",
     "service/test_witnesses.py",
 )
 """Folders and files below ``tests``."""
