@@ -25,7 +25,7 @@ from lab.bureau.store.tables import FeatureTableRow, LedgerEntryRow, RegisterRow
 from tests.support.feature_records import fill_store, firm_code, random_records
 from tests.support.small_disk import mount_small_disk
 
-ROOT = Path(__file__).parents[6]
+ROOT = Path(__file__).parents[2]
 CATALOGUE = default_catalogue()
 KNOWN = date(2026, 6, 30)
 ACTS = {
