@@ -30,7 +30,7 @@ from lab.simulation.trial.phases import PHASE_LABELS, STEP_LABELS
 from lab.simulation.trial.score_metrics import DiscriminationMetrics
 from lab.tables.cells.reading import KIND_LABELS
 from lab.terms.text.bilingual import BilingualText
-from lab.terms.text.escaping import escape_hidden
+from lab.terms.text.styled_page import make_visible
 
 MODEL_LABELS: Mapping[str, BilingualText] = {
     "encrypted": ("联合模型，密文评分", "joint model, encrypted scores"),
@@ -92,15 +92,11 @@ def write_report(report: TrialReport, path: Path) -> Path:
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
-        finalize=_escape_text,
+        finalize=make_visible,
     )
     page = environment.get_template("report.html.j2").render(**_page_values(report), **_page_charts(report))
     path.write_text(page, encoding="utf-8")
     return path
-
-
-def _escape_text(value: object) -> object:
-    return escape_hidden(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _page_values(report: TrialReport) -> dict[str, Any]:

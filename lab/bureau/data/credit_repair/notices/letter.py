@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
-from importlib.resources import files
-
-from jinja2 import Environment, FunctionLoader, StrictUndefined
-from markupsafe import Markup
 
 from lab.bureau.data.credit_repair.rules.definition import (
     CaseKind,
@@ -23,6 +16,7 @@ from lab.bureau.data.credit_repair.rules.definition import (
 from lab.bureau.data.credit_repair.standing import RecordStanding
 from lab.terms.text.bilingual import BilingualText
 from lab.terms.text.escaping import escape_hidden
+from lab.terms.text.styled_page import render_styled_page
 
 _UNKNOWN = ("未载明", "not stated")
 _TITLE = ("信用修复告知书", "Notice of credit repair")
@@ -40,20 +34,15 @@ class NoticeLetter:
 
     def as_html(self) -> str:
         """The letter as one page that loads nothing and runs nothing."""
-        style = _read("notice.css")
-        digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-        return (
-            _environment()
-            .get_template("notice.html.j2")
-            .render(
-                style=Markup(style),  # our own file
-                style_hash=f"sha256-{digest}",
-                facts=self.facts,
-                paragraphs=self.paragraphs,
-                sources=self.sources,
-                bureau=self.bureau,
-                written_on=self.written_on.isoformat(),
-            )
+        return render_styled_page(
+            __package__,
+            "notice.html.j2",
+            "notice.css",
+            facts=self.facts,
+            paragraphs=self.paragraphs,
+            sources=self.sources,
+            bureau=self.bureau,
+            written_on=self.written_on.isoformat(),
         )
 
     def as_text(self) -> str:
@@ -146,23 +135,3 @@ def _cite(citation: Citation) -> BilingualText:
 
 def _day(day: date | None) -> str:
     return " ".join(_UNKNOWN) if day is None else day.isoformat()
-
-
-@cache
-def _environment() -> Environment:
-    return Environment(
-        loader=FunctionLoader(_read),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_make_visible,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
-def _make_visible(value: object) -> object:
-    return escape_hidden(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def _read(name: str) -> str:
-    return (files(__package__) / name).read_text(encoding="utf-8")

@@ -1,27 +1,18 @@
 """Renders the quality page: one file, both languages, without a script; nothing outside it is loaded.
 
-Every value is escaped and shown as ``lab.terms.text.escaping`` writes it. The page's Content-Security-Policy allows its
-own style sheet alone, by its hash.
+``lab.terms.text.styled_page`` escapes every value and allows the page's own style sheet alone.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
-from typing import Any
-
-from jinja2 import Environment, FunctionLoader, StrictUndefined
-from markupsafe import Markup
 
 from lab.bureau.data.quality.assessment import Assessment, CheckResult
 from lab.bureau.data.quality.department_ranking import DepartmentRank
 from lab.bureau.data.quality.kept_assessments import KeptAssessment
 from lab.bureau.data.quality.rules import QualityDimension
-from lab.terms.text.escaping import escape_hidden
+from lab.terms.text.styled_page import render_styled_page
 
 _MOST_OF_HISTORY = 36
 VERDICTS = {
@@ -51,25 +42,21 @@ def render_quality_page(
     history: Sequence[KeptAssessment],
 ) -> str:
     """The page as text. ``history``: assessments in order, that of the page among them; those after it are left out."""
-    style = _read("quality.css")
     points = draw_history(history, assessment.day)
-    return (
-        _environment()
-        .get_template("quality.html.j2")
-        .render(
-            style=Markup(style),  # our own file
-            style_hash="sha256-" + base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
-            bureau=bureau,
-            found=assessment,
-            sha256=sha256,
-            ranks=ranks,
-            points=points,
-            line=" ".join(f"{point.x},{point.y}" for point in points),
-            told=[check for check in assessment.checks if check.level in ("warn", "block", "failed")],
-            dimensions=list(QualityDimension),
-            verdicts=VERDICTS,
-            share=describe_share,
-        )
+    return render_styled_page(
+        __package__,
+        "quality.html.j2",
+        "quality.css",
+        bureau=bureau,
+        found=assessment,
+        sha256=sha256,
+        ranks=ranks,
+        points=points,
+        line=" ".join(f"{point.x},{point.y}" for point in points),
+        told=[check for check in assessment.checks if check.level in ("warn", "block", "failed")],
+        dimensions=list(QualityDimension),
+        verdicts=VERDICTS,
+        share=describe_share,
     )
 
 
@@ -92,23 +79,3 @@ def describe_share(check: CheckResult) -> str:
         return f"PSI +{check.measure:.2f}"
     share = check.faults / check.checked if check.checked else 0.0
     return f"{check.faults:,} / {check.checked:,} ({share:.2%})"
-
-
-@cache
-def _environment() -> Environment:
-    return Environment(
-        loader=FunctionLoader(_read),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_make_visible,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
-def _make_visible(value: Any) -> Any:
-    return escape_hidden(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def _read(name: str) -> str:
-    return (files(__package__) / name).read_text(encoding="utf-8")
