@@ -9,7 +9,7 @@ from datetime import date
 import duckdb
 
 from lab.bureau.data.features.sql.refusals import refuse
-from lab.bureau.data.features.sql.statement import closed_connection
+from lab.bureau.data.records.closed_connection import closed_connection
 
 _FITTING: Mapping[str, tuple[str, ...]] = {
     "integer": ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"),

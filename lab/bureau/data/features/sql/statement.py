@@ -6,16 +6,13 @@ The tree is parsed by a connection that has no table, no file and no extension, 
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import duckdb
 
 from lab.bureau.data.features.sql.refusals import refuse
+from lab.bureau.data.records.closed_connection import closed_connection
 
 Node = dict[str, Any]
 LONGEST_SQL = 8_000
@@ -37,34 +34,6 @@ class Select:
     def is_plain(self) -> bool:
         """Whether it reads one table and groups it: then it can be computed together with others of that table."""
         return self.tree["from_table"]["type"] == "BASE_TABLE" and not self.cte_names
-
-
-_ONE_AT_A_TIME = threading.Lock()
-
-
-@contextmanager
-def closed_connection() -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection in memory that can reach no file, no network and no extension; what is made in it is undone.
-
-    There is one of them, as opening one takes longer than parsing a hundred SELECTs.
-    """
-    with _ONE_AT_A_TIME:
-        connection = _connection()
-        connection.execute("BEGIN")
-        try:
-            yield connection
-        finally:
-            connection.execute("ROLLBACK")
-
-
-@cache
-def _connection() -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect(":memory:", config={"threads": 1, "memory_limit": "256MiB"})
-    connection.execute("SET autoinstall_known_extensions=false")
-    connection.execute("SET autoload_known_extensions=false")
-    connection.execute("SET enable_external_access=false")
-    connection.execute("SET lock_configuration=true")
-    return connection
 
 
 def parse_select(feature: str, sql: str) -> Select:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from functools import cache
 from typing import Any, NoReturn
 
 import duckdb
 
 from lab.bureau.data.quality.rules import sql_words as words
+from lab.bureau.data.records.closed_connection import closed_connection
 from lab.terms.errors import InvalidInput
 
 Node = dict[str, Any]
@@ -132,7 +132,8 @@ def _with_entries(part: Node) -> Iterator[tuple[str, Any]]:
 def _parse(sql: str, what: str) -> Node:
     """The tree of the one SELECT that ``sql`` is."""
     try:
-        found = _parser().cursor().execute("SELECT json_serialize_sql(?::VARCHAR)", [sql]).fetchone()
+        with closed_connection() as connection:
+            found = connection.execute("SELECT json_serialize_sql(?::VARCHAR)", [sql]).fetchone()
         tree: Node = json.loads(found[0]) if found else {"error": True}
     except (duckdb.Error, RecursionError):
         _refuse(what, "is not SQL")
@@ -142,12 +143,6 @@ def _parse(sql: str, what: str) -> Node:
     if node.get("type") not in ("SELECT_NODE", "SET_OPERATION_NODE"):
         _refuse(what, "is not one SELECT statement")
     return node
-
-
-@cache
-def _parser() -> duckdb.DuckDBPyConnection:
-    """A connection that only parses; each use takes a cursor of its own, as threads must."""
-    return duckdb.connect(":memory:", config={"autoinstall_known_extensions": "false", "threads": 1})
 
 
 def _nodes(tree: Any) -> Iterator[Node]:
