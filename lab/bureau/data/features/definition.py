@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -99,11 +99,6 @@ class FeatureSet:
         """Those of these names, in the order of the set; raises ``NotFound``."""
         wanted = {self.find(name).name for name in names}
         return FeatureSet(tuple(one for one in self.definitions if one.name in wanted))
-
-
-def window_starts(definitions: Iterable[FeatureDefinition], as_of: date) -> Mapping[int, date]:
-    """The day on which each length of window begins, by months: the same day of an earlier month, or its last day."""
-    return {months: months_before(as_of, months) for months in sorted({one.window_months for one in definitions})}
 
 
 def months_before(day: date, months: int) -> date:

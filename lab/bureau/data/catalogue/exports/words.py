@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from lab.bureau.data.catalogue.item_definition import (
-    CreditUse,
     Frequency,
     Grain,
     ItemReleaseForm,
@@ -53,11 +52,6 @@ FORM_WORDS: Mapping[ItemReleaseForm, BilingualText] = {
     ItemReleaseForm.STATISTIC: ("统计", "statistic"),
     ItemReleaseForm.MODEL_INPUT: ("模型入参", "model input"),
     ItemReleaseForm.PORTRAIT: ("画像", "portrait"),
-}
-CREDIT_USE_WORDS: Mapping[CreditUse, BilingualText] = {
-    CreditUse.ALLOWED: ("允许", "allowed"),
-    CreditUse.RESTRICTED: ("自然人须书面同意", "natural persons: only with written consent"),
-    CreditUse.FORBIDDEN: ("禁止", "forbidden"),
 }
 
 
