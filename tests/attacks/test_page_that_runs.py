@@ -11,10 +11,11 @@ import re
 import pytest
 
 from lab.bank.home import BankHome
-from lab.bank.portraits.pages import rendering
+from lab.bank.portraits import pages
 from lab.bank.portraits.pages.portrait_page import portrait_page
 from lab.bank.portraits.scored_run import ScoredRun
 from lab.terms.contract.document import ResultDetail
+from lab.terms.text import styled_page
 from tests.support.finished_run import home, make_run, trained
 
 pytestmark = pytest.mark.threat(
@@ -43,7 +44,7 @@ def test_without_escaping_the_script_stands_in_the_page(
     trained,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    environment = rendering._environment()
+    environment = styled_page._environment(pages.__name__)
     environment.cache.clear()  # type: ignore[union-attr]
     monkeypatch.setattr(environment, "autoescape", False)
     try:
